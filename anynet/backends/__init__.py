@@ -1,0 +1,20 @@
+"""The only folder that names an array library."""
+
+from anynet.backends.portable import Backend, Memory
+from anynet.backends.select import (
+    BackendStatus,
+    available_backends,
+    backend_of,
+    get_backend,
+    to_numpy,
+)
+
+__all__ = [
+    "Backend",
+    "BackendStatus",
+    "Memory",
+    "available_backends",
+    "backend_of",
+    "get_backend",
+    "to_numpy",
+]

@@ -1,0 +1,105 @@
+"""JAX: immutable arrays, and an epoch compiled as one ``lax.scan``."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from anynet.backends.devices import device_index
+from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.errors import BackendError
+from anynet.typing import Array
+
+
+@dataclass(frozen=True)
+class JaxBackend(Backend):
+    """JAX arrays on one device."""
+
+    name: ClassVar[str] = "jax"
+
+    def to_device(self, array: Any) -> Array:
+        result: Array = jax.device_put(array, self.device)
+        return result
+
+    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
+        """Compile the whole loop; ``state`` is donated, so its buffers are updated in place."""
+        result: State = _scan(step, state, order, data)
+        return result
+
+    def synchronize(self) -> None:
+        jax.device_put(0, self.device).block_until_ready()
+
+    def memory(self) -> Memory | None:
+        statistics = self.device.memory_stats()
+        if not statistics or "bytes_limit" not in statistics:
+            return None
+        total = statistics["bytes_limit"]
+        return Memory(total - statistics.get("bytes_in_use", 0), total)
+
+    def describe(self) -> dict[str, str]:
+        return super().describe() | {"version": jax.__version__}
+
+    def device_name(self) -> str:
+        if self.device.platform == "cpu":
+            return "cpu"
+        kind = "cuda" if self.device.platform == "gpu" else self.device.platform
+        return f"{kind}:{self.device.id}"
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+def _scan(step: Step[Any], state: Any, order: Any, data: Any) -> Any:
+    def body(carry: Any, rows: Any) -> tuple[Any, None]:
+        return step(carry, rows, data), None
+
+    return jax.lax.scan(body, state, order)[0]
+
+
+def create(device: str | None, dtype: str, reason: str) -> JaxBackend:
+    """Make the backend; ``device`` may be ``cpu``, ``cuda`` or ``cuda:N``; None is JAX's default.
+
+    Raises
+    ------
+    BackendError
+        If JAX does not see that device, or 64-bit types are asked for and not enabled.
+    """
+    if device is None:
+        chosen = jax.local_devices()[0]
+    else:
+        kind, *_ = device.split(":")
+        try:
+            found = jax.local_devices(backend=kind)
+        except RuntimeError:
+            found = []
+        index = device_index(device)
+        if index >= len(found):
+            message = (
+                f"JAX has no device {device!r} here (it sees {', '.join(devices())}): for CUDA "
+                f"run pip install 'jax[cuda13]', or choose --device cpu"
+            )
+            raise BackendError(message)
+        chosen = found[index]
+    if dtype == "float64" and not _has_float64():
+        message = (
+            "JAX computes in float64 only when 64-bit types are enabled: set the environment "
+            "variable JAX_ENABLE_X64=1, or call jax.config.update('jax_enable_x64', True) first"
+        )
+        raise BackendError(message)
+    return JaxBackend(jnp, chosen, dtype, reason)
+
+
+def _has_float64() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX warns that it truncates: the answer asked for here
+        return bool(jnp.zeros(1, dtype=np.float64).dtype == np.float64)
+
+
+def devices() -> tuple[str, ...]:
+    """Return the devices that this library can use here."""
+    names = [JaxBackend(jnp, device).device_name() for device in jax.local_devices()]
+    return tuple(dict.fromkeys([*names, "cpu"]))

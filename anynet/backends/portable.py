@@ -1,0 +1,198 @@
+"""Every capability of a backend, written in the array API alone: this file is the specification.
+
+A library's own file overrides a method only where the library does better or must do otherwise,
+and each override passes the tests of the body here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+
+from anynet.backends.threefry import threefry_2x32
+from anynet.typing import Array, Namespace
+
+State = TypeVar("State")
+Step = Callable[[State, Array, Any], State]
+
+
+class Memory(NamedTuple):
+    """Memory of a device in bytes."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How arrays are made, multiplied, drawn at random and looped over.
+
+    A backend is an immutable value: two with the same library, device and dtype are equal.
+
+    Parameters
+    ----------
+    xp : Namespace
+        The array API namespace.
+    device : object
+        The library's own device object; every array is made there.
+    dtype : str
+        The floating-point type of parameters and activations, ``"float32"`` or ``"float64"``.
+    reason : str
+        Why this backend was chosen, for people to read.
+    """
+
+    name: ClassVar[str] = "portable"
+
+    xp: Namespace
+    device: Any = None
+    dtype: str = "float32"
+    reason: str = field(default="", compare=False)
+
+    @property
+    def float_dtype(self) -> Any:
+        """The namespace's own object for ``dtype``."""
+        return getattr(self.xp, self.dtype)
+
+    def to_device(self, array: Any) -> Array:
+        """Place a NumPy array (or one of this library) on the device, in its own dtype.
+
+        The result may share memory with the argument: treat it as read-only.
+        """
+        result: Array = self.xp.asarray(array, device=self.device)
+        return result
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """Return a NumPy array with the same content; waits for the device."""
+        return np.asarray(array)
+
+    def gemm(
+        self,
+        a: Array,
+        b: Array,
+        *,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+        accumulate: Array | None = None,
+        alpha: float = 1,
+        beta: float = 0,
+    ) -> Array:
+        """``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product in the house.
+
+        Parameters
+        ----------
+        a : Array of shape (*P, M, K), or (*P, K, M) if ``transpose_a``
+        b : Array of shape (*P, K, N), or (*P, N, K) if ``transpose_b``
+            An operand without leading axes is shared by all members of the other's.
+        accumulate : Array of shape (*P, M, N), optional
+            Consumed: a backend may write the result into its memory.
+        alpha, beta : float
+            Factors, as in BLAS.
+
+        Returns
+        -------
+        Array of shape (*P, M, N)
+        """
+        if transpose_a:
+            a = self.xp.matrix_transpose(a)
+        if transpose_b:
+            b = self.xp.matrix_transpose(b)
+        product: Array = self.xp.matmul(a, b)
+        if alpha != 1:
+            product = product * alpha
+        if accumulate is not None and beta != 0:
+            product = product + (accumulate if beta == 1 else accumulate * beta)
+        return product
+
+    def random_bits(
+        self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
+    ) -> Array:
+        """Draw 32 random bits an element, a pure function of the arguments.
+
+        Threefry-2x32 with 13 rounds, key ``(seed, purpose)`` and counter ``(step, index)``; its
+        first output words fill the front half of the elements, the second words the rest.
+
+        Parameters
+        ----------
+        seed : Array of shape (*P,), int32
+            One non-negative word per member.
+        counters : (step, purpose)
+            The number of updates made so far (int32, on the device), and a small integer that
+            tells the draws of one step apart.
+        shape : tuple of int
+            The shape of one member's draw, at most 2**32 elements.
+
+        Returns
+        -------
+        Array of shape (*P, *shape)
+            Values in [0, 2**32), in an integer dtype that holds them; the same bits everywhere.
+        """
+        step, purpose = counters
+        count = math.prod(shape)
+        words = self._random_words(seed[..., None], step, purpose, (count + 1) // 2)
+        bits: Array = self.xp.concat(words, axis=-1)
+        return self.xp.reshape(bits[..., :count], (*seed.shape, *shape))  # type: ignore[no-any-return]
+
+    def _random_words(
+        self, seed: Array, step: Array | int, purpose: int, pairs: int
+    ) -> tuple[Array, Array]:
+        """Both output words for ``pairs`` counters, each of shape (*P, pairs)."""
+        xp = self.xp
+        seed = xp.astype(seed, xp.uint32)
+        index = xp.arange(pairs, dtype=xp.uint32, device=self.device)
+        second_key = xp.full_like(seed, purpose)
+        step = xp.astype(step, xp.uint32) if not isinstance(step, int) else step
+        return threefry_2x32((seed, second_key), (xp.zeros_like(seed) + step, index))
+
+    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
+        """Fold ``step`` over the rows of ``order``: the loop of one epoch, or of a part of it.
+
+        Parameters
+        ----------
+        step : callable
+            ``(state, rows, data) -> state``, pure, hashable, with static shapes and no host reads.
+        state : tree of Array
+            Owned by the loop, which may reuse its memory: keep only what is returned.
+        order : Array of shape (steps, …), int32
+            ``rows`` of each step.
+        data : tree of Array
+            What every step reads and none changes. It is an argument, not part of the closure of
+            ``step``, so that compilers take it as an input rather than a constant.
+
+        Returns
+        -------
+        tree of Array
+            The state after the last step.
+        """
+        for index in range(order.shape[0]):
+            state = step(state, order[index, ...], data)
+        return state
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Return the context in which this library's operations must run."""
+        return nullcontext()
+
+    def synchronize(self) -> None:
+        """Wait until everything that was asked of the device is done."""
+
+    def memory(self) -> Memory | None:
+        """Return the device's free and total memory, None where it cannot be told."""
+        return None
+
+    def describe(self) -> dict[str, str]:
+        """Return name, library version, device, dtype and the reason for the choice, as text."""
+        return {
+            "name": self.name,
+            "version": str(getattr(self.xp, "__version__", "unknown")),
+            "device": self.device_name(),
+            "dtype": self.dtype,
+            "reason": self.reason,
+        }
+
+    def device_name(self) -> str:
+        """Return the device as ``get_backend`` takes it: ``cpu``, ``cuda:1``, ``mps``."""
+        return "cpu" if self.device is None else str(self.device)

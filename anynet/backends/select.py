@@ -1,0 +1,162 @@
+"""Choosing a backend, and saying what is usable here and why."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
+
+from anynet.backends.devices import check_device
+from anynet.backends.portable import Backend
+from anynet.errors import BackendError, InvalidArgumentError
+
+INSTALL = {
+    "numpy": "pip install numpy",
+    "cupy": "pip install 'anynet[cuda12]' for CUDA 12, or 'anynet[cuda13]' for CUDA 13",
+    "torch": "pip install 'anynet[torch]'",
+    "jax": "pip install 'anynet[jax]'",
+}
+DTYPES = ("float32", "float64")
+
+
+class BackendStatus(NamedTuple):
+    """What ``available_backends`` found out about one library."""
+
+    name: str
+    usable: bool
+    reason: str  # how to use it, or why it cannot be used and the mend
+    version: str | None
+    devices: tuple[str, ...]
+    memory: str  # free and total memory of the first device, empty if it cannot be told
+
+
+def get_backend(name: str = "auto", device: str | None = None, dtype: str = "float32") -> Backend:
+    """Return the array library and device that training will run on.
+
+    Parameters
+    ----------
+    name : {"auto", "numpy", "cupy", "torch", "jax"}
+        ``"auto"`` takes the environment variable ``ANYNET_BACKEND`` if it is set; else, by device:
+        CuPy for ``cuda`` and torch for ``mps``; else CuPy if a small product works there, and
+        NumPy if not. The choice is explained in ``Backend.reason``.
+    device : {"cpu", "cuda", "cuda:N", "mps"}, optional
+        The library's default device if not given: CUDA for CuPy, the CPU for NumPy and torch,
+        for JAX the one that JAX prefers.
+    dtype : {"float32", "float64"}
+        The type of parameters and activations. Data keeps its own.
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument is not one of those listed.
+    BackendError
+        If the library or device is missing; the message names the command that installs it.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> anynet.get_backend("numpy").describe()["device"]
+    'cpu'
+    """
+    origin = "asked for"
+    if name == "auto" and os.environ.get("ANYNET_BACKEND"):
+        name, origin = os.environ["ANYNET_BACKEND"], "set by ANYNET_BACKEND"
+    if name not in ("auto", *INSTALL):
+        message = f"backend must be one of auto, {', '.join(INSTALL)}, got {name!r} ({origin})"
+        raise InvalidArgumentError(message)
+    check_device(device)
+    if dtype not in DTYPES:
+        message = f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}"
+        raise InvalidArgumentError(message)
+    if name == "auto":
+        return _choose(device, dtype)
+    return _create(name, device, dtype, origin)
+
+
+def available_backends() -> tuple[BackendStatus, ...]:
+    """Try every library with a small product, and report what can be used and why not.
+
+    Returns
+    -------
+    tuple of BackendStatus
+        One entry each for numpy, cupy, torch and jax.
+    """
+    return tuple(_status(name) for name in INSTALL)
+
+
+def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
+    """Return the backend where a torch, JAX or CuPy array lives, None for anything else.
+
+    Raises
+    ------
+    BackendError
+        If the array's own device is not one that anynet can use.
+    """
+    if is_torch_array(array):
+        return _create("torch", str(array.device), dtype, "the data are torch tensors")
+    if is_cupy_array(array):
+        return _create("cupy", f"cuda:{array.device.id}", dtype, "the data are CuPy arrays")
+    if is_jax_array(array):
+        home = next(iter(array.devices()))
+        device = "cpu" if home.platform == "cpu" else f"cuda:{home.id}"
+        return _create("jax", device, dtype, "the data are JAX arrays")
+    return None
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return any array or sequence as NumPy's, copied from its device if need be."""
+    backend = backend_of(array)
+    return np.asarray(array) if backend is None else backend.to_host(array)
+
+
+def _choose(device: str | None, dtype: str) -> Backend:
+    if device == "cpu":
+        return _create("numpy", device, dtype, "device cpu was asked for")
+    if device == "mps":
+        return _create("torch", device, dtype, "device mps was asked for, which torch serves")
+    if device is not None:
+        return _create("cupy", device, dtype, f"device {device} was asked for")
+    try:
+        return _create("cupy", device, dtype, "a CUDA device works with CuPy")
+    except BackendError as error:
+        return _create("numpy", "cpu", dtype, f"no GPU through CuPy ({error})")
+
+
+def _create(name: str, device: str | None, dtype: str, reason: str) -> Backend:
+    backend: Backend = _module(name).create(device, dtype, reason)
+    return backend
+
+
+def _module(name: str) -> Any:
+    """Import the file of a backend, which imports its library."""
+    if importlib.util.find_spec(name) is None:
+        message = f"the {name} backend needs {name}, which is not installed: {INSTALL[name]}"
+        raise BackendError(message)
+    try:
+        return importlib.import_module(f"anynet.backends.{name}")
+    except Exception as error:  # a broken installation can raise anything on import
+        message = f"{name} is installed but does not import ({error}): {INSTALL[name]}"
+        raise BackendError(message) from error
+
+
+def _status(name: str) -> BackendStatus:
+    try:
+        module = _module(name)
+        backend = module.create(None, "float32", "")
+        with backend.context():
+            ones = backend.to_device(np.ones((2, 2), dtype=np.float32))
+            backend.to_host(backend.gemm(ones, ones))
+    except Exception as error:  # whatever fails, the table must say it rather than end
+        return BackendStatus(name, False, " ".join(str(error).split()), None, (), "")
+    memory = backend.memory()
+    text = f"{memory.free / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free" if memory else ""
+    version = backend.describe()["version"]
+    return BackendStatus(name, True, "a small product works", version, module.devices(), text)

@@ -1,0 +1,52 @@
+"""The exceptions that users may catch: each says what was expected, what came, and the mend."""
+
+
+class AnynetError(Exception):
+    """Base of every error that anynet raises on purpose."""
+
+
+class InvalidArgumentError(AnynetError, ValueError):
+    """An argument or option is outside what its documentation allows."""
+
+
+class BackendError(AnynetError):
+    """An array library or device was asked for that is missing or does not work here."""
+
+
+class DataError(AnynetError):
+    """A data file or data set is absent, damaged, or not what it claims to be."""
+
+
+class ModelFileError(AnynetError):
+    """A file is not a model that anynet saved, or is damaged."""
+
+
+class DivergedError(AnynetError):
+    """Training stopped because the loss was no longer finite.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch (counted from 1) in which it happened.
+    model : Model or None
+        The best model of the epochs before, None when the first one diverged.
+    """
+
+    def __init__(self, message: str, epoch: int, model: object = None) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.model = model
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during training, carrying the best model so far.
+
+    Attributes
+    ----------
+    model : Model or None
+        The best model of the finished epochs, None when none was finished.
+    """
+
+    def __init__(self, model: object = None) -> None:
+        super().__init__("training was interrupted")
+        self.model = model

@@ -1,0 +1,70 @@
+"""Dropout, drawn from counter-based bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from anynet.backends import Backend
+from anynet.errors import InvalidArgumentError
+from anynet.nn.layers.layer import Pullback, without_params
+from anynet.typing import Array, Key, LayerParams
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Set a random share of the inputs to zero while training, scale the rest up to match.
+
+    "Inverted" dropout (Srivastava et al. 2014, section 10), so that inference is the identity.
+    A draw takes 16 bits an element: the rate is rounded to a multiple of 2⁻¹⁶.
+
+    Parameters
+    ----------
+    rate : float
+        The probability that an element is dropped, in [0, 1).
+    """
+
+    kind: ClassVar[str] = "dropout"
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rate, bool) or not 0 <= self.rate < 1:
+            message = f"the dropout rate must be at least 0 and below 1, got {self.rate!r}"
+            raise InvalidArgumentError(message)
+
+    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
+        return {}, n_in
+
+    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:  # noqa: ARG002
+        return {}, n_in
+
+    def apply(
+        self,
+        params: LayerParams,  # noqa: ARG002
+        x: Array,
+        *,
+        backend: Backend,
+        key: Key | None = None,
+    ) -> tuple[Array, Pullback]:
+        threshold = min(round(self.rate * 2**16), 2**16 - 1)
+        if key is None or threshold == 0:
+            return x, without_params(lambda dy: dy)
+        kept = _random_halves(backend, key, x.shape[-2:]) >= threshold
+        scale = 2**16 / (2**16 - threshold)
+
+        def mask(values: Array) -> Array:
+            masked: Array = backend.xp.where(kept, values * scale, 0.0)
+            return masked
+
+        return mask(x), without_params(mask)
+
+
+def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Array:
+    """16 random bits an element, (*P, *shape): both halves of each 32-bit word are used."""
+    count = shape[0] * shape[1]
+    words = backend.random_bits(key.seed, (key.step, key.purpose), ((count + 1) // 2,))
+    halves: Array = backend.xp.concat([words & 0xFFFF, words >> 16], axis=-1)
+    return backend.xp.reshape(halves[..., :count], (*key.seed.shape, *shape))  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""Layers without parameters that act on each element alone: activations and scaling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from anynet.backends import Backend
+from anynet.errors import InvalidArgumentError
+from anynet.nn.activations import ACTIVATIONS
+from anynet.nn.layers.layer import Pullback, without_params
+from anynet.typing import Array, Key, LayerParams
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function, by its name in ``anynet.nn.activations.ACTIVATIONS``."""
+
+    kind: ClassVar[str] = "activation"
+
+    function: str = "relu"
+
+    def __post_init__(self) -> None:
+        if self.function not in ACTIVATIONS:
+            message = f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.function!r}"
+            raise InvalidArgumentError(message)
+
+    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
+        return {}, n_in
+
+    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:  # noqa: ARG002
+        return {}, n_in
+
+    def apply(
+        self,
+        params: LayerParams,  # noqa: ARG002
+        x: Array,
+        *,
+        backend: Backend,
+        key: Key | None = None,  # noqa: ARG002
+    ) -> tuple[Array, Pullback]:
+        y, derivative = ACTIVATIONS[self.function](x, backend.xp)
+        return y, without_params(derivative)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """y = factor · x: brings raw inputs such as bytes into [0, 1], as part of the network."""
+
+    kind: ClassVar[str] = "scale"
+
+    factor: float
+
+    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
+        return {}, n_in
+
+    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:  # noqa: ARG002
+        return {}, n_in
+
+    def apply(
+        self,
+        params: LayerParams,  # noqa: ARG002
+        x: Array,
+        *,
+        backend: Backend,  # noqa: ARG002
+        key: Key | None = None,  # noqa: ARG002
+    ) -> tuple[Array, Pullback]:
+        return x * self.factor, without_params(lambda dy: dy * self.factor)

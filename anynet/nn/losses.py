@@ -1,0 +1,213 @@
+"""Losses, each with its gradient: ``(logits, target, weight) -> (value, dlogits)``.
+
+``logits`` are what the network gives out, (*P, B, O). ``value`` (*P,) is the mean over the
+samples of the batch, weighted where ``weight`` (B,) or (*P, B) is given. A loss also knows its
+``link``, which turns logits into the prediction of the mean (probabilities, counts), and its
+``metric``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from anynet.backends import Backend
+from anynet.errors import InvalidArgumentError
+from anynet.nn.activations import logistic
+from anynet.nn.metrics import ACCURACY, R2, SUBSET_ACCURACY, Metric
+from anynet.typing import Array, Namespace
+
+TINY = 1e-30
+
+
+class Loss(Protocol):
+    """What training makes small."""
+
+    kind: ClassVar[str]
+    task: ClassVar[str]  # "classes", "labels" (several 0/1 labels a row) or "values"
+    metric: ClassVar[Metric]
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        """Return the value (*P,) and its gradient (*P, B, O)."""
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """Return the predicted mean of the target, shaped like the logits."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Softmax and cross-entropy as one function, by way of log-sum-exp; targets are classes (B,).
+
+    Parameters
+    ----------
+    label_smoothing : float
+        ε of Szegedy et al. 2016, section 7: the target is 1 − ε + ε/O for the true class and
+        ε/O for each other.
+    """
+
+    kind: ClassVar[str] = "cross_entropy"
+    task: ClassVar[str] = "classes"
+    metric: ClassVar[Metric] = ACCURACY
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            message = f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}"
+            raise InvalidArgumentError(message)
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        xp = backend.xp
+        n_classes = logits.shape[-1]
+        classes = xp.arange(n_classes, dtype=target.dtype, device=backend.device)
+        wanted = xp.astype(target[..., None] == classes, logits.dtype)
+        if self.label_smoothing:
+            wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / n_classes
+        shifted = logits - xp.max(logits, axis=-1, keepdims=True)
+        exponentials = xp.exp(shifted)
+        total = xp.sum(exponentials, axis=-1, keepdims=True)
+        losses = -xp.sum(wanted * (shifted - xp.log(total)), axis=-1)
+        return _mean(losses, exponentials / total - wanted, weight, xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """Softmax."""
+        exponentials = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+        probabilities: Array = exponentials / xp.sum(exponentials, axis=-1, keepdims=True)
+        return probabilities
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Sum over the outputs of −y log σ(z) − (1 − y) log(1 − σ(z)); targets 0 or 1, (B, O)."""
+
+    kind: ClassVar[str] = "binary_cross_entropy"
+    task: ClassVar[str] = "labels"
+    metric: ClassVar[Metric] = SUBSET_ACCURACY
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        xp = backend.xp
+        losses = xp.sum(xp.logaddexp(logits, xp.zeros_like(logits)) - target * logits, axis=-1)
+        return _mean(losses, logistic(logits, xp) - target, weight, xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """The logistic function."""
+        return logistic(logits, xp)
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Half the squared error, the mean over outputs (scikit-learn's convention)."""
+
+    kind: ClassVar[str] = "squared_error"
+    task: ClassVar[str] = "values"
+    metric: ClassVar[Metric] = R2
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        residual = logits - target
+        losses = 0.5 * residual * residual
+        return _mean_over_outputs(losses, residual, weight, backend.xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
+        """The identity."""
+        return logits
+
+
+@dataclass(frozen=True)
+class AbsoluteError:
+    """|z − y|, the mean over outputs; its gradient at 0 is 0."""
+
+    kind: ClassVar[str] = "absolute_error"
+    task: ClassVar[str] = "values"
+    metric: ClassVar[Metric] = R2
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        xp = backend.xp
+        residual = logits - target
+        return _mean_over_outputs(xp.abs(residual), xp.sign(residual), weight, xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
+        """The identity."""
+        return logits
+
+
+@dataclass(frozen=True)
+class Huber:
+    """½ r² where |r| ≤ δ, else δ (|r| − δ/2) (Huber 1964), the mean over outputs."""
+
+    kind: ClassVar[str] = "huber"
+    task: ClassVar[str] = "values"
+    metric: ClassVar[Metric] = R2
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.delta > 0:
+            message = f"Huber's delta must be above 0, got {self.delta!r}"
+            raise InvalidArgumentError(message)
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        xp = backend.xp
+        residual = logits - target
+        slope = xp.clip(residual, -self.delta, self.delta)
+        return _mean_over_outputs(slope * (residual - 0.5 * slope), slope, weight, xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
+        """The identity."""
+        return logits
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Half the Poisson deviance, eᶻ − y − y z + y log y, for counts; the mean over outputs."""
+
+    kind: ClassVar[str] = "poisson"
+    task: ClassVar[str] = "values"
+    metric: ClassVar[Metric] = R2
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        xp = backend.xp
+        mean = xp.exp(logits)
+        entropy = target * xp.log(xp.where(target > 0, target, 1.0))
+        losses = mean - target - target * logits + entropy
+        return _mean_over_outputs(losses, mean - target, weight, xp)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """The exponential."""
+        mean: Array = xp.exp(logits)
+        return mean
+
+
+def _mean(
+    losses: Array, dlogits: Array, weight: Array | None, xp: Namespace
+) -> tuple[Array, Array]:
+    """Mean over the samples; a batch whose weights are all zero has value and gradient 0."""
+    if weight is None:
+        return xp.mean(losses, axis=-1), dlogits / losses.shape[-1]
+    weight = weight / xp.maximum(xp.sum(weight, axis=-1, keepdims=True), TINY)
+    return xp.sum(losses * weight, axis=-1), dlogits * weight[..., None]
+
+
+def _mean_over_outputs(
+    losses: Array, dlogits: Array, weight: Array | None, xp: Namespace
+) -> tuple[Array, Array]:
+    return _mean(xp.mean(losses, axis=-1), dlogits / losses.shape[-1], weight, xp)
+
+
+LOSSES: dict[str, Any] = {
+    loss.kind: loss
+    for loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, AbsoluteError, Huber, Poisson)
+}

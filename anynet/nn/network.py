@@ -1,0 +1,219 @@
+"""A network: layers applied one after another, and their pullbacks in reverse."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.errors import InvalidArgumentError
+from anynet.nn.initializers import initializer_for
+from anynet.nn.layers import LAYERS, Activation, Dense, Dropout, Layer, LayerNorm, Scale
+from anynet.seeds import Purpose, host_generator
+from anynet.typing import Array, Key, LayerParams, Params
+
+NetworkPullback: TypeAlias = Callable[..., tuple[Params, Array | None]]
+"""``(dlogits, need_dx=False) -> (grads, dx)``."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """An immutable description of a network; its parameters are kept apart.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Columns of the data.
+    layers : tuple of Layer
+    """
+
+    n_inputs: int
+    layers: tuple[Layer, ...]
+
+    @property
+    def n_outputs(self) -> int:
+        """The units of the last dense layer."""
+        widths = [layer.units for layer in self.layers if isinstance(layer, Dense)]
+        return widths[-1] if widths else self.n_inputs
+
+    def init(self, seed: int | Sequence[int], backend: Backend) -> Params:
+        """Draw the initial parameters on the host and place them on the device.
+
+        Parameters
+        ----------
+        seed : int or sequence of int
+            A sequence makes a population: member k equals the network of seed k.
+        backend : Backend
+
+        Returns
+        -------
+        Params
+            Arrays of shape (I, O) and (O,), or (K, I, O) and (K, O) for K seeds.
+        """
+        if isinstance(seed, Sequence):
+            members = [self.init_host(one) for one in seed]
+            host: Any = tree.map(lambda *leaves: np.stack(leaves), *members)
+        else:
+            host = self.init_host(seed)
+        dtype = np.dtype(backend.dtype)
+        params: Params = tree.map(lambda leaf: backend.to_device(leaf.astype(dtype)), host)
+        return params
+
+    def init_host(self, seed: int) -> tuple[dict[str, np.ndarray], ...]:
+        """Draw the initial parameters in float64 on the host."""
+        rng = host_generator(seed, Purpose.WEIGHTS)
+        params = []
+        width = self.n_inputs
+        for layer in self.layers:
+            layer_params, width = layer.init(rng, width)
+            params.append(layer_params)
+        return tuple(params)
+
+    def apply(
+        self, params: Params, x: Array, *, backend: Backend, key: Key | None = None
+    ) -> tuple[Array, NetworkPullback]:
+        """Compute the logits and a pullback.
+
+        Parameters
+        ----------
+        params : Params
+        x : Array of shape (B, I) or (*P, B, I)
+            In any numeric dtype; it is cast to that of the backend.
+        backend : Backend
+        key : Key, optional
+            Where dropout draws from; None means inference.
+
+        Returns
+        -------
+        logits : Array of shape (*P, B, O)
+        pullback : callable
+            ``(dlogits, need_dx=False) -> (grads, dx)``; without ``need_dx`` nothing is computed
+            below the first layer that has parameters, and dx is None.
+        """
+        x = self._cast(x, backend)
+        pullbacks = []
+        for index, (layer, layer_params) in enumerate(zip(self.layers, params, strict=True)):
+            layer_key = None if key is None else key.at(index)
+            x, layer_pullback = layer.apply(layer_params, x, backend=backend, key=layer_key)
+            pullbacks.append(layer_pullback)
+        first = next((i for i, layer_params in enumerate(params) if layer_params), 0)
+
+        def pullback(dy: Array, need_dx: bool = False) -> tuple[Params, Array | None]:
+            grads: list[LayerParams] = [{} for _ in pullbacks]
+            dx: Array | None = dy
+            for index in range(len(pullbacks) - 1, -1 if need_dx else first - 1, -1):
+                grads[index], dx = pullbacks[index](dx, need_dx or index > first)
+            return tuple(grads), dx if need_dx else None
+
+        return x, pullback
+
+    def predict(self, params: Params, x: Array, *, backend: Backend) -> Array:
+        """Compute the logits without keeping what a pullback would need."""
+        x = self._cast(x, backend)
+        for layer, layer_params in zip(self.layers, params, strict=True):
+            x = layer.apply(layer_params, x, backend=backend)[0]
+        return x
+
+    def to_config(self) -> dict[str, Any]:
+        """Return a JSON-able description that ``from_config`` turns back into the network."""
+        layers = [{"kind": layer.kind} | dataclasses.asdict(layer) for layer in self.layers]  # type: ignore[call-overload]
+        return {"n_inputs": self.n_inputs, "layers": layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Network:
+        """Rebuild a network from ``to_config``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a layer or option is unknown to this version.
+        """
+        layers = []
+        for entry in config["layers"]:
+            options = {name: value for name, value in entry.items() if name != "kind"}
+            try:
+                layers.append(LAYERS[entry["kind"]](**options))
+            except (KeyError, TypeError) as error:
+                message = f"unknown layer {entry!r}; known are {', '.join(LAYERS)}"
+                raise InvalidArgumentError(message) from error
+        return cls(int(config["n_inputs"]), tuple(layers))
+
+    @staticmethod
+    def _cast(x: Array, backend: Backend) -> Array:
+        if x.dtype == backend.float_dtype:
+            return x
+        cast: Array = backend.xp.astype(x, backend.float_dtype)
+        return cast
+
+
+def mlp(
+    layer_sizes: Sequence[int],
+    *,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    layer_norm: bool = False,
+    initializer: str | None = None,
+    scale: float | None = None,
+) -> Network:
+    """Describe a fully connected network.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Inputs, hidden units, outputs: ``[784, 128, 64, 10]`` has two hidden layers.
+    activation : str
+        After each hidden layer: relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid or
+        identity.
+    dropout : float
+        The share of each hidden layer's outputs that is dropped while training.
+    layer_norm : bool
+        Whether each hidden layer is normalised before its activation.
+    initializer : str, optional
+        A name of ``anynet.nn.initializers.INITIALIZERS``; by default the one whose theory fits
+        the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU).
+    scale : float, optional
+        What multiplies the inputs: 1/255 for bytes.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a size is not a positive integer, or an option is not one of those listed.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> anynet.mlp([784, 128, 64, 10], scale=1 / 255).n_outputs
+    10
+    """
+    sizes = list(layer_sizes)
+    if len(sizes) < 2 or any(
+        isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1
+        for size in sizes
+    ):
+        message = (
+            f"layer_sizes must be at least two positive integers, inputs first and outputs last, "
+            f"such as [784, 128, 64, 10], got {layer_sizes!r}"
+        )
+        raise InvalidArgumentError(message)
+    hidden_initializer = initializer or initializer_for(activation)
+    layers: list[Layer] = []
+    if scale is not None and scale != 1:
+        layers.append(Scale(float(scale)))
+    for units in sizes[1:-1]:
+        layers.append(Dense(int(units), hidden_initializer))
+        if layer_norm:
+            layers.append(LayerNorm())
+        layers.append(Activation(activation))
+        if dropout:
+            layers.append(Dropout(dropout))
+    layers.append(Dense(int(sizes[-1]), hidden_initializer))
+    return Network(int(sizes[0]), tuple(layers))

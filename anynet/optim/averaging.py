@@ -1,0 +1,33 @@
+"""A moving average of the weights."""
+
+from __future__ import annotations
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.typing import Array, Params
+
+
+def update_average(
+    average: Params, params: Params, decay: float, step: Array, *, backend: Backend
+) -> Params:
+    """Mix new parameters into their exponential moving average.
+
+    Polyak and Juditsky 1992, in TensorFlow's variant: the decay is min(decay, (1 + t) / (10 + t))
+    at update t, so that the average forgets the initial weights.
+
+    Parameters
+    ----------
+    average, params : Params
+    decay : float
+        In [0, 1); 0.999 averages over about the last 1,000 updates.
+    step : Array of shape (), int32
+        The number t of updates made before this one.
+    backend : Backend
+
+    Returns
+    -------
+    Params
+    """
+    time = backend.xp.astype(step, backend.float_dtype)
+    keep = backend.xp.minimum((time + 1.0) / (time + 10.0), decay)
+    return tree.map(lambda a, p: a + (1 - keep) * (p - a), average, params)

@@ -1,0 +1,45 @@
+"""Host randomness: a NumPy generator for each use of a seed, all independent of one another.
+
+Initial weights, batch orders and splits are drawn on the host, so they are the same whichever
+backend trains. Randomness inside a step is counter-based instead: see ``Backend.random_bits``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from anynet.errors import InvalidArgumentError
+
+
+class Purpose(IntEnum):
+    """What a stream of numbers is for. The values shape every seeded result: never renumber."""
+
+    WEIGHTS = 0
+    ORDER = 1
+    SPLIT = 2
+    DEVICE = 3
+
+
+def host_generator(seed: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:
+    """Return the generator of ``SeedSequence((seed, purpose, epoch))``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``seed`` is not a non-negative integer.
+    """
+    return np.random.default_rng(_sequence(seed, purpose, epoch))
+
+
+def device_seed(seed: int) -> int:
+    """Return the word that keys ``Backend.random_bits``: 31 bits, which every int32 holds."""
+    return int(_sequence(seed, Purpose.DEVICE, 0).generate_state(1)[0] >> 1)
+
+
+def _sequence(seed: int, purpose: Purpose, epoch: int) -> np.random.SeedSequence:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        message = f"seed must be an integer of at least 0, got {seed!r}"
+        raise InvalidArgumentError(message)
+    return np.random.SeedSequence((int(seed), int(purpose), epoch))

@@ -1,0 +1,90 @@
+"""Trees: tuples, lists, dicts and NamedTuples of arrays, handled as one value.
+
+A leaf is anything that is none of these; ``None`` is a tree without leaves, and dicts go by sorted
+keys, both as in JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+Tree = TypeVar("Tree")
+
+
+def map(function: Callable[..., Any], tree: Tree, *others: Any) -> Tree:
+    """Apply ``function`` to the corresponding leaves of trees of one shape.
+
+    Parameters
+    ----------
+    function : callable
+        Takes as many leaves as there are trees and returns the new leaf.
+    tree, *others : tree
+        Trees of the same shape.
+
+    Returns
+    -------
+    tree
+        The results, in the shape of ``tree``.
+
+    Raises
+    ------
+    ValueError
+        If the trees differ in shape.
+    """
+    children = _children(tree)
+    if children is None:
+        leaf: Tree = tree if tree is None else function(tree, *others)
+        return leaf
+    columns = [children]
+    for other in others:
+        found = _children(other)
+        if found is None or [name for name, _ in found] != [name for name, _ in children]:
+            message = f"trees differ in shape: {_outline(tree)} against {_outline(other)}"
+            raise ValueError(message)
+        columns.append(found)
+    results = [map(function, *(child for _, child in row)) for row in zip(*columns, strict=True)]
+    rebuilt: Tree = _rebuild(tree, results)
+    return rebuilt
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves, in order."""
+    return [leaf for _, leaf in flatten(tree)]
+
+
+def flatten(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each leaf with its path, such as ``("0.weight", array)``."""
+    children = _children(tree)
+    if children is None:
+        if tree is not None:
+            yield path, tree
+        return
+    for name, child in children:
+        yield from flatten(child, f"{path}.{name}" if path else name)
+
+
+def _children(tree: Any) -> list[tuple[str, Any]] | None:
+    """Names and children of an inner node, or None for a leaf."""
+    if isinstance(tree, dict):
+        return [(name, tree[name]) for name in sorted(tree)]
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return list(zip(tree._fields, tree, strict=True))
+    if isinstance(tree, (tuple, list)):
+        return [(str(index), child) for index, child in enumerate(tree)]
+    return None
+
+
+def _rebuild(tree: Any, children: list[Any]) -> Any:
+    if isinstance(tree, dict):
+        return dict(zip(sorted(tree), children, strict=True))
+    if hasattr(tree, "_fields"):
+        return type(tree)(*children)
+    return type(tree)(children)
+
+
+def _outline(tree: Any) -> str:
+    children = _children(tree)
+    if children is None:
+        return type(tree).__name__
+    return f"{type(tree).__name__}({', '.join(name for name, _ in children)})"

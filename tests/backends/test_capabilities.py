@@ -1,0 +1,110 @@
+"""Every capability, on every body: the same tests hold for all backends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anynet.backends import Backend
+from anynet.backends.numpy import create
+
+
+def test_arrays_travel_to_the_device_and_back_in_their_own_dtype(backend: Backend) -> None:
+    for dtype in (np.uint8, np.int32, np.float32, np.bool_):
+        array = np.array([[0, 1], [1, 0]], dtype=dtype)
+        returned = backend.to_host(backend.to_device(array))
+        assert returned.dtype == dtype
+        np.testing.assert_array_equal(returned, array)
+
+
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+@pytest.mark.parametrize(
+    ("batch_a", "batch_b"), [((), ()), ((3,), (3,)), ((), (3,)), ((3,), ()), ((2, 3), (2, 3))]
+)
+def test_gemm_equals_einsum(
+    backend64: Backend,
+    rng: np.random.Generator,
+    transpose_a: bool,
+    transpose_b: bool,
+    batch_a: tuple[int, ...],
+    batch_b: tuple[int, ...],
+) -> None:
+    a = rng.standard_normal((*batch_a, *((5, 4) if transpose_a else (4, 5))))
+    b = rng.standard_normal((*batch_b, *((6, 5) if transpose_b else (5, 6))))
+    accumulate = rng.standard_normal((*(batch_a or batch_b), 4, 6))
+    result = backend64.gemm(
+        backend64.to_device(a),
+        backend64.to_device(b),
+        transpose_a=transpose_a,
+        transpose_b=transpose_b,
+        accumulate=backend64.to_device(accumulate),
+        alpha=-0.5,
+        beta=2.0,
+    )
+    letters = f"...{'ki' if transpose_a else 'ik'},...{'jk' if transpose_b else 'kj'}->...ij"
+    expected = -0.5 * np.einsum(letters, a, b) + 2 * accumulate
+    np.testing.assert_allclose(backend64.to_host(result), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_gemm_without_accumulate_is_the_product(backend64: Backend) -> None:
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    result = backend64.gemm(backend64.to_device(a), backend64.to_device(b))
+    np.testing.assert_array_equal(backend64.to_host(result), a @ b)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    m=st.integers(1, 9),
+    k=st.integers(0, 9),
+    n=st.integers(1, 9),
+    members=st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+def test_gemm_takes_any_shape(m: int, k: int, n: int, members: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lead = (members,) if members else ()
+    a, b = rng.standard_normal((m, k)), rng.standard_normal((*lead, k, n))
+    backend = create(None, "float64", "")
+    np.testing.assert_allclose(
+        backend.gemm(a, b), np.einsum("ik,...kj->...ij", a, b), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_scan_folds_the_step_over_the_rows_of_the_order(backend: Backend) -> None:
+    state = (backend.to_device(np.zeros(3, dtype=np.float32)),)
+    order = backend.to_device(np.array([[0, 2], [1, 1], [2, 0]], dtype=np.int32))
+    data = backend.to_device(np.array([1.0, 10.0, 100.0], dtype=np.float32))
+    (result,) = backend.scan(AddAndHalve(backend), state, order, data)
+    np.testing.assert_array_equal(backend.to_host(result), [((101 / 2) + 20) / 2 + 101] * 3)
+
+
+def test_scan_leaves_host_arrays_alone(backend: Backend) -> None:
+    host = np.ones(4096, dtype=np.float32)
+    order = backend.to_device(np.zeros((2, 2), dtype=np.int32))
+    data = backend.to_device(np.array([5.0], dtype=np.float32))
+    backend.scan(AddAndHalve(backend), (backend.to_device(host),), order, data)
+    backend.synchronize()
+    np.testing.assert_array_equal(host, np.ones(4096))
+
+
+class AddAndHalve:
+    """state ← state / 2 + the sum of the rows, a step whose result shows the order."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def __call__(self, state, rows, data):
+        xp = self.backend.xp
+        return (state[0] * 0.5 + xp.sum(xp.take(data, rows, axis=0)),)
+
+
+def test_a_backend_describes_itself(backend: Backend) -> None:
+    described = backend.describe()
+    assert set(described) == {"name", "version", "device", "dtype", "reason"}
+    assert described["dtype"] == "float32"
+    assert all(isinstance(value, str) for value in described.values())
+    memory = backend.memory()
+    assert memory is None or 0 < memory.free <= memory.total

@@ -1,0 +1,152 @@
+"""Choosing a backend: names, devices, the environment, and what is said when one is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.backends import backend_of, select, to_numpy
+
+
+def test_numpy_is_always_there() -> None:
+    backend = anynet.get_backend("numpy")
+    assert (backend.name, backend.device_name(), backend.dtype) == ("numpy", "cpu", "float32")
+
+
+def test_auto_says_why() -> None:
+    backend = anynet.get_backend()
+    assert backend.name in ("numpy", "cupy")
+    assert "GPU" in backend.reason or "CUDA" in backend.reason
+
+
+def test_auto_on_the_cpu_is_numpy() -> None:
+    assert anynet.get_backend("auto", "cpu").name == "numpy"
+
+
+def test_the_environment_decides_auto_and_nothing_else(monkeypatch) -> None:
+    monkeypatch.setenv("ANYNET_BACKEND", "abacus")
+    with pytest.raises(anynet.InvalidArgumentError, match=r"'abacus' \(set by ANYNET_BACKEND\)"):
+        anynet.get_backend()
+    assert anynet.get_backend("numpy").name == "numpy"
+    monkeypatch.setenv("ANYNET_BACKEND", "numpy")
+    assert anynet.get_backend().reason == "set by ANYNET_BACKEND"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("abacus",), "backend must be one of auto, numpy, cupy, torch, jax, got 'abacus'"),
+        (("numpy", "tpu"), "device must be 'cpu', 'cuda', 'cuda:N' or 'mps', got 'tpu'"),
+        (("numpy", "cuda:"), "got 'cuda:'"),
+        (("numpy", 3), "got 3"),
+        (("numpy", None, "float16"), "dtype must be one of float32, float64, got 'float16'"),
+    ],
+)
+def test_arguments_are_checked(arguments, message) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message.replace("(", r"\(")):
+        anynet.get_backend(*arguments)
+
+
+def test_numpy_has_no_gpu() -> None:
+    with pytest.raises(anynet.BackendError, match="computes on device 'cpu' only, got 'cuda'"):
+        anynet.get_backend("numpy", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("cupy", "anynet[cuda12]"), ("torch", "anynet[torch]"), ("jax", "anynet[jax]")],
+)
+def test_a_missing_library_is_named_with_its_install_command(monkeypatch, name, command) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(anynet.BackendError) as caught:
+        anynet.get_backend(name)
+    assert f"needs {name}, which is not installed" in str(caught.value)
+    assert command in str(caught.value)
+    status = {status.name: status for status in anynet.available_backends()}[name]
+    assert not status.usable
+    assert command in status.reason
+
+
+def test_auto_falls_back_to_numpy_whatever_is_wrong_with_cupy(monkeypatch) -> None:
+    def broken(name: str):
+        if name == "cupy":
+            message = "cupy is installed but does not import"
+            raise anynet.BackendError(message)
+        return original(name)
+
+    original = select._module
+    monkeypatch.setattr(select, "_module", broken)
+    backend = anynet.get_backend("auto")
+    assert backend.name == "numpy"
+    assert "does not import" in backend.reason
+    with pytest.raises(anynet.BackendError, match="does not import"):
+        anynet.get_backend("auto", "cuda")
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_a_missing_cuda_device_is_an_error_that_says_what_is_there(name) -> None:
+    pytest.importorskip(name)
+    try:
+        anynet.get_backend(name, "cuda:999")
+    except anynet.BackendError as error:
+        assert "'cuda:999'" in str(error)  # noqa: PT017  (the error is the subject)
+        assert "it sees cpu" in str(error) or "cuda:0" in str(error)  # noqa: PT017
+    else:
+        pytest.fail("no machine has a thousand GPUs")
+
+
+def test_float64_on_jax_says_how_to_enable_it() -> None:
+    pytest.importorskip("jax")
+    with pytest.raises(anynet.BackendError, match="JAX_ENABLE_X64=1"):
+        anynet.get_backend("jax", "cpu", "float64")
+
+
+def test_the_table_has_a_row_for_every_library() -> None:
+    rows = anynet.available_backends()
+    assert [row.name for row in rows] == ["numpy", "cupy", "torch", "jax"]
+    assert rows[0].usable
+    assert rows[0].version == np.__version__
+    assert all(row.reason for row in rows)
+
+
+def test_arrays_tell_their_backend() -> None:
+    torch = pytest.importorskip("torch")
+    jnp = pytest.importorskip("jax.numpy")
+    assert backend_of(np.ones(2)) is None
+    assert backend_of([1, 2]) is None
+    assert backend_of(torch.ones(2)).name == "torch"
+    assert backend_of(jnp.ones(2)).name == "jax"
+    for array in (torch.ones(2, requires_grad=True), jnp.ones(2), [1, 1]):
+        np.testing.assert_array_equal(to_numpy(array), [1, 1])
+
+
+def test_backends_are_values() -> None:
+    assert anynet.get_backend("numpy") == anynet.get_backend("auto", "cpu")
+    assert hash(anynet.get_backend("numpy")) == hash(anynet.get_backend("auto", "cpu"))
+    assert anynet.get_backend("numpy") != anynet.get_backend("numpy", dtype="float64")
+
+
+def test_importing_anynet_imports_no_other_library() -> None:
+    code = (
+        "import sys, anynet; "
+        "print([m for m in ('cupy', 'torch', 'jax', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_importing_anynet_is_quick() -> None:
+    code = (
+        "import time, numpy; start = time.perf_counter(); import anynet; "
+        "print(time.perf_counter() - start)"
+    )
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) < 0.2

@@ -1,0 +1,131 @@
+"""The backends of the test matrix, as fixtures.
+
+``backend`` runs a test on every array library: NumPy, NumPy with read-only inputs,
+array_api_strict on its fictitious second device, torch, JAX and CuPy. ``float64`` tests use
+``backend64``. A library that is not installed skips its cases, unless ANYNET_REQUIRE_BACKENDS
+names it. CUDA cases skip without a device; under ANYNET_REQUIRE_GPU=1 that is a failure for CuPy,
+and for torch and JAX where they are installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.backends import Backend
+from anynet.backends.numpy import NumPyBackend
+
+CASES = {
+    "numpy": ("numpy", None),
+    "readonly": ("readonly", None),
+    "strict": ("strict", None),
+    "torch": ("torch", "cpu"),
+    "jax": ("jax", "cpu"),
+    "cupy": ("cupy", "cuda"),
+    "torch-cuda": ("torch", "cuda"),
+    "jax-cuda": ("jax", "cuda"),
+}
+REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
+REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"
+
+
+@dataclass(frozen=True)
+class ReadOnlyBackend(NumPyBackend):
+    """NumPy whose device arrays refuse to be written: nothing may rely on aliasing."""
+
+    name: ClassVar[str] = "readonly"
+
+    def to_device(self, array: Any) -> Any:
+        frozen = np.array(array)
+        frozen.flags.writeable = False
+        return frozen
+
+
+@dataclass(frozen=True)
+class StrictBackend(Backend):
+    """array_api_strict on a device of its own: only the standard's calls, and no mixing."""
+
+    name: ClassVar[str] = "strict"
+
+    def to_host(self, array: Any) -> np.ndarray:
+        return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
+
+
+def make_backend(case: str, dtype: str = "float32") -> Backend:
+    """Make the backend of a case, or skip or fail where it cannot be used."""
+    name, device = CASES[case]
+    if name == "readonly":
+        import array_api_compat.numpy as xp
+
+        return ReadOnlyBackend(xp, "cpu", dtype)
+    if name == "strict":
+        xp = pytest.importorskip("array_api_strict")
+        return StrictBackend(xp, xp.Device("device1"), dtype)
+    try:
+        return anynet.get_backend(name, device, dtype)
+    except anynet.BackendError as error:
+        installed = importlib.util.find_spec(name) is not None
+        gpu_is_missed = device == "cuda" and REQUIRE_GPU and (installed or name == "cupy")
+        if gpu_is_missed or (device != "cuda" and name in REQUIRED):
+            pytest.fail(f"{case} is required here: {error}")
+        pytest.skip(str(error))
+
+
+def float64_context(case: str) -> AbstractContextManager[Any]:
+    """JAX has float64 only where it is enabled."""
+    if not case.startswith("jax"):
+        return nullcontext()
+    jax = pytest.importorskip("jax")
+    return jax.enable_x64(True)
+
+
+def _params(request: pytest.FixtureRequest) -> str:
+    case: str = request.param
+    for marker in request.node.iter_markers("skip_backend"):
+        if marker.args[0] == case:
+            pytest.skip(marker.kwargs["reason"])
+    return case
+
+
+PARAMS = [
+    pytest.param(case, marks=[pytest.mark.cuda] if device == "cuda" else [])
+    for case, (_, device) in CASES.items()
+]
+
+
+@pytest.fixture(params=PARAMS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each array library in turn, in float32."""
+    made = make_backend(_params(request))
+    with made.context():
+        yield made
+
+
+@pytest.fixture(params=PARAMS)
+def backend64(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each array library in turn, in float64."""
+    case = _params(request)
+    with float64_context(case):
+        made = make_backend(case, "float64")
+        with made.context():
+            yield made
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20261123)
+
+
+@pytest.fixture(scope="session")
+def digits() -> anynet.Dataset:
+    """scikit-learn's 8×8 digits."""
+    return anynet.load_dataset("digits")

@@ -1,0 +1,173 @@
+"""Layers: gradients against differences, populations against single runs, dropout's law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import numeric_gradient
+
+from anynet import InvalidArgumentError, tree
+from anynet.backends import Backend
+from anynet.backends.numpy import create
+from anynet.nn import LAYERS, Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.nn.layers import Layer
+from anynet.typing import Key
+
+CASES = [Dense(3), LayerNorm(), Scale(0.25), Activation("tanh"), Dropout(0.4)]
+REFERENCE = create(None, "float64", "")
+
+
+def make_key(backend: Backend, seeds: Any = 5) -> Key:
+    return Key(
+        backend.to_device(np.asarray(seeds, dtype=np.int32)),
+        backend.to_device(np.asarray(2, dtype=np.int32)),
+        purpose=1,
+    )
+
+
+def draw_params(layer: Layer, n_in: int, lead: tuple[int, ...], rng: np.random.Generator):
+    shapes, _ = layer.shapes(n_in)
+    return {name: rng.standard_normal((*lead, *shape)) for name, shape in shapes.items()}
+
+
+def test_every_layer_is_tested_here() -> None:
+    assert {type(layer) for layer in CASES} == set(LAYERS.values())
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_pullback_agrees_with_differences(
+    backend64: Backend, rng: np.random.Generator, layer: Layer, lead: tuple[int, ...]
+) -> None:
+    x = rng.standard_normal((*lead, 5, 4))
+    params = draw_params(layer, 4, lead, rng)
+    seeds = list(range(lead[0])) if lead else 5
+    y, pullback = layer.apply(
+        tree.map(backend64.to_device, params),
+        backend64.to_device(x),
+        backend=backend64,
+        key=make_key(backend64, seeds),
+    )
+    dy = rng.standard_normal(y.shape)
+    grads, dx = pullback(backend64.to_device(dy))
+
+    def scalar(name: str | None, value: np.ndarray) -> float:
+        given = params if name is None else params | {name: value}
+        out, _ = layer.apply(
+            given,
+            value if name is None else x,
+            backend=REFERENCE,
+            key=make_key(REFERENCE, seeds),
+        )
+        return float(np.sum(out * dy))
+
+    expected = numeric_gradient(lambda value: scalar(None, value), x)
+    np.testing.assert_allclose(backend64.to_host(dx), expected, rtol=1e-7, atol=1e-8)
+    assert set(grads) == set(params)
+    for name, gradient in grads.items():
+        expected = numeric_gradient(lambda value, name=name: scalar(name, value), params[name])
+        np.testing.assert_allclose(backend64.to_host(gradient), expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
+def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer: Layer) -> None:
+    params = tree.map(
+        lambda leaf: backend.to_device(leaf.astype(np.float32)), draw_params(layer, 4, (), rng)
+    )
+    x = backend.to_device(rng.standard_normal((5, 4)).astype(np.float32))
+    y, pullback = layer.apply(params, x, backend=backend, key=make_key(backend))
+    grads, dx = pullback(backend.xp.ones_like(y), need_dx=False)
+    assert dx is None
+    assert set(grads) == set(params)
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
+def test_a_population_on_shared_inputs_equals_its_members(
+    backend64: Backend, rng: np.random.Generator, layer: Layer
+) -> None:
+    x = rng.standard_normal((5, 4))
+    params = draw_params(layer, 4, (3,), rng)
+    seeds = [7, 8, 9]
+
+    def run(given: Any, keys: Any):
+        y, pullback = layer.apply(
+            tree.map(backend64.to_device, given),
+            backend64.to_device(x),
+            backend=backend64,
+            key=make_key(backend64, keys),
+        )
+        return y, pullback
+
+    together, pullback = run(params, seeds)
+    dy = np.broadcast_to(rng.standard_normal((5, together.shape[-1])), together.shape).copy()
+    grads, _ = pullback(backend64.to_device(dy))
+    for member, seed in enumerate(seeds):
+        alone, pullback_alone = run({k: v[member] for k, v in params.items()}, seed)
+        member_of_all = backend64.to_host(together)
+        member_of_all = member_of_all[member] if member_of_all.ndim == 3 else member_of_all
+        np.testing.assert_allclose(member_of_all, backend64.to_host(alone), rtol=1e-13)
+        grads_alone, _ = pullback_alone(backend64.to_device(dy[member] if dy.ndim == 3 else dy))
+        for name, gradient in grads_alone.items():
+            np.testing.assert_allclose(
+                backend64.to_host(grads[name])[member], backend64.to_host(gradient), rtol=1e-12
+            )
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share(backend: Backend) -> None:
+    x = backend.to_device(np.ones((400, 250), dtype=np.float32))
+    y, _ = Dropout(0.3).apply({}, x, backend=backend, key=make_key(backend))
+    values = backend.to_host(y)
+    deviation = np.sqrt(0.3 * 0.7 / values.size)
+    assert abs(np.mean(values == 0) - 0.3) < 5 * deviation
+    np.testing.assert_allclose(values[values > 0], 1 / 0.7, rtol=1e-4)
+    assert abs(values.mean() - 1) < 5 * deviation / 0.7
+
+
+def test_dropout_is_the_identity_at_inference_and_at_rate_zero(backend: Backend) -> None:
+    x = backend.to_device(np.arange(6, dtype=np.float32).reshape(2, 3))
+    for layer, key in [(Dropout(0.9), None), (Dropout(0.0), make_key(backend))]:
+        y, pullback = layer.apply({}, x, backend=backend, key=key)
+        np.testing.assert_array_equal(backend.to_host(y), backend.to_host(x))
+        np.testing.assert_array_equal(backend.to_host(pullback(x)[1]), backend.to_host(x))
+
+
+def test_dropout_draws_anew_for_each_step_and_layer(backend: Backend) -> None:
+    x = backend.to_device(np.ones((50, 50), dtype=np.float32))
+    key = make_key(backend)
+    later = key._replace(step=key.step + 1)
+    masks = [
+        backend.to_host(Dropout(0.5).apply({}, x, backend=backend, key=k)[0])
+        for k in (key, key, later, key.at(2))
+    ]
+    np.testing.assert_array_equal(masks[0], masks[1])
+    for other in masks[2:]:
+        assert 0.4 < np.mean(masks[0] == other) < 0.6
+
+
+def test_layer_norm_gives_mean_zero_and_variance_one(backend64: Backend, rng) -> None:
+    x = 3 + 5 * rng.standard_normal((6, 200))
+    params = {"gain": backend64.to_device(np.ones(200)), "bias": backend64.to_device(np.zeros(200))}
+    y = backend64.to_host(
+        LayerNorm(1e-12).apply(params, backend64.to_device(x), backend=backend64)[0]
+    )
+    np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=1), 1, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(0), "units of at least 1, got 0"),
+        (lambda: Dense(2.5), "units of at least 1, got 2.5"),
+        (lambda: Dense(2, "magic"), "initializer must be one of he_normal"),
+        (lambda: Dropout(1.0), "at least 0 and below 1, got 1.0"),
+        (lambda: Dropout(-0.1), "got -0.1"),
+        (lambda: Dropout(float("nan")), "got nan"),
+        (lambda: Activation("softplus"), "activation must be one of relu"),
+    ],
+)
+def test_options_are_checked(make, message) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        make()
