@@ -1,0 +1,26 @@
+"""Data sets in host memory: reading, finding and fetching them. Importing this reads no file."""
+
+from anynet.data.dataset import Dataset
+from anynet.data.datasets import (
+    load_dataset,
+    locate_dataset,
+    verify_dataset,
+)
+from anynet.data.download import download
+from anynet.data.fetch import fetch_dataset
+from anynet.data.idx import read_idx, write_idx
+from anynet.data.names import dataset_names
+from anynet.data.verify import FileState
+
+__all__ = [
+    "Dataset",
+    "FileState",
+    "dataset_names",
+    "download",
+    "fetch_dataset",
+    "load_dataset",
+    "locate_dataset",
+    "read_idx",
+    "verify_dataset",
+    "write_idx",
+]

@@ -1,0 +1,165 @@
+"""From arrays of anyone's making to a `Dataset`."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anynet.data.dataset import Arrays, Dataset
+from anynet.data.holdout import hold_out
+from anynet.errors import DataError
+
+_MAX_CODE_POINT = 0x10FFFF
+
+
+def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset:
+    """Make a data set of samples and labels in whatever shape and type they come.
+
+    Samples are flattened. Bytes get the scale 1/255 (or 1 where they are only zeros and ones, as
+    booleans become), floating point 1, other integers one over the largest of the training set.
+    Labels may be any whole numbers or words: the classes are their sorted distinct values.
+
+    Parameters
+    ----------
+    name : str
+        The name of the data set.
+    train : tuple of ndarray
+        Samples (N, ...) and labels (N,) or (N, 1). Samples of shape (N, rows, columns) are images.
+    test : tuple of ndarray, optional
+        The same for the test set. Without it every fifth training sample is held out, see
+        `anynet.data.holdout.hold_out`.
+
+    Returns
+    -------
+    Dataset
+        The data set.
+
+    Raises
+    ------
+    DataError
+        When shapes or types do not agree, a sample is not finite, or there are fewer than two
+        classes.
+    """
+    pairs = [train] if test is None else [train, test]
+    samples = [_samples(x, name) for x, _ in pairs]
+    labels = [_labels(y, name) for _, y in pairs]
+    for x, y in zip(samples, labels, strict=True):
+        check_counts(name, x, y)
+    first, last = samples[0], samples[-1]
+    if first.shape[1:] != last.shape[1:] or first.dtype != last.dtype:
+        message = (
+            f"{name!r} has training samples of shape {first.shape[1:]} and type {first.dtype}, and "
+            f"test samples of shape {last.shape[1:]} and type {last.dtype}: expected the same"
+        )
+        raise DataError(message)
+    if labels[0].dtype.kind != labels[-1].dtype.kind:
+        message = f"{name!r} has words for labels in one set, numbers in the other: expected one"
+        raise DataError(message)
+
+    values, codes = np.unique(np.concatenate(labels), return_inverse=True)
+    if values.size < 2:
+        message = f"{name!r} has one class, {values[0]!s}: expected two at least"
+        raise DataError(message)
+    y_train, y_test = np.split(codes.astype(np.int64), [labels[0].size])
+    if test is None:
+        kept, held = hold_out(y_train, name)
+        first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
+    image = first.ndim == 3
+    return Dataset(
+        name=name,
+        train=(flatten(first), y_train),
+        test=(flatten(last), y_test),
+        classes=tuple(str(value) for value in values),
+        scale=_scale(first),
+        image_shape=(first.shape[1], first.shape[2]) if image else None,
+        image_box=_ink_box(first) if image else None,
+    )
+
+
+def flatten(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn samples of shape (N, ...) into rows of shape (N, features)."""
+    return samples.reshape(samples.shape[0], -1)
+
+
+def check_counts(name: str, samples: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+    """Check that there are samples, and one label for each.
+
+    Parameters
+    ----------
+    name : str
+        The data set or file, for the message.
+    samples, labels : ndarray
+        Arrays with one entry for each sample along the first axis.
+
+    Raises
+    ------
+    DataError
+        When there are none, or not as many labels as samples.
+    """
+    if not samples.size or len(samples) != len(labels):
+        message = (
+            f"{name!r} has {len(labels)} labels for samples of shape {samples.shape}: expected at "
+            "least one sample and a label for each"
+        )
+        raise DataError(message)
+
+
+def _samples(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    if x.ndim < 2 or x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
+        message = (
+            f"{name!r} has samples of shape {x.shape} and type {x.dtype}: expected (samples, "
+            "features) or (samples, rows, columns), of integers or floats of 64 bits at most"
+        )
+        raise DataError(message)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        message = f"{name!r} has samples that are not finite: replace NaN and infinity beforehand"
+        raise DataError(message)
+    return x.astype(np.uint8) if x.dtype.kind == "b" else x
+
+
+def _labels(y: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Return labels of shape (N,): words as they are, numbers as int64."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 1 and y.dtype.kind == "U" and _is_printable(y):
+        return y
+    if y.ndim == 1 and y.dtype.kind in "biuf":
+        # Whole numbers in floating point are labels too; what int64 cannot hold comes back changed.
+        with np.errstate(invalid="ignore"):
+            whole = y.astype(np.int64)
+        if np.array_equal(whole, y) and not (y.dtype.kind == "u" and (whole < 0).any()):
+            return whole
+    message = (
+        f"{name!r} has labels of shape {y.shape} and type {y.dtype}: expected one whole number or "
+        "word for each sample"
+    )
+    raise DataError(message)
+
+
+def _is_printable(words: npt.NDArray[Any]) -> bool:
+    """Whether text from a file is made of characters that can be shown on one line."""
+    codes = np.ascontiguousarray(words).view(np.uint32)
+    return bool((codes <= _MAX_CODE_POINT).all()) and all(
+        str(word).isprintable() for word in np.unique(words)
+    )
+
+
+def _scale(x: npt.NDArray[Any]) -> float:
+    if x.dtype == np.uint8:
+        return 1 / 255 if x.max() > 1 else 1.0
+    if x.dtype.kind == "f":
+        return 1.0
+    return 1 / max(abs(int(x.max())), abs(int(x.min())), 1)
+
+
+def _ink_box(images: npt.NDArray[Any]) -> int:
+    """Measure the longest side of the box around what is not zero, over all images."""
+    ink = images != 0
+    longest = 0
+    for across in (1, 2):
+        profile = ink.any(axis=across)
+        inked = profile[profile.any(axis=1)]
+        if inked.size:
+            first, after = inked.argmax(axis=1), inked.shape[1] - inked[:, ::-1].argmax(axis=1)
+            longest = max(longest, int((after - first).max()))
+    return longest or max(images.shape[1:])

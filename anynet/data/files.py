@@ -1,0 +1,131 @@
+"""Handling files that nobody vouches for: bounded reads, whole writes, one-line messages."""
+
+import contextlib
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from anynet.errors import DataError
+
+CHUNK = 1 << 20  # bytes asked for at a time
+MAX_BYTES = 2**63 - 1  # what an array may span on a 64-bit machine
+
+
+class Readable(Protocol):
+    """Whatever can be read in pieces: a file, a decompressor, a network response."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_at_most(stream: Readable, limit: int) -> bytearray:
+    """Read up to `limit` bytes, holding no more memory than bytes really came.
+
+    A header may promise terabytes in four bytes; only data that exists is paid for.
+
+    Parameters
+    ----------
+    stream : Readable
+        Read until it is empty or has given `limit` bytes.
+    limit : int
+        The most bytes to take.
+
+    Returns
+    -------
+    bytearray
+        What came, `limit` bytes at most.
+    """
+    data = bytearray()
+    while len(data) < limit and (chunk := stream.read(min(CHUNK, limit - len(data)))):
+        data += chunk
+    return data
+
+
+def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> int:
+    """Return the size in bytes of an array as a header describes it, if NumPy can hold it at all.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The extents.
+    dtype : dtype
+        The element type.
+    path : Path
+        The file, for the message.
+
+    Returns
+    -------
+    int
+        The number of bytes of the elements.
+
+    Raises
+    ------
+    DataError
+        When no array of this shape can exist, even an empty one.
+    """
+    # An extent of zero makes the array empty but does not excuse the others: NumPy refuses those.
+    if math.prod(extent for extent in shape if extent) * dtype.itemsize > MAX_BYTES:
+        message = (
+            f"{quoted(path)} claims the shape {shape}, which no array can have: the file is damaged"
+        )
+        raise DataError(message)
+    return math.prod(shape) * dtype.itemsize
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when it is whole.
+
+    The bytes go to a temporary neighbour, which takes the name when the block ends well and is
+    removed when it does not, for Ctrl-C too.
+
+    Parameters
+    ----------
+    path : Path
+        The name to take. Its folder must exist.
+
+    Yields
+    ------
+    BinaryIO
+        The open temporary file.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def one_line(error: object) -> str:
+    """Say in one line what another library's exception says, or its type if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def quoted(path: Path) -> str:
+    """Quote a path for a message; escapes keep a name with line breaks on one line."""
+    return repr(str(path))
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there; a name that the system cannot look up is not there."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; a name that the system cannot look up is not there."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,53 @@
+"""A fixed test set for data that comes without one."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anynet.errors import DataError
+
+TEST_FRACTION = 0.2
+TEST_SEED = 0
+
+Indices = npt.NDArray[np.int64]
+
+
+def hold_out(labels: npt.NDArray[Any], name: str) -> tuple[Indices, Indices]:
+    """Split samples into 80 % for training and 20 % for test, class by class.
+
+    The split is a function of the labels alone (the seed is 0), so everyone's test set is the same.
+    Within each class the number of test samples is 20 % rounded, one at least; a class with a
+    single sample stays in training.
+
+    Parameters
+    ----------
+    labels : ndarray
+        Shape (N,): the class of each sample.
+    name : str
+        The data set, for the message.
+
+    Returns
+    -------
+    train, test : ndarray of int64
+        The indices of the two parts, ascending; together every sample once.
+
+    Raises
+    ------
+    DataError
+        When no class has two samples, so that nothing can be held out.
+    """
+    generator = np.random.default_rng(TEST_SEED)
+    in_test = np.zeros(labels.shape[0], dtype=bool)
+    by_class = np.argsort(labels, kind="stable")
+    borders = np.flatnonzero(labels[by_class][1:] != labels[by_class][:-1]) + 1
+    for members in np.split(by_class, borders):
+        count = max(round(TEST_FRACTION * members.size), 1) if members.size > 1 else 0
+        in_test[generator.permutation(members)[:count]] = True
+    if not in_test.any():
+        message = (
+            f"{name!r} cannot be split into training and test: expected a class with two samples; "
+            "give a test set (x_test and y_test)"
+        )
+        raise DataError(message)
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
