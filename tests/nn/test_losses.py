@@ -97,7 +97,10 @@ def test_integer_weights_count_as_repetitions(rng: np.random.Generator, loss: Lo
     counts = np.array([3, 0, 1, 2])
     weighted, _ = loss(logits, target, counts.astype(float), backend=REFERENCE)
     repeated, _ = loss(
-        np.repeat(logits, counts, axis=0), np.repeat(target, counts, axis=0), None, backend=REFERENCE
+        np.repeat(logits, counts, axis=0),
+        np.repeat(target, counts, axis=0),
+        None,
+        backend=REFERENCE,
     )
     assert float(weighted) == pytest.approx(float(repeated), rel=1e-13)
 

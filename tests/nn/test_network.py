@@ -42,9 +42,7 @@ def test_forward_and_gradients_are_the_reports(backend64: Backend, rng) -> None:
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_gradients_of_a_whole_network_agree_with_differences(activation: str, rng) -> None:
     backend = anynet.get_backend("numpy", dtype="float64")
-    network = anynet.mlp(
-        [4, 5, 3], activation=activation, dropout=0.3, layer_norm=True, scale=0.5
-    )
+    network = anynet.mlp([4, 5, 3], activation=activation, dropout=0.3, layer_norm=True, scale=0.5)
     params = network.init(1, backend)
     x, y = rng.standard_normal((6, 4)), rng.integers(3, size=6)
     key = Key(np.int32(1), np.int32(0))
@@ -58,7 +56,8 @@ def test_gradients_of_a_whole_network_agree_with_differences(activation: str, rn
     grads, dx = pullback(loss(logits, y, None, backend=backend)[1], need_dx=True)
     direction = tree.map(lambda leaf: rng.standard_normal(leaf.shape), params)
     slope = sum(
-        float(np.sum(g * d)) for g, d in zip(tree.leaves(grads), tree.leaves(direction), strict=True)
+        float(np.sum(g * d))
+        for g, d in zip(tree.leaves(grads), tree.leaves(direction), strict=True)
     )
     step = 1e-6
     ahead = value(tree.map(lambda p, d: p + step * d, params, direction))
@@ -95,9 +94,7 @@ def test_members_of_a_population_start_as_their_single_runs(backend: Backend) ->
         for stacked, single in zip(
             tree.leaves(together), tree.leaves(network.init(seed, backend)), strict=True
         ):
-            np.testing.assert_array_equal(
-                backend.to_host(stacked)[member], backend.to_host(single)
-            )
+            np.testing.assert_array_equal(backend.to_host(stacked)[member], backend.to_host(single))
 
 
 @settings(deadline=None, max_examples=50)

@@ -1,0 +1,74 @@
+"""Loss and score of a network on a set of samples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from anynet.backends import Backend
+from anynet.data.batches import Batches, split_order
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.training.state import Sums, zero_sums
+from anynet.training.step import EvaluationStep
+from anynet.typing import Params
+
+EVALUATION_BATCH = 1024
+
+
+class Evaluation(NamedTuple):
+    """Mean loss, and accuracy or R², over all samples."""
+
+    loss: float
+    score: float
+
+
+def evaluate(
+    network: Network,
+    params: Params,
+    loss: Loss,
+    batches: Batches,
+    n_samples: int,
+    spread: np.ndarray,
+    backend: Backend,
+) -> Evaluation:
+    """Fold ``EvaluationStep`` over the samples in their own order.
+
+    Parameters
+    ----------
+    spread : ndarray of shape (O,)
+        See ``target_spread``.
+    """
+    step = EvaluationStep(network, loss, backend)
+    sums = zero_sums(loss, network, (), backend)
+    order = np.arange(n_samples, dtype=np.int32)
+    for part in split_order(order, min(EVALUATION_BATCH, n_samples)):
+        for rows, data in batches.blocks(part):
+            sums = backend.scan(step, sums, rows, (params, data))
+    return finish(sums, loss, spread, backend)
+
+
+def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:
+    """Read running sums from the device and turn them into means; waits for the device."""
+    weight = float(backend.to_host(sums.weight))
+    total = float(backend.to_host(sums.loss))
+    if weight == 0:
+        return Evaluation(float("nan"), float("nan"))
+    score = backend.to_host(sums.score).astype(np.float64)
+    return Evaluation(total / weight, loss.metric.finish(score, weight, spread))
+
+
+def target_spread(y: np.ndarray, weight: np.ndarray | None, loss: Loss) -> np.ndarray:
+    """Return the weighted sum of squares of each target column about its mean, for R²."""
+    if loss.task != "values":
+        return np.zeros(1)
+    columns = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+    if weight is not None and not np.any(weight):
+        return np.zeros(columns.shape[1])
+    mean = np.average(columns, axis=0, weights=weight)
+    squares = (columns - mean) ** 2
+    spread: np.ndarray = np.average(squares, axis=0, weights=weight) * (
+        len(y) if weight is None else np.sum(weight)
+    )
+    return spread

@@ -1,0 +1,88 @@
+"""What a run reports: a record an epoch, and progress in between."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+
+class EpochRecord(NamedTuple):
+    """One epoch. Scores are accuracies, or R² where values are predicted.
+
+    Training figures are running means over the epoch, taken on each batch before its update;
+    validation figures are taken after the epoch, and are None without a validation set.
+    """
+
+    epoch: int  # counted from 1
+    learning_rate: float  # of the epoch's last update
+    train_loss: float
+    train_score: float
+    validation_loss: float | None
+    validation_score: float | None
+    seconds: float  # of training, validation left out
+
+    @property
+    def train_accuracy(self) -> float:
+        """The training score under the name it has for classifiers."""
+        return self.train_score
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """The validation score under the name it has for classifiers."""
+        return self.validation_score
+
+
+class Progress(NamedTuple):
+    """Where a run stands within an epoch."""
+
+    epoch: int  # counted from 1
+    epochs: int  # at most so many
+    samples: int  # seen in this epoch
+    total: int  # samples of an epoch
+    loss: float  # running mean of this epoch
+    score: float  # running accuracy or R² of this epoch
+
+
+Callback: TypeAlias = Callable[[EpochRecord], bool | None]
+"""Called after each epoch; training stops where it returns True."""
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+"""Called several times an epoch; each call waits for the device."""
+
+
+@dataclass
+class History:
+    """The records of a run, and how it ended.
+
+    Attributes
+    ----------
+    metric : str
+        ``accuracy`` or ``r2``: what the scores are.
+    records : list of EpochRecord
+    best_epoch : int
+        The epoch whose weights the model holds, counted from 1.
+    stopped : str
+        Why training ended, in words.
+    """
+
+    metric: str
+    records: list[EpochRecord] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped: str = ""
+
+    def columns(self) -> dict[str, list[float | int | None]]:
+        """Return the records column by column: ``train_loss``, ``train_accuracy``, …"""
+        names = [name.replace("score", self.metric) for name in EpochRecord._fields]
+        return {name: [record[i] for record in self.records] for i, name in enumerate(names)}
+
+    def to_csv(self) -> str:
+        """Return the records as CSV with a header; absent figures are empty."""
+        columns = self.columns()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        return text.getvalue()

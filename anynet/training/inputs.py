@@ -1,0 +1,165 @@
+"""The user's arrays: checked, and brought into the shape that training takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anynet.backends import Backend, backend_of, to_numpy
+from anynet.data.batches import Rows
+from anynet.errors import InvalidArgumentError
+from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from anynet.nn.network import Network
+
+
+def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
+    """Return inputs of shape (N, I) in their own dtype; trailing axes are flattened.
+
+    Arrays that already live on the backend stay there, all others become NumPy's.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are not numbers, have the wrong number of columns, or hold NaN or infinity.
+    """
+    xp, array = _at_home(x, backend)
+    if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
+        message = f"{name} must hold real numbers, got dtype {array.dtype}"
+        raise InvalidArgumentError(message)
+    if array.ndim < 2:
+        message = (
+            f"{name} must have a row per sample and a column per input, got shape "
+            f"{tuple(array.shape)}: use {name}.reshape(1, -1) for a single sample"
+        )
+        raise InvalidArgumentError(message)
+    rows = array
+    if xp is np and array.dtype.itemsize > np.dtype(backend.dtype).itemsize:
+        # The step would cast it anyway; wide integers would wrap on libraries without them.
+        with np.errstate(over="ignore"):
+            rows = array.astype(backend.dtype)
+    if array.ndim > 2:
+        rows = xp.reshape(rows, (array.shape[0], math.prod(array.shape[1:])))
+    if rows.shape[1] != n_inputs:
+        message = f"the network takes {n_inputs} inputs, {name} has {rows.shape[1]} columns"
+        raise InvalidArgumentError(message)
+    if xp.isdtype(rows.dtype, "real floating"):
+        bad = xp.logical_not(xp.isfinite(rows))
+        if bool(xp.any(bad)):
+            place = divmod(int(xp.argmax(xp.reshape(xp.astype(bad, xp.int8), (-1,)))), n_inputs)
+            message = (
+                f"{name} holds NaN or infinity, first at row {place[0]}, column {place[1]}: "
+                f"fill or drop such values before training"
+            )
+            raise InvalidArgumentError(message)
+    return rows
+
+
+def check_rows(
+    data: Any, network: Network, loss: Loss, backend: Backend, name: str = "data"
+) -> Rows:
+    """Return ``(x, y)`` or ``(x, y, sample_weight)``, checked; targets and weights on the host.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If lengths disagree, or targets do not fit the loss and the network's outputs.
+    """
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        message = f"{name} must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
+        raise InvalidArgumentError(message)
+    x = check_x(data[0], network.n_inputs, backend, f"{name}'s x")
+    y = check_y(data[1], network.n_outputs, loss, backend.dtype, f"{name}'s y")
+    weight = None if len(data) == 2 or data[2] is None else to_numpy(data[2])
+    n_samples = x.shape[0]
+    if n_samples == 0:
+        message = f"{name} has no rows: at least one sample is needed"
+        raise InvalidArgumentError(message)
+    if n_samples != len(y):
+        message = f"{name}: x has {n_samples} rows and y has {len(y)}: they must be equal"
+        raise InvalidArgumentError(message)
+    if weight is None:
+        return Rows(x, y)
+    if weight.shape != (n_samples,) or weight.dtype.kind not in "buif":
+        message = f"{name}'s sample_weight must be {n_samples} numbers, got shape {weight.shape}"
+        raise InvalidArgumentError(message)
+    if not np.all(np.isfinite(weight)) or np.any(weight < 0) or not np.any(weight > 0):
+        message = f"{name}'s sample_weight must be finite, not negative and not all zero"
+        raise InvalidArgumentError(message)
+    return Rows(x, y, weight.astype(backend.dtype))
+
+
+def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> np.ndarray:
+    """Return targets as the loss takes them: int32 (N,) classes, or floats (N, O)."""
+    array = to_numpy(y)
+    if array.dtype.kind not in "buif":
+        message = f"{name} must hold numbers, got dtype {array.dtype}"
+        raise InvalidArgumentError(message)
+    if loss.task == "classes":
+        return _check_classes(array, n_outputs, name)
+    columns = array[:, None] if array.ndim == 1 else array
+    if columns.ndim != 2 or columns.shape[1] != n_outputs:
+        message = f"{name} must have {n_outputs} columns, one an output, got shape {array.shape}"
+        raise InvalidArgumentError(message)
+    if not np.all(np.isfinite(columns)):
+        message = f"{name} holds NaN or infinity"
+        raise InvalidArgumentError(message)
+    if loss.task == "labels" and not np.all((columns == 0) | (columns == 1)):
+        message = f"{name} must hold only 0 and 1 for {loss.kind}"
+        raise InvalidArgumentError(message)
+    if loss.kind == "poisson" and np.any(columns < 0):
+        message = f"{name} must not be negative for the Poisson loss"
+        raise InvalidArgumentError(message)
+    return columns.astype(dtype)
+
+
+def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
+    """Return the loss itself, the one of a name, or the one that fits the targets.
+
+    Without a loss: floats are values (squared error); whole numbers are classes (cross-entropy),
+    or 0/1 labels where they form a matrix or the network has one output.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no loss of that name.
+    """
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            message = f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
+            raise InvalidArgumentError(message)
+        named: Loss = LOSSES[loss]()
+        return named
+    if loss is not None:
+        return loss
+    array = to_numpy(y)
+    if array.dtype.kind == "f":
+        return SquaredError()
+    return BinaryCrossEntropy() if array.ndim == 2 or n_outputs == 1 else CrossEntropy()
+
+
+def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
+    """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
+    if backend_of(array, backend.dtype) == backend:
+        return backend.xp, array
+    return np, to_numpy(array)
+
+
+def _check_classes(array: np.ndarray, n_classes: int, name: str) -> np.ndarray:
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        message = f"{name} must be one class a sample, got shape {array.shape}"
+        raise InvalidArgumentError(message)
+    if array.dtype.kind == "f" and not np.all(array == np.floor(array)):
+        message = f"{name} must be whole numbers, one class a sample: for values set a loss"
+        raise InvalidArgumentError(message)
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or high >= n_classes:
+        message = (
+            f"{name} must be classes from 0 to {n_classes - 1} for {n_classes} outputs, "
+            f"got values from {low} to {high}"
+        )
+        raise InvalidArgumentError(message)
+    return array.astype(np.int32)

@@ -1,0 +1,181 @@
+"""A trained network: predicts, scores, is saved and loaded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend, backend_of, get_backend
+from anynet.data.batches import ResidentBatches
+from anynet.errors import InvalidArgumentError
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.training.evaluate import Evaluation, evaluate, target_spread
+from anynet.training.history import History
+from anynet.training.inputs import check_rows, check_x
+from anynet.training.saving import read_model, write_model
+from anynet.typing import Array, Params
+
+PREDICTION_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its parameters, on the backend that holds them.
+
+    Attributes
+    ----------
+    network : Network
+    params : Params
+    loss : Loss
+        What it was trained on; it decides what ``predict`` and ``score`` mean.
+    backend : Backend
+    history : History or None
+        The run that made it; None for a model that was loaded.
+    metadata : dict
+        JSON-able notes of the user's, saved with the model.
+    """
+
+    network: Network
+    params: Params
+    loss: Loss
+    backend: Backend
+    history: History | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, x: Any) -> Any:
+        """Predict classes (N,), 0/1 labels (N, O), or values (N, O).
+
+        Parameters
+        ----------
+        x : array of shape (N, I)
+            NumPy or anything that turns into it, or an array of torch, JAX or CuPy.
+
+        Returns
+        -------
+        array
+            On the host for host arrays, else where ``x`` lives. Values and labels of a network
+            with one output have shape (N,).
+        """
+        xp = self.backend.xp
+
+        def decide(logits: Array) -> Array:
+            if self.loss.task == "classes":
+                classes: Array = xp.argmax(logits, axis=-1)
+                return classes
+            if self.loss.task == "labels":
+                labels: Array = xp.astype(logits > 0, xp.int32)
+                return labels
+            return self.loss.link(logits, xp)
+
+        predicted = self._map(decide, x)
+        return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
+
+    def predict_proba(self, x: Any) -> Any:
+        """Predict the probability of each class (N, O), or of each label being 1 (N, O).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the network predicts values, which have no probabilities.
+        """
+        if self.loss.task == "values":
+            message = f"a network trained on {self.loss.kind} predicts values: use predict"
+            raise InvalidArgumentError(message)
+        return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
+
+    def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy (of whole rows for several labels), or R² for values."""
+        return self.evaluate(x, y, sample_weight).score
+
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> Evaluation:
+        """Return mean loss and score as ``Evaluation(loss, score)``."""
+        rows = check_rows((x, y, sample_weight), self.network, self.loss, self.backend)
+        spread = target_spread(rows.y, rows.weight, self.loss)
+        with self.backend.context():
+            return evaluate(
+                self.network,
+                self.params,
+                self.loss,
+                ResidentBatches(rows, self.backend),
+                rows.x.shape[0],
+                spread,
+                self.backend,
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and configuration as one safetensors file, whole or not at all.
+
+        The file holds no code and loads on every backend.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there before is untouched.
+        """
+        arrays = {name: self.backend.to_host(leaf) for name, leaf in tree.flatten(self.params)}
+        write_model(path, arrays, self.network, self.loss, self.metadata)
+
+    def to(self, backend: Backend) -> Model:
+        """Return the same model on another backend, its parameters cast to that dtype."""
+        dtype = np.dtype(backend.dtype)
+        params = tree.map(
+            lambda leaf: backend.to_device(self.backend.to_host(leaf).astype(dtype)), self.params
+        )
+        return replace(self, params=params, backend=backend)
+
+    def _map(self, function: Any, x: Any) -> Any:
+        """Apply the network and ``function`` to slices of x, and join the results."""
+        backend, home = self.backend, backend_of(x, self.backend.dtype)
+        rows = check_x(x, self.network.n_inputs, backend)
+        parts = []
+        with backend.context():
+            for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
+                some = backend.to_device(rows[start : start + PREDICTION_BATCH, ...])
+                parts.append(function(self.network.predict(self.params, some, backend=backend)))
+            if home == backend:
+                return backend.xp.concat(parts, axis=0)
+            joined = np.concatenate([backend.to_host(part) for part in parts])
+            return joined if home is None else home.to_device(joined)
+
+
+def load(
+    path: str | os.PathLike[str],
+    backend: Backend | str = "auto",
+    device: str | None = None,
+    dtype: str | None = None,
+) -> Model:
+    """Load a model that ``Model.save`` wrote, whichever backend saved it.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.safetensors`` file.
+    backend : Backend or str
+        Where to place it, see ``get_backend``.
+    device : str, optional
+    dtype : {"float32", "float64"}, optional
+        The type in which the model was trained if not given.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelFileError
+        If the file is absent, damaged, or not a model of anynet's.
+    """
+    saved = read_model(path)
+    if not isinstance(backend, Backend):
+        backend = get_backend(backend, device, dtype or saved.dtype)
+    elif device is not None or dtype is not None:
+        message = "device and dtype are those of the Backend object: give one or the other"
+        raise InvalidArgumentError(message)
+    target = np.dtype(backend.dtype)
+    params: Any = tree.map(lambda leaf: backend.to_device(leaf.astype(target)), saved.params)
+    return Model(saved.network, params, saved.loss, backend, None, saved.metadata)

@@ -1,0 +1,133 @@
+"""Model files: safetensors, with the configuration as JSON in its metadata. No pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anynet.data.files import one_line, replacing
+from anynet.errors import AnynetError, ModelFileError
+from anynet.nn.losses import LOSSES, Loss
+from anynet.nn.network import Network
+
+FORMAT = 1
+KEY = "anynet"
+
+
+class SavedModel(NamedTuple):
+    """The content of a model file, on the host."""
+
+    network: Network
+    params: tuple[dict[str, np.ndarray], ...]
+    loss: Loss
+    dtype: str
+    metadata: dict[str, Any]
+
+
+def write_model(
+    path: str | os.PathLike[str],
+    arrays: dict[str, np.ndarray],
+    network: Network,
+    loss: Loss,
+    metadata: dict[str, Any],
+) -> None:
+    """Write a model file: beside the target first, then renamed over it."""
+    from safetensors.numpy import save
+
+    config = {
+        "format": FORMAT,
+        "network": network.to_config(),
+        "loss": {"kind": loss.kind} | dataclasses.asdict(loss),  # type: ignore[call-overload]
+        "metadata": metadata,
+    }
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    content = save(contiguous, {KEY: json.dumps(config)})
+    with replacing(Path(path)) as file:
+        file.write(content)
+
+
+def read_model(path: str | os.PathLike[str]) -> SavedModel:
+    """Read and check a model file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is absent, damaged, of another version, or its tensors do not fit its network.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(KEY)
+            if text is None:
+                message = f"{path} is a safetensors file, but not a model that anynet saved"
+                raise ModelFileError(message)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        message = f"{path} does not exist: a run folder holds its model as model.safetensors"
+        raise ModelFileError(message) from error
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        message = f"{path} cannot be read as a model: {one_line(error)}"
+        raise ModelFileError(message) from error
+    try:
+        config = json.loads(text)
+        if config["format"] != FORMAT:
+            message = (
+                f"{path} has model format {config['format']!r}, this version of anynet reads "
+                f"{FORMAT}: install the version that wrote it"
+            )
+            raise ModelFileError(message)
+        network = Network.from_config(config["network"])
+        options = dict(config["loss"])
+        loss: Loss = LOSSES[options.pop("kind")](**options)
+        metadata = dict(config["metadata"])
+    except ModelFileError:
+        raise
+    except (AnynetError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        message = f"{path} holds a configuration that this version cannot read: {error}"
+        raise ModelFileError(message) from error
+    return SavedModel(network, _place(path, arrays, network), loss, _dtype(arrays), metadata)
+
+
+def _place(
+    path: Any, arrays: dict[str, np.ndarray], network: Network
+) -> tuple[dict[str, np.ndarray], ...]:
+    """Arrange named tensors as the network's parameters, whose shapes must agree."""
+    expected = _shapes(network)
+    found = {name: array.shape for name, array in arrays.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            message = (
+                f"{path}: tensor {name} should have shape {expected.get(name, 'none: unknown')}, "
+                f"got {found.get(name, 'none: missing')}"
+            )
+            raise ModelFileError(message)
+        if arrays[name].dtype not in (np.float32, np.float64):
+            message = (
+                f"{path}: tensor {name} should be float32 or float64, got {arrays[name].dtype}"
+            )
+            raise ModelFileError(message)
+    layers: list[dict[str, np.ndarray]] = [{} for _ in network.layers]
+    for name, array in arrays.items():
+        index, _, parameter = name.partition(".")
+        layers[int(index)][parameter] = array
+    return tuple(layers)
+
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes of all parameters, without drawing them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    width = network.n_inputs
+    for index, layer in enumerate(network.layers):
+        layer_shapes, width = layer.shapes(width)
+        shapes |= {f"{index}.{name}": shape for name, shape in layer_shapes.items()}
+    return shapes
+
+
+def _dtype(arrays: dict[str, np.ndarray]) -> str:
+    return str(next(iter(arrays.values())).dtype) if arrays else "float32"

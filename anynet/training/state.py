@@ -1,0 +1,77 @@
+"""Everything that changes during training, and everything that a checkpoint must hold."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.optim.optimizers import Optimizer
+from anynet.seeds import device_seed
+from anynet.typing import Array, Params
+
+
+class Sums(NamedTuple):
+    """Running sums over the samples of an epoch, the weights of samples taken in."""
+
+    loss: Array  # (*P,)
+    score: Array  # (*P, M), see Metric
+    weight: Array  # (*P,)
+
+
+class TrainState(NamedTuple):
+    """The state that one training step maps to the next, a tree of device arrays.
+
+    With the seed and the configuration it is all that a run needs to go on.
+    """
+
+    params: Params  # leaves (*P, I, O) and (*P, O)
+    optimizer: Any  # the optimizer's own NamedTuple
+    average: Params | tuple[()]  # moving average of params, () if none is kept
+    step: Array  # int32 (), updates made
+    seed: Array  # int32 (*P,), keys the random bits of each member
+    rate_factor: Array  # (*P,), multiplies the schedule; reduce-on-plateau lowers it
+    sums: Sums
+
+
+def zero_sums(loss: Loss, network: Network, population: tuple[int, ...], backend: Backend) -> Sums:
+    """Return sums that are all zero."""
+    width = loss.metric.width(network.n_outputs)
+
+    def zeros(*shape: int) -> Array:
+        return backend.to_device(np.zeros(shape, dtype=backend.dtype))
+
+    return Sums(zeros(*population), zeros(*population, width), zeros(*population))
+
+
+def initial_state(
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    seed: int | tuple[int, ...],
+    backend: Backend,
+    *,
+    average: bool = False,
+) -> TrainState:
+    """Return the state before the first step; a tuple of seeds makes a population."""
+    population = (len(seed),) if isinstance(seed, tuple) else ()
+    words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
+    params = network.init(seed, backend)
+    return TrainState(
+        params=params,
+        optimizer=optimizer.init(params, backend=backend),
+        average=copy(params, backend) if average else (),
+        step=backend.to_device(np.zeros((), dtype=np.int32)),
+        seed=backend.to_device(np.asarray(words, dtype=np.int32)),
+        rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
+        sums=zero_sums(loss, network, population, backend),
+    )
+
+
+def copy(params: Any, backend: Backend) -> Any:
+    """Return a tree of arrays that share no memory with the given ones."""
+    return tree.map(lambda leaf: backend.xp.asarray(leaf, copy=True), params)

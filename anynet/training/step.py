@@ -1,0 +1,91 @@
+"""One training step: rows in, next state out. Epochs are folds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from anynet.backends import Backend
+from anynet.data.batches import Rows
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.optim import Optimizer, Schedule, clip_by_global_norm, update_average
+from anynet.training.state import Sums, TrainState
+from anynet.typing import Array, Key, Params
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """``(state, rows, data) -> state``: gather, forward, loss, backward, update.
+
+    A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
+    is reused by every run of the same configuration, whatever its seed and data.
+    """
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    steps_per_epoch: int
+    backend: Backend
+    clip_norm: float | None = None
+    average: float | None = None
+
+    def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
+        backend = self.backend
+        x, y, weight = data.gather(rows, backend)
+        key = Key(state.seed, state.step)
+        logits, pullback = self.network.apply(state.params, x, backend=backend, key=key)
+        value, dlogits = self.loss(logits, y, weight, backend=backend)
+        grads, _ = pullback(dlogits)
+        if self.clip_norm is not None:
+            grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
+        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend)
+        params, optimizer = self.optimizer.update(
+            grads, state.optimizer, state.params, rate * state.rate_factor, backend=backend
+        )
+        average: Params | tuple[()] = ()
+        if self.average is not None:
+            average = update_average(
+                state.average, params, self.average, state.step, backend=backend
+            )
+        return state._replace(
+            params=params,
+            optimizer=optimizer,
+            average=average,
+            step=state.step + 1,
+            sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationStep:
+    """``(sums, rows, (params, data)) -> sums``: forward and score, nothing learnt."""
+
+    network: Network
+    loss: Loss
+    backend: Backend
+
+    def __call__(self, sums: Sums, rows: Array, data: tuple[Params, Rows]) -> Sums:
+        params, samples = data
+        x, y, weight = samples.gather(rows, self.backend)
+        logits = self.network.predict(params, x, backend=self.backend)
+        value, _ = self.loss(logits, y, weight, backend=self.backend)
+        return add_batch(sums, self.loss, value, logits, y, weight, self.backend)
+
+
+def add_batch(
+    sums: Sums,
+    loss: Loss,
+    value: Array,
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    backend: Backend,
+) -> Sums:
+    """Add a batch's mean loss and score sum, each weighted by its samples' weights."""
+    xp = backend.xp
+    predicted: Any = loss.link(logits, xp) if loss.task == "values" else logits
+    score = loss.metric.batch_sum(predicted, target, weight, xp)
+    total = logits.shape[-2] if weight is None else xp.sum(weight, axis=-1)
+    return Sums(sums.loss + value * total, sums.score + score, sums.weight + total)

@@ -1,0 +1,113 @@
+"""Schedules against closed formulas and torch's, on every backend."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from anynet import InvalidArgumentError
+from anynet.backends import Backend
+from anynet.optim import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    ReduceOnPlateau,
+    Step,
+    Warmup,
+    as_schedule,
+)
+from anynet.training.stopping import Plateau
+
+STEPS_PER_EPOCH = 7
+STEPS = range(40)
+
+
+def rates(schedule, backend: Backend) -> np.ndarray:
+    return np.array(
+        [
+            float(
+                backend.to_host(
+                    schedule(
+                        backend.to_device(np.asarray(step, dtype=np.int32)),
+                        STEPS_PER_EPOCH,
+                        backend=backend,
+                    )
+                )
+            )
+            for step in STEPS
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "formula"),
+    [
+        (Constant(0.3), lambda step: 0.3),  # noqa: ARG005
+        (Exponential(0.1, decay=0.95), lambda step: 0.1 * 0.95 ** (step // 7)),
+        (Step(0.1, factor=0.5, epochs=2), lambda step: 0.1 * 0.5 ** (step // 14)),
+        (
+            Cosine(0.2, epochs=4, final=0.01),
+            lambda step: 0.01 + 0.19 * (1 + math.cos(math.pi * min(step / 28, 1))) / 2,
+        ),
+        (InverseScaling(0.5, power=0.5), lambda step: 0.5 / math.sqrt(step + 1)),
+        (Warmup(Constant(0.4), epochs=2), lambda step: 0.4 * min((step + 1) / 14, 1)),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_rates_follow_the_formula(backend64: Backend, schedule, formula) -> None:
+    expected = [formula(step) for step in STEPS]
+    np.testing.assert_allclose(rates(schedule, backend64), expected, rtol=1e-12)
+
+
+def test_the_reports_decay_acts_exactly_at_the_epochs_end(backend: Backend) -> None:
+    got = rates(Exponential(1.0, decay=0.5), backend)
+    np.testing.assert_array_equal(got, [0.5 ** (step // 7) for step in STEPS])
+
+
+def test_one_cycle_has_torchs_ends_and_peak(backend64: Backend) -> None:
+    got = rates(OneCycle(0.8, epochs=4, warmup=0.25), backend64)
+    assert got[0] == pytest.approx(0.8 / 25, rel=1e-12)
+    assert got[7] == pytest.approx(0.8, rel=1e-12)
+    assert got[28] == pytest.approx(0.8 / 25e4, rel=1e-9)
+    assert np.all(np.diff(got[:8]) > 0)
+    assert np.all(np.diff(got[7:29]) < 0)
+
+
+def test_plateau_is_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    scores = [0.1, 0.2, 0.2, 0.19, 0.2, 0.2, 0.2, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    oracle = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", factor=0.5, patience=2, threshold=0.0, threshold_mode="abs"
+    )
+    plateau = Plateau(ReduceOnPlateau(1.0, factor=0.5, patience=2))
+    for score in scores:
+        oracle.step(score)
+        assert plateau.observe(score) == optimizer.param_groups[0]["lr"]
+
+
+def test_numbers_become_constant_schedules() -> None:
+    assert as_schedule(0.1) == Constant(0.1)
+    assert as_schedule(Cosine(0.1)) == Cosine(0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Constant(-0.1), "learning_rate must be a finite number of at least 0, got -0.1"),
+        (lambda: Constant(float("nan")), "got nan"),
+        (lambda: Exponential(0.1, decay=-1), "decay"),
+        (lambda: Step(0.1, epochs=0), "epochs must be above 0"),
+        (lambda: Cosine(0.1, epochs=0), "epochs must be above 0"),
+        (lambda: OneCycle(0.1, warmup=1.0), "warmup must be between 0 and 1"),
+        (lambda: Warmup(Constant(0.1), epochs=0), "warm-up epochs must be above 0"),
+        (lambda: as_schedule("fast"), "a number or a schedule, got 'fast'"),
+    ],
+)
+def test_options_are_checked(make, message) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        make()

@@ -1,0 +1,123 @@
+"""What ``fit`` refuses, and how it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import anynet
+
+X = np.zeros((6, 3), dtype=np.float32)
+Y = np.array([0, 1, 0, 1, 0, 1])
+NETWORK = anynet.mlp([3, 2])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (X, "data must be \\(x, y\\) or \\(x, y, sample_weight\\), got ndarray"),
+        ((X,), "data must be \\(x, y\\)"),
+        ((X[:, :2], Y), "the network takes 3 inputs, data's x has 2 columns"),
+        ((X[0], Y), "a row per sample and a column per input, got shape \\(3,\\)"),
+        ((X, Y[:4]), "x has 6 rows and y has 4"),
+        ((X[:0], Y[:0]), "data has no rows"),
+        ((X.astype(str), Y), "must hold real numbers"),
+        ((X.astype(object), Y), "must hold real numbers"),
+        ((X + 1j, Y), "must hold real numbers"),
+        ((X + np.array([0, np.nan, 0]), Y), "NaN or infinity, first at row 0, column 1"),
+        ((X + np.inf, Y), "first at row 0, column 0"),
+        ((X + np.array([1e300]), Y), "first at row 0, column 0"),
+        ((X, Y + 1), "classes from 0 to 1 for 2 outputs, got values from 1 to 2"),
+        ((X, Y - 1), "got values from -1 to 0"),
+        ((X, Y.astype(str)), "data's y must hold numbers"),
+        ((X, Y, np.ones(5)), "sample_weight must be 6 numbers, got shape \\(5,\\)"),
+        ((X, Y, -np.ones(6)), "not negative"),
+        ((X, Y, np.zeros(6)), "not all zero"),
+        ((X, Y, np.full(6, np.nan)), "must be finite"),
+    ],
+)
+def test_data_are_checked(data: Any, message: str) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message) as caught:
+        anynet.fit(NETWORK, data, loss="cross_entropy", backend="numpy")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"epochs": 2.5}, "epochs"),
+        ({"batch_size": -3}, "batch_size must be a whole number of at least 1, got -3"),
+        ({"batch_size": True}, "batch_size"),
+        ({"patience": 0}, "patience"),
+        ({"target_accuracy": 1.5}, "target_accuracy must be in"),
+        ({"min_delta": -1.0}, "min_delta must be at least 0"),
+        ({"clip_norm": 0.0}, "clip_norm must be above 0"),
+        ({"average": 1.0}, "average must be in"),
+        ({"learning_rate": -0.1}, "learning_rate must be a finite number"),
+        ({"learning_rate": "fast"}, "a number or a schedule"),
+        ({"optimizer": "magic"}, "optimizer must be one of sgd, rmsprop, adam, adamw"),
+        ({"loss": "magic"}, "loss must be one of cross_entropy"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"validation": 6}, "leave at least 1 of the 6"),
+        ({"validation": (X, Y[:2])}, "validation: x has 6 rows and y has 2"),
+        ({"backend": "abacus"}, "backend must be one of"),
+    ],
+)
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message):
+        anynet.fit(NETWORK, (X, Y), **({"backend": "numpy"} | options))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        ("squared_error", np.zeros((6, 3)), "must have 2 columns, one an output"),
+        ("squared_error", np.full((6, 2), np.nan), "NaN or infinity"),
+        ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1"),
+        ("poisson", -np.ones((6, 2)), "must not be negative"),
+        ("cross_entropy", np.full(6, 0.5), "whole numbers"),
+        ("cross_entropy", np.zeros((6, 2)), "one class a sample"),
+    ],
+)
+def test_targets_must_fit_the_loss(loss: str, y: np.ndarray, message: str) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message):
+        anynet.fit(NETWORK, (X, y), loss=loss, backend="numpy")
+
+
+def test_prediction_checks_its_input() -> None:
+    model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
+    with pytest.raises(anynet.InvalidArgumentError, match="takes 3 inputs, x has 4 columns"):
+        model.predict(np.zeros((2, 4)))
+    assert model.predict(np.zeros((0, 3))).shape == (0,)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    epochs=st.one_of(st.integers(-2, 3), st.floats(), st.none(), st.text(max_size=2)),
+    batch_size=st.one_of(st.integers(-2, 9), st.floats(), st.none()),
+    learning_rate=st.one_of(st.floats(), st.none(), st.text(max_size=2)),
+    validation=st.one_of(st.integers(-2, 9), st.floats(), st.none(), st.text(max_size=2)),
+    columns=st.integers(1, 4),
+)
+def test_any_arguments_train_or_raise_anynets_own_error(
+    epochs, batch_size, learning_rate, validation, columns
+) -> None:
+    try:
+        model = anynet.fit(
+            NETWORK,
+            (np.ones((6, columns)), Y),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            validation=validation,
+            backend="numpy",
+        )
+    except anynet.AnynetError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert 1 <= len(model.history.records) <= epochs

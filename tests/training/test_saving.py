@@ -1,0 +1,135 @@
+"""Model files: they load on every backend, and anything else is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import anynet
+from anynet.backends import Backend
+
+
+@pytest.fixture(scope="module")
+def model(digits: anynet.Dataset) -> anynet.Model:
+    network = anynet.mlp([64, 16, 10], dropout=0.1, layer_norm=True, scale=digits.scale)
+    return anynet.fit(
+        network, digits.train, epochs=2, backend="numpy", metadata={"note": "two epochs", "n": [1]}
+    )
+
+
+@pytest.fixture
+def saved(model: anynet.Model, tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    return path
+
+
+def test_a_model_loads_on_every_backend(backend: Backend, model, saved, digits) -> None:
+    loaded = anynet.load(saved, backend)
+    assert loaded.backend == backend
+    assert loaded.network == model.network
+    assert loaded.loss == model.loss
+    assert loaded.metadata == {"note": "two epochs", "n": [1]}
+    np.testing.assert_allclose(
+        loaded.predict_proba(digits.test[0]), model.predict_proba(digits.test[0]), atol=1e-6
+    )
+
+
+def test_a_model_saved_on_any_backend_is_the_same_file(backend: Backend, model, saved, tmp_path):
+    other = tmp_path / "other.safetensors"
+    model.to(backend).save(other)
+    assert other.read_bytes() == saved.read_bytes()
+
+
+def test_dtypes_are_kept_unless_another_is_asked_for(saved) -> None:
+    assert anynet.load(saved).backend.dtype == "float32"
+    assert anynet.load(saved, "numpy", dtype="float64").params[1]["weight"].dtype == np.float64
+
+
+def test_saving_replaces_the_file_whole_or_not_at_all(model, saved, monkeypatch) -> None:
+    before = saved.read_bytes()
+
+    def fail(*_: object) -> None:
+        message = "no space left on device"
+        raise OSError(message)
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        model.save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(anynet.ModelFileError, match="does not exist"):
+        anynet.load(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_a_damaged_file_is_told(saved: Path, keep: int) -> None:
+    saved.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(anynet.ModelFileError, match="cannot be read as a model"):
+        anynet.load(saved)
+
+
+def test_a_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(anynet.ModelFileError):
+        anynet.load(tmp_path)
+
+
+def test_foreign_safetensors_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({"w": np.ones(3, dtype=np.float32)}, path)
+    with pytest.raises(anynet.ModelFileError, match="not a model that anynet saved"):
+        anynet.load(path)
+
+
+def change(saved: Path, config=None, tensors=None) -> None:
+    from safetensors import safe_open
+
+    with safe_open(saved, framework="numpy") as file:
+        metadata = json.loads(file.metadata()["anynet"])
+    arrays = load_file(saved)
+    metadata = config(metadata) if config else metadata
+    arrays = tensors(arrays) if tensors else arrays
+    save_file(arrays, saved, {"anynet": json.dumps(metadata)})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (lambda c: c | {"format": 99}, "model format 99, this version of anynet reads 1"),
+        (lambda c: {}, "cannot read"),  # noqa: ARG005
+        (lambda c: [c], "cannot read"),
+        (lambda c: c | {"network": {"n_inputs": 64, "layers": [{"kind": "x"}]}}, "unknown layer"),
+        (lambda c: c | {"network": {"n_inputs": 64, "layers": 3}}, "cannot read"),
+        (lambda c: c | {"network": c["network"] | {"n_inputs": 10**9}}, "should have shape"),
+        (lambda c: c | {"network": c["network"] | {"n_inputs": "many"}}, "cannot read"),
+        (lambda c: c | {"loss": {"kind": "magic"}}, "cannot read"),
+        (lambda c: c | {"loss": {"kind": "huber", "delta": -1}}, "above 0"),
+        (lambda c: c | {"metadata": 3}, "cannot read"),
+    ],
+)
+def test_configurations_are_checked(saved: Path, config, message) -> None:
+    change(saved, config=config)
+    with pytest.raises(anynet.ModelFileError, match=message):
+        anynet.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (lambda a: {k: v for k, v in a.items() if k != "1.bias"}, "tensor 1.bias should have"),
+        (lambda a: a | {"9.x": np.ones(2, dtype=np.float32)}, "tensor 9.x should have shape none"),
+        (lambda a: a | {"1.bias": np.ones(3, dtype=np.float32)}, r"\(16,\), got \(3,\)"),
+        (lambda a: a | {"1.bias": np.ones(16, dtype=np.int32)}, "float32 or float64, got int32"),
+    ],
+)
+def test_tensors_are_checked(saved: Path, tensors, message) -> None:
+    change(saved, tensors=tensors)
+    with pytest.raises(anynet.ModelFileError, match=message):
+        anynet.load(saved)
