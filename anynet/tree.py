@@ -32,20 +32,17 @@ def map(function: Callable[..., Any], tree: Tree, *others: Any) -> Tree:
     ValueError
         If the trees differ in shape.
     """
-    children = _children(tree)
-    if children is None:
-        leaf: Tree = tree if tree is None else function(tree, *others)
-        return leaf
-    columns = [children]
-    for other in others:
-        found = _children(other)
-        if found is None or [name for name, _ in found] != [name for name, _ in children]:
-            message = f"trees differ in shape: {_outline(tree)} against {_outline(other)}"
-            raise ValueError(message)
-        columns.append(found)
-    results = [map(function, *(child for _, child in row)) for row in zip(*columns, strict=True)]
-    rebuilt: Tree = _rebuild(tree, results)
-    return rebuilt
+    result: Any
+    if isinstance(tree, dict):
+        _check_keys(tree, others)
+        result = {name: map(function, tree[name], *[o[name] for o in others]) for name in tree}
+    elif isinstance(tree, (tuple, list)):
+        _check_length(tree, others)
+        children = [map(function, *row) for row in zip(tree, *others, strict=True)]
+        result = type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
+    else:
+        result = None if tree is None else function(tree, *others)
+    return result  # type: ignore[no-any-return]
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -75,12 +72,20 @@ def _children(tree: Any) -> list[tuple[str, Any]] | None:
     return None
 
 
-def _rebuild(tree: Any, children: list[Any]) -> Any:
-    if isinstance(tree, dict):
-        return dict(zip(sorted(tree), children, strict=True))
-    if hasattr(tree, "_fields"):
-        return type(tree)(*children)
-    return type(tree)(children)
+def _check_keys(tree: dict[str, Any], others: tuple[Any, ...]) -> None:
+    for other in others:
+        if not isinstance(other, dict) or other.keys() != tree.keys():
+            raise ValueError(_difference(tree, other))
+
+
+def _check_length(tree: Any, others: tuple[Any, ...]) -> None:
+    for other in others:
+        if not isinstance(other, (tuple, list)) or len(other) != len(tree):
+            raise ValueError(_difference(tree, other))
+
+
+def _difference(tree: Any, other: Any) -> str:
+    return f"trees differ in shape: {_outline(tree)} against {_outline(other)}"
 
 
 def _outline(tree: Any) -> str:

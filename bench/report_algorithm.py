@@ -1,7 +1,8 @@
 """The report's algorithm, in float64 NumPy and in its own words: the yardstick and the oracle.
 
-Nothing here uses anynet. ``update`` is one mini-batch step of the report's formulas; ``train``
-is its whole ``fit`` without early stopping.
+Nothing here uses anynet. It does what the report describes, neither more nor less: ``update`` is
+one mini-batch step of its formulas; ``fit`` shuffles, runs every mini-batch and scores the
+validation set each epoch.
 """
 
 from __future__ import annotations
@@ -21,17 +22,29 @@ def initialise(layer_sizes: list[int], rng: np.random.Generator) -> Layers:
     ]
 
 
-def forward(layers: Layers, x: np.ndarray) -> list[np.ndarray]:
-    """Return a₀ … a_L: ReLU in the hidden layers, softmax in the last."""
-    outputs = [x]
+def relu(z: np.ndarray) -> np.ndarray:
+    """max(0, z)."""
+    return np.maximum(0, z)
+
+
+def relu_derivative(z: np.ndarray) -> np.ndarray:
+    """1 where z > 0, else 0."""
+    return np.where(z > 0, 1.0, 0.0)
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    """Softmax, shifted by the row's maximum."""
+    e = np.exp(z - np.max(z, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def forward(layers: Layers, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return z₁ … z_L and a₀ … a_L."""
+    zs, outputs = [], [x]
     for index, (weight, bias) in enumerate(layers):
-        z = outputs[-1] @ weight + bias
-        if index < len(layers) - 1:
-            outputs.append(np.maximum(0, z))
-        else:
-            e = np.exp(z - z.max(axis=1, keepdims=True))
-            outputs.append(e / e.sum(axis=1, keepdims=True))
-    return outputs
+        zs.append(outputs[-1] @ weight + bias)
+        outputs.append(softmax(zs[-1]) if index == len(layers) - 1 else relu(zs[-1]))
+    return zs, outputs
 
 
 def loss(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -39,15 +52,17 @@ def loss(probabilities: np.ndarray, y: np.ndarray) -> float:
     return float(-np.mean(np.sum(y * np.log(probabilities + 1e-300), axis=1)))
 
 
-def backward(layers: Layers, outputs: list[np.ndarray], y: np.ndarray) -> Layers:
+def backward(
+    layers: Layers, zs: list[np.ndarray], outputs: list[np.ndarray], y: np.ndarray
+) -> Layers:
     """Return (∇W, ∇b) of each layer."""
     m = len(y)
     grads: Layers = []
     delta = outputs[-1] - y
     for index in range(len(layers) - 1, -1, -1):
-        grads.insert(0, (outputs[index].T @ delta / m, delta.sum(axis=0) / m))
+        grads.insert(0, (outputs[index].T @ delta / m, np.sum(delta, axis=0) / m))
         if index > 0:
-            delta = (delta @ layers[index][0].T) * (outputs[index] > 0)
+            delta = delta @ layers[index][0].T * relu_derivative(zs[index - 1])
     return grads
 
 
@@ -55,8 +70,8 @@ def update(
     layers: Layers, x: np.ndarray, y: np.ndarray, learning_rate: float
 ) -> tuple[Layers, float]:
     """One step of mini-batch gradient descent; returns new layers and the batch's loss."""
-    outputs = forward(layers, x)
-    grads = backward(layers, outputs, y)
+    zs, outputs = forward(layers, x)
+    grads = backward(layers, zs, outputs, y)
     stepped = [
         (weight - learning_rate * dw, bias - learning_rate * db)
         for (weight, bias), (dw, db) in zip(layers, grads, strict=True)
@@ -64,34 +79,45 @@ def update(
     return stepped, loss(outputs[-1], y)
 
 
-def train(
+def fit(
     layers: Layers,
-    x: np.ndarray,
-    y: np.ndarray,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
     *,
     learning_rate: float = 0.1,
     decay: float = 1.0,
     epochs: int = 15,
     batch_size: int = 64,
     seed: int = 0,
-) -> tuple[Layers, list[float]]:
-    """Train on inputs in [0, 1] and integer classes; returns layers and mean loss by epoch."""
+) -> tuple[Layers, list[float], list[float]]:
+    """Train on float64 inputs in [0, 1] and integer classes, without early stopping.
+
+    Returns the layers, and by epoch the mean training loss and the validation accuracy.
+    """
     rng = np.random.default_rng(seed)
-    x = np.asarray(x, dtype=np.float64)
+    x, y = train
     one_hot = np.eye(layers[-1][0].shape[1])[y]
-    losses = []
+    losses, accuracies = [], []
     for _ in range(epochs):
         order = rng.permutation(len(x))
+        x_shuffled, y_shuffled = x[order], one_hot[order]
         total = 0.0
         for start in range(0, len(x), batch_size):
-            rows = order[start : start + batch_size]
-            layers, value = update(layers, x[rows], one_hot[rows], learning_rate)
-            total += value * len(rows)
+            x_batch = x_shuffled[start : start + batch_size]
+            y_batch = y_shuffled[start : start + batch_size]
+            layers, value = update(layers, x_batch, y_batch, learning_rate)
+            total += value * len(x_batch)
         losses.append(total / len(x))
+        accuracies.append(score(layers, *validation))
         learning_rate *= decay
-    return layers, losses
+    return layers, losses, accuracies
 
 
 def predict(layers: Layers, x: np.ndarray) -> np.ndarray:
     """Return the class of the largest output."""
-    return forward(layers, x)[-1].argmax(axis=1)
+    return forward(layers, x)[1][-1].argmax(axis=1)
+
+
+def score(layers: Layers, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the accuracy."""
+    return float(np.mean(predict(layers, x) == y))

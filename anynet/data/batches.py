@@ -46,14 +46,15 @@ class Rows(NamedTuple):
         """Return the samples of the indices (B,), or of each member's indices (*P, B)."""
         flat = backend.xp.reshape(rows, (-1,)) if rows.ndim > 1 else rows
 
-        def take(array: Array) -> Array:
-            taken: Array = backend.xp.take(array, flat, axis=0)
+        def take(array: Any) -> Any:
+            if array is None:
+                return None
+            taken = backend.xp.take(array, flat, axis=0)
             if rows.ndim == 1:
                 return taken
-            return backend.xp.reshape(taken, (*rows.shape, *array.shape[1:]))  # type: ignore[no-any-return]
+            return backend.xp.reshape(taken, (*rows.shape, *array.shape[1:]))
 
-        taken: Rows = tree.map(take, self)
-        return taken
+        return Rows(take(self.x), take(self.y), take(self.weight))
 
 
 class Batches(Protocol):

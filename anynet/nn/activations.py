@@ -26,9 +26,9 @@ def identity(x: Array, xp: Namespace) -> tuple[Array, ElementwisePullback]:  # n
 
 
 def relu(x: Array, xp: Namespace) -> tuple[Array, ElementwisePullback]:
-    """max(0, x), with derivative 0 at 0."""
+    """max(0, x), with derivative 0 at 0; a product with the mask is faster than a selection."""
     y = xp.maximum(x, 0.0)
-    return y, lambda dy: xp.where(y > 0, dy, 0.0)
+    return y, lambda dy: dy * xp.astype(y > 0, dy.dtype)
 
 
 def leaky_relu(x: Array, xp: Namespace) -> tuple[Array, ElementwisePullback]:

@@ -27,12 +27,12 @@ def test_forward_and_gradients_are_the_reports(backend64: Backend, rng) -> None:
     grads, dx = pullback(dlogits)
     assert dx is None
 
-    outputs = report_algorithm.forward(layers, x)
+    zs, outputs = report_algorithm.forward(layers, x)
     one_hot = np.eye(3)[y]
     assert float(backend64.to_host(value)) == pytest.approx(
         report_algorithm.loss(outputs[-1], one_hot), rel=1e-12
     )
-    expected = report_algorithm.backward(layers, outputs, one_hot)
+    expected = report_algorithm.backward(layers, zs, outputs, one_hot)
     got = [layer for layer in grads if layer]
     for (weight, bias), layer in zip(expected, got, strict=True):
         np.testing.assert_allclose(backend64.to_host(layer["weight"]), weight, atol=1e-13)

@@ -1,0 +1,52 @@
+"""What a measurement was taken on: machine, versions, BLAS and threads."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import anynet
+
+PACKAGES = ("numpy", "torch", "jax", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x")
+
+
+def describe_machine() -> dict[str, object]:
+    """Return processor, cores, versions and thread pools, as JSON-able values."""
+    versions = {"anynet": anynet.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.system(),
+        "versions": versions,
+        "blas": thread_pools(),
+    }
+
+
+def processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def thread_pools() -> list[str]:
+    """Return every BLAS and OpenMP pool of the process with its threads."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return ["threadpoolctl is not installed"]
+    return sorted(
+        f"{pool['internal_api']} {pool.get('version') or ''} × {pool['num_threads']}"
+        for pool in threadpool_info()
+    )
