@@ -124,10 +124,12 @@ def _choose(device: str | None, dtype: str) -> Backend:
         return _create("torch", device, dtype, "device mps was asked for, which torch serves")
     if device is not None:
         return _create("cupy", device, dtype, f"device {device} was asked for")
+    if importlib.util.find_spec("cupy") is None:
+        return _create("numpy", "cpu", dtype, "no GPU is used: CuPy is not installed")
     try:
         return _create("cupy", device, dtype, "a CUDA device works with CuPy")
     except BackendError as error:
-        return _create("numpy", "cpu", dtype, f"no GPU through CuPy ({error})")
+        return _create("numpy", "cpu", dtype, f"no GPU is used: {error}")
 
 
 def _create(name: str, device: str | None, dtype: str, reason: str) -> Backend:

@@ -117,8 +117,10 @@ def epoch_order(n_samples: int, seed: int, epoch: int, shuffle: bool = True) -> 
     )
 
 
-def split_order(order: np.ndarray, batch_size: int, parts: int = 1) -> list[np.ndarray]:
-    """Cut an epoch's order into arrays (steps, B), in sequence, every sample once.
+def split_order(
+    order: np.ndarray, batch_size: int, parts: int = 1, short_first: bool = False
+) -> list[np.ndarray]:
+    """Cut an epoch's order into arrays (steps, B), every sample once.
 
     Parameters
     ----------
@@ -126,16 +128,19 @@ def split_order(order: np.ndarray, batch_size: int, parts: int = 1) -> list[np.n
     batch_size : int
     parts : int
         How many arrays of full batches at most, of equal size but for the last.
+    short_first : bool
+        Whether the short batch comes before the full ones. The mean of a few samples makes a
+        noisy step: at the end of an epoch it would be what the validation set is scored on.
 
     Returns
     -------
     list of ndarray
-        The full batches, then one array (1, N mod B) for the short batch if there is one.
+        The full batches in sequence, then the rest as one array (1, N mod B) if there is one; or
+        that array before them.
     """
     steps = order.size // batch_size
     full = order[: steps * batch_size].reshape(steps, batch_size)
     size = -(-steps // max(1, parts)) or 1
     arrays = [full[start : start + size] for start in range(0, steps, size)]
-    if order.size % batch_size:
-        arrays.append(order[steps * batch_size :].reshape(1, -1))
-    return arrays
+    short = [order[steps * batch_size :].reshape(1, -1)] if order.size % batch_size else []
+    return [*short, *arrays] if short_first else [*arrays, *short]

@@ -74,7 +74,8 @@ def fit(
     epochs : int
         At most so many passes over the data; each sees every sample once.
     batch_size : int
-        Samples an update; the last batch of an epoch is shorter where it must be.
+        Samples an update. What is left over makes one short batch an epoch: the first of a
+        shuffled epoch, the last of one in the samples' own order.
     optimizer : Optimizer or str, optional
         See ``anynet.optim``; plain SGD if not given.
     learning_rate : float or Schedule
@@ -231,7 +232,9 @@ class _Run:
             factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
             state = state._replace(rate_factor=backend.to_device(factor))
         order = epoch_order(self.rows.n_samples, self.seed, epoch, self.shuffle)
-        parts = split_order(order, self.batch_size, PROGRESS_PARTS if self.progress else 1)
+        parts = split_order(
+            order, self.batch_size, PROGRESS_PARTS if self.progress else 1, short_first=self.shuffle
+        )
         start, seen = time.perf_counter(), 0
         for part in parts:
             for local, block in batches.blocks(part):
@@ -248,7 +251,7 @@ class _Run:
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
         record = EpochRecord(
             epoch=epoch,
-            learning_rate=float(backend.to_host(rate * state.rate_factor)),
+            learning_rate=_shortest(backend.to_host(rate * state.rate_factor)),
             train_loss=trained.loss,
             train_score=trained.score,
             validation_loss=None if validated is None else validated.loss,
@@ -300,8 +303,8 @@ class _Run:
         self.history.stopped = f"diverged in epoch {epoch}"
         message = (
             f"the training loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient "
-            f"(clip_norm=1), or inputs scaled to about [0, 1]"
+            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's "
+            f"norm (clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
         )
         return DivergedError(message, epoch, self._model())
 
@@ -314,6 +317,11 @@ class _Run:
         if resident or not isinstance(rows.x, np.ndarray):
             return ResidentBatches(rows, backend)
         return HostBatches(rows, backend)
+
+
+def _shortest(number: np.ndarray) -> float:
+    """The shortest decimal that reads back as the same number: 0.1, not 0.10000000149."""
+    return float(str(number[()]))
 
 
 def _hold_out(

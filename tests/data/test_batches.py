@@ -23,6 +23,9 @@ def test_every_sample_is_in_one_batch(n: int, batch: int, parts: int) -> None:
     assert all(size == batch for size in sizes[:-1])
     assert sizes[-1] in (batch, n % batch)
     assert len(arrays) <= parts + 1
+    short_first = split_order(order, batch, parts, short_first=True)
+    assert short_first[0].shape[1] == sizes[-1]
+    assert sorted(a.shape for a in short_first) == sorted(a.shape for a in arrays)
 
 
 def test_each_epoch_has_its_own_order_and_each_seed() -> None:

@@ -1,0 +1,87 @@
+"""The command line: ``anynet COMMAND …``, one module a command.
+
+Exit codes: 0; 1 for a failure that is the user's to mend, told in one line on standard error; 2
+for usage; 130 after Ctrl-C, and 141 when the reader of a pipe has gone, as shells have them.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import anynet
+from anynet.cli import backends, datasets, evaluate, predict, train
+from anynet.errors import AnynetError
+
+__all__ = ["main"]
+
+COMMANDS = (train, evaluate, predict, backends, datasets)
+
+#: What the extra ``cli`` installs, by import name. The commands import these when they need them.
+EXTRAS = ("matplotlib", "PIL", "sklearn", "tomli_w", "tqdm")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line, and whose flags are written out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and stop with exit code 2."""
+        self.exit(2, f"anynet: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> Parser:
+    """Put the commands together."""
+    parser = Parser(prog="anynet", description=anynet.__doc__)
+    parser.add_argument("--version", action="version", version=f"anynet {anynet.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for module in COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        arguments = build_parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except SystemExit as stop:  # from argparse, after --help, --version or a usage error
+        return stop.code if isinstance(stop.code, int) else 0
+    except BrokenPipeError:
+        # Python flushes again at exit; give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _complain("interrupted: nothing was written", 130, "anynet: ")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _complain(f"this needs {package}, which is missing: pip install 'anynet[cli]'")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+    except AnynetError as error:
+        return _complain(str(error))
+    return code
+
+
+def _complain(message: str, code: int = 1, prefix: str = "anynet: error: ") -> int:
+    """Say in one line what went wrong."""
+    print(prefix + " ".join(message.split()), file=sys.stderr)
+    return code

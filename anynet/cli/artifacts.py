@@ -1,0 +1,100 @@
+"""What a run leaves behind: five files that hold the model and tell how it came about."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+import anynet
+from anynet.cli import plots
+from anynet.cli.config import ABOUT
+from anynet.cli.options import TrainOptions
+from anynet.cli.reports import Report
+from anynet.cli.runs import MODEL_FILE
+from anynet.training import Model
+
+#: Options that say nothing about the numbers of a run, so that a run does not record them.
+_NOT_RECORDED = ("out", "json", "quiet")
+
+
+def write_run(
+    folder: Path,
+    model: Model,
+    report: Report,
+    options: TrainOptions,
+    result: dict[str, Any],
+) -> None:
+    """Write the files of a run into an empty folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    model : Model
+        The best epoch's, with its history.
+    report : Report
+        Of the test set.
+    options : TrainOptions
+        Resolved: they repeat the run.
+    result : dict
+        The numbers that the run ends with, for the notes in config.toml.
+    """
+    history = model.history
+    assert history is not None, "only a model that was loaded has none"
+    model.save(folder / MODEL_FILE)
+    (folder / "config.toml").write_text(to_toml(options, _about(model, result)), encoding="utf-8")
+    (folder / "history.csv").write_text(history.to_csv(), encoding="utf-8", newline="")
+    name = result["dataset"]
+    sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
+    plots.save_curves(
+        folder / "curves.png",
+        history.records,
+        history.best_epoch,
+        f"{name}, {'-'.join(map(str, sizes))}",
+    )
+    plots.save_confusion(
+        folder / "confusion.png",
+        report.counts,
+        report.classes,
+        f"{name}: {report.accuracy:.2%} of {report.counts.sum():,} test rows are right",
+    )
+
+
+def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
+    """Notes on how the run went; not needed to repeat it, and skipped when it is repeated."""
+    numbers = ("test_accuracy", "validation_accuracy", "train_accuracy", "epochs", "best_epoch")
+    return {
+        "anynet": anynet.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "backend": f"{model.backend.name} {model.backend.describe()['version']}",
+        "finished": datetime.now().astimezone().replace(microsecond=0),
+        "stopped": result["stopped"],
+        **{name: result[name] for name in numbers},
+    }
+
+
+def to_toml(options: TrainOptions, about: Mapping[str, Any] | None = None) -> str:
+    """Write `options` as TOML that `read_config` reads back to the same values.
+
+    An option that is None has no form in TOML and is left out, which means the same.
+    """
+    table: dict[str, Any] = {
+        name.replace("_", "-"): _plain(value)
+        for name, value in asdict(options).items()
+        if value is not None and name not in _NOT_RECORDED
+    }
+    if about:
+        table[ABOUT] = dict(about)
+    return tomli_w.dumps(table)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,37 @@
+"""``anynet backends``: which array libraries work here, and why the others do not."""
+
+import argparse
+import json
+from typing import Any
+
+from anynet.backends import available_backends
+from anynet.cli.reports import table
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("backends", help="show which backends work here, and why not")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a table, or JSON."""
+    found = available_backends()
+    if arguments.json:
+        print(json.dumps([status._asdict() for status in found], indent=2))
+        return 0
+    rows = [["backend", "usable", "version", "devices", "memory", "why"]]
+    for status in found:
+        rows.append(
+            [
+                status.name,
+                "yes" if status.usable else "no",
+                status.version or "-",
+                ", ".join(status.devices) or "-",
+                status.memory or "-",
+                status.reason,
+            ]
+        )
+    print(table(rows, left=6))
+    return 0

@@ -1,0 +1,59 @@
+"""Options from a TOML file: one of the user's, or the one that a run has left behind."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anynet.cli.options import KINDS
+from anynet.errors import InvalidArgumentError
+
+#: Facts about a finished run that stand in its config.toml and are no options.
+ABOUT = "about"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the options in a TOML file.
+
+    Keys are the names of the flags, with dashes or underscores. The table ``[about]`` is skipped.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file is absent or not TOML, a key is unknown, or a value is of the wrong kind.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read the config file {path}: {error.strerror or error}"
+        raise InvalidArgumentError(message) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
+        message = f"{path} is not a TOML file: {error}"
+        raise InvalidArgumentError(message) from error
+    about = table.pop(ABOUT, {})
+    if not isinstance(about, dict):
+        message = f"{path}: {ABOUT} is a table of notes, not an option"
+        raise InvalidArgumentError(message)
+    return options_from(table, str(path))
+
+
+def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Check a TOML table and turn it into option values; `source` is named in errors."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in KINDS:
+            near = difflib.get_close_matches(name, KINDS, n=1)
+            hint = f"; did you mean {near[0].replace('_', '-')!r}?" if near else ""
+            message = f"{source}: there is no option {key!r}{hint}"
+            raise InvalidArgumentError(message)
+        if name in values:
+            message = f"{source}: {name.replace('_', '-')!r} is given twice"
+            raise InvalidArgumentError(message)
+        try:
+            values[name] = KINDS[name].from_toml(value)
+        except ValueError as error:
+            message = f"{source}: {key}: {error}"
+            raise InvalidArgumentError(message) from error
+    return values

@@ -1,0 +1,71 @@
+"""``anynet datasets``: which data sets there are; fetch one; check the files of one."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from anynet.cli.options import add_options
+from anynet.cli.reports import table
+from anynet.data import dataset_names, fetch_dataset, locate_dataset, verify_dataset
+from anynet.errors import InvalidArgumentError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("datasets", help="list, fetch and verify data sets")
+    parser.add_argument("action", nargs="?", choices=("list", "fetch", "verify"), default="list")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="of the data set to fetch or verify"
+    )
+    add_options(parser, "data_dir")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, fetch or verify."""
+    if arguments.action == "list":
+        if arguments.name is not None:
+            arguments.usage_error(f"list takes no name, but {arguments.name!r} was given")
+        return _list(arguments.data_dir, arguments.json)
+    if arguments.name is None:
+        arguments.usage_error(f"{arguments.action} needs the NAME of a data set")
+    if arguments.action == "fetch":
+        return _fetch(arguments.name, arguments.data_dir)
+    return _verify(arguments.name, arguments.data_dir)
+
+
+def _list(data_dir: Path | None, as_json: bool) -> int:
+    found = {name: locate_dataset(name, data_dir) for name in dataset_names()}
+    if as_json:
+        entries = [
+            {"name": name, "here": path is not None, "path": path and str(path)}
+            for name, path in found.items()
+        ]
+        print(json.dumps(entries, indent=2))
+        return 0
+    rows = [["data set", "here", "where"]]
+    for name, path in found.items():
+        where = str(path) if path else f"anynet datasets fetch {name}"
+        rows.append([name, "yes" if path else "no", where])
+    print(table(rows, left=3))
+    return 0
+
+
+def _fetch(name: str, data_dir: Path | None) -> int:
+    if data_dir is not None:
+        message = "fetch puts files into the cache: set ANYNET_CACHE_DIR to choose the folder"
+        raise InvalidArgumentError(message)
+    from anynet.cli.progress import download_bar
+
+    with download_bar(name) as show:
+        folder = fetch_dataset(name, show)
+    print(f"{name} is in {folder}")
+    return 0
+
+
+def _verify(name: str, data_dir: Path | None) -> int:
+    states = verify_dataset(name, data_dir)
+    print(table([[state.state, state.file, state.detail] for state in states], left=3))
+    return 0 if all(state.state == "ok" for state in states) else 1

@@ -1,0 +1,131 @@
+"""What the value of an option may be: from the shell or from TOML, judged by the same rule."""
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of value.
+
+    Attributes
+    ----------
+    expects : str
+        The end of the sentence "expected …" in an error message.
+    parse : callable
+        Shell text to a value; a ``ValueError`` means that the text is not of this kind.
+    convert : callable
+        A value, parsed or out of a TOML file, to the value that is used; again with ``ValueError``.
+    """
+
+    expects: str
+    parse: Callable[[str], Any]
+    convert: Callable[[Any], Any]
+
+    def from_text(self, text: str) -> Any:
+        """Read a shell argument; this is the ``type`` that argparse calls."""
+        try:
+            return self.convert(self.parse(text))
+        except ValueError:
+            message = f"expected {self.expects}, not {text!r}"
+            raise argparse.ArgumentTypeError(message) from None
+
+    def from_toml(self, value: Any) -> Any:
+        """Take a value out of TOML, or raise a ``ValueError`` that says what was expected."""
+        try:
+            return self.convert(value)
+        except ValueError:
+            message = f"expected {self.expects}, not {value!r}"
+            raise ValueError(message) from None
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise ValueError
+
+
+def whole(low: int) -> Kind:
+    """A whole number of at least `low`."""
+
+    def convert(value: Any) -> int:
+        _require(type(value) is int and low <= value < 2**63)  # a bool is an int to isinstance
+        return int(value)
+
+    return Kind(f"a whole number of at least {low}", int, convert)
+
+
+def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
+    """A finite number from `low` to `high`, without zero when `positive`."""
+
+    def convert(value: Any) -> float:
+        _require(type(value) in (int, float) and math.isfinite(value) and low <= value <= high)
+        _require(value > 0 or not positive)
+        return float(value)
+
+    limits = f"above {low:g}" if positive else f"of at least {low:g}"
+    limits += f" and at most {high:g}" if high < math.inf else ""
+    return Kind(f"a number {limits}", float, convert)
+
+
+def fraction() -> Kind:
+    """A share that may be nothing but not the whole: 0 ≤ value < 1."""
+
+    def convert(value: Any) -> float:
+        _require(type(value) in (int, float) and 0 <= value < 1)
+        return float(value)
+
+    return Kind("a number from 0 to below 1", float, convert)
+
+
+def choice(*names: str) -> Kind:
+    """One of `names`."""
+
+    def convert(value: Any) -> str:
+        _require(value in names)
+        return str(value)
+
+    return Kind(f"one of {', '.join(names)}", str, convert)
+
+
+def text(expects: str) -> Kind:
+    """Any text that is not empty."""
+
+    def convert(value: Any) -> str:
+        _require(isinstance(value, str) and value != "")
+        return str(value)
+
+    return Kind(expects, str, convert)
+
+
+def path(expects: str) -> Kind:
+    """A path; a leading ``~`` is the user's home, as the shell has it."""
+    name = text(expects)
+    return Kind(expects, str, lambda value: Path(name.convert(value)).expanduser())
+
+
+def sizes() -> Kind:
+    """Sizes such as ``128,64``, in TOML ``[128, 64]``; none at all is allowed."""
+    size = whole(1)
+
+    def parse(text: str) -> list[int]:
+        return [int(word) for word in text.split(",")] if text.strip() else []
+
+    def convert(value: Any) -> tuple[int, ...]:
+        _require(isinstance(value, list | tuple))
+        return tuple(size.convert(item) for item in value)
+
+    return Kind("whole numbers of at least 1, such as 128,64", parse, convert)
+
+
+def switch() -> Kind:
+    """True or false; on the shell ``--name`` or ``--no-name``."""
+
+    def convert(value: Any) -> bool:
+        _require(isinstance(value, bool))
+        return bool(value)
+
+    return Kind("true or false", bool, convert)

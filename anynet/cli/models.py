@@ -1,0 +1,114 @@
+"""What the command line keeps in a model's metadata, and how it opens a model again."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from anynet.cli.runs import model_file
+from anynet.data import Dataset
+from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.training import Model, load
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What the pictures of a training set look like.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width.
+    box : int
+        Longest side of the ink within them.
+    top : float
+        The value of full ink in the data's own units, such as 255.
+    """
+
+    shape: tuple[int, int]
+    box: int
+    top: float
+
+
+def metadata_of(dataset: Dataset) -> dict[str, Any]:
+    """Collect what `predict` must know of the data that a model was trained on."""
+    image = None
+    if dataset.image_shape is not None:
+        image = {"shape": list(dataset.image_shape), "box": dataset.image_box}
+    return {
+        "dataset": dataset.name,
+        "classes": list(dataset.classes),
+        "image": image,
+        "scale": dataset.scale,
+    }
+
+
+def open_model(arguments: argparse.Namespace) -> Model:
+    """Load the model of RUN on the backend that the options name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The model does not tell classes apart.
+    """
+    path = model_file(arguments.model)
+    model = load(path, arguments.backend, arguments.device, arguments.dtype)
+    if model.loss.task != "classes":
+        message = f"{path} predicts {model.loss.task}: this command is for models that tell classes"
+        raise InvalidArgumentError(message)
+    return model
+
+
+def classes_of(model: Model) -> tuple[str, ...]:
+    """Return the names of the classes; their numbers if the model was trained without names."""
+    names, n = model.metadata.get("classes"), model.network.n_outputs
+    if not isinstance(names, list) or len(names) != n:
+        names = list(range(n))
+    return tuple(map(str, names))
+
+
+def image_format(model: Model) -> ImageFormat | None:
+    """Return what the pictures that the model knows look like; None if it knows none.
+
+    Raises
+    ------
+    ModelFileError
+        The metadata is not what ``metadata_of`` makes.
+    """
+    image = model.metadata.get("image")
+    if image is None:
+        return None
+    try:
+        height, width = image["shape"]
+        box = max(height, width) if image["box"] is None else image["box"]
+        top = 1 / model.metadata["scale"]
+        sound = (
+            all(type(side) is int and side > 0 for side in (height, width))
+            and height * width == model.network.n_inputs
+            and type(box) is int
+            and 0 < box <= max(height, width)
+            and 0 < top < float("inf")
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        sound = False
+    if not sound:
+        message = f"the model does not say properly what its pictures look like: {image!r}"
+        raise ModelFileError(message)
+    return ImageFormat((height, width), box, top)
+
+
+def check_fit(model: Model, dataset: Dataset) -> None:
+    """Check that the rows of a data set can go into a model, and its labels come out.
+
+    Raises
+    ------
+    InvalidArgumentError
+        They have other numbers of features or classes.
+    """
+    features, classes = dataset.test[0].shape[1], len(dataset.classes)
+    network = model.network
+    if (features, classes) != (network.n_inputs, network.n_outputs):
+        message = (
+            f"the model takes {network.n_inputs} features and tells {network.n_outputs} classes, "
+            f"but {dataset.name} has {features} features and {classes} classes"
+        )
+        raise InvalidArgumentError(message)

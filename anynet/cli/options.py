@@ -1,0 +1,137 @@
+"""The options of ``anynet train``: one table, from which argparse and TOML files are both read."""
+
+import argparse
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from anynet.cli import kinds
+from anynet.cli.kinds import Kind
+
+SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
+OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
+
+_FOLDER = "the path of a folder"
+
+
+def option(default: Any, kind: Kind, help: str, metavar: str | None = None) -> Any:
+    """Describe one option; the name is that of the dataclass field."""
+    return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Everything that decides a training run. ``None`` means: decided when the data are known."""
+
+    dataset: str = option("", kinds.text("the name or path of a data set"), "name, folder or .npz")
+    layers: tuple[int, ...] = option(
+        (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
+    )
+    activation: str = option(
+        "relu", kinds.text("the name of an activation"), "of the hidden layers"
+    )
+    dropout: float = option(0.0, kinds.fraction(), "share of hidden units dropped in a step")
+    layer_norm: bool = option(False, kinds.switch(), "normalise each hidden layer")
+    optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "how gradients become updates")
+    learning_rate: float | None = option(
+        None, kinds.real(0, positive=True), "step size (default: 0.1; 0.001 unless sgd)"
+    )
+    momentum: float = option(0.0, kinds.fraction(), "of sgd")
+    nesterov: bool = option(False, kinds.switch(), "look ahead along the momentum")
+    weight_decay: float | None = option(
+        None, kinds.real(0), "pull of the weights to zero (default: 0; 0.01 for adamw)"
+    )
+    schedule: str = option("exponential", kinds.choice(*SCHEDULES), "of the learning rate")
+    decay: float = option(
+        0.95, kinds.real(0, 1, positive=True), "factor of exponential (each epoch), step, plateau"
+    )
+    decay_epochs: int = option(
+        2, kinds.whole(1), "step: epochs between cuts; plateau: epochs to wait", "EPOCHS"
+    )
+    warmup: float = option(0.0, kinds.real(0), "epochs in which the rate rises from 0", "EPOCHS")
+    clip_norm: float | None = option(
+        None, kinds.real(0, positive=True), "longest gradient allowed (default: any)"
+    )
+    average: float | None = option(
+        None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
+    )
+    label_smoothing: float = option(0.0, kinds.fraction(), "share of each label spread over all")
+    epochs: int = option(15, kinds.whole(1), "passes over the training rows, at most")
+    batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")
+    validation: int | None = option(
+        None, kinds.whole(1), "training rows held out (default: 5000, or a tenth if fewer)", "ROWS"
+    )
+    patience: int = option(5, kinds.whole(1), "epochs without a better validation score", "EPOCHS")
+    min_delta: float = option(0.0, kinds.real(0), "least gain that counts as better")
+    target_accuracy: float = option(
+        0.99, kinds.real(0, 1, positive=True), "validation accuracy that ends training"
+    )
+    seed: int = option(0, kinds.whole(0), "of weights, order, dropout and the held-out rows")
+    backend: str = option("auto", kinds.text("the name of a backend"), "numpy, cupy, torch, jax")
+    device: str | None = option(None, kinds.text("a device"), "cpu, cuda, cuda:1, mps")
+    dtype: str = option("float32", kinds.choice("float32", "float64"), "of the weights")
+    data_dir: Path | None = option(  # noqa: RUF009
+        None, kinds.path(_FOLDER), "where local data files are", "DIR"
+    )
+    out: Path | None = option(  # noqa: RUF009
+        None, kinds.path(_FOLDER), "the run folder (default: runs/DATASET-DATE-TIME)", "DIR"
+    )
+    json: bool = option(False, kinds.switch(), "print one JSON object and nothing else")
+    quiet: bool = option(False, kinds.switch(), "print the result, but no progress")
+
+
+#: How the help of the command is divided: the first option of each part, and its title.
+PARTS = {
+    "layers": "the network (the data decide its inputs and outputs)",
+    "optimizer": "how it learns",
+    "epochs": "how long, and on what",
+    "backend": "where",
+    "json": "what is said",
+}
+
+KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the named options of the table to `parser`, with their defaults.
+
+    Without names all are added, and their defaults suppressed: then the parsed namespace holds
+    only what was given, and the rest can come from a file.
+    """
+    part: argparse._ActionsContainer = parser
+    for each in fields(TrainOptions):
+        if not names and each.name in PARTS:
+            part = parser.add_argument_group(PARTS[each.name])
+        if names and each.name not in names:
+            continue
+        if each.name == "dataset":
+            part.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=_help(each))
+            continue
+        flag = "--" + each.name.replace("_", "-")
+        default = each.default if names else argparse.SUPPRESS
+        how: dict[str, Any] = {"default": default, "help": _help(each)}
+        if each.default is False:
+            how["action"] = argparse.BooleanOptionalAction
+        else:
+            how["type"] = each.metadata["kind"].from_text
+            how["metavar"] = each.metadata["metavar"] or each.name.rpartition("_")[2].upper()
+        part.add_argument(flag, **how)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, and where its model is to compute."""
+    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    add_options(parser, "backend", "device")
+    dtype = KINDS["dtype"].from_text
+    parser.add_argument("--dtype", type=dtype, help="float32 or float64 (default: the model's)")
+
+
+def _help(each: Field[Any]) -> str:
+    """The help of one option, with its default where the text does not say it."""
+    says: str = each.metadata["help"]
+    default: Any = each.default
+    if default is None or default is False or default == "":
+        return says
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    return f"{says} (default: {default})"

@@ -1,0 +1,149 @@
+"""Reading pictures out of files: PNG, JPEG, IDX and .npy, told apart by their first bytes."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from anynet.cli.images import BLANK, Floats, prepare
+from anynet.cli.models import ImageFormat
+from anynet.data import read_idx
+from anynet.errors import DataError
+
+_NPY = b"\x93NUMPY"
+_IDX = (b"\x00\x00", b"\x1f\x8b")  # IDX begins with two zeros; the other is gzip, which may hold it
+
+
+def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
+    """Read the pictures in a file as rows for the network.
+
+    An array may hold one picture (H, W), a stack (N, H, W), or rows (N, features), which are
+    taken as they are but for the scale of their values.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, JPEG, IDX (gzip or not) or .npy.
+    features : int
+        Inputs of the network.
+    wanted : ImageFormat or None
+        None when the network was not trained on pictures; then only rows will do.
+
+    Returns
+    -------
+    array (N, features)
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is not what it should be, or holds a blank picture.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY))
+        if start == _NPY:
+            return _rows_of(_read_npy(path), features, wanted)
+        if start.startswith(_IDX):
+            return _rows_of(read_idx(path), features, wanted)
+        if wanted is None:
+            message = "this model was not trained on pictures: give it rows, as .npy or IDX"
+            raise DataError(message)
+        grey, top = _read_image(path)
+        return prepare(grey, top, wanted)[None]
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}"
+        raise DataError(message) from error
+    except DataError as error:
+        message = str(error)
+        raise DataError(message if str(path) in message else f"{path}: {message}") from error
+
+
+def _read_npy(path: Path) -> Any:
+    """Load an array through a memory map, so that a header that lies is found out unallocated."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError) as error:
+        message = f"not an array that can be read ({error})"
+        raise DataError(message) from error
+
+
+def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
+    """Sort out what an array holds: rows, one picture or a stack of them."""
+    if array.dtype.kind not in "buif" or array.size == 0:
+        message = f"expected numbers, found {array.size} values of type {array.dtype}"
+        raise DataError(message)
+    values = np.asarray(array, dtype=np.float64)
+    if not np.isfinite(values).all():
+        message = "the array holds values that are not finite"
+        raise DataError(message)
+    rows = values[None] if values.ndim == 1 else values
+    if wanted is None:
+        if rows.shape[1:] != (features,):
+            message = f"expected rows of {features} features, found an array of shape {array.shape}"
+            raise DataError(message)
+        return rows
+    if values.min() < 0:
+        message = f"expected shades from 0 upwards, found {values.min():g}"
+        raise DataError(message)
+    top = _white(values, wanted.top)
+    if rows.shape[1:] == (features,) and values.shape != wanted.shape:
+        return rows * (wanted.top / top)
+    if values.ndim not in (2, 3) or values.shape[-1] in (3, 4):
+        message = (
+            f"expected one picture (H, W), a stack (N, H, W) or rows (N, {features}), "
+            f"found an array of shape {array.shape}"
+        )
+        raise DataError(message)
+    stack = values[None] if values.ndim == 2 else values
+    return np.stack([_numbered(i, grey, top, wanted) for i, grey in enumerate(stack)])
+
+
+def _numbered(index: int, grey: Floats, top: float, wanted: ImageFormat) -> Floats:
+    try:
+        return prepare(grey, top, wanted)
+    except DataError as error:
+        message = f"image {index}: {error}"
+        raise DataError(message) from error
+
+
+def _white(values: Floats, unit: float) -> float:
+    """Guess the value of white: the least of the usual ones that no value exceeds."""
+    most = float(values.max())
+    return min((top for top in (1.0, unit, 255.0, 65535.0) if top >= most), default=most)
+
+
+def _read_image(path: Path) -> tuple[Floats, float]:
+    """Decode a PNG or JPEG, the right way up, and say what white is in it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata are no reason to fail
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                return _grey(ImageOps.exif_transpose(image))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            message = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: too large to unpack safely"
+            raise DataError(message) from error
+        except UnidentifiedImageError as error:
+            message = "not a PNG, JPEG, IDX or .npy file"
+            raise DataError(message) from error
+        except Exception as error:  # decoders fail in many ways, and always because of the file
+            message = f"a damaged image ({error})"
+            raise DataError(message) from error
+
+
+def _grey(image: Image.Image) -> tuple[Floats, float]:
+    """Turn any mode to grey; what is transparent is white paper, or black if the ink is white."""
+    if image.mode.startswith(("I", "F")):
+        deep = np.asarray(image, dtype=np.float64)
+        return deep, _white(deep, 255.0)
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return np.asarray(image.convert("L"), dtype=np.float64), 255.0
+    image = image.convert("RGBA")
+    for paper in ("white", "black"):
+        flat = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
+        grey = np.asarray(flat.convert("L"), dtype=np.float64)
+        if np.ptp(grey) >= BLANK * 255:
+            break
+    return grey, 255.0

@@ -1,0 +1,121 @@
+"""The pictures of a run, drawn on canvases of their own: pyplot's global state is left alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from anynet.training import EpochRecord
+
+TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
+
+#: With more classes than this, the squares are too small for numbers.
+MOST_NUMBERED = 20
+
+
+def save_curves(path: Path, records: Sequence[EpochRecord], best: int, title: str) -> None:
+    """Draw loss and accuracy against the epoch, for the training and the validation rows.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    records : sequence of EpochRecord
+        The history, in order.
+    best : int
+        The epoch whose weights the model has; it is marked.
+    title : str
+        What was trained.
+    """
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    _curves(loss, records, "loss")
+    loss.set_ylim(bottom=0)
+    _curves(accuracy, records, "accuracy")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in (loss, accuracy):
+        axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=":", label=f"best epoch ({best})")
+    handles, labels = loss.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    _write(figure, path)
+
+
+def _curves(axes: Axes, records: Sequence[EpochRecord], what: str) -> None:
+    epochs = [record.epoch for record in records]
+    for part, color in (("train", TRAIN), ("validation", VALIDATION)):
+        values = [getattr(record, f"{part}_{what}") for record in records]
+        if all(value is not None for value in values):
+            label = "training rows, during the epoch" if part == "train" else "validation rows"
+            axes.plot(epochs, values, color=color, marker="o", markersize=3.5, label=label)
+    axes.set_title(what, loc="left", fontsize=10)
+    axes.set_xlabel("epoch")
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_confusion(
+    path: Path, counts: npt.NDArray[np.int64], classes: Sequence[str], title: str
+) -> None:
+    """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+
+    The shade is the share of the row, raised to a power below one so that a handful of mistakes in
+    a thousand can be seen beside the diagonal.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    counts : array (classes, classes)
+        How many rows of each true class were taken for each class.
+    classes : sequence of str
+        Their names.
+    title : str
+        What was measured.
+    """
+    n = len(classes)
+    side = min(3.2 + 0.42 * n, 14)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes: Any = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=1))
+    if n <= MOST_NUMBERED:
+        for (true, predicted), count in np.ndenumerate(counts):
+            color = "white" if share[true, predicted] > 0.12 else MUTED
+            if count:
+                axes.text(
+                    predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
+                )
+    long = max(map(len, classes)) > 2
+    axes.set_xticks(
+        range(n),
+        classes,
+        fontsize=8,
+        rotation=45 if long else 0,
+        ha="right" if long else "center",
+        rotation_mode="anchor",
+    )
+    axes.set_yticks(range(n), classes, fontsize=8)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize=11)
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,106 @@
+"""What a person sees while training runs: on standard error, for standard output is the result."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from anynet.training import EpochRecord, Progress
+
+_LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {rate_fmt}{postfix}"
+
+
+class ProgressBar:
+    """A live bar for each epoch, which ends as a line; only the line where there is no terminal.
+
+    Give `update` to ``fit`` as ``progress`` and `finish` among the ``callbacks``.
+
+    Parameters
+    ----------
+    epochs : int
+        The most epochs that there may be.
+    rows : int
+        Samples of an epoch.
+    silent : bool
+        Show nothing.
+    """
+
+    def __init__(self, epochs: int, rows: int, *, silent: bool = False) -> None:
+        self.epochs = epochs
+        self.rows = rows
+        self.silent = silent
+        self.live = not silent and sys.stderr.isatty()
+        self.bar: Any = None
+
+    def update(self, progress: Progress) -> None:
+        """Draw where the epoch stands."""
+        if not self.live:
+            return
+        if self.bar is None:
+            self.bar = tqdm(
+                total=self.rows,
+                desc=self._label(progress.epoch),
+                unit=" samples",
+                unit_scale=True,
+                bar_format=_LAYOUT,
+                leave=False,
+                dynamic_ncols=True,
+            )
+        shown = f"loss {progress.loss:.4f}, accuracy {progress.score:.4f}"
+        self.bar.set_postfix_str(shown, refresh=False)
+        self.bar.update(progress.samples - self.bar.n)
+
+    def finish(self, record: EpochRecord) -> None:
+        """Replace the bar of an epoch by its outcome."""
+        self.close()
+        if self.silent:
+            return
+        text = f"loss {record.train_loss:.4f}  accuracy {record.train_accuracy:.4f}"
+        if record.validation_accuracy is not None:
+            text += f"  validation {record.validation_accuracy:.4f}"
+        rate = self.rows / max(record.seconds, 1e-9)
+        print(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _label(self, epoch: int) -> str:
+        return f"epoch {epoch:{len(str(self.epochs))}}/{self.epochs}"
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def download_bar(name: str, *, silent: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a callable for the ``progress`` of a download; its bar appears with the first bytes."""
+    bar: Any = None
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(desc=name, unit="B", unit_scale=True, disable=silent or None)
+        if done < bar.n:  # the next file begins
+            bar.reset()
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()

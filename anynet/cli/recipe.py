@@ -1,0 +1,130 @@
+"""From the options to the objects that training takes: network, optimizer, schedule."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anynet.backends import Backend
+from anynet.cli.options import TrainOptions
+from anynet.data import Dataset, dataset_names
+from anynet.errors import InvalidArgumentError
+from anynet.nn import Network, mlp
+from anynet.nn.losses import CrossEntropy
+from anynet.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    Optimizer,
+    ReduceOnPlateau,
+    RMSprop,
+    Schedule,
+    Step,
+    Warmup,
+)
+
+#: Of the rows for training, as many are held out by default, or a tenth if that is less.
+VALIDATION_ROWS = 5000
+
+
+def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainOptions:
+    """Settle what was left open, so that the result alone repeats the run.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Options do not go together, or the data set has too few rows for them.
+    """
+    rows = len(dataset.train[0])
+    validation = options.validation or max(1, min(VALIDATION_ROWS, rows // 10))
+    if validation >= rows:
+        message = (
+            f"--validation {validation} leaves nothing to train on: "
+            f"{dataset.name} has {rows} training rows"
+        )
+        raise InvalidArgumentError(message)
+    rate, weight_decay = options.learning_rate, options.weight_decay
+    if rate is None:
+        rate = 0.1 if options.optimizer == "sgd" else 0.001
+    if weight_decay is None:
+        weight_decay = 0.01 if options.optimizer == "adamw" else 0.0
+    name = options.dataset
+    if name not in dataset_names():  # then it is a path
+        name = str(Path(name).expanduser().absolute())
+    return replace(
+        options,
+        dataset=name,
+        data_dir=options.data_dir and options.data_dir.absolute(),
+        validation=validation,
+        learning_rate=rate,
+        weight_decay=weight_decay,
+        backend=backend.name,
+        device=backend.device_name(),
+    )
+
+
+def network_of(options: TrainOptions, dataset: Dataset) -> Network:
+    """Describe the network: its inputs and outputs are the data's features and classes."""
+    return mlp(
+        [dataset.train[0].shape[1], *options.layers, len(dataset.classes)],
+        activation=options.activation,
+        dropout=options.dropout,
+        layer_norm=options.layer_norm,
+        scale=dataset.scale,
+    )
+
+
+def optimizer_of(options: TrainOptions) -> Optimizer:
+    """Make the optimizer.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Momentum is asked of an optimizer that has a rule of its own for it.
+    """
+    decay = options.weight_decay or 0.0
+    if options.optimizer == "sgd":
+        return SGD(momentum=options.momentum, nesterov=options.nesterov, weight_decay=decay)
+    if options.momentum or options.nesterov:
+        message = f"--momentum and --nesterov are options of sgd, not of {options.optimizer}"
+        raise InvalidArgumentError(message)
+    others: dict[str, Any] = {"rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+    optimizer: Optimizer = others[options.optimizer](weight_decay=decay)
+    return optimizer
+
+
+def schedule_of(options: TrainOptions) -> Schedule:
+    """Make the schedule of the learning rate.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Warm-up is asked of the plateau rule, which does not follow the clock.
+    """
+    assert options.learning_rate is not None, "resolve the options first"
+    rate, decay, epochs = options.learning_rate, options.decay, options.epochs
+    schedules: dict[str, Schedule] = {
+        "constant": Constant(rate),
+        "exponential": Exponential(rate, decay=decay),
+        "step": Step(rate, factor=decay, epochs=options.decay_epochs),
+        "cosine": Cosine(rate, epochs=epochs),
+        "one-cycle": OneCycle(rate, epochs=epochs),
+        "inverse-scaling": InverseScaling(rate),
+        "plateau": ReduceOnPlateau(rate, factor=decay, patience=options.decay_epochs),
+    }
+    schedule = schedules[options.schedule]
+    if not options.warmup:
+        return schedule
+    if options.schedule == "plateau":
+        message = "--warmup does not go with --schedule plateau: choose another schedule"
+        raise InvalidArgumentError(message)
+    return Warmup(schedule, options.warmup)
+
+
+def loss_of(options: TrainOptions) -> CrossEntropy:
+    """Make the loss."""
+    return CrossEntropy(options.label_smoothing)

@@ -1,0 +1,163 @@
+"""``anynet train``: from a data set to a run folder."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from anynet.backends import Backend, get_backend
+from anynet.cli import kinds, recipe, runs
+from anynet.cli.config import read_config
+from anynet.cli.models import metadata_of
+from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.reports import Report
+from anynet.data import Dataset, load_dataset
+from anynet.data.splits import train_validation_split
+from anynet.errors import TrainingInterrupted
+from anynet.training import Model, fit
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network and write a run folder",
+        description="Train a network. Ctrl-C ends training and keeps the best epoch so far.",
+        usage="anynet train [DATASET] [options]",
+    )
+    add_options(parser)
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=kinds.path("the path of a TOML file").from_text,
+        help="TOML with the same names as these options, which go before it",
+    )
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def options_of(arguments: argparse.Namespace) -> TrainOptions:
+    """Merge: the command line goes before the config file, and that before the defaults."""
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("run", "usage_error", "config")
+    }
+    filed = read_config(arguments.config) if arguments.config else {}
+    options = TrainOptions(**{**filed, **given})
+    if not options.dataset:
+        arguments.usage_error("name a DATASET, such as digits")
+    return options
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, and write the run folder; after Ctrl-C that of the best epoch so far."""
+    # What may be missing is imported now: better told before training than after.
+    from anynet.cli.artifacts import write_run
+    from anynet.cli.progress import download_bar
+
+    options = options_of(arguments)
+    silent = options.quiet or options.json
+    folder = options.out or runs.default_folder(options.dataset)
+    with runs.new_folder(folder) as scratch:
+        backend = get_backend(options.backend, options.device, options.dtype)
+        with download_bar(options.dataset, silent=silent) as show:
+            dataset = load_dataset(options.dataset, options.data_dir, progress=show)
+        options = recipe.resolve(options, dataset, backend)
+        if not silent:
+            print(_introduction(options, dataset, backend), flush=True)
+        model, interrupted = _train(options, dataset, backend, silent)
+        report, result = _measure(model, options, dataset)
+        result["run"] = str(folder)
+        write_run(scratch, model, report, options, result)
+    if interrupted:
+        kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
+        print(f"anynet: interrupted: {kept}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(f"test accuracy {result['test_accuracy']:.4f}")
+        print(f"run folder {folder}")
+    return 130 if interrupted else 0
+
+
+def _introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> str:
+    """Say what will run where, and on what."""
+    about = backend.describe()
+    sizes = [dataset.train[0].shape[1], *options.layers, len(dataset.classes)]
+    held_out = options.validation or 0
+    return (
+        f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}: "
+        f"{about['reason']}\n"
+        f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, {held_out:,} held "
+        f"out, {len(dataset.test[0]):,} to test; layers {'-'.join(map(str, sizes))}"
+    )
+
+
+def _train(
+    options: TrainOptions, dataset: Dataset, backend: Backend, silent: bool
+) -> tuple[Model, bool]:
+    """Train, and say whether Ctrl-C ended it; without a finished epoch that goes on as an error."""
+    from anynet.cli.progress import ProgressBar
+
+    training, validation = _split(options, dataset)
+    try:
+        with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
+            model = fit(
+                recipe.network_of(options, dataset),
+                training,
+                validation=validation,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                optimizer=recipe.optimizer_of(options),
+                learning_rate=recipe.schedule_of(options),
+                loss=recipe.loss_of(options),
+                patience=options.patience,
+                target_accuracy=options.target_accuracy,
+                min_delta=options.min_delta,
+                clip_norm=options.clip_norm,
+                average=options.average,
+                seed=options.seed,
+                backend=backend,
+                callbacks=[bar.finish],
+                progress=bar.update if bar.live else None,
+                metadata=metadata_of(dataset),
+            )
+    except TrainingInterrupted as stop:
+        if not isinstance(stop.model, Model):
+            raise
+        return stop.model, True
+    return model, False
+
+
+def _split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
+    """Hold rows out of the training set, the same for the same seed."""
+    assert options.validation is not None, "resolve the options first"
+    x, y = dataset.train
+    kept, held_out = train_validation_split(len(x), options.validation, options.seed)
+    return (x[kept], y[kept]), (x[held_out], y[held_out])
+
+
+def _measure(
+    model: Model, options: TrainOptions, dataset: Dataset
+) -> tuple[Report, dict[str, Any]]:
+    """Score the model on all three parts of the data."""
+    assert model.history is not None
+    training, validation = _split(options, dataset)
+    x, y = dataset.test
+    report = Report.of(y, model.predict(x), dataset.classes)
+    records = model.history.records
+    seconds = sum(record.seconds for record in records)
+    return report, {
+        "dataset": dataset.name,
+        "test_accuracy": report.accuracy,
+        "validation_accuracy": model.score(*validation),
+        "train_accuracy": model.score(*training),
+        "epochs": len(records),
+        "best_epoch": model.history.best_epoch,
+        "stopped": model.history.stopped,
+        "seconds": seconds,
+        "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),
+        "backend": options.backend,
+        "device": options.device,
+        "dtype": options.dtype,
+    }

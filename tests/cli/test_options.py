@@ -1,0 +1,147 @@
+"""One table of options: the shell and TOML read the same values, and refuse the same."""
+
+import tomllib
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anynet.cli import build_parser
+from anynet.cli.artifacts import to_toml
+from anynet.cli.config import options_from, read_config
+from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
+from anynet.cli.train import options_of
+from anynet.errors import InvalidArgumentError
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
+    lambda word: not word.startswith(("-", "~"))
+)
+SHARES = st.floats(0, 1, exclude_max=True)
+AMOUNTS = st.floats(0, 1e6)
+RATES = st.floats(0, 1, exclude_min=True)
+COUNTS = st.integers(1, 10**6)
+KWARGS: dict[str, st.SearchStrategy[Any]] = {
+    "dataset": WORDS,
+    "layers": st.lists(COUNTS, max_size=4).map(tuple),
+    "activation": WORDS,
+    "dropout": SHARES,
+    "layer_norm": st.booleans(),
+    "optimizer": st.sampled_from(OPTIMIZERS),
+    "learning_rate": st.none() | RATES,
+    "momentum": SHARES,
+    "nesterov": st.booleans(),
+    "weight_decay": st.none() | AMOUNTS,
+    "schedule": st.sampled_from(SCHEDULES),
+    "decay": RATES,
+    "decay_epochs": COUNTS,
+    "warmup": AMOUNTS,
+    "clip_norm": st.none() | RATES,
+    "average": st.none() | SHARES,
+    "label_smoothing": SHARES,
+    "epochs": COUNTS,
+    "batch_size": COUNTS,
+    "validation": st.none() | COUNTS,
+    "patience": COUNTS,
+    "min_delta": AMOUNTS,
+    "target_accuracy": RATES,
+    "seed": st.integers(0, 2**62),
+    "backend": WORDS,
+    "device": st.none() | WORDS,
+    "dtype": st.sampled_from(["float32", "float64"]),
+    "data_dir": st.none() | WORDS.map(Path),
+}
+OPTIONS = st.builds(TrainOptions, **KWARGS)
+
+
+def as_arguments(options: TrainOptions) -> list[str]:
+    """Write options as a user would type them."""
+    arguments = ["train", options.dataset]
+    for name, value in asdict(options).items():
+        flag = "--" + name.replace("_", "-")
+        if name == "dataset" or value is None:
+            continue
+        if isinstance(value, bool):
+            arguments.append(flag if value else "--no-" + flag[2:])
+        elif isinstance(value, tuple):
+            arguments += [flag, ",".join(map(str, value))]
+        else:
+            arguments += [flag, repr(value) if isinstance(value, float) else str(value)]
+    return arguments
+
+
+@given(options=OPTIONS)
+def test_shell_round_trip(options: TrainOptions) -> None:
+    assert options_of(build_parser().parse_args(as_arguments(options))) == options
+
+
+@given(options=OPTIONS)
+def test_toml_round_trip(options: TrainOptions) -> None:
+    table = tomllib.loads(to_toml(options, {"anynet": "0"}))
+    assert table.pop("about") == {"anynet": "0"}
+    assert TrainOptions(**options_from(table, "test")) == options
+
+
+def test_every_field_has_a_strategy() -> None:
+    not_recorded = {"out", "json", "quiet"}
+    assert {each.name for each in fields(TrainOptions)} == not_recorded | set(KWARGS)
+
+
+def test_command_line_goes_before_file_and_file_before_defaults(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('dataset = "digits"\nepochs = 3\nbatch_size = 7\nnesterov = true\n')
+    arguments = ["train", "--config", str(config), "--epochs", "4", "--no-nesterov"]
+    options = options_of(build_parser().parse_args(arguments))
+    expected = TrainOptions(dataset="digits", epochs=4, batch_size=7, nesterov=False)
+    assert options == expected
+
+
+def test_dashes_and_underscores_are_the_same() -> None:
+    assert options_from({"batch-size": 8}, "") == options_from({"batch_size": 8}, "")
+    with pytest.raises(InvalidArgumentError, match="given twice"):
+        options_from({"batch-size": 8, "batch_size": 8}, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("lerning-rate", 0.1, "no option 'lerning-rate'; did you mean 'learning-rate'"),
+        ("config", "x", "no option 'config'"),
+        ("epochs", "3", "expected a whole number of at least 1, not '3'"),
+        ("epochs", 3.0, "expected a whole number"),
+        ("epochs", True, "expected a whole number"),
+        ("epochs", 0, "at least 1, not 0"),
+        ("dropout", 1, "from 0 to below 1"),
+        ("dropout", float("nan"), "from 0 to below 1"),
+        ("learning-rate", 0, "above 0"),
+        ("learning-rate", float("inf"), "above 0"),
+        ("target-accuracy", 99, "above 0 and at most 1"),
+        ("layers", "128,64", "such as 128,64"),
+        ("layers", [128, -1], "such as 128,64"),
+        ("nesterov", "yes", "true or false"),
+        ("optimizer", "sdg", "one of sgd, rmsprop, adam, adamw"),
+        ("optimizer", ["sgd"], "one of sgd"),
+        ("device", "", "a device"),
+        ("data-dir", 3, "the path of a folder"),
+    ],
+)
+def test_bad_toml_values_are_named(key: str, value: Any, says: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        options_from({key: value}, "my.toml")
+    assert str(caught.value).startswith("my.toml: ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"epochs = ", b"\xff\xfe", b"about = 3"])
+def test_a_file_that_is_no_config(tmp_path: Path, content: bytes) -> None:
+    config = tmp_path / "config.toml"
+    config.write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match=r"config\.toml"):
+        read_config(config)
+
+
+def test_an_absent_config(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="No such file"):
+        read_config(tmp_path / "none.toml")

@@ -1,0 +1,294 @@
+"""``anynet train`` from end to end on the digits: what it writes, repeats, refuses and rescues."""
+
+import csv
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+import anynet as library
+from anynet.cli import plots, progress
+from anynet.cli.options import TrainOptions
+from anynet.cli.recipe import VALIDATION_ROWS, resolve
+from anynet.data import Dataset
+
+FILES = {"model.safetensors", "config.toml", "history.csv", "curves.png", "confusion.png"}
+QUICK = ("digits", "--layers", "8", "--epochs", "2", "--backend", "numpy")
+
+Command = Callable[..., Any]
+
+
+def test_the_run_folder(digits_run: Any) -> None:
+    folder, result = digits_run
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    for name in ("curves.png", "confusion.png"):
+        with Image.open(folder / name) as image:
+            assert min(image.size) > 400
+    config = tomllib.loads((folder / "config.toml").read_text())
+    assert (config["backend"], config["device"]) == ("numpy", "cpu")
+    assert config["learning-rate"] == 0.1
+    assert config["validation"] == 143  # a tenth of 1438
+    assert config["about"]["anynet"] == library.__version__
+    assert config["about"]["test_accuracy"] == result["test_accuracy"]
+
+
+def test_the_result(digits_run: Any) -> None:
+    folder, result = digits_run
+    expected = {
+        "test_accuracy": float,
+        "validation_accuracy": float,
+        "train_accuracy": float,
+        "epochs": int,
+        "seconds": float,
+        "samples_per_second": float,
+        "backend": str,
+        "device": str,
+        "dtype": str,
+        "run": str,
+    }
+    assert {name: type(result[name]) for name in expected} == expected
+    assert result["run"] == str(folder)
+    assert (result["backend"], result["device"], result["dtype"]) == ("numpy", "cpu", "float32")
+    assert 0.5 < result["test_accuracy"] <= 1
+
+
+def test_the_history_agrees_with_the_result(digits_run: Any) -> None:
+    folder, result = digits_run
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    best = rows[result["best_epoch"] - 1]
+    assert float(best["validation_accuracy"]) == pytest.approx(result["validation_accuracy"])
+    rates = [float(row["learning_rate"]) for row in rows]
+    np.testing.assert_allclose(rates, [0.1, 0.095, 0.09025], rtol=1e-6)
+
+
+def test_the_model_agrees_with_the_result(digits_run: Any) -> None:
+    folder, result = digits_run
+    model = library.load(folder / "model.safetensors", backend="numpy")
+    digits = library.load_dataset("digits")
+    assert model.score(*digits.test) == pytest.approx(result["test_accuracy"])
+    assert model.metadata == {
+        "dataset": "digits",
+        "classes": list("0123456789"),
+        "image": {"shape": [8, 8], "box": 8},
+        "scale": 1 / 16,
+    }
+
+
+def test_its_config_repeats_a_run(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+    folder, result = digits_run
+    config = folder / "config.toml"
+    outcome = anynet("train", "--config", config, "--json", "--out", tmp_path / "again")
+    again = json.loads(outcome.out)
+    timed = {"seconds", "samples_per_second", "run"}
+    assert {k: v for k, v in again.items() if k not in timed} == {
+        k: v for k, v in result.items() if k not in timed
+    }
+    first = load_file(folder / "model.safetensors")
+    second = load_file(tmp_path / "again" / "model.safetensors")
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+    written = (tmp_path / "again" / "config.toml").read_text()
+    assert written.split("[about]")[0] == config.read_text().split("[about]")[0]
+
+
+def test_every_option_can_be_used(anynet: Command, tmp_path: Path) -> None:
+    for number, options in enumerate(
+        [
+            "--optimizer adam --schedule one-cycle --activation tanh --dropout 0.1 --warmup 1",
+            "--optimizer adamw --schedule cosine --layer-norm --average 0.9 --dtype float64",
+            "--optimizer rmsprop --schedule step --decay 0.5 --clip-norm 1 --label-smoothing 0.1",
+            "--momentum 0.9 --nesterov --weight-decay 1e-4 --schedule plateau --min-delta 0.01",
+            "--schedule inverse-scaling --patience 1 --target-accuracy 0.1 --seed 7",
+            "--schedule constant --batch-size 5000 --validation 9 --backend torch --device cpu",
+        ]
+    ):
+        out = tmp_path / str(number)
+        outcome = anynet("train", *QUICK, *options.split(), "--json", "--out", out)
+        assert outcome.code == 0, outcome.err
+        assert json.loads(outcome.out)["epochs"] <= 2
+        assert outcome.err == ""
+
+
+def test_what_people_see(anynet: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    code, out, err = anynet("train", *QUICK, "--out", folder)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("numpy ")
+    assert " on cpu, float32: " in lines[0]
+    assert "1,295 rows to train on, 143 held out, 359 to test; layers 64-8-10" in lines[1]
+    assert lines[2].startswith("test accuracy 0.")
+    assert lines[3] == f"run folder {folder}"
+    assert [line[:10] for line in err.splitlines()] == ["epoch 1/2 ", "epoch 2/2 "]
+
+
+def test_quiet_prints_the_result_alone(anynet: Command, tmp_path: Path) -> None:
+    code, out, err = anynet("train", *QUICK, "--quiet", "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["test", "run"]
+
+
+def test_a_live_bar_on_a_terminal(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, _, err = anynet("train", *QUICK, "--out", tmp_path / "run")
+    assert "loss " in err
+    assert "samples/s" in err
+    assert "accuracy " in err
+
+
+def test_the_default_folder(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = anynet("train", *QUICK, "--json")
+    run = Path(json.loads(outcome.out)["run"])
+    assert run.parent == Path("runs")
+    assert run.name.startswith("digits-2")
+    assert {path.name for path in run.iterdir()} == FILES
+
+
+def test_paths_in_the_config_hold_elsewhere(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("own.npz", x_train=rng.random((40, 3)), y_train=np.arange(40) % 2)
+    assert anynet("train", "own.npz", "--epochs", 1, "--out", "run", "--data-dir", ".").code == 0
+    config = tomllib.loads(Path("run/config.toml").read_text())
+    assert config["dataset"] == str(tmp_path / "own.npz")
+    assert config["data-dir"] == str(tmp_path)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert anynet("train", "--config", "../run/config.toml", "--out", "again").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["digitz"], "did you mean 'digits'"),
+        (["digits", "--validation", "1438"], "leaves nothing to train on"),
+        (["digits", "--activation", "rely"], "activation must be one of"),
+        (["digits", "--optimizer", "adam", "--momentum", "0.9"], "options of sgd, not of adam"),
+        (["digits", "--nesterov"], "momentum above 0"),
+        (["digits", "--schedule", "plateau", "--warmup", "1"], "--warmup does not go with"),
+        (["digits", "--backend", "nympy"], "backend must be one of"),
+        (["digits", "--backend", "numpy", "--device", "cuda"], "cpu"),
+        (["digits", "--device", "cuda:x"], "cuda:x"),
+        (["mnist", "--data-dir", "."], "put train-images-idx3-ubyte.gz"),
+        (["digits", "--data-dir", "none", "--config", "none.toml"], "none.toml"),
+        (["digits", "--learning-rate", "1e38", "--schedule", "constant"], "not finite in epoch 1"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    fails: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert says in fails("train", *arguments, "--json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_refused_before_training(
+    fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anynet.cli.train.load_dataset", lambda *_, **__: pytest.fail("too late"))
+    assert "exists already" in fails("train", *QUICK, "--out", tmp_path)
+    (tmp_path / "file").touch()
+    assert "cannot write" in fails("train", *QUICK, "--out", tmp_path / "file" / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failure_while_writing_leaves_nothing(
+    fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "confusion.png"))
+
+    monkeypatch.setattr(plots, "save_confusion", full)
+    says = fails("train", *QUICK, "--quiet", "--out", tmp_path / "runs" / "run")
+    assert says.endswith("confusion.png: No space left on device\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def interrupt_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Ctrl-C pressed when an epoch has just been recorded."""
+    finish = progress.ProgressBar.finish
+
+    def pressed(self: progress.ProgressBar, record: library.EpochRecord) -> None:
+        finish(self, record)
+        if record.epoch == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress.ProgressBar, "finish", pressed)
+
+
+def test_ctrl_c_keeps_the_best_epoch(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_in(2, monkeypatch)
+    out = tmp_path / "run"
+    outcome = anynet("train", *QUICK, "--epochs", 9, "--json", "--out", out)
+    result = json.loads(outcome.out)
+    assert outcome.code == 130
+    assert outcome.err == (
+        f"anynet: interrupted: kept epoch {result['best_epoch']}, the best of 2\n"
+    )
+    assert {path.name for path in out.iterdir()} == FILES
+    assert result["stopped"] == "interrupted"
+    model = library.load(out / "model.safetensors", backend="numpy")
+    assert model.score(*library.load_dataset("digits").test) == result["test_accuracy"]
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress.ProgressBar, "update", pressed)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # for a bar that is updated
+    outcome = anynet("train", *QUICK, "--out", tmp_path / "run")
+    assert outcome.code == 130
+    assert outcome.err.endswith("anynet: interrupted: nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rows", "held_out"), [(60000, VALIDATION_ROWS), (1438, 143), (5, 1)])
+def test_rows_held_out_by_default(rows: int, held_out: int) -> None:
+    data = np.zeros((rows, 1)), np.zeros(rows, dtype=np.int64)
+    dataset = Dataset("rows", data, data, ("a", "b"), 1.0, None, None)
+    options = resolve(TrainOptions(dataset="digits"), dataset, library.get_backend("numpy"))
+    assert options.validation == held_out
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.1), ("adam", 0.001), ("adamw", 0.001)])
+def test_default_rates(optimizer: str, rate: float) -> None:
+    options = TrainOptions(dataset="digits", optimizer=optimizer)
+    resolved = resolve(options, library.load_dataset("digits"), library.get_backend("numpy"))
+    assert resolved.learning_rate == rate
+
+
+def test_the_environment_chooses_the_backend(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "ANYNET_BACKEND", "torch")
+    pytest.importorskip("torch")
+    outcome = anynet("train", *QUICK[:-2], "--json", "--out", tmp_path / "run")
+    assert json.loads(outcome.out)["backend"] == "torch"
