@@ -52,7 +52,14 @@ LayerParams: TypeAlias = dict[str, Array]
 """The parameters of one layer by name: ``weight`` (*P, I, O), ``bias`` (*P, O); ``{}`` for none."""
 
 Params: TypeAlias = tuple[LayerParams, ...]
-"""The parameters of a network, one dict a layer. Gradients have the same shape."""
+"""The parameters of a network, one dict a layer."""
+
+
+LayerGrads: TypeAlias = dict[str, Any]
+"""The gradients of one layer by name: arrays, or products that are not formed yet."""
+
+Grads: TypeAlias = tuple[LayerGrads, ...]
+"""The gradients of a network, in the shape of its parameters."""
 
 
 class Key(NamedTuple):
@@ -67,4 +74,4 @@ class Key(NamedTuple):
 
     def at(self, purpose: int) -> Key:
         """The same moment, for another purpose."""
-        return self._replace(purpose=purpose)
+        return Key(self.seed, self.step, purpose)

@@ -78,7 +78,7 @@ class Backend:
         transpose_a: bool = False,
         transpose_b: bool = False,
         accumulate: Array | None = None,
-        alpha: float = 1,
+        alpha: float | Array = 1,
         beta: float = 0,
     ) -> Array:
         """``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product in the house.
@@ -91,7 +91,7 @@ class Backend:
         accumulate : Array of shape (*P, M, N), optional
             Consumed: a backend may write the result into its memory.
         alpha, beta : float
-            Factors, as in BLAS.
+            Factors, as in BLAS; ``alpha`` may be an array that broadcasts against the result.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class Backend:
         if transpose_b:
             b = self.xp.matrix_transpose(b)
         product: Array = self.xp.matmul(a, b)
-        if alpha != 1:
+        if not isinstance(alpha, (int, float)) or alpha != 1:
             product = product * alpha
         if accumulate is not None and beta != 0:
             product = product + (accumulate if beta == 1 else accumulate * beta)

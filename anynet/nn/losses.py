@@ -70,7 +70,7 @@ class CrossEntropy:
         shifted = logits - xp.max(logits, axis=-1, keepdims=True)
         exponentials = xp.exp(shifted)
         total = xp.sum(exponentials, axis=-1, keepdims=True)
-        losses = -xp.sum(wanted * (shifted - xp.log(total)), axis=-1)
+        losses = xp.log(total)[..., 0] - xp.sum(wanted * shifted, axis=-1)
         return _mean(losses, exponentials / total - wanted, weight, xp)
 
     def link(self, logits: Array, xp: Namespace) -> Array:
@@ -196,7 +196,8 @@ def _mean(
 ) -> tuple[Array, Array]:
     """Mean over the samples; a batch whose weights are all zero has value and gradient 0."""
     if weight is None:
-        return xp.mean(losses, axis=-1), dlogits / losses.shape[-1]
+        n_samples = losses.shape[-1]
+        return xp.sum(losses, axis=-1) / n_samples, dlogits / n_samples
     weight = weight / xp.maximum(xp.sum(weight, axis=-1, keepdims=True), TINY)
     return xp.sum(losses * weight, axis=-1), dlogits * weight[..., None]
 

@@ -15,9 +15,9 @@ from anynet.errors import InvalidArgumentError
 from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import LAYERS, Activation, Dense, Dropout, Layer, LayerNorm, Scale
 from anynet.seeds import Purpose, host_generator
-from anynet.typing import Array, Key, LayerParams, Params
+from anynet.typing import Array, Grads, Key, LayerGrads, Params
 
-NetworkPullback: TypeAlias = Callable[..., tuple[Params, Array | None]]
+NetworkPullback: TypeAlias = Callable[..., tuple[Grads, Array | None]]
 """``(dlogits, need_dx=False) -> (grads, dx)``."""
 
 
@@ -93,7 +93,8 @@ class Network:
         logits : Array of shape (*P, B, O)
         pullback : callable
             ``(dlogits, need_dx=False) -> (grads, dx)``; without ``need_dx`` nothing is computed
-            below the first layer that has parameters, and dx is None.
+            below the first layer that has parameters, and dx is None. Gradients of dense weights
+            are products that are not formed yet, see ``form_gradients``.
         """
         x = self._cast(x, backend)
         pullbacks = []
@@ -103,8 +104,8 @@ class Network:
             pullbacks.append(layer_pullback)
         first = next((i for i, layer_params in enumerate(params) if layer_params), 0)
 
-        def pullback(dy: Array, need_dx: bool = False) -> tuple[Params, Array | None]:
-            grads: list[LayerParams] = [{} for _ in pullbacks]
+        def pullback(dy: Array, need_dx: bool = False) -> tuple[Grads, Array | None]:
+            grads: list[LayerGrads] = [{} for _ in pullbacks]
             dx: Array | None = dy
             for index in range(len(pullbacks) - 1, -1 if need_dx else first - 1, -1):
                 grads[index], dx = pullbacks[index](dx, need_dx or index > first)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.nn.gradients import form_gradients
 from anynet.optim.broadcast import per_member
-from anynet.typing import Array, Params
+from anynet.typing import Array, Grads
 
 
 def clip_by_global_norm(
-    grads: Params, max_norm: float | Array, population_ndim: int, *, backend: Backend
-) -> Params:
+    grads: Grads, max_norm: float | Array, population_ndim: int, *, backend: Backend
+) -> Grads:
     """Scale all gradients of a member by one factor, so that their joint norm is at most a bound.
 
     Pascanu, Mikolov and Bengio 2013, algorithm 1; ε and the order of operations are torch's
@@ -18,7 +19,7 @@ def clip_by_global_norm(
 
     Parameters
     ----------
-    grads : Params
+    grads : Grads
     max_norm : float or Array of shape (*P,)
         The bound, in the units of the gradient.
     population_ndim : int
@@ -27,9 +28,11 @@ def clip_by_global_norm(
 
     Returns
     -------
-    Params
+    Grads
+        All of them formed.
     """
     xp = backend.xp
+    grads = form_gradients(grads, backend)
 
     def square(leaf: Array) -> Array:
         axes = tuple(range(population_ndim, leaf.ndim))

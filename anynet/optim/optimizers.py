@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.nn.gradients import ProductGradient, form_gradients
 from anynet.optim.broadcast import per_member
-from anynet.typing import Array, Params
+from anynet.typing import Array, Grads, Params
 
 
 class Optimizer(Protocol):
@@ -26,9 +27,12 @@ class Optimizer(Protocol):
         """Return the state before the first update, a NamedTuple of trees."""
 
     def update(
-        self, grads: Params, state: Any, params: Params, rate: Array, *, backend: Backend
+        self, grads: Grads, state: Any, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, Any]:
-        """Return new parameters and state; ``rate`` is the learning rate, () or (*P,)."""
+        """Return new parameters and state; ``rate`` is the learning rate, () or (*P,).
+
+        ``params`` and ``state`` are consumed: their memory may hold the result.
+        """
 
 
 class SGDState(NamedTuple):
@@ -67,13 +71,14 @@ class _WithDecay:
                 raise InvalidArgumentError(message)
 
     def _decayed(
-        self, grads: Params, params: Params, rate: Array, backend: Backend
-    ) -> tuple[Params, Params]:
+        self, grads: Grads, params: Params, rate: Array, backend: Backend
+    ) -> tuple[Grads, Params]:
         """Apply ``weight_decay`` to the gradients, or if ``decoupled`` to the weights."""
         decay: Array | float = self.weight_decay  # type: ignore[attr-defined]
         if isinstance(decay, (int, float)) and decay == 0:
             return grads, params
         xp = backend.xp
+        grads = form_gradients(grads, backend)
         if self.decoupled:  # type: ignore[attr-defined]
             return grads, _on_weights(
                 lambda weight: weight * (1 - per_member(rate * decay, weight, xp)), params
@@ -119,12 +124,13 @@ class SGD(_WithDecay):
         return SGDState(tree.map(backend.xp.zeros_like, params))
 
     def update(
-        self, grads: Params, state: SGDState, params: Params, rate: Array, *, backend: Backend
+        self, grads: Grads, state: SGDState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, SGDState]:
         xp = backend.xp
         grads, params = self._decayed(grads, params, rate, backend)
         if state.velocity == ():
             return _descend(params, grads, rate, backend), state
+        grads = form_gradients(grads, backend)
         velocity = tree.map(
             lambda v, g: per_member(self.momentum, v, xp) * v + g, state.velocity, grads
         )
@@ -149,9 +155,9 @@ class RMSprop(_WithDecay):
         return RMSpropState(tree.map(backend.xp.zeros_like, params))
 
     def update(
-        self, grads: Params, state: RMSpropState, params: Params, rate: Array, *, backend: Backend
+        self, grads: Grads, state: RMSpropState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, RMSpropState]:
-        grads, params = self._decayed(grads, params, rate, backend)
+        grads, params = self._decayed(form_gradients(grads, backend), params, rate, backend)
         square = _running_mean(self.rho, state.square, tree.map(lambda g: g * g, grads), backend)
         steps = tree.map(lambda g, s: g / (backend.xp.sqrt(s) + self.epsilon), grads, square)
         return _descend(params, steps, rate, backend), RMSpropState(square)
@@ -185,10 +191,10 @@ class Adam(_WithDecay):
         return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
 
     def update(
-        self, grads: Params, state: AdamState, params: Params, rate: Array, *, backend: Backend
+        self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, AdamState]:
         xp = backend.xp
-        grads, params = self._decayed(grads, params, rate, backend)
+        grads, params = self._decayed(form_gradients(grads, backend), params, rate, backend)
         updates = state.updates + 1
         time = xp.astype(updates, backend.float_dtype)
         mean = _running_mean(self.beta_1, state.mean, grads, backend)
@@ -209,8 +215,18 @@ class AdamW(Adam):
     decoupled: bool = True
 
 
-def _descend(params: Params, steps: Params, rate: Array, backend: Backend) -> Params:
-    return tree.map(lambda p, s: p - per_member(rate, p, backend.xp) * s, params, steps)
+def _descend(params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
+    def leaf(p: Array, s: Any) -> Array:
+        member_rate = per_member(rate, p, backend.xp)
+        if isinstance(s, ProductGradient):
+            return s.descend(p, member_rate, backend)
+        stepped: Array = p - member_rate * s
+        return stepped
+
+    return tuple(  # a tree.map, written out: it is in every step's way
+        {name: leaf(p, gradients[name]) for name, p in layer.items()}
+        for layer, gradients in zip(params, steps, strict=True)
+    )
 
 
 def _running_mean(keep: float, old: Params, new: Params, backend: Backend) -> Params:
@@ -227,7 +243,7 @@ def _bias_correction(beta: float, time: Array, backend: Backend) -> Array:
     return correction
 
 
-def _on_weights(function: Any, params: Params, *others: Params) -> Params:
+def _on_weights(function: Any, params: Any, *others: Any) -> Any:
     """Apply a function to the leaves called ``weight``, and keep all others of the first tree."""
     return tuple(
         {

@@ -6,14 +6,12 @@ Needs MNIST's files in ANYNET_DATA_DIR or the cache; nothing is downloaded here.
 from __future__ import annotations
 
 import json
-import statistics
 from pathlib import Path
 
 import pytest
 
 import anynet
 from anynet.cli import main
-from bench import backends as bench
 
 pytestmark = pytest.mark.slow
 
@@ -55,14 +53,3 @@ def test_other_backends_are_within_three_thousandths(layers, backend, accuracy, 
     pytest.importorskip(backend)
     difference = accuracy(layers, backend, capsys) - accuracy(layers, "numpy", capsys)
     assert abs(difference) <= 0.003
-
-
-def test_training_takes_less_than_a_third_of_the_reports_time() -> None:
-    _, train, validation, _ = bench.load(None)
-    ours = bench.anynet_contender("numpy", train, validation)
-    theirs = bench.report_contender(train, validation)
-    for number in range(4):
-        for contender in (ours, theirs):
-            contender.round(epochs=2, warm_up=number == 0)
-    ratio = statistics.median(ours.seconds) / statistics.median(theirs.seconds)
-    assert ratio < 1 / 3

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anynet.backends import Backend
+from anynet.backends.blas import find_gemm
 from anynet.backends.numpy import create
 
 
@@ -40,13 +41,54 @@ def test_gemm_equals_einsum(
         backend64.to_device(b),
         transpose_a=transpose_a,
         transpose_b=transpose_b,
-        accumulate=backend64.to_device(accumulate),
+        accumulate=backend64.to_device(accumulate.copy()),
         alpha=-0.5,
         beta=2.0,
     )
     letters = f"...{'ki' if transpose_a else 'ik'},...{'jk' if transpose_b else 'kj'}->...ij"
     expected = -0.5 * np.einsum(letters, a, b) + 2 * accumulate
     np.testing.assert_allclose(backend64.to_host(result), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_gemm_takes_a_factor_from_the_device(backend64: Backend, rng) -> None:
+    """As a learning rate is: one for all, or one for each member of a population."""
+    a, b = rng.standard_normal((2, 4, 5)), rng.standard_normal((2, 4, 6))
+    accumulate = rng.standard_normal((2, 5, 6))
+    for alpha in (np.asarray(-0.3), np.array([0.5, -2.0]).reshape(2, 1, 1)):
+        result = backend64.gemm(
+            backend64.to_device(a),
+            backend64.to_device(b),
+            transpose_a=True,
+            accumulate=backend64.to_device(accumulate.copy()),
+            alpha=backend64.to_device(alpha),
+            beta=1,
+        )
+        expected = alpha * np.einsum("pki,pkj->pij", a, b) + accumulate
+        np.testing.assert_allclose(backend64.to_host(result), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_numpys_own_blas_adds_in_place(rng, dtype, transpose_a, transpose_b) -> None:
+    backend = create(None, dtype, "")
+    if find_gemm(dtype) is None:
+        pytest.skip("this NumPy does not carry OpenBLAS beside it")
+    a = rng.standard_normal((60, 150) if transpose_a else (150, 60)).astype(dtype)
+    b = rng.standard_normal((140, 60) if transpose_b else (60, 140)).astype(dtype)
+    start = rng.standard_normal((150, 140)).astype(dtype)
+    options = {"transpose_a": transpose_a, "transpose_b": transpose_b, "alpha": -0.1, "beta": 1}
+    mine, kept = start.copy(), start.copy()
+    result = backend.gemm(a, b, accumulate=mine, **options)
+    assert result is mine
+    expected = Backend.gemm(backend, a, b, accumulate=start, **options)
+    rounding = 60 * float(np.finfo(dtype).eps)  # of sums of 60 products of order one
+    np.testing.assert_allclose(result, expected, rtol=0, atol=rounding)
+    kept.flags.writeable = False
+    np.testing.assert_array_equal(backend.gemm(a, b, accumulate=kept, **options), expected)
+    np.testing.assert_array_equal(kept, start)
+    strided = np.asfortranarray(start)
+    np.testing.assert_array_equal(backend.gemm(a, b, accumulate=strided, **options), expected)
 
 
 def test_gemm_without_accumulate_is_the_product(backend64: Backend) -> None:

@@ -12,6 +12,7 @@ from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
 from anynet.backends.numpy import create
 from anynet.nn import LAYERS, Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.nn.gradients import form_gradients
 from anynet.nn.layers import Layer
 from anynet.typing import Key
 
@@ -52,6 +53,7 @@ def test_pullback_agrees_with_differences(
     )
     dy = rng.standard_normal(y.shape)
     grads, dx = pullback(backend64.to_device(dy))
+    grads = form_gradients(grads, backend64)
 
     def scalar(name: str | None, value: np.ndarray) -> float:
         given = params if name is None else params | {name: value}
@@ -102,14 +104,14 @@ def test_a_population_on_shared_inputs_equals_its_members(
 
     together, pullback = run(params, seeds)
     dy = np.broadcast_to(rng.standard_normal((5, together.shape[-1])), together.shape).copy()
-    grads, _ = pullback(backend64.to_device(dy))
+    grads = form_gradients(pullback(backend64.to_device(dy))[0], backend64)
     for member, seed in enumerate(seeds):
         alone, pullback_alone = run({k: v[member] for k, v in params.items()}, seed)
         member_of_all = backend64.to_host(together)
         member_of_all = member_of_all[member] if member_of_all.ndim == 3 else member_of_all
         np.testing.assert_allclose(member_of_all, backend64.to_host(alone), rtol=1e-13)
         grads_alone, _ = pullback_alone(backend64.to_device(dy[member] if dy.ndim == 3 else dy))
-        for name, gradient in grads_alone.items():
+        for name, gradient in form_gradients(grads_alone, backend64).items():
             np.testing.assert_allclose(
                 backend64.to_host(grads[name])[member], backend64.to_host(gradient), rtol=1e-12
             )

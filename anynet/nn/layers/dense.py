@@ -9,9 +9,10 @@ import numpy as np
 
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.nn.gradients import ProductGradient
 from anynet.nn.initializers import get_initializer
 from anynet.nn.layers.layer import Pullback
-from anynet.typing import Array, Key, LayerParams
+from anynet.typing import Array, Key, LayerGrads, LayerParams
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Dense:
         y = backend.gemm(x, weight)
         y += params["bias"][..., None, :]
 
-        def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerParams, Array | None]:
-            grads = {
-                "weight": backend.gemm(x, dy, transpose_a=True),
+        def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
+            grads: LayerGrads = {
+                "weight": ProductGradient(x, dy),
                 "bias": backend.xp.sum(dy, axis=-2),
             }
             return grads, backend.gemm(dy, weight, transpose_b=True) if need_dx else None

@@ -8,10 +8,11 @@ from typing import ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from anynet.backends import Backend
-from anynet.typing import Array, Key, LayerParams
+from anynet.typing import Array, Key, LayerGrads, LayerParams
 
-Pullback: TypeAlias = Callable[..., tuple[LayerParams, Array | None]]
-"""``(dy, need_dx=True) -> (grads, dx)``; grads have the shape of params, dx is None unneeded."""
+Pullback: TypeAlias = Callable[..., tuple[LayerGrads, Array | None]]
+"""``(dy, need_dx=True) -> (grads, dx)``; grads go by the names of params, some kept as
+products (see ``ProductGradient``); dx is None unneeded."""
 
 
 class Layer(Protocol):
@@ -34,7 +35,7 @@ class Layer(Protocol):
 def without_params(derivative: Callable[[Array], Array]) -> Pullback:
     """Make the pullback of a layer that has no parameters from its derivative."""
 
-    def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerParams, Array | None]:
+    def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
         return {}, derivative(dy) if need_dx else None
 
     return pullback

@@ -9,7 +9,7 @@ import numpy as np
 
 from anynet.backends import Backend
 from anynet.nn.layers.layer import Pullback
-from anynet.typing import Array, Key, LayerParams
+from anynet.typing import Array, Key, LayerGrads, LayerParams
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LayerNorm:
         deviation = xp.sqrt(variance + self.epsilon)
         normal = centred / deviation
 
-        def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerParams, Array | None]:
+        def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
             grads = {"gain": xp.sum(dy * normal, axis=-2), "bias": xp.sum(dy, axis=-2)}
             if not need_dx:
                 return grads, None

@@ -1,0 +1,75 @@
+"""The BLAS that NumPy itself calls, reached for its α and β, which ``numpy.matmul`` does not take.
+
+It must be the very library that NumPy multiplies with: a second copy would bring a second pool of
+threads, and the two wait for each other. Where it cannot be found, ``find_gemm`` returns None.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112
+SYMBOLS = (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", ""))
+LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+
+
+@functools.cache
+def find_gemm(dtype: str) -> Callable[..., None] | None:
+    """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's own OpenBLAS, with its types declared.
+
+    NumPy's wheels carry the library beside the package, in ``numpy.libs`` (on macOS ``.dylibs``).
+    """
+    package = Path(np.__file__).parent
+    places = (package.parent / "numpy.libs", package / ".dylibs")
+    letter, real = LETTERS[dtype]
+    for path in (path for place in places for path in place.glob("*openblas*")):
+        try:
+            library = ctypes.CDLL(str(path))  # the copy that NumPy has loaded, not another
+        except OSError:
+            continue
+        for prefix, suffix in SYMBOLS:
+            gemm = getattr(library, f"{prefix}cblas_{letter}gemm{suffix}", None)
+            if gemm is not None:
+                size = ctypes.c_int64 if suffix else ctypes.c_int
+                flag, address = ctypes.c_int, ctypes.c_void_p
+                gemm.argtypes = [flag, flag, flag, size, size, size, real]
+                gemm.argtypes += [address, size, address, size, real, address, size]
+                gemm.restype = None
+                found: Callable[..., None] = gemm
+                return found
+    return None
+
+
+def accumulate_product(
+    gemm: Callable[..., None],
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    alpha: float,
+    beta: float,
+    transpose_a: bool,
+    transpose_b: bool,
+) -> None:
+    """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype."""
+    m, n = c.shape
+    gemm(
+        ROW_MAJOR,
+        TRANSPOSED if transpose_a else AS_IS,
+        TRANSPOSED if transpose_b else AS_IS,
+        m,
+        n,
+        a.shape[0] if transpose_a else a.shape[1],
+        alpha,
+        a.ctypes.data,
+        a.shape[1],
+        b.ctypes.data,
+        b.shape[1],
+        beta,
+        c.ctypes.data,
+        n,
+    )
