@@ -45,6 +45,9 @@ class CuPyBackend(Backend):
     def memory(self) -> Memory:
         return Memory(*self.device.mem_info)
 
+    def describe(self) -> dict[str, str]:
+        return super().describe() | {"version": cupy.__version__}
+
     def device_name(self) -> str:
         return f"cuda:{self.device.id}"
 

@@ -1,0 +1,49 @@
+"""What the documentation shows is run: the README's Python, and the examples of docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import anynet
+from anynet.cli import build_parser
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_readmes_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "digits.safetensors").exists()
+    assert "EpochRecord(epoch=" in capsys.readouterr().out
+
+
+def test_the_readmes_commands_parse() -> None:
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    commands = [line.partition(" #")[0] for line in shell.splitlines() if "anynet " in line]
+    commands = [line[line.index("anynet ") :] for line in commands]
+    assert len(commands) == 5
+    for command in commands:
+        assert build_parser().parse_args(shlex.split(command)[1:]).run
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (Path(__file__).parent.parent / target).exists(), target
+
+
+MODULES = [name for _, name, _ in pkgutil.walk_packages(anynet.__path__, "anynet.")]
+LIBRARIES = ("anynet.backends.cupy", "anynet.backends.torch", "anynet.backends.jax")
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n not in (*LIBRARIES, "anynet.__main__")])
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    # walk_packages names files: anynet.training.fit is the module, not the function of that name
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
