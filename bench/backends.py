@@ -150,10 +150,10 @@ def draw(table: list[dict[str, object]], title: str, path: Path) -> None:
     colours = ["0.6" if name == REPORT else "tab:blue" for name in names]
     axes.barh(names, median, xerr=[low, high], color=colours, capsize=3)
     for index, (value, row) in enumerate(zip(median, table, strict=True)):
-        label = f"{value:.2f} s, {row['ratio_to_report']:.2f}×"
+        label = f"{value:.2f} s ({row['ratio_to_report']:.2f} of the report's)"
         axes.text(value + high[index], index, f"  {label}", va="center")
     axes.invert_yaxis()
-    axes.set_xlim(0, max(median + high) * 1.3)
+    axes.set_xlim(0, max(median + high) * 1.45)
     axes.set_xlabel("seconds per epoch of 55,000 (median, with fastest and slowest)")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

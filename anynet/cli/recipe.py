@@ -98,13 +98,7 @@ def optimizer_of(options: TrainOptions) -> Optimizer:
 
 
 def schedule_of(options: TrainOptions) -> Schedule:
-    """Make the schedule of the learning rate.
-
-    Raises
-    ------
-    InvalidArgumentError
-        Warm-up is asked of the plateau rule, which does not follow the clock.
-    """
+    """Make the schedule of the learning rate."""
     assert options.learning_rate is not None, "resolve the options first"
     rate, decay, epochs = options.learning_rate, options.decay, options.epochs
     schedules: dict[str, Schedule] = {
@@ -117,12 +111,7 @@ def schedule_of(options: TrainOptions) -> Schedule:
         "plateau": ReduceOnPlateau(rate, factor=decay, patience=options.decay_epochs),
     }
     schedule = schedules[options.schedule]
-    if not options.warmup:
-        return schedule
-    if options.schedule == "plateau":
-        message = "--warmup does not go with --schedule plateau: choose another schedule"
-        raise InvalidArgumentError(message)
-    return Warmup(schedule, options.warmup)
+    return Warmup(schedule, options.warmup) if options.warmup else schedule
 
 
 def loss_of(options: TrainOptions) -> CrossEntropy:

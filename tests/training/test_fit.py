@@ -9,7 +9,7 @@ import pytest
 
 import anynet
 from anynet.backends import Backend
-from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau
+from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau, Warmup
 
 
 @pytest.fixture
@@ -157,6 +157,24 @@ def test_plateaus_lower_the_rate(digits, network) -> None:
     assert rates[-1] < 0.06
     for before, after in itertools.pairwise(rates):
         assert after in (pytest.approx(before), pytest.approx(before / 10))
+
+
+def test_plateaus_are_followed_through_a_warm_up(digits, network) -> None:
+    rule = Warmup(ReduceOnPlateau(0.5, factor=0.1, patience=1), epochs=2)
+    model = anynet.fit(
+        network,
+        digits.train,
+        validation=100,
+        epochs=25,
+        learning_rate=rule,
+        patience=None,
+        target_accuracy=None,
+        backend="numpy",
+    )
+    rates = [record.learning_rate for record in model.history.records]
+    assert rates[0] == pytest.approx(0.25, rel=0.01)
+    assert max(rates) == pytest.approx(0.5)
+    assert rates[-1] < 0.06
 
 
 def test_a_diverging_loss_stops_the_run_with_advice(backend: Backend, digits, network) -> None:
