@@ -71,7 +71,7 @@ def check_rows(
         raise InvalidArgumentError(message)
     x = check_x(data[0], network.n_inputs, backend, f"{name}'s x")
     y = check_y(data[1], network.n_outputs, loss, backend.dtype, f"{name}'s y")
-    weight = None if len(data) == 2 or data[2] is None else to_numpy(data[2])
+    weight = None if len(data) == 2 or data[2] is None else _as_numpy(data[2])
     n_samples = x.shape[0]
     if n_samples == 0:
         message = f"{name} has no rows: at least one sample is needed"
@@ -92,9 +92,12 @@ def check_rows(
 
 def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> np.ndarray:
     """Return targets as the loss takes them: int32 (N,) classes, or floats (N, O)."""
-    array = to_numpy(y)
+    array = _as_numpy(y)
     if array.dtype.kind not in "buif":
-        message = f"{name} must hold numbers, got dtype {array.dtype}"
+        message = (
+            f"{name} must hold numbers, got dtype {array.dtype}: "
+            f"names of classes become numbers by np.unique(y, return_inverse=True)"
+        )
         raise InvalidArgumentError(message)
     if loss.task == "classes":
         return _check_classes(array, n_outputs, name)
@@ -133,7 +136,7 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
         return named
     if loss is not None:
         return loss
-    array = to_numpy(y)
+    array = _as_numpy(y)
     if array.dtype.kind == "f":
         return SquaredError()
     return BinaryCrossEntropy() if array.ndim == 2 or n_outputs == 1 else CrossEntropy()
@@ -143,7 +146,15 @@ def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
     """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
     if backend_of(array, backend.dtype) == backend:
         return backend.xp, array
-    return np, to_numpy(array)
+    return np, _as_numpy(array)
+
+
+def _as_numpy(array: Any) -> np.ndarray:
+    try:
+        return to_numpy(array)
+    except (TypeError, ValueError) as error:
+        message = f"expected an array, or rows of equal length: {' '.join(str(error).split())}"
+        raise InvalidArgumentError(message) from error
 
 
 def _check_classes(array: np.ndarray, n_classes: int, name: str) -> np.ndarray:

@@ -98,9 +98,10 @@ class Run:
                 self.progress(Progress(epoch, self.epochs, seen, len(order), *now))
         trained = finish(state.sums, step.loss, self.spread, backend)
         seconds = time.perf_counter() - start
-        if not np.isfinite(trained.loss):
-            raise self._diverged(epoch)
+        self._check_finite("training", trained, epoch)
         validated = None if scored is None else self._validate(state, scored)
+        if validated is not None:
+            self._check_finite("validation", validated, epoch)
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
         record = EpochRecord(
             epoch=epoch,
@@ -152,14 +153,16 @@ class Run:
         step = self.step
         return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
 
-    def _diverged(self, epoch: int) -> DivergedError:
+    def _check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
+        if np.isfinite(evaluation.loss):
+            return
         self.history.stopped = f"diverged in epoch {epoch}"
         message = (
-            f"the training loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's "
-            f"norm (clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
+            f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
+            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
+            f"(clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
         )
-        return DivergedError(message, epoch, self._model())
+        raise DivergedError(message, epoch, self._model())
 
     def _place(self, rows: Rows) -> Batches:
         backend = self.step.backend

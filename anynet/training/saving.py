@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet.data.files import one_line, replacing
-from anynet.errors import AnynetError, ModelFileError
+from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
 from anynet.nn.losses import LOSSES, Loss
 from anynet.nn.network import Network
 
@@ -45,8 +45,13 @@ def write_model(
         "loss": {"kind": loss.kind} | dataclasses.asdict(loss),  # type: ignore[call-overload]
         "metadata": metadata,
     }
+    try:
+        text = json.dumps(config)
+    except (TypeError, ValueError) as error:
+        message = f"a model's metadata must be what JSON can hold: {error}"
+        raise InvalidArgumentError(message) from error
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    content = save(contiguous, {KEY: json.dumps(config)})
+    content = save(contiguous, {KEY: text})
     with replacing(Path(path)) as file:
         file.write(content)
 

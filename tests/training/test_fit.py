@@ -186,6 +186,13 @@ def test_a_diverging_loss_stops_the_run_with_advice(backend: Backend, digits, ne
     assert caught.value.model is None
 
 
+def test_a_validation_loss_that_overflows_stops_the_run_too(rng) -> None:
+    x, y = rng.standard_normal((50, 2)), rng.standard_normal(50)
+    held_out = (np.full((5, 2), 1e30), np.zeros(5))
+    with pytest.raises(anynet.DivergedError, match="the validation loss is not finite in epoch 1"):
+        anynet.fit(anynet.mlp([2, 4, 1]), (x, y), validation=held_out, backend="numpy")
+
+
 def test_a_later_divergence_hands_over_the_best_model(digits, network) -> None:
     class Exploding(Constant):
         def __call__(self, step, steps_per_epoch, *, backend):

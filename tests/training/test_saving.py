@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def test_saving_replaces_the_file_whole_or_not_at_all(model, saved, monkeypatch)
         model.save(saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_metadata_must_be_json(model, tmp_path: Path) -> None:
+    foreign = dataclasses.replace(model, metadata={"rows": {1, 2}})
+    with pytest.raises(anynet.InvalidArgumentError, match="what JSON can hold"):
+        foreign.save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
