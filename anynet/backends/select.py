@@ -16,9 +16,9 @@ from anynet.errors import BackendError, InvalidArgumentError
 
 INSTALL = {
     "numpy": "pip install numpy",
-    "cupy": "pip install 'anynet[cuda12]' for CUDA 12, or 'anynet[cuda13]' for CUDA 13",
-    "torch": "pip install 'anynet[torch]'",
-    "jax": "pip install 'anynet[jax]'",
+    "cupy": "pip install 'cupy-cuda12x[ctk]' for CUDA 12, or 'cupy-cuda13x[ctk]' for CUDA 13",
+    "torch": "pip install torch",
+    "jax": "pip install jax",
 }
 DTYPES = ("float32", "float64")
 

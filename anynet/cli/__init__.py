@@ -18,8 +18,15 @@ __all__ = ["main"]
 
 COMMANDS = (train, evaluate, predict, backends, datasets)
 
-#: What the extra ``cli`` installs, by import name. The commands import these when they need them.
-EXTRAS = ("matplotlib", "PIL", "sklearn", "tomli_w", "tqdm")
+#: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
+#: extra: on the package index, the name anynet belongs to another project.
+PACKAGES = {
+    "matplotlib": "matplotlib",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "tomli_w": "tomli-w",
+    "tqdm": "tqdm",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted: nothing was written", 130, "anynet: ")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        if package not in PACKAGES:
             raise
-        return _complain(f"this needs {package}, which is missing: pip install 'anynet[cli]'")
+        return _complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")

@@ -10,7 +10,7 @@ from anynet.data.holdout import hold_out
 from anynet.errors import DataError
 
 NAME = "digits"
-MISSING = "the data set 'digits' is part of scikit-learn: pip install 'anynet[cli]'"
+MISSING = "the data set 'digits' is part of scikit-learn: pip install scikit-learn"
 
 
 def load_digits() -> Dataset:

@@ -59,7 +59,7 @@ def test_numpy_has_no_gpu() -> None:
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("cupy", "anynet[cuda12]"), ("torch", "anynet[torch]"), ("jax", "anynet[jax]")],
+    [("cupy", "cupy-cuda12x[ctk]"), ("torch", "install torch"), ("jax", "install jax")],
 )
 def test_a_missing_library_is_named_with_its_install_command(monkeypatch, name, command) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import anynet as library
+from anynet.cli import PACKAGES
 from anynet.cli.reports import Report, table
 
 Command = Callable[..., Any]
@@ -221,7 +222,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, package: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "pip install 'anynet[cli]'" in done.stderr
+    assert f"pip install {PACKAGES[package]}" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -114,7 +114,7 @@ def test_every_option_can_be_used(anynet: Command, tmp_path: Path) -> None:
                 "--schedule plateau --warmup 1 --min-delta 0.01"
             ),
             "--schedule inverse-scaling --patience 1 --target-accuracy 0.1 --seed 7",
-            "--schedule constant --batch-size 5000 --validation 9 --backend torch --device cpu",
+            "--schedule constant --batch-size 5000 --validation 9 --device cpu",
         ]
     ):
         out = tmp_path / str(number)
