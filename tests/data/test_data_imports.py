@@ -25,7 +25,7 @@ def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     for function in (load_dataset, fetch_dataset):
-        with pytest.raises(DataError, match=r"pip install 'anynet\[cli\]'"):
+        with pytest.raises(DataError, match="pip install scikit-learn"):
             function("digits")
     assert locate_dataset("digits") is None
     assert [state.state for state in verify_dataset("digits")] == ["absent"]
