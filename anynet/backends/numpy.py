@@ -35,23 +35,18 @@ class NumPyBackend(Backend):
         beta: float = 0,
     ) -> Array:
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
-        if accumulate is None and np.ndim(alpha) == 0 and alpha == 1:
-            product: Array = np.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
-            return product
-        gemm = find_gemm(self.dtype)
-        if gemm is not None and np.ndim(alpha) == 0 and _fit_for_blas(a, b, accumulate):
-            accumulate_product(gemm, a, b, accumulate, alpha, beta, transpose_a, transpose_b)
-            result: Array = accumulate
-            return result
-        return super().gemm(
-            a,
-            b,
-            transpose_a=transpose_a,
-            transpose_b=transpose_b,
-            accumulate=accumulate,
-            alpha=alpha,
-            beta=beta,
-        )
+        if accumulate is not None and accumulate.size >= FUSED_SIZE:
+            gemm = find_gemm(self.dtype)
+            if gemm is not None and np.ndim(alpha) == 0 and _fit_for_blas(a, b, accumulate):
+                accumulate_product(gemm, a, b, accumulate, alpha, beta, transpose_a, transpose_b)
+                result: Array = accumulate
+                return result
+        product: Array = (a.mT if transpose_a else a) @ (b.mT if transpose_b else b)
+        if not isinstance(alpha, int) or alpha != 1:
+            product = product * alpha
+        if accumulate is not None and beta != 0:
+            product = product + (accumulate if beta == 1 else accumulate * beta)
+        return product
 
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""
@@ -60,10 +55,8 @@ class NumPyBackend(Backend):
 
 def _fit_for_blas(a: Any, b: Any, c: Any) -> bool:
     """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
-    return (
+    fit: bool = (
         a.ndim == b.ndim == 2
-        and c is not None
-        and c.size >= FUSED_SIZE
         and a.dtype == b.dtype == c.dtype
         and c.flags.writeable
         and a.flags.c_contiguous
@@ -71,6 +64,7 @@ def _fit_for_blas(a: Any, b: Any, c: Any) -> bool:
         and c.flags.c_contiguous
         and a.size > 0
     )
+    return fit
 
 
 def create(device: str | None, dtype: str, reason: str) -> NumPyBackend:

@@ -10,7 +10,7 @@ from anynet.backends import Backend
 from anynet.typing import Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class ProductGradient:
     """xᵀ · dy: an optimizer that only adds it to the weight never forms it.
 

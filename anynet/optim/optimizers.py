@@ -216,15 +216,18 @@ class AdamW(Adam):
 
 
 def _descend(params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
+    """θ − η · step, where a product that is not formed yet is added by its own ``descend``."""
+    one_rate, xp = rate.ndim == 0, backend.xp
+
     def leaf(p: Array, s: Any) -> Array:
-        member_rate = per_member(rate, p, backend.xp)
+        member_rate = rate if one_rate else per_member(rate, p, xp)
         if isinstance(s, ProductGradient):
             return s.descend(p, member_rate, backend)
         stepped: Array = p - member_rate * s
         return stepped
 
     return tuple(  # a tree.map, written out: it is in every step's way
-        {name: leaf(p, gradients[name]) for name, p in layer.items()}
+        {name: leaf(p, gradients[name]) for name, p in layer.items()} if layer else layer
         for layer, gradients in zip(params, steps, strict=True)
     )
 

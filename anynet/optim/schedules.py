@@ -25,7 +25,7 @@ class Schedule(Protocol):
     def learning_rate(self) -> float:
         """The rate that the schedule starts from, or climbs to."""
 
-    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array | float:
         """Return the learning rate of update number ``step`` (int32, counted from 0)."""
 
 
@@ -54,8 +54,8 @@ class Constant(_Checked):
 
     kind: ClassVar[str] = "constant"
 
-    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:  # noqa: ARG002
-        return _float(step, backend) * 0 + self.learning_rate
+    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> float:  # noqa: ARG002
+        return self.learning_rate
 
 
 @dataclass(frozen=True)

@@ -40,20 +40,23 @@ class TrainingStep:
         grads, _ = pullback(dlogits)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
-        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend)
+        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
+        rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
         params, optimizer = self.optimizer.update(
-            grads, state.optimizer, state.params, rate * state.rate_factor, backend=backend
+            grads, state.optimizer, state.params, rate, backend=backend
         )
         average: Params | tuple[()] = ()
         if self.average is not None:
             average = update_average(
                 state.average, params, self.average, state.step, backend=backend
             )
-        return state._replace(
+        return TrainState(
             params=params,
             optimizer=optimizer,
             average=average,
             step=state.step + 1,
+            seed=state.seed,
+            rate_factor=state.rate_factor,
             sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
         )
 
