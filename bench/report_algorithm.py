@@ -79,6 +79,25 @@ def update(
     return stepped, loss(outputs[-1], y)
 
 
+def train_epoch(
+    layers: Layers,
+    x: np.ndarray,
+    one_hot: np.ndarray,
+    order: np.ndarray,
+    learning_rate: float,
+    batch_size: int,
+) -> tuple[Layers, float]:
+    """Copy the samples into an order and run every mini-batch; returns the mean loss too."""
+    x_shuffled, y_shuffled = x[order], one_hot[order]
+    total = 0.0
+    for start in range(0, len(x), batch_size):
+        x_batch = x_shuffled[start : start + batch_size]
+        y_batch = y_shuffled[start : start + batch_size]
+        layers, value = update(layers, x_batch, y_batch, learning_rate)
+        total += value * len(x_batch)
+    return layers, total / len(x)
+
+
 def fit(
     layers: Layers,
     train: tuple[np.ndarray, np.ndarray],
@@ -100,14 +119,8 @@ def fit(
     losses, accuracies = [], []
     for _ in range(epochs):
         order = rng.permutation(len(x))
-        x_shuffled, y_shuffled = x[order], one_hot[order]
-        total = 0.0
-        for start in range(0, len(x), batch_size):
-            x_batch = x_shuffled[start : start + batch_size]
-            y_batch = y_shuffled[start : start + batch_size]
-            layers, value = update(layers, x_batch, y_batch, learning_rate)
-            total += value * len(x_batch)
-        losses.append(total / len(x))
+        layers, mean = train_epoch(layers, x, one_hot, order, learning_rate, batch_size)
+        losses.append(mean)
         accuracies.append(score(layers, *validation))
         learning_rate *= decay
     return layers, losses, accuracies

@@ -1,0 +1,49 @@
+"""The contenders: the same job in each library's own words, one file a library.
+
+A contender whose library is missing, or that does not compute on the device, is not named.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """Where a contender is, the packages that it imports, and the devices that it computes on."""
+
+    factory: str
+    packages: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+
+
+BOTH = ("cpu", "cuda")
+FLOOR = "floor"
+
+CONTENDERS = {
+    "anynet-numpy": Entry("bench.contenders.anynet_fit:on_numpy"),
+    "anynet-cupy": Entry("bench.contenders.anynet_fit:on_cupy", ("cupy",), ("cuda",)),
+    "anynet-torch": Entry("bench.contenders.anynet_fit:on_torch", ("torch",), BOTH),
+    "anynet-jax": Entry("bench.contenders.anynet_fit:on_jax", ("jax",), BOTH),
+    FLOOR: Entry("bench.contenders.floor:Products"),
+    "report": Entry("bench.contenders.report:Report"),
+    "numpy-loop": Entry("bench.contenders.numpy_loop:Loop"),
+    "scikit-learn": Entry("bench.contenders.sklearn_mlp:Classifier", ("sklearn",)),
+    "thinc": Entry("bench.contenders.thinc_chain:Chain", ("thinc",)),
+    "skorch": Entry("bench.contenders.skorch_net:Net", ("skorch", "torch"), BOTH),
+    "torch": Entry("bench.contenders.torch_loop:Eager", ("torch",), BOTH),
+    "torch-compile": Entry("bench.contenders.torch_loop:Compiled", ("torch",), BOTH),
+    "torch-graph": Entry("bench.contenders.torch_loop:Graph", ("torch",), ("cuda",)),
+    "jax-steps": Entry("bench.contenders.jax_loop:Steps", ("jax",), BOTH),
+    "jax-scan": Entry("bench.contenders.jax_loop:Scan", ("jax",), BOTH),
+}
+
+
+def available(device: str) -> list[str]:
+    """Return the contenders whose packages are installed and that compute on the device."""
+    return [
+        name
+        for name, entry in CONTENDERS.items()
+        if device in entry.devices
+        and all(importlib.util.find_spec(package) is not None for package in entry.packages)
+    ]

@@ -1,0 +1,71 @@
+"""A process that holds one contender, runs it when asked, and sleeps in between.
+
+Two BLAS libraries in one process spin against each other; asleep in processes of their own they
+do not. ``process_time`` counts all threads of a process, so each answer tells what the worker
+computed while it should have slept.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from bench.machine import thread_pools
+
+
+class Timing(NamedTuple):
+    """One run: what came out, its wall time, and CPU seconds of the run and of the sleep before."""
+
+    outcome: Any
+    seconds: float
+    cpu_seconds: float
+    asleep_cpu_seconds: float
+
+
+def load_factory(path: str) -> Any:
+    """Return the attribute that ``module:attribute`` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def serve(connection: Connection, factory: str, device: str) -> None:
+    """Answer requests until the other end is closed."""
+    contender: Any = None
+    slept_from = time.process_time()
+
+    def answer(request: str, argument: Any) -> Any:
+        nonlocal contender
+        if request == "job":
+            contender = None
+            gc.collect()
+            contender = load_factory(factory)(argument, device)
+            return None
+        if request == "run":
+            return timed(contender, slept_from)
+        return contender.notes() | {"pools": thread_pools()}
+
+    while True:
+        try:
+            request, argument = connection.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            reply = ("done", answer(request, argument))
+        except Exception:
+            reply = ("failed", traceback.format_exc())
+        slept_from = time.process_time()
+        connection.send(reply)
+
+
+def timed(contender: Any, slept_from: float) -> Timing:
+    """Run once."""
+    asleep = time.process_time() - slept_from
+    gc.collect()
+    cpu, start = time.process_time(), time.perf_counter()
+    outcome = contender.run()
+    seconds = time.perf_counter() - start
+    return Timing(outcome, seconds, time.process_time() - cpu, asleep)
