@@ -10,6 +10,7 @@ import ctypes
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,31 +46,37 @@ def find_gemm(dtype: str) -> Callable[..., None] | None:
     return None
 
 
-def accumulate_product(
-    gemm: Callable[..., None],
-    a: np.ndarray,
-    b: np.ndarray,
+def add_product(
     c: np.ndarray,
     alpha: float,
+    a: np.ndarray,
+    b: np.ndarray,
+    gemm: Callable[..., None],
     beta: float,
     transpose_a: bool,
     transpose_b: bool,
 ) -> None:
     """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype."""
-    m, n = c.shape
-    gemm(
-        ROW_MAJOR,
-        TRANSPOSED if transpose_a else AS_IS,
-        TRANSPOSED if transpose_b else AS_IS,
-        m,
-        n,
-        a.shape[0] if transpose_a else a.shape[1],
-        alpha,
-        a.ctypes.data,
-        a.shape[1],
-        b.ctypes.data,
-        b.shape[1],
-        beta,
-        c.ctypes.data,
-        n,
-    )
+    bind_product(c, alpha, a, b, gemm, beta, transpose_a, transpose_b)()
+
+
+def bind_product(
+    c: np.ndarray,
+    alpha: float,
+    a: np.ndarray,
+    b: np.ndarray,
+    gemm: Callable[..., None],
+    beta: float,
+    transpose_a: bool,
+    transpose_b: bool,
+) -> Callable[[], None]:
+    """Return ``add_product`` with its addresses looked up: a fifth of a small product's time."""
+    (m, n), k = c.shape, a.shape[0] if transpose_a else a.shape[1]
+    flags = (TRANSPOSED if transpose_a else AS_IS, TRANSPOSED if transpose_b else AS_IS)
+    operands = (a.ctypes.data, a.shape[1], b.ctypes.data, b.shape[1])
+    result = (c.ctypes.data, n)
+
+    def multiply(alive: Any = (a, b, c)) -> None:  # noqa: ARG001
+        gemm(ROW_MAJOR, *flags, m, n, k, alpha, *operands, beta, *result)
+
+    return multiply

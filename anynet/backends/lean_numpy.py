@@ -16,6 +16,8 @@ from typing import Any
 import array_api_compat.numpy as compat
 import numpy as np
 
+from anynet.backends.recording import Recorded
+
 SHORT_ROW = 32  # elements
 
 
@@ -24,7 +26,7 @@ def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = Fals
         if x.dtype.kind != "f":  # the standard widens small integers
             return compat.sum(x, axis=axis, keepdims=keepdims)
         if axis == -2 and x.ndim == 2 and not keepdims:
-            return _filled(1.0, x.shape[0], x.dtype).dot(x)
+            return np.dot(_filled(1.0, x.shape[0], x.dtype), x)
         if axis == -1 and x.ndim == 2:
             total = x.dot(_filled(1.0, x.shape[1], x.dtype))
             return total[:, None] if keepdims else total
@@ -51,6 +53,11 @@ def _maximum(a: Any, b: Any, /) -> Any:
     return np.maximum(a, b)
 
 
+def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    bounded = x if min is None else _maximum(x, min)
+    return bounded if max is None else np.minimum(bounded, max)
+
+
 def _argmax(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     return x.argmax(axis=axis, keepdims=keepdims)
 
@@ -60,6 +67,8 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
 
 
 def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
+    if isinstance(indices, Recorded):  # numpy.take asks its first argument only
+        return indices.__array_function__(np.take, (), (x, indices), {"axis": axis})
     return x.take(indices, axis=axis)
 
 
@@ -68,6 +77,7 @@ vars(xp).update({name: value for name, value in vars(compat).items() if name[:1]
 vars(xp).update(
     argmax=_argmax,
     astype=_astype,
+    clip=_clip,
     isdtype=compat.isdtype,
     max=_max,
     maximum=_maximum,

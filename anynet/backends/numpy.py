@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.backends.blas import accumulate_product, find_gemm
+from anynet.backends.blas import add_product, find_gemm
 from anynet.backends.lean_numpy import xp
-from anynet.backends.portable import Backend
+from anynet.backends.numpy_loop import replay
+from anynet.backends.portable import Backend, State, Step
+from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
 
@@ -37,26 +39,39 @@ class NumPyBackend(Backend):
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
         if accumulate is not None and accumulate.size >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
-            if gemm is not None and np.ndim(alpha) == 0 and _fit_for_blas(a, b, accumulate):
-                accumulate_product(gemm, a, b, accumulate, alpha, beta, transpose_a, transpose_b)
+            if gemm is not None and _fit_for_blas(a, b, accumulate, alpha):
+                flags = (transpose_a, transpose_b)
+                call_or_note(add_product, accumulate, alpha, a, b, gemm, beta, *flags)
                 result: Array = accumulate
                 return result
-        product: Array = (a.mT if transpose_a else a) @ (b.mT if transpose_b else b)
+        a, b = a.mT if transpose_a else a, b.mT if transpose_b else b
+        product: Array = a.dot(b) if a.ndim == b.ndim == 2 else a @ b
         if not isinstance(alpha, int) or alpha != 1:
             product = product * alpha
         if accumulate is not None and beta != 0:
             product = product + (accumulate if beta == 1 else accumulate * beta)
         return product
 
+    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
+        """Record the calls of the first step and repeat them; a plain loop if that cannot be."""
+        if order.shape[0] == 0:
+            return state
+        try:
+            result: State = replay(step, state, order, data)
+        except Exception:  # whatever it is, the plain loop does without or says it better
+            result = super().scan(step, state, order, data)
+        return result
+
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
 
 
-def _fit_for_blas(a: Any, b: Any, c: Any) -> bool:
+def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
     """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
     fit: bool = (
         a.ndim == b.ndim == 2
+        and getattr(alpha, "ndim", 0) == 0
         and a.dtype == b.dtype == c.dtype
         and c.flags.writeable
         and a.flags.c_contiguous

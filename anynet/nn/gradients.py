@@ -27,10 +27,10 @@ class ProductGradient:
         """Return the gradient as an array (*P, I, O)."""
         return backend.gemm(self.x, self.dy, transpose_a=True)
 
-    def descend(self, weight: Array, rate: Array | float, backend: Backend) -> Array:
-        """Return weight − rate · gradient as one product; ``weight`` is consumed."""
+    def add_to(self, weight: Array, factor: Array | float, backend: Backend) -> Array:
+        """Return weight + factor · gradient as one product; ``weight`` is consumed."""
         return backend.gemm(
-            self.x, self.dy, transpose_a=True, accumulate=weight, alpha=-rate, beta=1
+            self.x, self.dy, transpose_a=True, accumulate=weight, alpha=factor, beta=1
         )
 
 

@@ -197,7 +197,7 @@ def _mean(
     """Mean over the samples; a batch whose weights are all zero has value and gradient 0."""
     if weight is None:
         n_samples = losses.shape[-1]
-        return xp.sum(losses, axis=-1) / n_samples, dlogits / n_samples
+        return xp.sum(losses, axis=-1) / n_samples, dlogits * (1 / n_samples)
     weight = weight / xp.maximum(xp.sum(weight, axis=-1, keepdims=True), TINY)
     return xp.sum(losses * weight, axis=-1), dlogits * weight[..., None]
 

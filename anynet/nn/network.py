@@ -98,9 +98,9 @@ class Network:
         """
         x = self._cast(x, backend)
         pullbacks = []
-        for index, (layer, layer_params) in enumerate(zip(self.layers, params, strict=True)):
-            layer_key = None if key is None else key.at(index)
-            x, layer_pullback = layer.apply(layer_params, x, backend=backend, key=layer_key)
+        for index, layer in enumerate(self.layers):
+            layer_key = key.at(index) if key is not None and layer.random else None
+            x, layer_pullback = layer.apply(params[index], x, backend=backend, key=layer_key)
             pullbacks.append(layer_pullback)
         first = next((i for i, layer_params in enumerate(params) if layer_params), 0)
 

@@ -216,14 +216,14 @@ class AdamW(Adam):
 
 
 def _descend(params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
-    """θ − η · step, where a product that is not formed yet is added by its own ``descend``."""
-    one_rate, xp = rate.ndim == 0, backend.xp
+    """θ − η · step, where a product that is not formed yet is added by its own ``add_to``."""
+    downhill, one_rate, xp = -rate, rate.ndim == 0, backend.xp
 
     def leaf(p: Array, s: Any) -> Array:
-        member_rate = rate if one_rate else per_member(rate, p, xp)
+        factor = downhill if one_rate else per_member(downhill, p, xp)
         if isinstance(s, ProductGradient):
-            return s.descend(p, member_rate, backend)
-        stepped: Array = p - member_rate * s
+            return s.add_to(p, factor, backend)
+        stepped: Array = p + factor * s
         return stepped
 
     return tuple(  # a tree.map, written out: it is in every step's way

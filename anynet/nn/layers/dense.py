@@ -28,6 +28,7 @@ class Dense:
     """
 
     kind: ClassVar[str] = "dense"
+    random: ClassVar[bool] = False
 
     units: int
     initializer: str = "he_normal"

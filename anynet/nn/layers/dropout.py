@@ -27,6 +27,7 @@ class Dropout:
     """
 
     kind: ClassVar[str] = "dropout"
+    random: ClassVar[bool] = True
 
     rate: float = 0.5
 

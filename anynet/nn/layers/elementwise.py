@@ -19,6 +19,7 @@ class Activation:
     """An elementwise function, by its name in ``anynet.nn.activations.ACTIVATIONS``."""
 
     kind: ClassVar[str] = "activation"
+    random: ClassVar[bool] = False
 
     function: str = "relu"
 
@@ -50,6 +51,7 @@ class Scale:
     """y = factor · x: brings raw inputs such as bytes into [0, 1], as part of the network."""
 
     kind: ClassVar[str] = "scale"
+    random: ClassVar[bool] = False
 
     factor: float
 

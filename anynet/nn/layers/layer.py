@@ -19,6 +19,7 @@ class Layer(Protocol):
     """What a network is made of."""
 
     kind: ClassVar[str]
+    random: ClassVar[bool]  # whether ``apply`` draws from ``key`` while training
 
     def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
         """Return the shape of each parameter of one network, and the number of outputs."""

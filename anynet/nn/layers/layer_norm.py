@@ -20,6 +20,7 @@ class LayerNorm:
     """
 
     kind: ClassVar[str] = "layer_norm"
+    random: ClassVar[bool] = False
 
     epsilon: float = 1e-5
 

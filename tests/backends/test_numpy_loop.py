@@ -1,0 +1,225 @@
+"""NumPy's recorded loop against the plain loop of the specification: the same bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet import tree
+from anynet.backends.numpy_loop import Carrier, replay
+from anynet.backends.portable import Backend
+from anynet.backends.recording import UnrecordableError
+from anynet.data.batches import ResidentBatches, Rows
+from anynet.nn import LOSSES, CrossEntropy, SquaredError
+from anynet.nn.activations import ACTIVATIONS
+from anynet.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    RMSprop,
+    Step,
+    Warmup,
+)
+from anynet.training.evaluate import zero_sums
+from anynet.training.state import initial_state
+from anynet.training.step import EvaluationStep, TrainingStep
+
+BATCH, STEPS = 16, 12
+
+
+def make(rng: Any, loss: Any = None, network: Any = None, **options: Any) -> tuple[Any, ...]:
+    """A step, a function that makes its initial state, an order and samples."""
+    loss = loss or CrossEntropy()
+    network = network or anynet.mlp([20, 24, 8, 3])
+    backend = anynet.get_backend("numpy")
+    x = rng.standard_normal((200, 20)).astype(np.float32)
+    y = {
+        "classes": rng.integers(3, size=200).astype(np.int32),
+        "labels": rng.integers(2, size=(200, 3)).astype(np.float32),
+        "values": rng.random((200, 3)).astype(np.float32),
+    }[loss.task]
+    arguments = {"optimizer": SGD(), "schedule": Constant(0.05), "steps_per_epoch": 5} | options
+    seed = arguments.pop("seed", 3)
+    weight = arguments.pop("weight", None)
+    step = TrainingStep(network, loss, backend=backend, **arguments)
+
+    def start() -> Any:
+        average = step.average is not None
+        return initial_state(network, loss, step.optimizer, seed, backend, average=average)
+
+    order = rng.integers(200, size=(STEPS, BATCH)).astype(np.int32)
+    return step, start, order, ResidentBatches(Rows(x, y, weight), backend).rows
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    for (path, a), (_, b) in zip(tree.flatten(actual), tree.flatten(expected), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=path)
+        assert np.asarray(a).dtype == np.asarray(b).dtype, path
+
+
+def plain_loop(step: Any, state: Any, order: Any, data: Any) -> Any:
+    return Backend.scan(anynet.get_backend("numpy"), step, state, order, data)
+
+
+CASES = {
+    **{
+        f"optimizer {name}": {"optimizer": optimizer}
+        for name, optimizer in {
+            "momentum": SGD(momentum=0.9),
+            "nesterov with decay": SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
+            "decoupled": SGD(weight_decay=0.1, decoupled=True),
+            "rmsprop": RMSprop(),
+            "adam": Adam(),
+            "adamw": AdamW(),
+        }.items()
+    },
+    **{
+        f"schedule {schedule.kind}": {"schedule": schedule}
+        for schedule in (
+            Exponential(0.1),
+            Step(0.1, epochs=1),
+            Cosine(0.1, epochs=2),
+            OneCycle(0.1, epochs=2),
+            InverseScaling(0.1),
+            Warmup(Cosine(0.1, epochs=2), epochs=1),
+        )
+    },
+    **{
+        f"activation {name}": {"network": anynet.mlp([20, 24, 8, 3], activation=name)}
+        for name in ACTIVATIONS
+    },
+    **{f"loss {name}": {"loss": loss()} for name, loss in LOSSES.items()},
+    "label smoothing": {"loss": CrossEntropy(0.1)},
+    "clipping": {"clip_norm": 0.1},
+    "average": {"average": 0.9},
+    "population": {"seed": (1, 2, 3), "optimizer": SGD(momentum=0.9)},
+    "dropout": {"network": anynet.mlp([20, 24, 8, 3], dropout=0.3)},
+    "layer norm": {"network": anynet.mlp([20, 24, 8, 3], layer_norm=True)},
+    "scale": {"network": anynet.mlp([20, 24, 8, 3], scale=0.5)},
+    "weights": {"weight": np.linspace(0, 2, 200, dtype=np.float32)},
+    "large enough for BLAS to add": {"network": anynet.mlp([20, 900, 40, 3])},
+}
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+def test_the_recorded_loop_gives_the_plain_loops_bits(rng, options: dict[str, Any]) -> None:
+    step, start, order, rows = make(rng, **options)
+    with step.backend.context():
+        recorded = replay(step, start(), order, rows)  # raises if it cannot be recorded
+        assert_same_bits(recorded, plain_loop(step, start(), order, rows))
+
+
+def test_parts_of_an_order_and_other_batch_sizes_go_on_from_one_state(rng) -> None:
+    step, start, order, rows = make(rng, optimizer=Adam())
+    short = order[:1, :5]
+    recorded, expected = start(), start()
+    for part in (short, order[:7], order[7:], short, order):
+        recorded = replay(step, recorded, part, rows)
+        expected = plain_loop(step, expected, part, rows)
+    assert_same_bits(recorded, expected)
+
+
+def test_the_recording_is_kept_with_the_state(rng) -> None:
+    step, start, order, rows = make(rng)
+    calls = []
+
+    class Counting(TrainingStep):
+        def __call__(self, state, batch, data):
+            calls.append(batch.shape)
+            return super().__call__(state, batch, data)
+
+    counting = Counting(**{name: getattr(step, name) for name in step.__dataclass_fields__})
+    state = start()
+    for _ in range(3):
+        state = replay(counting, state, order, rows)
+        state = state._replace(sums=zero_sums(step.loss, step.network, (), step.backend))
+    assert calls == [(BATCH,)]
+    other = Rows(rows.x + 1, rows.y)
+    expected = plain_loop(step, tree.map(np.array, state), order, other)
+    assert_same_bits(replay(counting, state, order, other), expected)
+    assert len(calls) == 2
+
+
+def test_two_states_of_one_step_do_not_meet(rng) -> None:
+    step, start, order, rows = make(rng)
+    first = replay(step, start(), order, rows)
+    kept = tree.map(np.array, first)
+    replay(step, start(), order[:3], rows)
+    assert_same_bits(first, kept)
+
+
+def test_what_was_given_stays_as_it_was(rng) -> None:
+    step, start, order, rows = make(rng)
+    state = start()
+    for leaf in tree.leaves(state):
+        leaf.flags.writeable = False
+    before = tree.map(np.array, state)
+    replay(step, state, order, rows)
+    assert_same_bits(state, before)
+
+
+def test_evaluation_is_recorded_too(rng) -> None:
+    step, start, order, rows = make(rng, loss=SquaredError())
+    backend = step.backend
+    evaluation = EvaluationStep(step.network, step.loss, backend)
+    data = (start().params, rows)
+    zero = zero_sums(step.loss, step.network, (), backend)
+    recorded = replay(evaluation, zero, order, data)
+    assert_same_bits(recorded, plain_loop(evaluation, zero, order, data))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [bool, float, int, len, np.asarray, list],
+    ids=["bool", "float", "int", "len", "asarray", "list"],
+)
+def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
+    def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
+        total = state[0] + rows
+        read(total if read in (len, list, np.asarray) else total[0])
+        return (total,)
+
+    backend, state = anynet.get_backend("numpy"), (np.zeros(1),)
+    order = np.array([[1], [2]])
+    with pytest.raises((UnrecordableError, TypeError)):
+        replay(step, state, order, ())
+    np.testing.assert_array_equal(backend.scan(step, state, order, ())[0], [3])
+
+
+def test_a_step_that_swaps_its_leaves_is_repeated_right() -> None:
+    def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
+        a, b = state
+        return b, a + rows
+
+    order = np.array([1.0, 2.0, 4.0])
+    recorded = replay(step, (np.zeros(()), np.ones(())), order, ())
+    assert [float(leaf) for leaf in recorded] == [1 + 2, 0 + 1 + 4]
+    assert isinstance(recorded[0], Carrier)
+
+
+def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
+    def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
+        total = np.zeros(2)
+        total += rows
+        return (state[0] + total,)
+
+    order = np.array([1.0, 2.0, 4.0])
+    result = anynet.get_backend("numpy").scan(step, (np.zeros(2),), order, ())
+    np.testing.assert_array_equal(result[0], [7, 7])
+
+
+def test_an_error_of_the_step_comes_out_as_it_is() -> None:
+    def step(*_: Any) -> Any:
+        message = "of the step's own"
+        raise KeyError(message)
+
+    with pytest.raises(KeyError, match="of the step's own"):
+        anynet.get_backend("numpy").scan(step, (np.zeros(2),), np.zeros(3), ())
