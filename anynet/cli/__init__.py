@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import backends, datasets, evaluate, predict, train
+from anynet.cli import backends, datasets, evaluate, export, predict, train
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, evaluate, predict, backends, datasets)
+COMMANDS = (train, evaluate, predict, export, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.

@@ -74,8 +74,12 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     neural_network = require("sklearn.neural_network")
     estimator = neural_network.MLPClassifier(**options)
     if model.loss.task == "values":
-        loss = {"loss": "poisson"} if model.loss.kind == "poisson" else {}
-        estimator = neural_network.MLPRegressor(**options, **loss)
+        estimator = neural_network.MLPRegressor(**options)
+    if model.loss.kind == "poisson":
+        if "loss" not in estimator.get_params():
+            message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
+            raise InvalidArgumentError(message)
+        estimator.set_params(loss="poisson")
     # One step on rows of zeros makes every attribute that this version of scikit-learn keeps.
     estimator.partial_fit(x, y, **first_call)
     del estimator._optimizer

@@ -199,7 +199,7 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
 
 def test_version_and_help(anynet: Command) -> None:
     assert anynet("--version") == (0, f"anynet {library.__version__}\n", "")
-    for command in ("train", "evaluate", "predict", "backends", "datasets"):
+    for command in ("train", "evaluate", "predict", "export", "backends", "datasets"):
         code, out, err = anynet(command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith(f"usage: anynet {command}")
