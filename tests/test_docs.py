@@ -8,6 +8,7 @@ import pkgutil
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,11 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def test_the_readmes_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
     assert (tmp_path / "digits.safetensors").exists()
     assert "EpochRecord(epoch=" in capsys.readouterr().out
+    assert names["model"].score(*names["data"].test) > 0.95
 
 
 def test_the_readmes_commands_parse() -> None:

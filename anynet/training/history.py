@@ -73,6 +73,11 @@ class History:
     best_epoch: int = 0
     stopped: str = ""
 
+    @property
+    def best(self) -> EpochRecord:
+        """The record of the epoch whose weights the model holds."""
+        return self.records[self.best_epoch - 1]
+
     def columns(self) -> dict[str, list[float | int | None]]:
         """Return the records column by column: ``train_loss``, ``train_accuracy``, …"""
         names = [name.replace("score", self.metric) for name in EpochRecord._fields]

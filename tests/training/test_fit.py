@@ -85,7 +85,8 @@ def test_history_has_the_evaluated_figures(digits, network) -> None:
     assert [record.epoch for record in records] == [1, 2, 3]
     assert [record.learning_rate for record in records] == pytest.approx([0.1, 0.05, 0.025])
     assert all(record.seconds > 0 for record in records)
-    best = records[model.history.best_epoch - 1]
+    best = model.history.best
+    assert best is records[model.history.best_epoch - 1]
     assert best.validation_accuracy == max(record.validation_accuracy for record in records)
     assert model.score(*held_out) == best.validation_accuracy
     assert model.evaluate(*held_out).loss == pytest.approx(best.validation_loss, rel=1e-6)
