@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -358,3 +359,21 @@ def test_one_sample_is_enough(backend: Backend) -> None:
         anynet.mlp([2, 3, 2]), (np.ones((1, 2)), np.array([1])), epochs=2, backend=backend
     )
     assert model.predict(np.ones((1, 2))).shape == (1,)
+
+
+def test_a_model_is_shown_in_one_line(digits) -> None:
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    model = anynet.fit(network, digits.train, validation=0.1, epochs=2, backend="numpy")
+    score = model.history.best.validation_score
+    assert repr(model) == (
+        f"Model(64-16-10 relu; cross_entropy; numpy on cpu, float32; "
+        f"epoch {model.history.best_epoch} of 2: validation accuracy {score:.4f})"
+    )
+    plain = anynet.fit(anynet.mlp([2, 1]), (np.eye(2), np.ones(2)), epochs=1, backend="numpy")
+    shown = f"training r2 {plain.history.best.train_score:.4f}"
+    assert str(plain) == (
+        f"Model(2-1; squared_error; numpy on cpu, float32; epoch 1 of 1: {shown})"
+    )
+    assert repr(dataclasses.replace(model, history=None)) == (
+        "Model(64-16-10 relu; cross_entropy; numpy on cpu, float32)"
+    )
