@@ -15,8 +15,8 @@ from anynet.cli import plots
 from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
-from anynet.cli.runs import MODEL_FILE
 from anynet.training import Model
+from anynet.training.saving import MODEL_FILE
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
 _NOT_RECORDED = ("out", "json", "quiet")

@@ -64,9 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     if os.path.lexists(out):
         message = f"{out} exists already: choose another --out, or remove it"
         raise InvalidArgumentError(message)
-    if not out.parent.is_dir():
-        message = f"there is no folder {out.parent} for {out.name}: create it, or choose another"
-        raise InvalidArgumentError(message)
     model = load(path, "numpy")
     if arguments.format == "torch":
         save_torch(model, out)

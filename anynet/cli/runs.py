@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from anynet.errors import InvalidArgumentError, ModelFileError
-
-MODEL_FILE = "model.safetensors"
+from anynet.training.saving import MODEL_FILE
 
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:

@@ -74,7 +74,8 @@ def to_onnx(
     Raises
     ------
     InvalidArgumentError
-        If an argument is not as documented, or the parameters exceed 2 GiB.
+        If an argument is not as documented, the parameters exceed 2 GiB, or there is no folder
+        for the file.
     BackendError
         If the package onnx is missing.
     OSError

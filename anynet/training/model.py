@@ -136,6 +136,8 @@ class Model:
         ------
         OSError
             If it cannot be written; a file that was there before is untouched.
+        InvalidArgumentError
+            If the folder does not exist, or the metadata are not what JSON can hold.
         """
         arrays = {name: self.backend.to_host(leaf) for name, leaf in tree.flatten(self.params)}
         write_model(path, arrays, self.network, self.loss, self.metadata)
@@ -174,7 +176,7 @@ def load(
     Parameters
     ----------
     path : path-like
-        A ``.safetensors`` file.
+        A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
     backend : Backend or str
         Where to place it, see ``get_backend``.
     device : str, optional
