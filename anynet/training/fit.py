@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def fit(
     seed: int = 0,
     backend: Backend | str | None = None,
     resident: bool | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     progress: ProgressCallback | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Model:
@@ -89,7 +89,7 @@ def fit(
         See ``get_backend``; by default where the arrays of ``data`` live, else ``"auto"``.
     resident : bool, optional
         Whether the data are placed on the device as a whole; by default if they fit.
-    callbacks : sequence of callable
+    callbacks : callable or sequence of callable
         Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
     progress : callable, optional
         Takes a ``Progress`` about 20 times an epoch.
@@ -155,7 +155,7 @@ def fit(
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
-        callbacks=tuple(callbacks),
+        callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
     )
@@ -184,6 +184,16 @@ def _as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         raise InvalidArgumentError(message)
     named: Optimizer = OPTIMIZERS[optimizer]()
     return named
+
+
+def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if callable(callbacks):
+        return (callbacks,)
+    listed = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
+    if not all(map(callable, listed)):
+        message = f"callbacks must be a function of an EpochRecord, or a list, got {callbacks!r}"
+        raise InvalidArgumentError(message)
+    return listed
 
 
 def _check_counts(**counts: int) -> None:

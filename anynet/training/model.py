@@ -104,7 +104,10 @@ class Model:
             If the network predicts values, which have no probabilities.
         """
         if self.loss.task == "values":
-            message = f"a network trained on {self.loss.kind} predicts values: use predict"
+            message = (
+                f"a network trained on {self.loss.kind} predicts values: use predict, or train it "
+                f"with loss='cross_entropy' or 'binary_cross_entropy' for probabilities"
+            )
             raise InvalidArgumentError(message)
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
