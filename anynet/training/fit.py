@@ -69,7 +69,7 @@ def fit(
         A constant rate, or a schedule of ``anynet.optim``.
     loss : Loss or str, optional
         By default cross-entropy for whole numbers (binary where y is a matrix or the network has
-        one output), and squared error for floats.
+        one output), and squared error for floats; those that are all 0.0 or 1.0 need it named.
     patience : int or None
         Stop when the validation score brought no new best for so many epochs.
     target_accuracy : float or None

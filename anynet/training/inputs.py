@@ -144,7 +144,8 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
         return loss
     array = _as_numpy(y)
     if array.dtype.kind == "f":
-        if np.array_equal(np.unique(array), [0, 1]):
+        ones = array == 1
+        if np.any(ones) and not np.all(ones) and np.all(ones | (array == 0)):
             message = (
                 "y holds 0.0 and 1.0 alone, which may be labels or values: choose "
                 "loss='binary_cross_entropy' for labels, loss='cross_entropy' for classes (from "
