@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import anynet
 from anynet.cli import backends, datasets, evaluate, export, predict, train
+from anynet.cli.reports import complain
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
@@ -74,21 +75,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        return _complain("interrupted: nothing was written", 130, "anynet: ")
+        complain("interrupted: nothing was written", "anynet: ")
+        return 130
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
             raise
-        return _complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        complain(f"{where}{error.strerror or error}")
+        return 1
     except AnynetError as error:
-        return _complain(str(error))
-    return code
-
-
-def _complain(message: str, code: int = 1, prefix: str = "anynet: error: ") -> int:
-    """Say in one line what went wrong."""
-    print(prefix + " ".join(message.split()), file=sys.stderr)
+        complain(str(error))
+        return 1
     return code

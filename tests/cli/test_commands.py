@@ -96,9 +96,31 @@ def test_predict_for_people(anynet: Command, digits_run: Any, tmp_path: Path) ->
     Image.fromarray(shades).save(tmp_path / "one.jpg")
     code, out, err = anynet("predict", digits_run.folder, tmp_path / "one.jpg", "--top", 2)
     assert (code, err) == (0, "")
-    words = out.split()
+    header, line = out.splitlines()
+    assert header.split()[:2] == ["file", "index"]
+    assert header.index("probability 2") > header.index("class 2") > header.index("probability 1")
+    words = line.split()
     assert words[:2] == [str(tmp_path / "one.jpg"), "0"]
     assert 0 <= float(words[5]) <= float(words[3]) <= 1
+
+
+def test_one_bad_file_does_not_silence_the_others(
+    anynet: Command, digits_run: Any, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "good.npy", np.eye(8))
+    (tmp_path / "bad.npy").write_text("hello")
+    files = tmp_path / "bad.npy", tmp_path / "good.npy"
+    code, out, err = anynet("predict", digits_run.folder, *files)
+    header, line = out.splitlines()
+    assert (code, header.split()) == (1, ["file", "index", "class", "probability"])
+    assert line.startswith(str(tmp_path / "good.npy"))
+    assert err.startswith("anynet: error: ")
+    assert err.count("\n") == 1
+    assert "bad.npy" in err
+    code, out, err = anynet("predict", digits_run.folder, *files, "--json")
+    assert code == 1
+    assert [answer["file"] for answer in json.loads(out)] == [str(tmp_path / "good.npy")]
+    assert "bad.npy" in err
 
 
 def test_predict_names_the_file_at_fault(fails: Command, digits_run: Any, tmp_path: Path) -> None:
