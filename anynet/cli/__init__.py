@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import anynet
 from anynet.cli import backends, datasets, evaluate, export, predict, train
+from anynet.cli.kinds import did_you_mean
 from anynet.cli.reports import complain
 from anynet.errors import AnynetError
 
@@ -35,6 +36,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is left over here, where it is known which flags the command has."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag, _, _ = unknown[0].partition("=")
+            near = did_you_mean(flag, self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        return known, unknown
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and stop with exit code 2."""

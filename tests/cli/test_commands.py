@@ -14,7 +14,9 @@ from PIL import Image
 
 import anynet as library
 from anynet.cli import PACKAGES
+from anynet.cli.options import OPTIMIZERS, SCHEDULES
 from anynet.cli.reports import Report, table
+from anynet.nn import ACTIVATIONS
 
 Command = Callable[..., Any]
 
@@ -217,6 +219,29 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
         "anynet: error: argument --layers: expected whole numbers of at least 1, such as 128,64, "
         "not '128,x' (see anynet train --help)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "digits", "--epoch", "3"], "did you mean '--epochs'? (see anynet train --help)"),
+        (["train", "digits", "--learning-rat=1"], "did you mean '--learning-rate'?"),
+        (["train", "digits", "--activation", "rely"], "not 'rely'; did you mean 'relu'?"),
+        (["predict", "run", "file", "--topp", "3"], "did you mean '--top'?"),
+        (["train", "digits", "--xyz"], "unrecognized arguments: --xyz (see"),
+    ],
+)
+def test_what_is_misspelt_is_suggested(fails: Command, arguments: list[str], says: str) -> None:
+    assert says in fails(*arguments, code=2)
+
+
+def test_the_help_lists_the_values_that_there_are(
+    anynet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
+    says = " ".join(anynet("train", "--help").out.split())
+    for names in (ACTIVATIONS, OPTIMIZERS, SCHEDULES):
+        assert f": {', '.join(names)} (default: " in says
 
 
 def test_version_and_help(anynet: Command) -> None:
