@@ -18,7 +18,7 @@ import anynet as library
 from anynet.cli import plots, progress
 from anynet.cli.options import TrainOptions
 from anynet.cli.recipe import VALIDATION_ROWS, resolve
-from anynet.data import Dataset
+from anynet.data import Dataset, write_idx
 
 FILES = {"model.safetensors", "config.toml", "history.csv", "curves.png", "confusion.png"}
 QUICK = ("digits", "--layers", "8", "--epochs", "2", "--backend", "numpy")
@@ -308,3 +308,30 @@ def test_the_environment_chooses_the_backend(
     pytest.importorskip("torch")
     outcome = anynet("train", *QUICK[:-2], "--json", "--out", tmp_path / "run")
     assert json.loads(outcome.out)["backend"] == "torch"
+
+
+def test_evaluate_finds_the_files_where_training_did(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYNET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        "anynet.data.datasets.fetch_dataset", lambda *_: pytest.fail("tried to download")
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(0)
+    for part, rows in (("train", 30), ("t10k", 10)):
+        images = rng.integers(0, 256, (rows, 4, 3), dtype=np.uint8)
+        write_idx(tmp_path / "data" / f"{part}-images-idx3-ubyte", images)
+        write_idx(tmp_path / "data" / f"{part}-labels-idx1-ubyte", np.arange(rows, dtype="u1") % 10)
+    train = ("train", "mnist", "--epochs", "1", "--backend", "numpy", "--quiet")
+    assert anynet(*train, "--data-dir", "data", "--out", "run").code == 0
+    for run in ("run", "run/model.safetensors"):
+        outcome = anynet("evaluate", run, "mnist")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "on 10 test rows" in outcome.out
+    other = anynet("evaluate", "run", "mnist", "--data-dir", "cache")
+    assert "the data folder" in other.err
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(pytest.fail.Exception, match="tried to download"):
+        anynet("evaluate", "run", "mnist")
