@@ -10,7 +10,7 @@ from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import read_config
 from anynet.cli.models import metadata_of
 from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.reports import Report
+from anynet.cli.reports import Report, complain
 from anynet.data import Dataset, load_dataset
 from anynet.data.splits import train_validation_split
 from anynet.errors import TrainingInterrupted
@@ -74,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
         print(f"anynet: interrupted: {kept}", file=sys.stderr)
+    if result["warning"]:
+        complain(result["warning"], "anynet: warning: ")
     if options.json:
         print(json.dumps(result))
     else:
@@ -158,6 +160,7 @@ def _measure(
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
+        "warning": model.history.warning,
         "seconds": seconds,
         "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),
         "backend": options.backend,

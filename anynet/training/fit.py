@@ -100,7 +100,7 @@ def fit(
     -------
     Model
         The weights of the epoch with the best validation score, or of the last epoch without a
-        validation set; ``Model.history`` tells the run.
+        validation set; ``Model.history`` tells the run, and its ``warning`` if nothing was learnt.
 
     Raises
     ------

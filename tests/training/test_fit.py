@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import anynet
 from anynet.backends import Backend
+from anynet.nn import BinaryCrossEntropy
 from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau, Warmup
+from anynet.training.chance import no_better_than_guessing
 
 
 @pytest.fixture
@@ -377,3 +381,37 @@ def test_a_model_is_shown_in_one_line(digits) -> None:
     assert repr(dataclasses.replace(model, history=None)) == (
         "Model(64-16-10 relu; cross_entropy; numpy on cpu, float32)"
     )
+
+
+@pytest.mark.parametrize("validation", [None, 0.1])
+def test_learning_nothing_is_told(digits, validation: float | None) -> None:
+    network = anynet.mlp([64, 32, 10], activation="tanh", scale=digits.scale)
+    options: dict[str, Any] = {"epochs": 3, "backend": "numpy", "validation": validation}
+    model = anynet.fit(network, digits.train, learning_rate=1000.0, **options)
+    assert re.search(
+        r"no better than the 2\.3 of guessing: .* another learning rate \(now 1000\)",
+        model.history.warning,
+    )
+    assert anynet.fit(network, digits.train, **options).history.warning == ""
+
+
+def test_worse_than_the_mean_is_told(rng) -> None:
+    x = rng.standard_normal((200, 3)).astype(np.float32)
+    network, y = anynet.mlp([3, 8, 1], activation="tanh"), x.sum(axis=1)
+    options: dict[str, Any] = {"epochs": 4, "backend": "numpy"}
+    model = anynet.fit(network, (x, y), learning_rate=3.0, **options)
+    assert "worse than the mean's 0" in model.history.warning
+    assert anynet.fit(network, (x, y), **options).history.warning == ""
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "learnt"),
+    [(0.9, None, True), (1.1, None, False), (1.1, 0.9, True), (0.9, 1.1, True), (1.1, 1.1, False)],
+)
+def test_guessing_is_judged_by_both_losses(
+    train: float, validation: float | None, learnt: bool
+) -> None:
+    chance = 3 * np.log(2)
+    held_out = None if validation is None else validation * chance
+    record = anynet.EpochRecord(1, 0.1, train * chance, 0.5, held_out, 0.5, 1.0)
+    assert (no_better_than_guessing(record, BinaryCrossEntropy(), 3) == "") == learnt
