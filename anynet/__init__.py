@@ -1,5 +1,6 @@
 """anynet: fully connected networks that train on whatever arrays you have."""
 
+from anynet import export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
 from anynet.data import Dataset, load_dataset
 from anynet.errors import (
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "TrainingInterrupted",
     "available_backends",
+    "export",
     "fit",
     "get_backend",
     "load",

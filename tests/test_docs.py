@@ -8,6 +8,7 @@ import pkgutil
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,16 +21,18 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def test_the_readmes_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
     assert (tmp_path / "digits.safetensors").exists()
     assert "EpochRecord(epoch=" in capsys.readouterr().out
+    assert names["model"].score(*names["data"].test) > 0.95
 
 
 def test_the_readmes_commands_parse() -> None:
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     commands = [line.partition(" #")[0] for line in shell.splitlines() if "anynet " in line]
     commands = [line[line.index("anynet ") :] for line in commands]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert build_parser().parse_args(shlex.split(command)[1:]).run
 

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import backends, datasets, evaluate, predict, train
+from anynet.cli import backends, datasets, evaluate, export, predict, train
+from anynet.cli.kinds import did_you_mean
+from anynet.cli.reports import complain
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, evaluate, predict, backends, datasets)
+COMMANDS = (train, evaluate, predict, export, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
@@ -34,6 +36,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is left over here, where it is known which flags the command has."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag, _, _ = unknown[0].partition("=")
+            near = did_you_mean(flag, self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        return known, unknown
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and stop with exit code 2."""
@@ -74,21 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        return _complain("interrupted: nothing was written", 130, "anynet: ")
+        complain("interrupted: nothing was written", "anynet: ")
+        return 130
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
             raise
-        return _complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        complain(f"{where}{error.strerror or error}")
+        return 1
     except AnynetError as error:
-        return _complain(str(error))
-    return code
-
-
-def _complain(message: str, code: int = 1, prefix: str = "anynet: error: ") -> int:
-    """Say in one line what went wrong."""
-    print(prefix + " ".join(message.split()), file=sys.stderr)
+        complain(str(error))
+        return 1
     return code

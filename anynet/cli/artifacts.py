@@ -15,8 +15,9 @@ from anynet.cli import plots
 from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
-from anynet.cli.runs import MODEL_FILE
+from anynet.cli.runs import CONFIG_FILE
 from anynet.training import Model
+from anynet.training.saving import MODEL_FILE
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
 _NOT_RECORDED = ("out", "json", "quiet")
@@ -47,7 +48,7 @@ def write_run(
     history = model.history
     assert history is not None, "only a model that was loaded has none"
     model.save(folder / MODEL_FILE)
-    (folder / "config.toml").write_text(to_toml(options, _about(model, result)), encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(to_toml(options, _about(model, result)), encoding="utf-8")
     (folder / "history.csv").write_text(history.to_csv(), encoding="utf-8", newline="")
     name = result["dataset"]
     sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]

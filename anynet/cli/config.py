@@ -1,11 +1,11 @@
 """Options from a TOML file: one of the user's, or the one that a run has left behind."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anynet.cli.kinds import did_you_mean
 from anynet.cli.options import KINDS
 from anynet.errors import InvalidArgumentError
 
@@ -44,9 +44,8 @@ def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in KINDS:
-            near = difflib.get_close_matches(name, KINDS, n=1)
-            hint = f"; did you mean {near[0].replace('_', '-')!r}?" if near else ""
-            message = f"{source}: there is no option {key!r}{hint}"
+            near = did_you_mean(key, (known.replace("_", "-") for known in KINDS))
+            message = f"{source}: there is no option {key!r}{near}"
             raise InvalidArgumentError(message)
         if name in values:
             message = f"{source}: {name.replace('_', '-')!r} is given twice"

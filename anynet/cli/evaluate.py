@@ -23,10 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the scores of the model on the rows of the test set."""
     from anynet.cli.models import check_fit, open_model
     from anynet.cli.reports import Report
+    from anynet.cli.runs import trained_from
     from anynet.data import load_dataset
 
     model = open_model(arguments)
-    dataset = load_dataset(arguments.dataset, arguments.data_dir)
+    data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
+    dataset = load_dataset(arguments.dataset, data_dir)
     check_fit(model, dataset)
     x, y = dataset.test
     report = Report.of(y, model.predict(x), dataset.classes)

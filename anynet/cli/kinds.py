@@ -1,8 +1,9 @@
 """What the value of an option may be: from the shell or from TOML, judged by the same rule."""
 
 import argparse
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,21 @@ class Kind:
         Shell text to a value; a ``ValueError`` means that the text is not of this kind.
     convert : callable
         A value, parsed or out of a TOML file, to the value that is used; again with ``ValueError``.
+    names : tuple of str
+        The values that there are, where they can be listed.
     """
 
     expects: str
     parse: Callable[[str], Any]
     convert: Callable[[Any], Any]
+    names: tuple[str, ...] = ()
 
     def from_text(self, text: str) -> Any:
         """Read a shell argument; this is the ``type`` that argparse calls."""
         try:
             return self.convert(self.parse(text))
         except ValueError:
-            message = f"expected {self.expects}, not {text!r}"
+            message = f"expected {self.expects}, not {text!r}{did_you_mean(text, self.names)}"
             raise argparse.ArgumentTypeError(message) from None
 
     def from_toml(self, value: Any) -> Any:
@@ -39,8 +43,15 @@ class Kind:
         try:
             return self.convert(value)
         except ValueError:
-            message = f"expected {self.expects}, not {value!r}"
+            near = did_you_mean(str(value), self.names)
+            message = f"expected {self.expects}, not {value!r}{near}"
             raise ValueError(message) from None
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The end of a message about a word that is not among the names: the nearest of them."""
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _require(condition: bool) -> None:
@@ -88,7 +99,7 @@ def choice(*names: str) -> Kind:
         _require(value in names)
         return str(value)
 
-    return Kind(f"one of {', '.join(names)}", str, convert)
+    return Kind(f"one of {', '.join(names)}", str, convert, names)
 
 
 def text(expects: str) -> Kind:

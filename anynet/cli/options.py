@@ -7,6 +7,7 @@ from typing import Any
 
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
+from anynet.nn import ACTIVATIONS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
@@ -27,9 +28,7 @@ class TrainOptions:
     layers: tuple[int, ...] = option(
         (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
     )
-    activation: str = option(
-        "relu", kinds.text("the name of an activation"), "of the hidden layers"
-    )
+    activation: str = option("relu", kinds.choice(*ACTIVATIONS), "of the hidden layers")
     dropout: float = option(0.0, kinds.fraction(), "share of hidden units dropped in a step")
     layer_norm: bool = option(False, kinds.switch(), "normalise each hidden layer")
     optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "how gradients become updates")
@@ -127,9 +126,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _help(each: Field[Any]) -> str:
-    """The help of one option, with its default where the text does not say it."""
+    """The help of one option, with its values, and its default where the text does not say it."""
     says: str = each.metadata["help"]
     default: Any = each.default
+    if each.metadata["kind"].names:
+        says += f": {', '.join(each.metadata['kind'].names)}"
     if default is None or default is False or default == "":
         return says
     if isinstance(default, tuple):

@@ -19,8 +19,9 @@ _IDX = (b"\x00\x00", b"\x1f\x8b")  # IDX begins with two zeros; the other is gzi
 def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
     """Read the pictures in a file as rows for the network.
 
-    An array may hold one picture (H, W), a stack (N, H, W), or rows (N, features), which are
-    taken as they are but for the scale of their values.
+    An array may hold rows (N, features), which are taken as they are but for the scale of their
+    values, one picture of the shape that the network knows, or a stack (N, H, W) of any size. A
+    picture of another size is not told from rows of another length, so it comes as (1, H, W).
 
     Parameters
     ----------
@@ -90,13 +91,13 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
     top = _white(values, wanted.top)
     if rows.shape[1:] == (features,) and values.shape != wanted.shape:
         return rows * (wanted.top / top)
-    if values.ndim not in (2, 3) or values.shape[-1] in (3, 4):
+    stack = values[None] if values.shape == wanted.shape else values
+    if stack.ndim != 3 or stack.shape[-1] in (3, 4):
         message = (
-            f"expected one picture (H, W), a stack (N, H, W) or rows (N, {features}), "
-            f"found an array of shape {array.shape}"
+            f"expected rows (N, {features}), one picture {wanted.shape}, or pictures of any size "
+            f"as a stack (N, H, W), found an array of shape {array.shape}"
         )
         raise DataError(message)
-    stack = values[None] if values.ndim == 2 else values
     return np.stack([_numbered(i, grey, top, wanted) for i, grey in enumerate(stack)])
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from anynet.cli import kinds
 from anynet.cli.options import add_model_options
-from anynet.cli.reports import table
+from anynet.cli.reports import complain, table
+from anynet.errors import DataError
 
 
 def add_parser(commands: Any) -> None:
@@ -27,23 +28,28 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture, or nothing if any file cannot be read."""
+    """Print a line for each picture; a file that cannot be read is named, and the others told."""
     from anynet.cli.models import classes_of, image_format, open_model
     from anynet.cli.pictures import read_rows
 
     model = open_model(arguments)
     wanted = image_format(model)
-    answers = []
+    answers, code = [], 0
     for path in arguments.files:
-        rows = read_rows(path, model.network.n_inputs, wanted)
+        try:
+            rows = read_rows(path, model.network.n_inputs, wanted)
+        except DataError as error:
+            complain(str(error))
+            code = 1
+            continue
         likely = np.asarray(model.predict_proba(rows))
         for index, probabilities in enumerate(likely):
             answers.append(_answer(path, index, probabilities, classes_of(model), arguments.top))
     if arguments.json:
         print(json.dumps(answers))
-    else:
-        print(table([_line(answer) for answer in answers], left=3))
-    return 0
+    elif answers:
+        print(_table(answers))
+    return code
 
 
 def _answer(
@@ -54,6 +60,15 @@ def _answer(
     return {"file": str(path), "index": index, **likeliest[0], "top": likeliest}
 
 
-def _line(answer: dict[str, Any]) -> list[str]:
-    words = [f"{each['class']}  {each['probability']:.4f}" for each in answer["top"]]
-    return [answer["file"], str(answer["index"]), *words]
+def _table(answers: list[dict[str, Any]]) -> str:
+    """Line up the answers under a header; with several likeliest classes, these are numbered."""
+    top = len(answers[0]["top"])
+    numbers = [f" {place}" for place in range(1, top + 1)] if top > 1 else [""]
+    names = [name + number for number in numbers for name in ("class", "probability")]
+    rows = [["file", "index", *names]]
+    for answer in answers:
+        pairs = [(each["class"], f"{each['probability']:.4f}") for each in answer["top"]]
+        rows.append(
+            [answer["file"], str(answer["index"]), *(cell for pair in pairs for cell in pair)]
+        )
+    return table(rows, left=len(rows[0]))

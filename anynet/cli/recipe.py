@@ -67,6 +67,22 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     )
 
 
+def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
+    """Make the arguments of ``fit`` that are objects.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Options do not go together.
+    """
+    return {
+        "network": network_of(options, dataset),
+        "optimizer": optimizer_of(options),
+        "learning_rate": schedule_of(options),
+        "loss": loss_of(options),
+    }
+
+
 def network_of(options: TrainOptions, dataset: Dataset) -> Network:
     """Describe the network: its inputs and outputs are the data's features and classes."""
     return mlp(

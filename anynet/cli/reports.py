@@ -1,5 +1,6 @@
 """How well a model does on labelled rows, in numbers and as text."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,11 @@ class Report:
 def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     share: npt.NDArray[np.float64] = part / np.maximum(whole, 1)
     return share
+
+
+def complain(message: str, prefix: str = "anynet: error: ") -> None:
+    """Say in one line on standard error what went wrong."""
+    print(prefix + " ".join(message.split()), file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:

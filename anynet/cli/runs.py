@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from anynet.cli.config import read_config
 from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.training.saving import MODEL_FILE
 
-MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.toml"
 
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
@@ -83,3 +85,18 @@ def model_file(run: Path) -> Path:
         )
         raise ModelFileError(message)
     return path
+
+
+def trained_from(run: Path, dataset: str) -> Path | None:
+    """Return the data folder that a run read its data set from, as its config.toml has it.
+
+    None for another data set, for a run without a folder of its own, and where the folder is gone.
+    """
+    config = (run if run.is_dir() else run.parent) / CONFIG_FILE
+    if not config.is_file():
+        return None
+    options = read_config(config)
+    folder: Path | None = options.get("data_dir")
+    if options.get("dataset") != dataset or folder is None or not folder.is_dir():
+        return None
+    return folder

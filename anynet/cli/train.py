@@ -10,7 +10,7 @@ from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import read_config
 from anynet.cli.models import metadata_of
 from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.reports import Report
+from anynet.cli.reports import Report, complain
 from anynet.data import Dataset, load_dataset
 from anynet.data.splits import train_validation_split
 from anynet.errors import TrainingInterrupted
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.progress import download_bar
 
     options = options_of(arguments)
+    recipe.optimizer_of(options)  # refused before data are fetched, if it is
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     with runs.new_folder(folder) as scratch:
@@ -63,15 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_dataset(options.dataset, options.data_dir, progress=show)
         options = recipe.resolve(options, dataset, backend)
+        ingredients = recipe.ingredients(options, dataset)
         if not silent:
             print(_introduction(options, dataset, backend), flush=True)
-        model, interrupted = _train(options, dataset, backend, silent)
+        model, interrupted = _train(options, dataset, backend, ingredients, silent)
         report, result = _measure(model, options, dataset)
         result["run"] = str(folder)
         write_run(scratch, model, report, options, result)
     if interrupted:
         kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
         print(f"anynet: interrupted: {kept}", file=sys.stderr)
+    if result["warning"]:
+        complain(result["warning"], "anynet: warning: ")
     if options.json:
         print(json.dumps(result))
     else:
@@ -94,7 +98,11 @@ def _introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> 
 
 
 def _train(
-    options: TrainOptions, dataset: Dataset, backend: Backend, silent: bool
+    options: TrainOptions,
+    dataset: Dataset,
+    backend: Backend,
+    ingredients: dict[str, Any],
+    silent: bool,
 ) -> tuple[Model, bool]:
     """Train, and say whether Ctrl-C ended it; without a finished epoch that goes on as an error."""
     from anynet.cli.progress import ProgressBar
@@ -103,14 +111,11 @@ def _train(
     try:
         with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
             model = fit(
-                recipe.network_of(options, dataset),
-                training,
+                data=training,
                 validation=validation,
+                **ingredients,
                 epochs=options.epochs,
                 batch_size=options.batch_size,
-                optimizer=recipe.optimizer_of(options),
-                learning_rate=recipe.schedule_of(options),
-                loss=recipe.loss_of(options),
                 patience=options.patience,
                 target_accuracy=options.target_accuracy,
                 min_delta=options.min_delta,
@@ -155,6 +160,7 @@ def _measure(
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
+        "warning": model.history.warning,
         "seconds": seconds,
         "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),
         "backend": options.backend,

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from anynet.errors import DataError
+from anynet.errors import DataError, InvalidArgumentError
 
 CHUNK = 1 << 20  # bytes asked for at a time
 MAX_BYTES = 2**63 - 1  # what an array may span on a 64-bit machine
@@ -86,16 +86,33 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : Path
-        The name to take. Its folder must exist.
+        The name to take.
 
     Yields
     ------
     BinaryIO
         The open temporary file.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If its folder does not exist.
+    OSError
+        If it cannot be written.
     """
+    if not path.parent.is_dir():
+        message = (
+            f"cannot write {quoted(path)}: there is no folder {quoted(path.parent)}; create it, or "
+            f"choose another"
+        )
+        raise InvalidArgumentError(message)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with partial.open("xb") as file:
+        opened = partial.open("xb")
+    except OSError as error:  # name the file that was asked for
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    try:
+        with opened as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def fit(
     seed: int = 0,
     backend: Backend | str | None = None,
     resident: bool | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     progress: ProgressCallback | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Model:
@@ -69,7 +69,7 @@ def fit(
         A constant rate, or a schedule of ``anynet.optim``.
     loss : Loss or str, optional
         By default cross-entropy for whole numbers (binary where y is a matrix or the network has
-        one output), and squared error for floats.
+        one output), and squared error for floats; those that are all 0.0 or 1.0 need it named.
     patience : int or None
         Stop when the validation score brought no new best for so many epochs.
     target_accuracy : float or None
@@ -89,7 +89,7 @@ def fit(
         See ``get_backend``; by default where the arrays of ``data`` live, else ``"auto"``.
     resident : bool, optional
         Whether the data are placed on the device as a whole; by default if they fit.
-    callbacks : sequence of callable
+    callbacks : callable or sequence of callable
         Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
     progress : callable, optional
         Takes a ``Progress`` about 20 times an epoch.
@@ -100,7 +100,7 @@ def fit(
     -------
     Model
         The weights of the epoch with the best validation score, or of the last epoch without a
-        validation set; ``Model.history`` tells the run.
+        validation set; ``Model.history`` tells the run, and its ``warning`` if nothing was learnt.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def fit(
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
-        callbacks=tuple(callbacks),
+        callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
     )
@@ -184,6 +184,16 @@ def _as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         raise InvalidArgumentError(message)
     named: Optimizer = OPTIMIZERS[optimizer]()
     return named
+
+
+def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if callable(callbacks):
+        return (callbacks,)
+    listed = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
+    if not all(map(callable, listed)):
+        message = f"callbacks must be a function of an EpochRecord, or a list, got {callbacks!r}"
+        raise InvalidArgumentError(message)
+    return listed
 
 
 def _check_counts(**counts: int) -> None:

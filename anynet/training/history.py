@@ -66,12 +66,20 @@ class History:
         The epoch whose weights the model holds, counted from 1.
     stopped : str
         Why training ended, in words.
+    warning : str
+        What went wrong, in words: that nothing was learnt. Empty if all is well.
     """
 
     metric: str
     records: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     stopped: str = ""
+    warning: str = ""
+
+    @property
+    def best(self) -> EpochRecord:
+        """The record of the epoch whose weights the model holds."""
+        return self.records[self.best_epoch - 1]
 
     def columns(self) -> dict[str, list[float | int | None]]:
         """Return the records column by column: ``train_loss``, ``train_accuracy``, …"""

@@ -50,7 +50,7 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
             place = divmod(int(xp.argmax(xp.reshape(xp.astype(bad, xp.int8), (-1,)))), n_inputs)
             message = (
                 f"{name} holds NaN or infinity, first at row {place[0]}, column {place[1]}: "
-                f"fill or drop such values before training"
+                f"fill or drop such values first"
             )
             raise InvalidArgumentError(message)
     return rows
@@ -104,12 +104,18 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
     columns = array[:, None] if array.ndim == 1 else array
     if columns.ndim != 2 or columns.shape[1] != n_outputs:
         message = f"{name} must have {n_outputs} columns, one an output, got shape {array.shape}"
+        if array.ndim == 1 and loss.task == "values":
+            message += ": choose loss='cross_entropy' if these are classes"
         raise InvalidArgumentError(message)
     if not np.all(np.isfinite(columns)):
         message = f"{name} holds NaN or infinity"
         raise InvalidArgumentError(message)
     if loss.task == "labels" and not np.all((columns == 0) | (columns == 1)):
-        message = f"{name} must hold only 0 and 1 for {loss.kind}"
+        message = (
+            f"{name} must hold only 0 and 1 for {loss.kind}: choose loss='squared_error' (or "
+            f"another for values) to regress on numbers, or loss='cross_entropy' and a network of "
+            f"one output a class for classes"
+        )
         raise InvalidArgumentError(message)
     if loss.kind == "poisson" and np.any(columns < 0):
         message = f"{name} must not be negative for the Poisson loss"
@@ -126,7 +132,7 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
     Raises
     ------
     InvalidArgumentError
-        If there is no loss of that name.
+        If there is no loss of that name, or targets 0.0 and 1.0 may be labels as well as values.
     """
     if isinstance(loss, str):
         if loss not in LOSSES:
@@ -138,6 +144,14 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
         return loss
     array = _as_numpy(y)
     if array.dtype.kind == "f":
+        ones = array == 1
+        if np.any(ones) and not np.all(ones) and np.all(ones | (array == 0)):
+            message = (
+                "y holds 0.0 and 1.0 alone, which may be labels or values: choose "
+                "loss='binary_cross_entropy' for labels, loss='cross_entropy' for classes (from "
+                "one-hot rows, y.argmax(axis=1)), or loss='squared_error' for values"
+            )
+            raise InvalidArgumentError(message)
         return SquaredError()
     return BinaryCrossEntropy() if array.ndim == 2 or n_outputs == 1 else CrossEntropy()
 
@@ -150,6 +164,9 @@ def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
 
 
 def _as_numpy(array: Any) -> np.ndarray:
+    if hasattr(array, "tocsr"):
+        message = "expected a dense array, got a sparse matrix: give its .toarray()"
+        raise InvalidArgumentError(message)
     try:
         return to_numpy(array)
     except (TypeError, ValueError) as error:
@@ -161,16 +178,23 @@ def _check_classes(array: np.ndarray, n_classes: int, name: str) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        message = f"{name} must be one class a sample, got shape {array.shape}"
+        message = (
+            f"{name} must be one class a sample, got shape {array.shape}: give y.argmax(axis=1) of "
+            f"one-hot rows, or choose loss='binary_cross_entropy' for several labels a row"
+        )
         raise InvalidArgumentError(message)
     if array.dtype.kind == "f" and not np.all(array == np.floor(array)):
-        message = f"{name} must be whole numbers, one class a sample: for values set a loss"
+        message = (
+            f"{name} must be whole numbers, one class a sample: choose loss='squared_error' for "
+            f"values"
+        )
         raise InvalidArgumentError(message)
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     if low < 0 or high >= n_classes:
         message = (
             f"{name} must be classes from 0 to {n_classes - 1} for {n_classes} outputs, "
-            f"got values from {low} to {high}"
+            f"got values from {low} to {high}: number classes from 0 (np.unique(y, "
+            f"return_inverse=True)), or choose loss='squared_error' for values"
         )
         raise InvalidArgumentError(message)
     return array.astype(np.int32)

@@ -12,6 +12,7 @@ from anynet import tree
 from anynet.backends import Backend, backend_of, get_backend
 from anynet.data.batches import ResidentBatches
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import Activation, Dense
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
@@ -23,7 +24,7 @@ from anynet.typing import Array, Params
 PREDICTION_BATCH = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A network with its parameters, on the backend that holds them.
 
@@ -46,6 +47,25 @@ class Model:
     backend: Backend
     history: History | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Say in one line what it is, and how well it did."""
+        layers, backend = self.network.layers, self.backend
+        sizes = [self.network.n_inputs, *(la.units for la in layers if isinstance(la, Dense))]
+        functions = dict.fromkeys(la.function for la in layers if isinstance(la, Activation))
+        parts = [
+            " ".join(["-".join(map(str, sizes)), *functions]),
+            self.loss.kind,
+            f"{backend.name} on {backend.device_name()}, {backend.dtype}",
+        ]
+        if self.history is not None and self.history.records:
+            best, metric = self.history.best, self.history.metric
+            which, score = "validation", best.validation_score
+            if score is None:
+                which, score = "training", best.train_score
+            epochs = len(self.history.records)
+            parts.append(f"epoch {best.epoch} of {epochs}: {which} {metric} {score:.4f}")
+        return f"Model({'; '.join(parts)})"
 
     def predict(self, x: Any) -> Any:
         """Predict classes (N,), 0/1 labels (N, O), or values (N, O).
@@ -84,7 +104,10 @@ class Model:
             If the network predicts values, which have no probabilities.
         """
         if self.loss.task == "values":
-            message = f"a network trained on {self.loss.kind} predicts values: use predict"
+            message = (
+                f"a network trained on {self.loss.kind} predicts values: use predict, or train it "
+                f"with loss='cross_entropy' or 'binary_cross_entropy' for probabilities"
+            )
             raise InvalidArgumentError(message)
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
@@ -116,6 +139,8 @@ class Model:
         ------
         OSError
             If it cannot be written; a file that was there before is untouched.
+        InvalidArgumentError
+            If the folder does not exist, or the metadata are not what JSON can hold.
         """
         arrays = {name: self.backend.to_host(leaf) for name, leaf in tree.flatten(self.params)}
         write_model(path, arrays, self.network, self.loss, self.metadata)
@@ -154,7 +179,7 @@ def load(
     Parameters
     ----------
     path : path-like
-        A ``.safetensors`` file.
+        A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
     backend : Backend or str
         Where to place it, see ``get_backend``.
     device : str, optional

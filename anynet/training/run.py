@@ -17,6 +17,7 @@ from anynet.data.batches import (
     split_order,
 )
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.training.chance import no_better_than_guessing
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
 from anynet.training.history import Callback, EpochRecord, History, Progress, ProgressCallback
 from anynet.training.model import Model
@@ -151,6 +152,12 @@ class Run:
         if self.best is None:
             return None
         step = self.step
+        sign = no_better_than_guessing(self.history.best, step.loss, step.network.n_outputs)
+        if sign:
+            self.history.warning = (
+                f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
+                f"epochs, or inputs scaled to about [0, 1]"
+            )
         return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
 
     def _check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:

@@ -17,6 +17,7 @@ from anynet.nn.network import Network
 
 FORMAT = 1
 KEY = "anynet"
+MODEL_FILE = "model.safetensors"  # its name in a run folder
 
 
 class SavedModel(NamedTuple):
@@ -57,7 +58,7 @@ def write_model(
 
 
 def read_model(path: str | os.PathLike[str]) -> SavedModel:
-    """Read and check a model file.
+    """Read and check a model file, or the one in a run folder.
 
     Raises
     ------
@@ -66,6 +67,15 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
+    if path.is_dir():
+        folder, path = path, path / MODEL_FILE
+        if not path.exists():
+            message = (
+                f"there is no model in {folder}: expected a file that Model.save wrote, or a "
+                f"folder of anynet train, which holds one as {MODEL_FILE}"
+            )
+            raise ModelFileError(message)
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
@@ -74,7 +84,7 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
                 raise ModelFileError(message)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
-        message = f"{path} does not exist: a run folder holds its model as model.safetensors"
+        message = f"{path} does not exist: a run folder holds its model as {MODEL_FILE}"
         raise ModelFileError(message) from error
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         message = f"{path} cannot be read as a model: {one_line(error)}"

@@ -14,7 +14,9 @@ from PIL import Image
 
 import anynet as library
 from anynet.cli import PACKAGES
+from anynet.cli.options import OPTIMIZERS, SCHEDULES
 from anynet.cli.reports import Report, table
+from anynet.nn import ACTIVATIONS
 
 Command = Callable[..., Any]
 
@@ -96,9 +98,31 @@ def test_predict_for_people(anynet: Command, digits_run: Any, tmp_path: Path) ->
     Image.fromarray(shades).save(tmp_path / "one.jpg")
     code, out, err = anynet("predict", digits_run.folder, tmp_path / "one.jpg", "--top", 2)
     assert (code, err) == (0, "")
-    words = out.split()
+    header, line = out.splitlines()
+    assert header.split()[:2] == ["file", "index"]
+    assert header.index("probability 2") > header.index("class 2") > header.index("probability 1")
+    words = line.split()
     assert words[:2] == [str(tmp_path / "one.jpg"), "0"]
     assert 0 <= float(words[5]) <= float(words[3]) <= 1
+
+
+def test_one_bad_file_does_not_silence_the_others(
+    anynet: Command, digits_run: Any, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "good.npy", np.eye(8))
+    (tmp_path / "bad.npy").write_text("hello")
+    files = tmp_path / "bad.npy", tmp_path / "good.npy"
+    code, out, err = anynet("predict", digits_run.folder, *files)
+    header, line = out.splitlines()
+    assert (code, header.split()) == (1, ["file", "index", "class", "probability"])
+    assert line.startswith(str(tmp_path / "good.npy"))
+    assert err.startswith("anynet: error: ")
+    assert err.count("\n") == 1
+    assert "bad.npy" in err
+    code, out, err = anynet("predict", digits_run.folder, *files, "--json")
+    assert code == 1
+    assert [answer["file"] for answer in json.loads(out)] == [str(tmp_path / "good.npy")]
+    assert "bad.npy" in err
 
 
 def test_predict_names_the_file_at_fault(fails: Command, digits_run: Any, tmp_path: Path) -> None:
@@ -197,9 +221,32 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "digits", "--epoch", "3"], "did you mean '--epochs'? (see anynet train --help)"),
+        (["train", "digits", "--learning-rat=1"], "did you mean '--learning-rate'?"),
+        (["train", "digits", "--activation", "rely"], "not 'rely'; did you mean 'relu'?"),
+        (["predict", "run", "file", "--topp", "3"], "did you mean '--top'?"),
+        (["train", "digits", "--xyz"], "unrecognized arguments: --xyz (see"),
+    ],
+)
+def test_what_is_misspelt_is_suggested(fails: Command, arguments: list[str], says: str) -> None:
+    assert says in fails(*arguments, code=2)
+
+
+def test_the_help_lists_the_values_that_there_are(
+    anynet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
+    says = " ".join(anynet("train", "--help").out.split())
+    for names in (ACTIVATIONS, OPTIMIZERS, SCHEDULES):
+        assert f": {', '.join(names)} (default: " in says
+
+
 def test_version_and_help(anynet: Command) -> None:
     assert anynet("--version") == (0, f"anynet {library.__version__}\n", "")
-    for command in ("train", "evaluate", "predict", "backends", "datasets"):
+    for command in ("train", "evaluate", "predict", "export", "backends", "datasets"):
         code, out, err = anynet(command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith(f"usage: anynet {command}")

@@ -15,6 +15,7 @@ from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
 from anynet.errors import InvalidArgumentError
+from anynet.nn import ACTIVATIONS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
     lambda word: not word.startswith(("-", "~"))
@@ -26,7 +27,7 @@ COUNTS = st.integers(1, 10**6)
 KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "dataset": WORDS,
     "layers": st.lists(COUNTS, max_size=4).map(tuple),
-    "activation": WORDS,
+    "activation": st.sampled_from(sorted(ACTIVATIONS)),
     "dropout": SHARES,
     "layer_norm": st.booleans(),
     "optimizer": st.sampled_from(OPTIMIZERS),

@@ -105,6 +105,8 @@ def test_rows_of_a_model_without_pictures_are_unchanged(tmp_path: Path) -> None:
         (np.eye(28) - 0.5, "shades from 0 upwards"),
         (np.full((28, 28), np.nan), "not finite"),
         (np.zeros((2, 2, 2, 2)), "found an array of shape"),
+        (np.eye(3, 20), "rows \\(N, 784\\), one picture \\(28, 28\\), .* shape \\(3, 20\\)"),
+        (np.eye(56), "as a stack \\(N, H, W\\), found an array of shape \\(56, 56\\)"),
         (np.zeros((20, 20, 3), dtype=np.uint8), "found an array of shape"),
         (np.zeros((0, 28, 28)), "found 0 values"),
         (np.float64(3), "found an array of shape"),

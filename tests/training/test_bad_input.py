@@ -31,7 +31,7 @@ NETWORK = anynet.mlp([3, 2])
         ((X + np.array([0, np.nan, 0]), Y), "NaN or infinity, first at row 0, column 1"),
         ((X + np.inf, Y), "first at row 0, column 0"),
         ((X + np.array([1e300]), Y), "first at row 0, column 0"),
-        ((X, Y + 1), "classes from 0 to 1 for 2 outputs, got values from 1 to 2"),
+        ((X, Y + 1), "for 2 outputs, got values from 1 to 2: number .* loss='squared_error'"),
         ((X, Y - 1), "got values from -1 to 0"),
         ((X, Y.astype(str)), "data's y must hold numbers, .* np.unique"),
         (([[1, 2, 3], [4]], [0, 1]), "rows of equal length"),
@@ -67,6 +67,8 @@ def test_data_are_checked(data: Any, message: str) -> None:
         ({"seed": -1}, "seed must be an integer of at least 0"),
         ({"validation": 6}, "leave at least 1 of the 6"),
         ({"validation": (X, Y[:2])}, "validation: x has 6 rows and y has 2"),
+        ({"callbacks": 3}, "callbacks must be a function of an EpochRecord, or a list, got 3"),
+        ({"callbacks": [print, None]}, "callbacks must be a function"),
         ({"backend": "abacus"}, "backend must be one of"),
     ],
 )
@@ -79,14 +81,19 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     ("loss", "y", "message"),
     [
         ("squared_error", np.zeros((6, 3)), "must have 2 columns, one an output"),
+        (None, np.arange(6.0), "must have 2 columns.*choose loss='cross_entropy' if these are"),
+        (None, Y.astype(float), "0.0 and 1.0 alone.* loss='cross_entropy' for classes"),
+        (None, np.eye(6)[:, :2], "0.0 and 1.0 alone.*loss='binary_cross_entropy' for labels"),
+        (None, Y + 5, "got values from 5 to 6.*loss='squared_error' for values"),
+        (None, np.stack([Y, Y + 5], axis=1), "only 0 and 1.*loss='squared_error'"),
         ("squared_error", np.full((6, 2), np.nan), "NaN or infinity"),
-        ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1"),
+        ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1 .*loss='squared_error'"),
         ("poisson", -np.ones((6, 2)), "must not be negative"),
-        ("cross_entropy", np.full(6, 0.5), "whole numbers"),
-        ("cross_entropy", np.zeros((6, 2)), "one class a sample"),
+        ("cross_entropy", np.full(6, 0.5), "whole numbers.*loss='squared_error'"),
+        ("cross_entropy", np.zeros((6, 2)), "one class a sample.*loss='binary_cross_entropy'"),
     ],
 )
-def test_targets_must_fit_the_loss(loss: str, y: np.ndarray, message: str) -> None:
+def test_targets_must_fit_the_loss(loss: str | None, y: np.ndarray, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit(NETWORK, (X, y), loss=loss, backend="numpy")
 
@@ -95,7 +102,33 @@ def test_prediction_checks_its_input() -> None:
     model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match="takes 3 inputs, x has 4 columns"):
         model.predict(np.zeros((2, 4)))
+    with pytest.raises(anynet.InvalidArgumentError, match=r"column 1: fill or drop .* first$"):
+        model.predict([[0, np.nan, 0]])
     assert model.predict(np.zeros((0, 3))).shape == (0,)
+
+
+def test_whole_numbers_to_regress_on_need_a_loss() -> None:
+    network, y = anynet.mlp([3, 1]), np.array([3, 14, 15, 92, 65, 35])
+    with pytest.raises(anynet.InvalidArgumentError, match="choose loss='squared_error'"):
+        anynet.fit(network, (X, y), backend="numpy")
+    model = anynet.fit(network, (X, y), loss="squared_error", epochs=1, backend="numpy")
+    with pytest.raises(anynet.InvalidArgumentError, match="use predict, or train it with loss="):
+        model.predict_proba(X)
+
+
+def test_sparse_matrices_are_refused() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(anynet.InvalidArgumentError, match=r"got a sparse matrix.*\.toarray\(\)"):
+        anynet.fit(NETWORK, (sparse.csr_array(X), Y), backend="numpy")
+
+
+def test_a_single_callback_needs_no_list() -> None:
+    seen: list[int] = []
+    options: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
+    anynet.fit(NETWORK, (X, Y), callbacks=lambda record: seen.append(record.epoch), **options)
+    anynet.fit(NETWORK, (X, Y), callbacks=(seen.append for _ in range(1)), **options)
+    assert seen[:2] == [1, 2]
+    assert len(seen) == 4
 
 
 @settings(deadline=None, max_examples=60)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import anynet
 from anynet.backends import Backend
+from anynet.nn import BinaryCrossEntropy
 from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau, Warmup
+from anynet.training.chance import no_better_than_guessing
 
 
 @pytest.fixture
@@ -85,7 +90,8 @@ def test_history_has_the_evaluated_figures(digits, network) -> None:
     assert [record.epoch for record in records] == [1, 2, 3]
     assert [record.learning_rate for record in records] == pytest.approx([0.1, 0.05, 0.025])
     assert all(record.seconds > 0 for record in records)
-    best = records[model.history.best_epoch - 1]
+    best = model.history.best
+    assert best is records[model.history.best_epoch - 1]
     assert best.validation_accuracy == max(record.validation_accuracy for record in records)
     assert model.score(*held_out) == best.validation_accuracy
     assert model.evaluate(*held_out).loss == pytest.approx(best.validation_loss, rel=1e-6)
@@ -357,3 +363,55 @@ def test_one_sample_is_enough(backend: Backend) -> None:
         anynet.mlp([2, 3, 2]), (np.ones((1, 2)), np.array([1])), epochs=2, backend=backend
     )
     assert model.predict(np.ones((1, 2))).shape == (1,)
+
+
+def test_a_model_is_shown_in_one_line(digits) -> None:
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    model = anynet.fit(network, digits.train, validation=0.1, epochs=2, backend="numpy")
+    score = model.history.best.validation_score
+    assert repr(model) == (
+        f"Model(64-16-10 relu; cross_entropy; numpy on cpu, float32; "
+        f"epoch {model.history.best_epoch} of 2: validation accuracy {score:.4f})"
+    )
+    plain = anynet.fit(anynet.mlp([2, 1]), (np.eye(2), np.ones(2)), epochs=1, backend="numpy")
+    shown = f"training r2 {plain.history.best.train_score:.4f}"
+    assert str(plain) == (
+        f"Model(2-1; squared_error; numpy on cpu, float32; epoch 1 of 1: {shown})"
+    )
+    assert repr(dataclasses.replace(model, history=None)) == (
+        "Model(64-16-10 relu; cross_entropy; numpy on cpu, float32)"
+    )
+
+
+@pytest.mark.parametrize("validation", [None, 0.1])
+def test_learning_nothing_is_told(digits, validation: float | None) -> None:
+    network = anynet.mlp([64, 32, 10], activation="tanh", scale=digits.scale)
+    options: dict[str, Any] = {"epochs": 3, "backend": "numpy", "validation": validation}
+    model = anynet.fit(network, digits.train, learning_rate=1000.0, **options)
+    assert re.search(
+        r"no better than the 2\.3 of guessing: .* another learning rate \(now 1000\)",
+        model.history.warning,
+    )
+    assert anynet.fit(network, digits.train, **options).history.warning == ""
+
+
+def test_worse_than_the_mean_is_told(rng) -> None:
+    x = rng.standard_normal((200, 3)).astype(np.float32)
+    network, y = anynet.mlp([3, 8, 1], activation="tanh"), x.sum(axis=1)
+    options: dict[str, Any] = {"epochs": 4, "backend": "numpy"}
+    model = anynet.fit(network, (x, y), learning_rate=3.0, **options)
+    assert "worse than the mean's 0" in model.history.warning
+    assert anynet.fit(network, (x, y), **options).history.warning == ""
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "learnt"),
+    [(0.9, None, True), (1.1, None, False), (1.1, 0.9, True), (0.9, 1.1, True), (1.1, 1.1, False)],
+)
+def test_guessing_is_judged_by_both_losses(
+    train: float, validation: float | None, learnt: bool
+) -> None:
+    chance = 3 * np.log(2)
+    held_out = None if validation is None else validation * chance
+    record = anynet.EpochRecord(1, 0.1, train * chance, 0.5, held_out, 0.5, 1.0)
+    assert (no_better_than_guessing(record, BinaryCrossEntropy(), 3) == "") == learnt

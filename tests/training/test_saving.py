@@ -84,9 +84,31 @@ def test_a_damaged_file_is_told(saved: Path, keep: int) -> None:
         anynet.load(saved)
 
 
-def test_a_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(anynet.ModelFileError):
-        anynet.load(tmp_path)
+def test_a_run_folder_is_opened_and_another_is_told(saved: Path, model, digits) -> None:
+    x = digits.test[0]
+    loaded = anynet.load(saved.parent, "numpy")
+    np.testing.assert_array_equal(loaded.predict_proba(x), model.predict_proba(x))
+    saved.rename(saved.with_name("other.safetensors"))
+    with pytest.raises(anynet.ModelFileError, match=r"there is no model in .*model.safetensors"):
+        anynet.load(saved.parent)
+
+
+def test_a_missing_folder_is_named_with_the_mend(model, tmp_path: Path) -> None:
+    path = tmp_path / "absent" / "m"
+    with pytest.raises(anynet.InvalidArgumentError) as caught:
+        model.save(path)
+    assert str(caught.value) == (
+        f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it, or "
+        f"choose another"
+    )
+
+
+def test_a_file_that_cannot_be_written_is_named(model, tmp_path: Path) -> None:
+    path = tmp_path / ("m" * 300)  # longer than file systems allow
+    with pytest.raises(OSError, match="m" * 300) as caught:
+        model.save(path)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_foreign_safetensors_are_told(tmp_path: Path) -> None:

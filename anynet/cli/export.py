@@ -1,0 +1,76 @@
+"""``anynet export RUN``: a trained model as a file for other programs."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from anynet.cli import kinds
+from anynet.errors import InvalidArgumentError
+
+FORMATS = ("onnx", "torch", "sklearn")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "export",
+        help="write a trained model for ONNX runtimes or torch",
+        description="Write a trained model as a file that needs no anynet: an ONNX graph, or the "
+        "state dict of a torch.nn.Sequential as safetensors.",
+    )
+    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        required=True,
+        type=kinds.choice(*FORMATS).from_text,
+        help="onnx or torch; sklearn says how to do that in Python",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        required=True,
+        type=kinds.path("the path of a file").from_text,
+        help="what to write; nothing is overwritten",
+    )
+    parser.add_argument(
+        "--input-dtype",
+        metavar="DTYPE",
+        type=kinds.text("the name of a dtype").from_text,
+        help="onnx: of the input, such as uint8 (default: the model's)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file, and say what it holds."""
+    from anynet.cli.runs import model_file
+    from anynet.export import save_torch, to_onnx
+    from anynet.training import load
+
+    path = model_file(arguments.model)
+    if arguments.format == "sklearn":
+        message = (
+            "scikit-learn's own files are pickles, which run code when they are opened, so none "
+            f"is written: in Python, anynet.export.to_sklearn(anynet.load({str(path)!r})) "
+            "makes the estimator"
+        )
+        raise InvalidArgumentError(message)
+    if arguments.input_dtype is not None and arguments.format != "onnx":
+        message = f"--input-dtype is an option of --format onnx, not of {arguments.format}"
+        raise InvalidArgumentError(message)
+    out = arguments.out
+    if os.path.lexists(out):
+        message = f"{out} exists already: choose another --out, or remove it"
+        raise InvalidArgumentError(message)
+    model = load(path, "numpy")
+    if arguments.format == "torch":
+        save_torch(model, out)
+        print(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
+        return 0
+    graph = to_onnx(model, out, input_dtype=arguments.input_dtype).graph
+    x = f"{graph.input[0].name} ({arguments.input_dtype or model.backend.dtype}, any number of "
+    outputs = ", ".join(output.name for output in graph.output)
+    print(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
+    return 0

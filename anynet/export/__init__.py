@@ -1,0 +1,18 @@
+"""Bridges: a model as an ONNX file, an estimator of scikit-learn, or a module of torch, and back.
+
+A bridge imports its package when it is crossed; importing this imports none of them.
+"""
+
+from anynet.export.onnx import to_onnx
+from anynet.export.sklearn import from_sklearn, to_sklearn
+from anynet.export.torch import from_torch, save_torch, to_torch, torch_state_dict
+
+__all__ = [
+    "from_sklearn",
+    "from_torch",
+    "save_torch",
+    "to_onnx",
+    "to_sklearn",
+    "to_torch",
+    "torch_state_dict",
+]

@@ -1,0 +1,199 @@
+"""ONNX files: a trained network as a graph that other runtimes compute."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import anynet
+from anynet import tree
+from anynet.data.files import replacing
+from anynet.errors import InvalidArgumentError
+from anynet.export.folding import host_pieces
+from anynet.export.onnx_graph import Graph, activation, label, layer_norm, link
+from anynet.export.packages import require
+from anynet.nn import Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.training.model import Model
+
+OPSET = 13  # of ONNX 1.8 (2020): old enough for every runtime, and all that a network needs
+IR_VERSION = 7  # of the same ONNX
+OUTPUTS = {
+    "classes": ("label", "probabilities", "logits"),
+    "labels": ("label", "probabilities", "logits"),
+    "values": ("value", "logits"),
+}
+INPUT_DTYPES = (
+    *("float16", "float32", "float64", "bool"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
+MAX_BYTES = 2**31 - 2**20  # of a protocol buffer, less what is not parameters
+
+
+def to_onnx(
+    model: Model,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    input_dtype: str | None = None,
+    sample_shape: Sequence[int] | None = None,
+) -> Any:
+    """Turn a model into an ONNX graph, and write it to a file where a path is given.
+
+    The graph has one input, ``x``, of any number of samples. It computes what ``Model.predict``
+    does, in the model's own float32 or float64; dropout is the identity. The file's metadata
+    hold ``anynet_version``, ``loss``, ``classes`` (a JSON list, if the model has their names) and
+    ``metadata`` (the model's, as JSON).
+
+    Parameters
+    ----------
+    model : Model
+    path : path-like, optional
+        Written whole or not at all; a file that is there is replaced.
+    outputs : sequence of str, optional
+        All by default. Classifiers have ``label`` (int64, as ``predict`` gives it),
+        ``probabilities`` (N, O), as ``predict_proba`` gives them, and ``logits`` (N, O);
+        networks that predict values have ``value``, as ``predict`` gives it, and ``logits``,
+        which differ from it for the Poisson loss.
+    input_dtype : str, optional
+        The type of ``x``, such as ``uint8`` for pictures; it is cast inside the graph. By
+        default that of the model.
+    sample_shape : sequence of int, optional
+        The shape of one sample, such as (28, 28); it is flattened inside the graph. By default
+        a row of inputs.
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument is not as documented, the parameters exceed 2 GiB, or there is no folder
+        for the file.
+    BackendError
+        If the package onnx is missing.
+    OSError
+        If the file cannot be written; one that was there is untouched.
+
+    References
+    ----------
+    Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
+    """
+    chosen = _check_outputs(outputs, OUTPUTS[model.loss.task])
+    shape = _check_shape(sample_shape, model.network.n_inputs)
+    dtype = model.backend.dtype
+    input_dtype = input_dtype or dtype
+    if input_dtype not in INPUT_DTYPES:
+        message = f"input_dtype must be one of {', '.join(INPUT_DTYPES)}, got {input_dtype!r}"
+        raise InvalidArgumentError(message)
+    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in tree.leaves(model.params))
+    if n_bytes > MAX_BYTES:
+        message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
+        raise InvalidArgumentError(message)
+    onnx = require("onnx")
+    proto = _build(onnx, model, chosen, np.dtype(input_dtype), shape)
+    onnx.checker.check_model(proto, full_check=True)
+    if path is not None:
+        content = proto.SerializeToString()
+        with replacing(Path(path)) as file:
+            file.write(content)
+    return proto
+
+
+def _build(
+    onnx: Any, model: Model, outputs: Sequence[str], input_dtype: np.dtype[Any], shape: list[int]
+) -> Any:
+    helper = onnx.helper
+    graph = Graph(onnx, np.dtype(model.backend.dtype))
+    logits = _add_layers(graph, model, "x", input_dtype, len(shape))
+    declared = [_add_output(graph, model, logits, name) for name in outputs]
+    x = helper.make_tensor_value_info(
+        "x", helper.np_dtype_to_tensor_dtype(input_dtype), ["N", *shape]
+    )
+    proto = helper.make_model(
+        helper.make_graph(graph.nodes, "anynet", [x], declared, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="anynet",
+        producer_version=anynet.__version__,
+    )
+    helper.set_model_props(proto, _properties(model))
+    return proto
+
+
+def _add_layers(
+    graph: Graph, model: Model, x: str, input_dtype: np.dtype[Any], sample_rank: int
+) -> str:
+    """Add the network; return the name of its logits."""
+    if sample_rank > 1:
+        x = graph.add("Flatten", x, axis=1)
+    if input_dtype != graph.dtype:
+        x = graph.cast(x, graph.dtype)
+    for _, layer, params in host_pieces(model):
+        if isinstance(layer, Scale):
+            x = graph.add("Mul", x, graph.number(layer.factor))
+        elif isinstance(layer, Dense):
+            x = graph.add("Gemm", x, graph.array(params["weight"]), graph.array(params["bias"]))
+        elif isinstance(layer, LayerNorm):
+            x = layer_norm(graph, x, params["gain"], params["bias"], layer.epsilon)
+        elif isinstance(layer, Activation):
+            x = activation(graph, x, layer.function)
+        elif not isinstance(layer, Dropout):
+            message = f"a layer of kind {layer.kind} has no ONNX form yet: leave it out"
+            raise InvalidArgumentError(message)
+    return x
+
+
+def _add_output(graph: Graph, model: Model, logits: str, name: str) -> Any:
+    """Add one of the outputs, and return how it is declared."""
+    loss, width = model.loss, model.network.n_outputs
+    kind = np.dtype(np.int64) if name == "label" else graph.dtype
+    if name == "logits":
+        found = logits
+    elif name == "label":
+        found = label(graph, logits, loss)
+        width = 1 if loss.task == "classes" else width
+    else:
+        found = link(graph, logits, loss)
+    shape: list[str | int] = ["N", width]
+    if name in ("label", "value") and width == 1:
+        found, shape = graph.add("Squeeze", found, graph.array(np.array([1]))), ["N"]
+    graph.add("Identity", found, output=name)
+    helper = graph.onnx.helper
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(kind), shape)
+
+
+def _properties(model: Model) -> dict[str, str]:
+    """Collect what the file says about itself."""
+    properties = {"anynet_version": anynet.__version__, "loss": model.loss.kind}
+    if isinstance(model.metadata.get("classes"), list):
+        properties["classes"] = json.dumps(model.metadata["classes"])
+    return properties | {"metadata": json.dumps(model.metadata)}
+
+
+def _check_outputs(outputs: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = known if outputs is None else tuple(outputs)
+    if isinstance(outputs, str) or not chosen or len(set(chosen)) < len(chosen):
+        message = f"outputs must be different names out of {', '.join(known)}, got {outputs!r}"
+        raise InvalidArgumentError(message)
+    for name in chosen:
+        if name not in known:
+            message = f"outputs must be out of {', '.join(known)} for this model, got {name!r}"
+            raise InvalidArgumentError(message)
+    return chosen
+
+
+def _check_shape(sample_shape: Sequence[int] | None, n_inputs: int) -> list[int]:
+    shape = [n_inputs] if sample_shape is None else [int(side) for side in sample_shape]
+    if math.prod(shape) != n_inputs or min(shape, default=0) < 1:
+        message = (
+            f"sample_shape must make up the {n_inputs} inputs of the network, got {sample_shape!r}"
+        )
+        raise InvalidArgumentError(message)
+    return shape

@@ -1,0 +1,140 @@
+"""The pieces of an ONNX graph: layers, activations and links by the operators they consist of.
+
+Operators that onnxruntime has in float32 alone (LeakyRelu, Elu, Selu, Softplus) and those that
+are newer than the operator set (Gelu, Mish, LayerNormalization) are written out in older ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from anynet.nn.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from anynet.nn.losses import Loss
+
+MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
+
+
+class Graph:
+    """Nodes and constants as they come; every value has a name.
+
+    Attributes
+    ----------
+    nodes, constants : list
+        For ``onnx.helper.make_graph``.
+    dtype : numpy.dtype
+        Of the computation.
+    """
+
+    def __init__(self, onnx: Any, dtype: np.dtype[Any]) -> None:
+        self.onnx = onnx
+        self.dtype = dtype
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add a node; return the name of its output."""
+        name = output or f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def array(self, array: np.ndarray) -> str:
+        """Add an array; return its name."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def number(self, value: float) -> str:
+        """Add a number in the dtype of the computation; return its name."""
+        return self.array(np.asarray(value, dtype=self.dtype))
+
+    def cast(self, x: str, dtype: np.dtype[Any]) -> str:
+        """Convert to another dtype."""
+        return self.add("Cast", x, to=self.onnx.helper.np_dtype_to_tensor_dtype(dtype))
+
+
+def layer_norm(graph: Graph, x: str, gain: np.ndarray, bias: np.ndarray, epsilon: float) -> str:
+    """Mean 0 and variance 1 in each row, then a gain and a bias."""
+    centred = graph.add("Sub", x, graph.add("ReduceMean", x, axes=[-1], keepdims=1))
+    square = graph.add("Mul", centred, centred)
+    variance = graph.add("ReduceMean", square, axes=[-1], keepdims=1)
+    deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(epsilon)))
+    normal = graph.add("Div", centred, deviation)
+    return graph.add("Add", graph.add("Mul", normal, graph.array(gain)), graph.array(bias))
+
+
+def activation(graph: Graph, x: str, function: str) -> str:
+    """Apply an activation by its name."""
+    return _ACTIVATIONS[function](graph, x)
+
+
+def link(graph: Graph, logits: str, loss: Loss) -> str:
+    """Apply the link of a loss: softmax, the logistic function, the exponential or nothing."""
+    if loss.task == "classes":
+        return graph.add("Softmax", logits, axis=-1)
+    if loss.task == "labels":
+        return graph.add("Sigmoid", logits)
+    return graph.add("Exp", logits) if loss.kind == "poisson" else logits
+
+
+def label(graph: Graph, logits: str, loss: Loss) -> str:
+    """Decide on a class (N, 1), or on 0/1 labels (N, O), as int64."""
+    if loss.task == "classes":
+        return graph.add("ArgMax", logits, axis=-1, keepdims=1)
+    return graph.cast(graph.add("Greater", logits, graph.number(0.0)), np.dtype(np.int64))
+
+
+def _single(operator: str) -> Callable[[Graph, str], str]:
+    return lambda graph, x: graph.add(operator, x)
+
+
+def _leaky_relu(graph: Graph, x: str) -> str:
+    return graph.add("Max", x, graph.add("Mul", x, graph.number(LEAKY_SLOPE)))
+
+
+def _elu(graph: Graph, x: str, alpha: float = 1.0) -> str:
+    """max(0, x) + α (e^min(0, x) − 1)."""
+    power = graph.add("Exp", graph.add("Min", x, graph.number(0.0)))
+    below = graph.add("Mul", graph.add("Sub", power, graph.number(1.0)), graph.number(alpha))
+    return graph.add("Add", graph.add("Relu", x), below)
+
+
+def _selu(graph: Graph, x: str) -> str:
+    return graph.add("Mul", _elu(graph, x, SELU_ALPHA), graph.number(SELU_SCALE))
+
+
+def _gelu(graph: Graph, x: str) -> str:
+    """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+    cube = graph.add("Mul", graph.add("Mul", x, x), x)
+    inner = graph.add("Add", x, graph.add("Mul", cube, graph.number(GELU_CUBIC)))
+    t = graph.add("Tanh", graph.add("Mul", inner, graph.number(GELU_SCALE)))
+    half = graph.add("Mul", x, graph.number(0.5))
+    return graph.add("Mul", half, graph.add("Add", t, graph.number(1.0)))
+
+
+def _silu(graph: Graph, x: str) -> str:
+    return graph.add("Mul", x, graph.add("Sigmoid", x))
+
+
+def _mish(graph: Graph, x: str) -> str:
+    """x tanh(log(1 + eˣ)) = x n / (n + 2), where n = eˣ (eˣ + 2)."""
+    power = graph.add("Exp", graph.add("Min", x, graph.number(MISH_SATURATED)))
+    n = graph.add("Mul", power, graph.add("Add", power, graph.number(2.0)))
+    t = graph.add("Div", n, graph.add("Add", n, graph.number(2.0)))
+    return graph.add("Mul", x, t)
+
+
+_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "relu": _single("Relu"),
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "mish": _mish,
+    "tanh": _single("Tanh"),
+    "sigmoid": _single("Sigmoid"),
+    "identity": _single("Identity"),
+}

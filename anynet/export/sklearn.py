@@ -1,0 +1,214 @@
+"""scikit-learn: a model as a fitted MLPClassifier or MLPRegressor, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend, get_backend
+from anynet.errors import InvalidArgumentError
+from anynet.export.folding import fold_scales, host_pieces
+from anynet.export.packages import require
+from anynet.nn import (
+    Activation,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Loss,
+    Network,
+    Poisson,
+    SquaredError,
+)
+from anynet.nn.initializers import initializer_for
+from anynet.nn.layers import Layer
+from anynet.training.model import Model
+
+THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
+
+
+def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: Any) -> Any:
+    """Turn a model into a fitted estimator of scikit-learn that predicts the same.
+
+    Scale layers become part of the weights, dropout is left out, and softmax over two classes
+    becomes the logistic function of their difference. The estimator pickles, clones, scores, and
+    goes on training from these weights by ``partial_fit``, with a fresh optimizer.
+
+    Parameters
+    ----------
+    model : Model
+        Dense layers with one activation (identity, sigmoid, tanh or relu) after each hidden one.
+    classes : sequence, optional
+        The labels that a classifier predicts, ascending, which is how scikit-learn keeps them; by
+        default the numbers that ``Model.predict`` gives.
+    **params
+        Other parameters of the estimator, for further training. ``alpha`` is 0 by default, as
+        anynet's losses have no penalty. The absolute and the Huber loss, which scikit-learn does
+        not have, become the squared error: they predict alike and train differently.
+
+    Returns
+    -------
+    sklearn.neural_network.MLPClassifier or MLPRegressor
+
+    Raises
+    ------
+    InvalidArgumentError
+        If scikit-learn has no such network; the message names the layer.
+    BackendError
+        If scikit-learn is missing.
+    """
+    coefs, intercepts, activation = _dense_layers(model)
+    x = np.zeros((max(2, model.network.n_outputs), model.network.n_inputs), model.backend.dtype)
+    y, first_call = _targets(model, classes, len(x))
+    if model.loss.task == "classes" and model.network.n_outputs == 2:
+        coefs[-1] = coefs[-1][:, 1:] - coefs[-1][:, :1]
+        intercepts[-1] = intercepts[-1][1:] - intercepts[-1][:1]
+    options: dict[str, Any] = {
+        "hidden_layer_sizes": tuple(len(bias) for bias in intercepts[:-1]),
+        "activation": activation,
+    }
+    neural_network = require("sklearn.neural_network")
+    estimator = neural_network.MLPClassifier(**options)
+    if model.loss.task == "values":
+        estimator = neural_network.MLPRegressor(**options)
+    if model.loss.kind == "poisson":
+        if "loss" not in estimator.get_params():
+            message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
+            raise InvalidArgumentError(message)
+        estimator.set_params(loss="poisson")
+    # One step on rows of zeros makes every attribute that this version of scikit-learn keeps.
+    estimator.partial_fit(x, y, **first_call)
+    del estimator._optimizer
+    estimator.coefs_, estimator.intercepts_ = coefs, intercepts
+    losses = [] if model.history is None else [r.train_loss for r in model.history.records]
+    estimator.loss_curve_, estimator.n_iter_, estimator.t_ = losses, len(losses), 0
+    estimator.loss_ = losses[-1] if losses else np.nan
+    estimator.best_loss_ = min(losses, default=np.inf)
+    return estimator.set_params(**{"alpha": 0.0, **params})
+
+
+def from_sklearn(
+    estimator: Any, backend: Backend | str = "auto", device: str | None = None
+) -> Model:
+    """Turn a fitted MLPClassifier or MLPRegressor of scikit-learn into a model.
+
+    ``Model.predict`` gives the places of classes in ``estimator.classes_``, which also stand in
+    ``Model.metadata["classes"]``; two classes become softmax over two outputs.
+
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+    backend : Backend or str
+        Where to place the model, see ``get_backend``; the dtype is that of the estimator.
+    device : str, optional
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is another estimator, or is not fitted.
+    BackendError
+        If scikit-learn is missing.
+    """
+    neural_network = require("sklearn.neural_network")
+    known = (neural_network.MLPClassifier, neural_network.MLPRegressor)
+    if not isinstance(estimator, known) or not hasattr(estimator, "coefs_"):
+        message = (
+            f"expected a fitted MLPClassifier or MLPRegressor of scikit-learn, got "
+            f"{estimator!r}: fit it first, or take it out of its pipeline (pipeline[-1])"
+        )
+        raise InvalidArgumentError(message)
+    coefs, intercepts = list(estimator.coefs_), list(estimator.intercepts_)
+    loss: Loss = Poisson() if estimator.out_activation_ == "exp" else SquaredError()
+    metadata = {}
+    if isinstance(estimator, known[0]):
+        metadata["classes"] = np.asarray(estimator.classes_).tolist()
+        several_labels = estimator.out_activation_ == "logistic" and estimator.n_outputs_ > 1
+        loss = BinaryCrossEntropy() if several_labels else CrossEntropy()
+        if estimator.n_outputs_ == 1:  # σ(z) is the second of softmax(0, z)
+            coefs[-1] = np.hstack([np.zeros_like(coefs[-1]), coefs[-1]])
+            intercepts[-1] = np.hstack([np.zeros_like(intercepts[-1]), intercepts[-1]])
+    if not isinstance(backend, Backend):
+        backend = get_backend(backend, device, str(coefs[0].dtype))
+    activation = OUR_NAMES[estimator.activation]
+    layers: list[Layer] = []
+    params: list[dict[str, np.ndarray]] = []
+    for weight, bias in zip(coefs, intercepts, strict=True):
+        layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
+        params += [{"weight": weight, "bias": bias}, {}]
+    network = Network(coefs[0].shape[0], tuple(layers[:-1]))
+    dtype = np.dtype(backend.dtype)
+    placed: Any = tree.map(lambda a: backend.to_device(np.array(a, dtype)), tuple(params[:-1]))
+    return Model(network, placed, loss, backend, None, metadata)
+
+
+def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str]:
+    """Return weights, biases and the activation between them by scikit-learn's name."""
+    coefs: list[np.ndarray] = []
+    intercepts: list[np.ndarray] = []
+    after: list[str] = []  # the activation after each dense layer
+    for index, layer, params in fold_scales(host_pieces(model)):
+        if isinstance(layer, Dense):
+            coefs.append(params["weight"])
+            intercepts.append(params["bias"])
+            after.append("identity")
+        elif isinstance(layer, Dropout):
+            continue
+        elif not isinstance(layer, Activation) or not after or after[-1] != "identity":
+            _refuse(index, layer, "has dense layers, and one activation after each hidden one")
+        elif layer.function not in THEIR_NAMES:
+            _refuse(index, layer, f"has the activations {', '.join(THEIR_NAMES)}", layer.function)
+        else:
+            after[-1] = layer.function
+    if not coefs or after[-1] != "identity":
+        message = (
+            "scikit-learn's MLP ends with a dense layer without an activation (its loss adds its "
+            f"own), the network ends with {model.network.layers[-1:]}"
+        )
+        raise InvalidArgumentError(message)
+    if len(set(after[:-1])) > 1:
+        message = (
+            f"scikit-learn's MLP has one activation for all hidden layers, the network has "
+            f"{', '.join(after[:-1])}: train it with one"
+        )
+        raise InvalidArgumentError(message)
+    return coefs, intercepts, THEIR_NAMES[after[0]] if len(after) > 1 else "relu"
+
+
+def _targets(
+    model: Model, classes: Sequence[Any] | None, n_rows: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return targets that hold every class, and what else the first ``partial_fit`` takes."""
+    task, n_outputs = model.loss.task, model.network.n_outputs
+    if task == "values":
+        y = np.ones((n_rows, n_outputs), model.backend.dtype)
+        return y[:, 0] if n_outputs == 1 else y, {}
+    n_classes = 2 if task == "labels" and n_outputs == 1 else n_outputs
+    if n_classes == 1:
+        message = "a network of one output and one class always predicts it: train with two classes"
+        raise InvalidArgumentError(message)
+    if task == "labels" and n_outputs > 1:
+        if classes is not None:
+            message = "several labels a row are told as 0 and 1: leave classes out"
+            raise InvalidArgumentError(message)
+        return np.eye(n_rows, n_outputs, dtype=int), {"classes": np.arange(n_outputs)}
+    names = np.arange(n_classes) if classes is None else np.asarray(classes)
+    if names.shape != (n_classes,) or not np.array_equal(np.unique(names), names):
+        message = f"classes must be {n_classes} different labels, ascending, got {classes!r}"
+        raise InvalidArgumentError(message)
+    return names, {"classes": names}
+
+
+def _refuse(index: int, layer: Layer, has: str, name: str | None = None) -> NoReturn:
+    message = (
+        f"layer {index} ({name or layer.kind}) cannot be expressed: scikit-learn's MLP {has}; "
+        f"train a network of such layers, or export to ONNX or torch, which have them all"
+    )
+    raise InvalidArgumentError(message)
