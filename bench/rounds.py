@@ -10,8 +10,6 @@ from typing import Any
 
 from bench.worker import Timing, serve
 
-SETTLE = 0.1  # seconds in which the threads of the worker before fall asleep
-
 
 class WorkerError(Exception):
     """A contender failed; the message is its traceback."""
@@ -51,7 +49,7 @@ class Worker:
         try:
             self.connection.send((request, argument))
             if not self.connection.poll(self.timeout):
-                self.close()
+                self.process.kill()
                 message = f"no answer to {request!r} after {self.timeout:g} s"
                 raise WorkerError(message)
             status, value = self.connection.recv()
@@ -64,8 +62,8 @@ class Worker:
         return value
 
     def close(self) -> None:
-        """End the process."""
-        self.process.terminate()
+        """End the process: a worker whose connection is closed ends by itself."""
+        self.connection.close()
         self.process.join(10)
         if self.process.is_alive():
             self.process.kill()
@@ -119,7 +117,6 @@ def measure(
         except WorkerError as error:
             found[worker.name].failure = str(error)
             alive.remove(worker)
-        time.sleep(SETTLE)
 
     def warm_up(worker: Worker, measurement: Measurement) -> None:
         began = time.perf_counter()

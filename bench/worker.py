@@ -1,8 +1,9 @@
 """A process that holds one contender, runs it when asked, and sleeps in between.
 
-Two BLAS libraries in one process spin against each other; asleep in processes of their own they
-do not. ``process_time`` counts all threads of a process, so each answer tells what the worker
-computed while it should have slept.
+Two BLAS libraries in one process spin against each other. Asleep in processes of their own they do
+not, once their threads have given up waiting for work (OpenBLAS: after 0.1 s), which an answer
+waits for. ``process_time`` counts all threads of a process, so each answer also tells what the
+worker computed while it should have slept.
 """
 
 from __future__ import annotations
@@ -57,8 +58,19 @@ def serve(connection: Connection, factory: str, device: str) -> None:
             reply = ("done", answer(request, argument))
         except Exception:
             reply = ("failed", traceback.format_exc())
+        settle()
         slept_from = time.process_time()
         connection.send(reply)
+
+
+def settle(pause: float = 0.02, limit: float = 2.0) -> None:
+    """Wait until this process has used no CPU time for a while, or give up."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        before = time.process_time()
+        time.sleep(pause)
+        if time.process_time() - before < pause / 10:
+            return
 
 
 def timed(contender: Any, slept_from: float) -> Timing:
