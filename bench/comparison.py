@@ -106,7 +106,7 @@ def colour(name: str) -> str:
 
 def label(row: Row) -> str:
     """Return what stands beside a contender's bar."""
-    steps = f"{row['us_per_step']:.4g} µs a step"
+    steps = f"{row['us_per_step']:,.{0 if row['us_per_step'] >= 1000 else 1}f} µs a step"
     if row["reference"] is None:
         return steps
     return f"{steps}, {row['ratio_to_anynet']:.2f} × {row['reference']}"

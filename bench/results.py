@@ -66,7 +66,7 @@ def draw_bars(axes: Any, chart: Chart) -> None:
     for index, (end, label) in enumerate(zip(chart.high, chart.labels, strict=True)):
         axes.text(end, index, f"  {label}", va="center", fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(chart.high) * 1.45)
+    axes.set_xlim(0, max(chart.high) * 1.55)
     axes.set_xlabel(chart.axis)
     axes.set_title(chart.title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -21,8 +21,9 @@ class GraphProducts(Products):
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
+        products = super().repeat
         self.graphs = {
-            (rows, steps): capture(functools.partial(super().repeat, rows, steps))
+            (rows, steps): capture(functools.partial(products, rows, steps))
             for rows in self.operands
             for steps in (1, UNROLLED)
         }
