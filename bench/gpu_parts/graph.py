@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet import tree
+from anynet import Network, tree
 from anynet.backends import Backend
-from anynet.optim import SGD, Cosine
+from anynet.optim import SGD, Cosine, Optimizer, Schedule
 from bench.gpu_parts.training import Training, name_of, parse, row_of, usable
 from bench.jobs import WORKLOADS, Job
 from bench.results import Row, to_markdown, write_lines
@@ -58,16 +58,16 @@ class Messages(logging.Handler):
 def main() -> int:
     """Compare on every backend of the device; return 1 if one disagrees."""
     options = parse(__doc__)
-    samples = 64 + 32 if options.tiny else 64 * 40 + 32
+    samples, rounds = (64 + 32, 1) if options.tiny else (64 * 40 + 32, 3)
     job = dataclasses.replace(WORKLOADS["mnist-small"], samples=samples)
     plain = anynet.mlp(job.layers, scale=1 / 255)
     dropped = anynet.mlp(job.layers, scale=1 / 255, dropout=0.2)
-    cases = {
+    cases: dict[str, tuple[Network, Optimizer, Schedule | float]] = {
         "sgd": (plain, SGD(), 0.1),
         "momentum, dropout, falling rate": (dropped, SGD(momentum=0.9), Cosine(0.02, epochs=2)),
     }
     rows = [
-        row_of(compare, backend, case, job, *cases[case])
+        row_of(compare, backend, case, job, rounds, *cases[case])
         for backend in usable(options.device)
         for case in cases
     ]
@@ -77,7 +77,13 @@ def main() -> int:
 
 
 def compare(
-    backend: Backend, case: str, job: Job, network: Any, optimizer: Any, schedule: Any
+    backend: Backend,
+    case: str,
+    job: Job,
+    rounds: int,
+    network: Network,
+    optimizer: Optimizer,
+    schedule: Schedule | float,
 ) -> Row:
     """Train both ways from the same weights."""
     training = Training(backend, job, network, optimizer, schedule)
@@ -87,9 +93,9 @@ def compare(
     logger.setLevel(logging.INFO)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        looped, scan_seconds = timed(functools.partial(training.run, 0, backend.scan))
+        looped, scan_seconds = timed(functools.partial(training.run, 0, backend.scan), rounds)
         eager = functools.partial(Backend.scan, backend)
-        stepped, eager_seconds = timed(functools.partial(training.run, 0, eager))
+        stepped, eager_seconds = timed(functools.partial(training.run, 0, eager), rounds)
     logger.removeHandler(messages)
     steps = job.steps_per_epoch * job.epochs
     difference = largest_difference(looped.params, stepped.params, backend)
@@ -110,7 +116,7 @@ def compare(
     }
 
 
-def timed(run: Callable[[], Any], rounds: int = 3) -> tuple[Any, float]:
+def timed(run: Callable[[], Any], rounds: int) -> tuple[Any, float]:
     """Return the state of the last of some runs, and their median time after a warm-up."""
     run()
     seconds, state = [], None
