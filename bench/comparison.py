@@ -106,7 +106,13 @@ def colour(name: str) -> str:
 
 def label(row: Row) -> str:
     """Return what stands beside a contender's bar."""
-    steps = f"{row['us_per_step']:,.{0 if row['us_per_step'] >= 1000 else 1}f} µs a step"
+    steps = f"{time_of(row)} µs a step"
     if row["reference"] is None:
         return steps
     return f"{steps}, {row['ratio_to_anynet']:.2f} × {row['reference']}"
+
+
+def time_of(row: Row) -> str:
+    """Return the microseconds of a step, to about four digits."""
+    value = row["us_per_step"]
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"

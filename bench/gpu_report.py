@@ -23,12 +23,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench import summary
 from bench.comparison import COLUMNS as PEERS_COLUMNS
 from bench.comparison import make_chart
 from bench.gpu_parts.graph import COLUMNS as GRAPH_COLUMNS
 from bench.gpu_parts.population import COLUMNS as POPULATION_COLUMNS
 from bench.gpu_parts.training import BACKENDS
 from bench.results import Chart, Row, draw, read_lines, to_markdown
+from bench.summary import find_results
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 470  # for all parts; the rest of eight minutes is for the report itself
@@ -158,9 +160,7 @@ def write_report(out: Path, outcomes: Sequence[Outcome], device: str) -> None:
         read_lines(path) if (path := out / f"{name}.jsonl").exists() else []
         for name in ("machine", "graph", "population")
     )
-    suffix = "" if device == "cpu" else f"-{device}"
-    found = {name: out / f"peers-{name}{suffix}.jsonl" for name in WORKLOADS}
-    peers = {name: read_lines(path) for name, path in found.items() if path.exists()}
+    peers = find_results(out, device)
     report = {
         "machine": machine[0] if machine else {},
         "parts": [outcome._asdict() for outcome in outcomes],
@@ -169,16 +169,17 @@ def write_report(out: Path, outcomes: Sequence[Outcome], device: str) -> None:
         "peers": peers,
     }
     (out / "gpu-report.json").write_text(json.dumps(report, indent=1) + "\n")
-    page = to_page(report["machine"], outcomes, graph, population, peers)
+    page = to_page(device, report["machine"], outcomes, graph, population, peers)
     (out / "gpu-report.md").write_text(page)
     print(page)
-    charts = [make_chart(rows, rows[0]["title"]) for rows in peers.values() if rows]
+    charts = [make_chart(rows, rows[0]["title"]) for rows in peers.values()]
     charts += [population_chart(rows) for rows in [measured(population)] if rows]
     if charts:
         draw(out / "gpu-report.png", charts)
 
 
 def to_page(
+    device: str,
     machine: Row,
     outcomes: Sequence[Outcome],
     graph: Sequence[Row],
@@ -206,10 +207,10 @@ def to_page(
     if population:
         table = to_markdown(population, POPULATION_COLUMNS)
         sections.append(f"## A population beside one network\n\n{table}")
+    if peers:
+        sections.append(f"## The peers\n\n{summary.to_page(peers, device)}")
     sections += [
-        f"## {rows[0]['title']}\n\n{to_markdown(rows, PEERS_COLUMNS)}"
-        for rows in peers.values()
-        if rows
+        f"### {rows[0]['title']}\n\n{to_markdown(rows, PEERS_COLUMNS)}" for rows in peers.values()
     ]
     sections += [
         f"## {outcome.name} {outcome.status}\n\n```\n{outcome.tail}\n```\n"

@@ -113,7 +113,7 @@ WORKLOADS = {
         Job("predict-small", SMALL, 4096, kind="predict"),
         Job("predict-large", LARGE, 4096, kind="predict"),
         Job("deep", DEEP, 256, samples=512),
-        Job("mnist-small", SMALL, 64, epochs=2),
+        Job("mnist-small", SMALL, 64),
         Job("mnist-large-1024", LARGE, 1024),
         Job("mnist-large", LARGE, 64),
         Job("deep-4096", DEEP, 4096),

@@ -4,7 +4,7 @@ Each contender has a worker process of its own, which sleeps while the others ru
 interleave them. All have the same network, data, initial weights, batch size and constant rate,
 in float32 (the report's algorithm: float64), and the same order of batches where the library lets
 one give it. The losses they reach are compared, so that nobody skips work. Writes JSON lines, a
-Markdown table and a PNG for each workload.
+Markdown table and a PNG for each workload, and one page that sums up all in the folder.
 
     python -m bench.peers --workload mnist-small table --data-dir DIR
     python -m bench.peers --quick
@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import summary
 from bench.comparison import COLUMNS, make_chart, make_rows
 from bench.contenders import CONTENDERS, available
 from bench.jobs import CPU_WORKLOADS, WORKLOADS, Job
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for worker in workers:
             worker.close()
+    summary.write(options.out, options.device)
     return 0 if sound else 1
 
 
