@@ -109,14 +109,14 @@ DEEP = (784, 2500, 2000, 1500, 1000, 500, 10)
 WORKLOADS = {
     job.name: job
     for job in (
-        Job("mnist-small", SMALL, 64, epochs=2),
-        Job("mnist-large", LARGE, 64),
-        Job("mnist-large-1024", LARGE, 1024),
-        Job("deep", DEEP, 256, samples=1024, learning_rate=0.01),
-        Job("deep-4096", DEEP, 4096, learning_rate=0.01),
         Job("table", (20, 64, 2), 32, samples=1000, epochs=50),
         Job("predict-small", SMALL, 4096, kind="predict"),
         Job("predict-large", LARGE, 4096, kind="predict"),
+        Job("deep", DEEP, 256, samples=512),
+        Job("mnist-small", SMALL, 64),
+        Job("mnist-large-1024", LARGE, 1024),
+        Job("mnist-large", LARGE, 64),
+        Job("deep-4096", DEEP, 4096),
     )
 }
 CPU_WORKLOADS = tuple(name for name in WORKLOADS if name != "deep-4096")

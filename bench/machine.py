@@ -5,15 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 
 import anynet
 
-PACKAGES = ("numpy", "torch", "jax", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "jax",
+    "jaxlib",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "scikit-learn",
+    "thinc",
+    "skorch",
+)
 
 
 def describe_machine() -> dict[str, object]:
-    """Return processor, cores, versions and thread pools, as JSON-able values."""
+    """Return processor, GPU, cores, versions and thread pools, as JSON-able values."""
     versions = {"anynet": anynet.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -24,6 +37,7 @@ def describe_machine() -> dict[str, object]:
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "system": platform.system(),
+        "gpu": gpu(),
         "versions": versions,
         "blas": thread_pools(),
     }
@@ -38,6 +52,16 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def gpu() -> str | None:
+    """Return name, driver and memory of the first GPU, as nvidia-smi tells them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    query = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    return answer.stdout.splitlines()[0] if answer.returncode == 0 and answer.stdout else None
 
 
 def thread_pools() -> list[str]:

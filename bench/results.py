@@ -5,23 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
+
+
+class Chart(NamedTuple):
+    """Rows as bars: a title, and for each row its name, colour, length, spread and label."""
+
+    title: str
+    axis: str
+    names: list[str]
+    colours: list[str]
+    median: list[float]
+    low: list[float]
+    high: list[float]
+    labels: list[str]
 
 
 def to_markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Format some columns of rows as a Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(text(row.get(name)) for name in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell(row.get(name)) for name in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def text(value: Any) -> str:
-    """Format one cell."""
-    if value is None:
-        return ""
-    return " ".join(str(value).split()).replace("|", "\\|")
+def cell(value: Any) -> str:
+    """Format one cell; what is not known is left empty."""
+    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
 def write_lines(path: Path, rows: Sequence[Row]) -> None:
@@ -30,46 +41,32 @@ def write_lines(path: Path, rows: Sequence[Row]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def draw_bars(
-    path: Path,
-    rows: Sequence[Row],
-    labels: Sequence[str],
-    *,
-    columns: tuple[str, str, str],
-    axis: str,
-    title: str,
-    colours: Sequence[str],
-) -> None:
-    """Draw rows as bars.
+def read_lines(path: Path) -> list[Row]:
+    """Read JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
-    Parameters
-    ----------
-    path : Path
-    rows : sequence of dict
-        Each with the key "contender".
-    labels : sequence of str
-        What stands beside each bar.
-    columns : (str, str, str)
-        The keys of the length of a bar, and of both ends of its spread.
-    axis, title : str
-    colours : sequence of str
-    """
+
+def draw(path: Path, charts: Sequence[Chart]) -> None:
+    """Draw charts one below another."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 0.42 * len(rows) + 1.6), layout="constrained")
-    axes = figure.subplots()
-    median, low, high = ([row[column] for row in rows] for column in columns)
-    spread = (
-        [middle - end for middle, end in zip(median, low, strict=True)],
-        [end - middle for middle, end in zip(median, high, strict=True)],
-    )
-    names = [row["contender"] for row in rows]
-    axes.barh(names, median, xerr=spread, color=list(colours), capsize=3)
-    for index, (end, label) in enumerate(zip(high, labels, strict=True)):
+    heights = [len(chart.names) + 2.5 for chart in charts]
+    figure = Figure(figsize=(10, 0.36 * sum(heights)), layout="constrained")
+    every = figure.subplots(len(charts), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, chart in zip(every, charts, strict=True):
+        draw_bars(axes, chart)
+    figure.savefig(path, dpi=120)
+
+
+def draw_bars(axes: Any, chart: Chart) -> None:
+    """Draw one chart, the first row on top."""
+    below = [median - low for median, low in zip(chart.median, chart.low, strict=True)]
+    above = [high - median for median, high in zip(chart.median, chart.high, strict=True)]
+    axes.barh(chart.names, chart.median, xerr=[below, above], color=chart.colours, capsize=3)
+    for index, (end, label) in enumerate(zip(chart.high, chart.labels, strict=True)):
         axes.text(end, index, f"  {label}", va="center", fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(high) * 1.45)
-    axes.set_xlabel(axis)
-    axes.set_title(title, fontsize=10)
+    axes.set_xlim(0, max(chart.high) * 1.55)
+    axes.set_xlabel(chart.axis)
+    axes.set_title(chart.title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)

@@ -10,8 +10,6 @@ from typing import Any
 
 from bench.worker import Timing, serve
 
-SETTLE = 0.1  # seconds in which the threads of the worker before fall asleep
-
 
 class WorkerError(Exception):
     """A contender failed; the message is its traceback."""
@@ -39,6 +37,13 @@ class Worker:
         self.process = context.Process(target=serve, args=(theirs, factory, device), daemon=True)
         self.process.start()
         theirs.close()
+        self.imported = False
+
+    def wait_for_import(self) -> None:
+        """Wait until the libraries are imported, which begins as soon as the worker is made."""
+        if not self.imported:
+            self.receive("import")
+            self.imported = True
 
     def ask(self, request: str, argument: Any = None) -> Any:
         """Send a request and wait for its answer.
@@ -48,24 +53,35 @@ class Worker:
         WorkerError
             If the contender raised, its process died, or it took too long and was ended.
         """
+        self.wait_for_import()
         try:
             self.connection.send((request, argument))
+        except OSError as error:
+            raise self.death() from error
+        return self.receive(request)
+
+    def receive(self, request: str) -> Any:
+        """Wait for an answer; raises as ``ask`` does."""
+        try:
             if not self.connection.poll(self.timeout):
-                self.close()
+                self.process.kill()
                 message = f"no answer to {request!r} after {self.timeout:g} s"
                 raise WorkerError(message)
             status, value = self.connection.recv()
         except (EOFError, OSError) as error:
-            self.process.join(5)
-            message = f"its process ended with exit code {self.process.exitcode}"
-            raise WorkerError(message) from error
+            raise self.death() from error
         if status == "failed":
             raise WorkerError(value)
         return value
 
+    def death(self) -> WorkerError:
+        """Return the error that tells how the process ended."""
+        self.process.join(5)
+        return WorkerError(f"its process ended with exit code {self.process.exitcode}")
+
     def close(self) -> None:
-        """End the process."""
-        self.process.terminate()
+        """End the process: a worker whose connection is closed ends by itself."""
+        self.connection.close()
         self.process.join(10)
         if self.process.is_alive():
             self.process.kill()
@@ -119,7 +135,6 @@ def measure(
         except WorkerError as error:
             found[worker.name].failure = str(error)
             alive.remove(worker)
-        time.sleep(SETTLE)
 
     def warm_up(worker: Worker, measurement: Measurement) -> None:
         began = time.perf_counter()
@@ -133,6 +148,8 @@ def measure(
     def ask_notes(worker: Worker, measurement: Measurement) -> None:
         measurement.notes = worker.ask("notes")
 
+    for worker in list(alive):
+        attempt(worker, lambda worker, _: worker.wait_for_import())
     for worker in list(alive):
         attempt(worker, warm_up)
     for number in range(rounds):

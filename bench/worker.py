@@ -1,8 +1,9 @@
 """A process that holds one contender, runs it when asked, and sleeps in between.
 
-Two BLAS libraries in one process spin against each other; asleep in processes of their own they
-do not. ``process_time`` counts all threads of a process, so each answer tells what the worker
-computed while it should have slept.
+Two BLAS libraries in one process spin against each other. Asleep in processes of their own they do
+not, once their threads have given up waiting for work (OpenBLAS: after 0.1 s), which an answer
+waits for. ``process_time`` counts all threads of a process, so each answer also tells what the
+worker computed while it should have slept.
 """
 
 from __future__ import annotations
@@ -33,32 +34,48 @@ def load_factory(path: str) -> Any:
 
 
 def serve(connection: Connection, factory: str, device: str) -> None:
-    """Answer requests until the other end is closed."""
+    """Import the contender's libraries, then answer requests until the other end is closed."""
+    make: Any = None
     contender: Any = None
     slept_from = time.process_time()
 
     def answer(request: str, argument: Any) -> Any:
-        nonlocal contender
-        if request == "job":
+        nonlocal make, contender
+        if request == "import":
+            make = load_factory(factory)
+        elif request == "job":
             contender = None
             gc.collect()
-            contender = load_factory(factory)(argument, device)
-            return None
-        if request == "run":
+            contender = make(argument, device)
+        elif request == "run":
             return timed(contender, slept_from)
-        return contender.notes() | {"pools": thread_pools()}
+        elif request == "notes":
+            return contender.notes() | {"pools": thread_pools()}
+        return None
 
+    request, argument = "import", None
     while True:
-        try:
-            request, argument = connection.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
         try:
             reply = ("done", answer(request, argument))
         except Exception:
             reply = ("failed", traceback.format_exc())
+        settle()
         slept_from = time.process_time()
-        connection.send(reply)
+        try:
+            connection.send(reply)
+            request, argument = connection.recv()
+        except (EOFError, BrokenPipeError, KeyboardInterrupt):
+            return
+
+
+def settle(pause: float = 0.02, limit: float = 2.0) -> None:
+    """Wait until this process has used no CPU time for a while, or give up."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        before = time.process_time()
+        time.sleep(pause)
+        if time.process_time() - before < pause / 10:
+            return
 
 
 def timed(contender: Any, slept_from: float) -> Timing:

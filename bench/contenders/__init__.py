@@ -18,18 +18,22 @@ class Entry(NamedTuple):
 
 
 BOTH = ("cpu", "cuda")
-FLOOR = "floor"
+FLOOR = "floor"  # what the names of all floors begin with
 
 CONTENDERS = {
     "anynet-numpy": Entry("bench.contenders.anynet_fit:on_numpy"),
     "anynet-cupy": Entry("bench.contenders.anynet_fit:on_cupy", ("cupy",), ("cuda",)),
     "anynet-torch": Entry("bench.contenders.anynet_fit:on_torch", ("torch",), BOTH),
     "anynet-jax": Entry("bench.contenders.anynet_fit:on_jax", ("jax",), BOTH),
-    FLOOR: Entry("bench.contenders.floor:Products"),
+    "floor": Entry("bench.contenders.floor:Products"),
+    "floor-torch": Entry("bench.contenders.floor_torch:GraphProducts", ("torch",), ("cuda",)),
+    "floor-cupy": Entry("bench.contenders.floor_cupy:CuPyProducts", ("cupy",), ("cuda",)),
     "report": Entry("bench.contenders.report:Report"),
     "numpy-loop": Entry("bench.contenders.numpy_loop:Loop"),
     "scikit-learn": Entry("bench.contenders.sklearn_mlp:Classifier", ("sklearn",)),
     "thinc": Entry("bench.contenders.thinc_chain:Chain", ("thinc",)),
+    "thinc-blas": Entry("bench.contenders.thinc_chain:without_blis", ("thinc",)),
+    "thinc-cupy": Entry("bench.contenders.thinc_chain:Chain", ("thinc", "cupy"), ("cuda",)),
     "skorch": Entry("bench.contenders.skorch_net:Net", ("skorch", "torch"), BOTH),
     "torch": Entry("bench.contenders.torch_loop:Eager", ("torch",), BOTH),
     "torch-compile": Entry("bench.contenders.torch_loop:Compiled", ("torch",), BOTH),

@@ -7,7 +7,8 @@ compared. Forward, the gradient of each weight, and that of each layer's input b
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,62 +19,78 @@ from bench.jobs import Job
 class Operands(NamedTuple):
     """What one dense layer multiplies, and where the products go."""
 
-    x: np.ndarray  # (B, I)
-    weight: np.ndarray  # (I, O)
-    dy: np.ndarray  # (B, O)
-    y: np.ndarray  # (B, O)
-    dweight: np.ndarray  # (I, O)
-    dx: np.ndarray  # (B, I)
+    x: Any  # (B, I)
+    weight: Any  # (I, O)
+    dy: Any  # (B, O)
+    y: Any  # (B, O)
+    dweight: Any  # (I, O)
+    dx: Any  # (B, I)
 
 
 class Products(Contender):
     """``numpy.matmul`` into buffers made beforehand."""
 
+    matmul: ClassVar[Callable[..., Any]] = staticmethod(np.matmul)
+
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
         sizes = {job.batch_size, job.samples % job.batch_size} - {0}
-        self.operands = {size: make_operands(job.layers, size) for size in sizes}
+        self.operands = {size: self.make_operands(size) for size in sizes}
+
+    def make_operands(self, rows: int) -> list[Operands]:
+        """Draw numbers of the shapes of one batch."""
+        rng = np.random.default_rng(0)
+
+        def draw(*shape: int) -> Any:
+            return self.place(rng.standard_normal(shape, dtype=np.float32))
+
+        return [
+            Operands(
+                x=draw(rows, n),
+                weight=draw(n, m),
+                dy=draw(rows, m),
+                y=draw(rows, m),
+                dweight=draw(n, m),
+                dx=draw(rows, n),
+            )
+            for n, m in itertools.pairwise(self.job.layers)
+        ]
+
+    def place(self, array: np.ndarray) -> Any:
+        """Send an array to the device."""
+        return array
 
     def train(self) -> float:
         for epoch in range(1, self.job.epochs + 1):
             for part in self.job.orders(epoch):
-                operands = self.operands[part.shape[1]]
-                for _ in part:
-                    multiply(operands)
+                self.repeat(part.shape[1], len(part))
+            self.synchronize()
         return float("nan")
+
+    def repeat(self, rows: int, steps: int) -> None:
+        """Make the products of some steps with so many rows each."""
+        for _ in range(steps):
+            self.multiply(self.operands[rows])
+
+    def multiply(self, layers: list[Operands]) -> None:
+        """Make the products of one training step."""
+        self.forward(layers)
+        for index in range(len(layers) - 1, -1, -1):
+            layer = layers[index]
+            self.matmul(layer.x.T, layer.dy, out=layer.dweight)
+            if index > 0:
+                self.matmul(layer.dy, layer.weight.T, out=layer.dx)
+
+    def forward(self, layers: list[Operands]) -> None:
+        """Make the products of one prediction."""
+        for layer in layers:
+            self.matmul(layer.x, layer.weight, out=layer.y)
 
     def predict(self) -> np.ndarray:
         for start in range(0, self.job.samples, self.job.batch_size):
-            rows = min(self.job.batch_size, self.job.samples - start)
-            for layer in self.operands[rows]:
-                np.matmul(layer.x, layer.weight, out=layer.y)
+            self.forward(self.operands[min(self.job.batch_size, self.job.samples - start)])
+        self.synchronize()
         return np.empty(0)
 
-
-def make_operands(sizes: tuple[int, ...], rows: int) -> list[Operands]:
-    """Draw small numbers of the shapes of one batch."""
-    rng = np.random.default_rng(0)
-
-    def draw(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(np.float32)
-
-    return [
-        Operands(
-            *(
-                draw(*shape)
-                for shape in ((rows, n), (n, m), (rows, m), (rows, m), (n, m), (rows, n))
-            )
-        )
-        for n, m in itertools.pairwise(sizes)
-    ]
-
-
-def multiply(layers: list[Operands]) -> None:
-    """Make the products of one training step."""
-    for layer in layers:
-        np.matmul(layer.x, layer.weight, out=layer.y)
-    for index in range(len(layers) - 1, -1, -1):
-        layer = layers[index]
-        np.matmul(layer.x.T, layer.dy, out=layer.dweight)
-        if index > 0:
-            np.matmul(layer.dy, layer.weight.T, out=layer.dx)
+    def synchronize(self) -> None:
+        """Wait for the device."""

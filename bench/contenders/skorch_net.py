@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 
-from bench.contenders.base import Contender
+from bench.contenders.base import OWN_ORDER, Contender
 from bench.contenders.torch_loop import sequential
 from bench.jobs import Job, Layers
 
@@ -27,7 +27,7 @@ class Module(torch.nn.Module):
 class Net(Contender):
     """``NeuralNetClassifier.fit`` without a validation split; it shuffles by its own generator."""
 
-    own_order = True
+    tolerance = OWN_ORDER
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)

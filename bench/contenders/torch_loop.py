@@ -36,6 +36,7 @@ class Eager(Contender):
         self.y = torch.from_numpy(data.y.astype(np.int64)).to(device)
         self.network = sequential(job.initial()).to(device)
         self.initial = [parameter.detach().clone() for parameter in self.network.parameters()]
+        self.forward = self.network
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=job.learning_rate)
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
@@ -65,7 +66,7 @@ class Eager(Contender):
 
     def predict(self) -> np.ndarray:
         with torch.inference_mode():
-            parts = [self.network(x).argmax(dim=1) for x in self.x.split(self.job.batch_size)]
+            parts = [self.forward(x).argmax(dim=1) for x in self.x.split(self.job.batch_size)]
             classes: np.ndarray = torch.cat(parts).cpu().numpy()
         return classes
 
@@ -75,8 +76,8 @@ class Compiled(Eager):
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
-        self.step = torch.compile(super().step, dynamic=False)  # type: ignore[method-assign]
-        self.network.forward = torch.compile(self.network.forward, dynamic=False)  # type: ignore[method-assign]
+        self.step = torch.compile(super().step, dynamic=False)
+        self.forward = torch.compile(self.network, dynamic=False)
 
 
 class Graph(Eager):
@@ -97,7 +98,7 @@ class Graph(Eager):
             for _ in range(3):
                 self.step(rows)
         torch.cuda.current_stream().wait_stream(stream)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad()  # so that the gradients live in the graph's own memory
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.total += self.step(rows)

@@ -1,0 +1,1 @@
+"""Benches: one script a question, run as ``python -m bench.NAME``."""

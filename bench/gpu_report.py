@@ -1,0 +1,252 @@
+"""What a CUDA machine says about anynet, in one command of at most eight minutes.
+
+Describes the machine, runs the CUDA tests, compares captured loops with steps called one by one,
+trains populations, and runs the peers. Each part is a process with a time limit; all are tried,
+and what failed is reported with the end of its output. Writes ``gpu-report.json``, ``.md`` and
+``.png``, and the output of each part, into ``--out``. The exit code is 1 if a part failed.
+
+    python -m bench.gpu_report --out DIR [--data-dir MNIST]
+    python -m bench.gpu_report --out DIR --device cpu     # a dry run of a minute
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import summary
+from bench.comparison import COLUMNS as PEERS_COLUMNS
+from bench.comparison import make_chart
+from bench.gpu_parts.graph import COLUMNS as GRAPH_COLUMNS
+from bench.gpu_parts.population import COLUMNS as POPULATION_COLUMNS
+from bench.gpu_parts.training import BACKENDS
+from bench.results import Chart, Row, draw, read_lines, to_markdown
+from bench.summary import find_results
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 470  # for all parts; the rest of eight minutes is for the report itself
+TAIL = 40  # lines of a failed part's output
+WHOLE_BATCHES = 57_344  # rows: whole batches of 64 and of 4096, so one shape is compiled
+WORKLOADS = ("mnist-small", "deep-4096", "mnist-large", "predict-small", "predict-large")
+DRY_PEERS = ("anynet-numpy", "floor", "numpy-loop")
+
+
+class Part(NamedTuple):
+    """A process of the report: its module, its arguments, and the seconds that it may take."""
+
+    name: str
+    arguments: list[str]
+    seconds: float
+
+
+class Outcome(NamedTuple):
+    """How a part went: ran, failed, timed out or skipped; and the end of its output."""
+
+    name: str
+    status: str
+    seconds: float
+    tail: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all parts and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
+    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts")
+    options = parser.parse_args(arguments)
+    options.out = options.out.resolve()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for old in options.out.glob("*.jsonl"):
+        old.unlink()  # so that the report shows this run only
+    deadline = time.monotonic() + options.seconds
+    parts = list_parts(options)
+    outcomes = [run(parts[0], options.out, deadline)]
+    reason = why_not(options)
+    for part in parts[1:]:
+        if reason:
+            outcomes.append(Outcome(part.name, "skipped", 0, reason))
+        else:
+            outcomes.append(run(part, options.out, deadline))
+        print(f"{part.name}: {outcomes[-1].status}, {outcomes[-1].seconds:.0f} s", flush=True)
+    write_report(options.out, outcomes, options.device)
+    return int(any(outcome.status not in ("ran", "skipped") for outcome in outcomes))
+
+
+def list_parts(options: argparse.Namespace) -> list[Part]:
+    """Return the parts in order; the last may take what the others leave."""
+    common = ["--device", options.device, "--out", str(options.out)]
+    tiny = ["--tiny"] if options.device == "cpu" else []
+    peers = ["--device", options.device, "--out", str(options.out)]
+    if options.data_dir:
+        peers += ["--data-dir", options.data_dir]
+    if tiny:
+        peers += ["--workload", "mnist-small", "predict-small", "--samples", "640"]
+        peers += ["--rounds", "2", "--contenders", *DRY_PEERS]
+    else:
+        peers += ["--workload", *WORKLOADS, "--samples", str(WHOLE_BATCHES)]
+        peers += ["--timeout", "75"]
+    return [
+        Part("machine", ["bench.gpu_parts.machine", *common], 45),
+        Part("graph", ["bench.gpu_parts.graph", *common, *tiny], 70),
+        Part("population", ["bench.gpu_parts.population", *common, *tiny], 60),
+        Part("tests", ["bench.gpu_parts.cuda_tests", *common, *tiny], 120),
+        Part("peers", ["bench.peers", *peers], float("inf")),
+    ]
+
+
+def why_not(options: argparse.Namespace) -> str:
+    """Return why the other parts cannot run, empty if they may."""
+    path = options.out / "machine.jsonl"
+    if path.exists() and not read_lines(path)[0]["backends"]:
+        return f"no {options.device.upper()} device"
+    return ""
+
+
+def run(part: Part, out: Path, deadline: float) -> Outcome:
+    """Run a part until it ends or its time is over; its whole process group ends with it."""
+    limit = min(part.seconds, deadline - time.monotonic())
+    if limit <= 0:
+        return Outcome(part.name, "timed out", 0, "the parts before left no time")
+    module, *arguments = part.arguments
+    if part.name == "peers":
+        arguments += ["--seconds", f"{0.8 * limit:.0f}"]
+    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    log = out / f"{part.name}.log"
+    start = time.monotonic()
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = "ran" if process.wait(limit) == 0 else "failed"
+        except subprocess.TimeoutExpired:
+            status = "timed out"
+        finally:
+            end_group(process)
+    seconds = time.monotonic() - start
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
+    return Outcome(part.name, status, seconds, tail)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def write_report(out: Path, outcomes: Sequence[Outcome], device: str) -> None:
+    """Gather what the parts wrote into one JSON file, one page and one picture."""
+    machine, graph, population = (
+        read_lines(path) if (path := out / f"{name}.jsonl").exists() else []
+        for name in ("machine", "graph", "population")
+    )
+    peers = find_results(out, device)
+    report = {
+        "machine": machine[0] if machine else {},
+        "parts": [outcome._asdict() for outcome in outcomes],
+        "graph": graph,
+        "population": population,
+        "peers": peers,
+    }
+    (out / "gpu-report.json").write_text(json.dumps(report, indent=1) + "\n")
+    page = to_page(device, report["machine"], outcomes, graph, population, peers)
+    (out / "gpu-report.md").write_text(page)
+    print(page)
+    charts = [make_chart(rows, rows[0]["title"]) for rows in peers.values()]
+    charts += [population_chart(rows) for rows in [measured(population)] if rows]
+    if charts:
+        draw(out / "gpu-report.png", charts)
+
+
+def to_page(
+    device: str,
+    machine: Row,
+    outcomes: Sequence[Outcome],
+    graph: Sequence[Row],
+    population: Sequence[Row],
+    peers: dict[str, list[Row]],
+) -> str:
+    """Return the report as Markdown."""
+    about = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
+    parts = [
+        {
+            "part": outcome.name,
+            "status": outcome.status,
+            "seconds": round(outcome.seconds),
+            "why": outcome.tail if outcome.status == "skipped" else None,
+        }
+        for outcome in outcomes
+    ]
+    hardware = f"{machine.get('gpu') or 'no GPU'}; {machine.get('processor')}"
+    sections = [
+        f"# GPU report\n\n{hardware}, {machine.get('cores')} cores; {about}\n",
+        to_markdown(parts, ("part", "status", "seconds", "why")),
+    ]
+    if graph:
+        sections.append(f"## The loop beside its steps\n\n{to_markdown(graph, GRAPH_COLUMNS)}")
+    if population:
+        table = to_markdown(population, POPULATION_COLUMNS)
+        sections.append(f"## A population beside one network\n\n{table}")
+    if peers:
+        sections.append(f"## The peers\n\n{summary.to_page(peers, device)}")
+    sections += [
+        f"### {rows[0]['title']}\n\n{to_markdown(rows, PEERS_COLUMNS)}" for rows in peers.values()
+    ]
+    sections += [
+        f"## {outcome.name} {outcome.status}\n\n```\n{outcome.tail}\n```\n"
+        for outcome in outcomes
+        if outcome.status not in ("ran", "skipped")
+    ]
+    return "\n".join(sections)
+
+
+def measured(population: Sequence[Row]) -> list[Row]:
+    """Return the rows that hold a measurement."""
+    return [row for row in population if "gain" in row]
+
+
+def population_chart(rows: Sequence[Row]) -> Chart:
+    """Return the cost of a step of one network, alone and inside the population, as bars."""
+    bars = [
+        (f"{row['backend']}, {what}", row[column])
+        for row in rows
+        for what, column in (
+            ("one alone", "one_us_per_step"),
+            (f"one of {row['members']}", "us_per_member_and_step"),
+        )
+    ]
+    values = [value for _, value in bars]
+    return Chart(
+        title=f"{rows[0]['layers']}, batch {rows[0]['batch_size']}: a network of a population",
+        axis="µs per network and step (median)",
+        names=[name for name, _ in bars],
+        colours=["0.7", "tab:blue"] * len(rows),
+        median=values,
+        low=values,
+        high=values,
+        labels=[f"{value:.4g} µs" for value in values],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

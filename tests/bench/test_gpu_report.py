@@ -1,0 +1,51 @@
+"""The report for a CUDA machine: it runs to its end, with and without a device."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+import anynet
+from bench import gpu_report
+from bench.gpu_report import Part, run
+
+PARTS = ["machine", "graph", "population", "tests", "peers"]
+
+
+def test_a_dry_run_on_the_cpu_goes_through_all_parts(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    code = gpu_report.main(["--out", str(tmp_path), "--device", "cpu"])
+    report = json.loads((tmp_path / "gpu-report.json").read_text())
+    assert {part["name"]: part["status"] for part in report["parts"]} == dict.fromkeys(PARTS, "ran")
+    assert code == 0
+    assert all(row["agrees"] for row in [*report["graph"], *report["population"]])
+    assert set(report["peers"]) == {"mnist-small", "predict-small"}
+    page = (tmp_path / "gpu-report.md").read_text()
+    assert "anynet-numpy" in page
+    assert "momentum, dropout" in page
+    assert (tmp_path / "gpu-report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_device_every_part_says_so(tmp_path: Path) -> None:
+    if any("cuda:0" in status.devices for status in anynet.available_backends()):
+        pytest.skip("a CUDA device is here")
+    assert gpu_report.main(["--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "gpu-report.json").read_text())
+    for part in report["parts"][1:]:
+        assert (part["status"], part["tail"]) == ("skipped", "no CUDA device")
+
+
+def test_a_part_that_fails_is_told_by_the_end_of_its_output(tmp_path: Path) -> None:
+    outcome = run(Part("graph", ["bench.no_such_part"], 60), tmp_path, time.monotonic() + 60)
+    assert outcome.status == "failed"
+    assert "no_such_part" in outcome.tail
+
+
+def test_a_part_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    outcome = run(Part("graph", ["http.server", "0"], 1), tmp_path, time.monotonic() + 60)
+    assert outcome.status == "timed out"
+    late = run(Part("graph", ["http.server", "0"], 1), tmp_path, time.monotonic() - 1)
+    assert late.status == "timed out"
