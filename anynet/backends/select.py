@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,6 +133,12 @@ def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
         device = "cpu" if home.platform == "cpu" else f"cuda:{home.id}"
         return _create("jax", device, dtype, "the data are JAX arrays")
     return None
+
+
+def lives_on(array: Any, backend: Backend) -> bool:
+    """Whether an array is of this backend's library and on its device."""
+    home = backend_of(array, backend.dtype)
+    return home is not None and replace(home, precision=backend.precision) == backend
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -294,3 +294,14 @@ def test_the_environment_chooses_the_backend(
     pytest.importorskip("torch")
     outcome = anynet("train", *QUICK[:-2], "--json", "--out", tmp_path / "run")
     assert json.loads(outcome.out)["backend"] == "torch"
+
+
+def test_products_in_reduced_precision(anynet: Command, fails: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    told = fails("train", "digits", "--backend", "numpy", "--precision", "bfloat16")
+    assert "full precision only, got precision 'bfloat16'" in told
+    options = ("--backend", "torch", "--precision", "bfloat16", "--epochs", 1, "--layers", 8)
+    outcome = anynet("train", "digits", *options, "--out", tmp_path / "run")
+    assert outcome.code == 0
+    assert "float32, products in bfloat16: " in outcome.out
+    assert 'precision = "bfloat16"' in (tmp_path / "run" / "config.toml").read_text()
