@@ -138,7 +138,7 @@ class CuPyBackend(Backend):
         pairs = (count + 1) // 2
         bits = cupy.empty((*seed.shape, *shape), dtype=cupy.uint32)
         sizes = (np.int64(seed.size), np.int64(pairs), np.int64(count))
-        words = (cupy.ascontiguousarray(seed, dtype=cupy.int32), cupy.asarray(step, cupy.int32))
+        words = [cupy.asarray(word, dtype=cupy.int32, order="C") for word in (seed, step)]
         _launch("threefry_2x32", seed.size * pairs, (*words, np.uint32(purpose), *sizes, bits))
         return bits  # type: ignore[no-any-return]
 
