@@ -58,6 +58,22 @@ class Stream:
         return SimpleNamespace(launch=lambda: note("launch"), upload=lambda: note("upload"))
 
 
+class Device(contextlib.nullcontext):
+    """A device with memory enough."""
+
+    id = 0
+    mem_info = (2**30, 2**30)
+
+    def __init__(self, _: int = 0) -> None:
+        super().__init__()
+
+    def __eq__(self, other: object) -> bool:
+        return other == "cpu"  # NumPy's namespace, which stands for CuPy's, takes no other
+
+    def __hash__(self) -> int:
+        return 0
+
+
 class RawKernel:
     """Stands for the two kernels, which are tested in test_cuda_sources.py."""
 
@@ -89,7 +105,7 @@ def paper_cupy() -> ModuleType:
     module.asnumpy = np.array
     module.RawKernel = RawKernel
     module.cuda = SimpleNamespace(
-        Device=lambda _: contextlib.nullcontext(),
+        Device=Device,
         Stream=Stream,
         MemoryPool=lambda: SimpleNamespace(malloc=object()),
         get_current_stream=lambda: Stream.current[-1],
@@ -116,8 +132,7 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def backend_of(paper: Any, library: Library | None, dtype: str = "float32", **options: Any) -> Any:
     handle = None if library is None else make(library)
-    device = SimpleNamespace(id=0)
-    return paper.CuPyBackend(paper.xp, device, dtype, products=handle, **options)
+    return paper.CuPyBackend(paper.xp, Device(), dtype, products=handle, **options)
 
 
 @pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
