@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import cupy
+
+
+@functools.cache
+def _side_stream(device: int) -> Any:  # noqa: ARG001  (a stream belongs to the current device)
+    """The stream to record on: one a device, kept, for cuBLAS remembers the stream it was told."""
+    return cupy.cuda.Stream(non_blocking=True)
 
 
 class CuPyRecorder:
@@ -27,7 +34,7 @@ class CuPyRecorder:
         """
         cupy.cuda.get_current_stream().synchronize()  # what warm_up reads may still be on its way
         pool = cupy.cuda.MemoryPool()
-        stream = cupy.cuda.Stream(non_blocking=True)
+        stream = _side_stream(cupy.cuda.runtime.getDevice())
         with cupy.cuda.using_allocator(pool.malloc), stream:
             warm_up()
             stream.synchronize()

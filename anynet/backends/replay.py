@@ -13,7 +13,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Protocol
 
 from anynet import tree
@@ -86,9 +86,8 @@ class Place:
 class Recording:
     """The buffers of one loop, and its graphs, one for each shape of a chunk of the order."""
 
-    def __init__(self, recorder: Recorder, step: Any, state: Any, data: Any) -> None:
+    def __init__(self, recorder: Recorder, state: Any, data: Any) -> None:
         self.recorder = recorder
-        self.step = step
         self.state = tree.map(recorder.copy, state)
         self.places = tree.map(lambda leaf: Place(recorder, leaf), data)
         self.graphs: dict[Any, Graph] = {}
@@ -103,7 +102,7 @@ class Recording:
                 self.graphs.clear()
         return tree.map(lambda place, leaf: place.load(leaf), self.places, data)
 
-    def graph(self, rows: Array, data: Any) -> Graph:
+    def graph(self, step: Any, rows: Array, data: Any) -> Graph:
         """Return the graph for a chunk of this shape, recorded now if it is the first."""
         if rows.shape not in self.graphs:
             buffer = self.recorder.copy(rows)
@@ -111,17 +110,17 @@ class Recording:
             self.graphs[rows.shape] = Graph(
                 buffer,
                 self.recorder.record(
-                    lambda: self._steps(spare, buffer[:1, ...], data),
-                    lambda: self._steps(self.state, buffer, data),
+                    lambda: self._run(step, spare, buffer[:1, ...], data),
+                    lambda: self._run(step, self.state, buffer, data),
                 ),
             )
         return self.graphs[rows.shape]
 
-    def _steps(self, buffers: Any, rows: Array, data: Any) -> None:
+    def _run(self, step: Any, buffers: Any, rows: Array, data: Any) -> None:
         """Take one step a row, from the buffers and back into them."""
         state = buffers
         for index in range(rows.shape[0]):
-            state = self.step(state, rows[index, ...], data)
+            state = step(state, rows[index, ...], data)
         held = tree.leaves(buffers)
         moved = [
             self.recorder.copy(new)  # else writing one buffer could change what another waits for
@@ -176,7 +175,7 @@ class CapturedLoop:
                 for start in range(0, order.shape[0], self.unrolled):
                     rows = order[start : start + self.unrolled, ...]
                     before = len(recording.graphs)
-                    graph = recording.graph(rows, placed)
+                    graph = recording.graph(step, rows, placed)
                     self.captured += len(recording.graphs) - before
                     self.recorder.write(graph.rows, rows)
                     graph.replay()
@@ -192,9 +191,12 @@ class CapturedLoop:
 
     def _recording(self, step: Any, state: Any, data: Any) -> Recording:
         """Return the buffers of this step and these shapes, the latest used last."""
-        key = (step, _outline(state), _outline(data))
-        found = self._recordings.pop(key, None) or Recording(self.recorder, step, state, data)
-        self._recordings[key] = found
+        shapes = (_outline(state), _outline(data))
+        found = self._recordings.get((step, *shapes))
+        if found is None:
+            found = Recording(self.recorder, state, data)
+            self._recordings[(_without_loop(step), *shapes)] = found
+        self._recordings.move_to_end((step, *shapes))
         if len(self._recordings) > MOST_RECORDINGS:
             self._recordings.popitem(last=False)
         return found
@@ -215,6 +217,14 @@ class CapturedLoop:
         if self.captured == 0:
             return "graph: nothing captured yet"
         return f"graph: {self.captured} captured, {self.replayed} steps replayed"
+
+
+def _without_loop(step: Any) -> Any:
+    """Return an equal step whose backend has no loop: as a key here it would keep that alive."""
+    backend = getattr(step, "backend", None)
+    if getattr(backend, "loop", None) is None or not is_dataclass(step):
+        return step
+    return replace(step, backend=replace(backend, loop=None))  # type: ignore[type-var]
 
 
 def _outline(arrays: Any) -> tuple[Any, ...]:

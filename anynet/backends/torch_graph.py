@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+
+@functools.cache
+def _side_stream(device: Any) -> Any:
+    """The stream to record on: one a device, for cuBLAS keeps a workspace for each."""
+    return torch.cuda.Stream(device)
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,7 @@ class TorchRecorder:
         """
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.device):
-            current = torch.cuda.current_stream()
-            side = torch.cuda.Stream()
+            current, side = torch.cuda.current_stream(), _side_stream(self.device)
             side.wait_stream(current)  # what warm_up reads may still be on its way
             try:
                 with torch.cuda.stream(side):

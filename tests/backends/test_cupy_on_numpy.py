@@ -107,6 +107,7 @@ def paper_cupy() -> ModuleType:
     module.cuda = SimpleNamespace(
         Device=Device,
         Stream=Stream,
+        runtime=SimpleNamespace(getDevice=lambda: 0),
         MemoryPool=lambda: SimpleNamespace(malloc=object()),
         get_current_stream=lambda: Stream.current[-1],
         using_allocator=lambda _: contextlib.nullcontext(),

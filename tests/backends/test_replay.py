@@ -234,6 +234,33 @@ def test_data_are_not_kept_alive() -> None:
     assert ended == [True]
 
 
+@dataclass(frozen=True)
+class Holding:
+    """A step that knows its backend, as a training step does."""
+
+    backend: Any
+
+    def __call__(self, state: Any, *_: Any) -> Any:
+        return state
+
+
+def test_graphs_are_freed_with_their_backend_and_without_a_garbage_collection() -> None:
+    loop = CapturedLoop(Rerun())
+    loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
+    gc.collect()
+    gc.disable()
+    try:
+        replaying, _ = backends("numpy", loop)
+        for _ in range(2):
+            replaying.scan(Holding(replaying), (np.zeros(1),), np.zeros((4, 1), np.int32), ())
+        assert loop.captured == 1
+        ended = weakref.ref(loop)
+        del loop, replaying
+        assert ended() is None
+    finally:
+        gc.enable()
+
+
 def test_the_number_of_recordings_is_bounded() -> None:
     loop = CapturedLoop(Rerun(), 4)
     order = np.zeros((4, 1), dtype=np.int32)
