@@ -6,6 +6,7 @@ from anynet.backends.select import (
     available_backends,
     backend_of,
     get_backend,
+    lives_on,
     to_numpy,
 )
 
@@ -16,5 +17,6 @@ __all__ = [
     "available_backends",
     "backend_of",
     "get_backend",
+    "lives_on",
     "to_numpy",
 ]

@@ -27,6 +27,22 @@ class JaxBackend(Backend):
         result: Array = jax.device_put(array, self.device)
         return result
 
+    def _multiply(self, a: Any, b: Any) -> Array:
+        """Keep float32 on GPUs unless asked otherwise: JAX's own default there is TF32."""
+        product: Array
+        if self.precision in ("bfloat16", "float16"):
+            narrow = getattr(jnp, self.precision)
+            product = jnp.matmul(
+                a.astype(narrow), b.astype(narrow), preferred_element_type=self.float_dtype
+            )
+        elif self.precision == "tf32":
+            product = jnp.matmul(a, b, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32)
+        elif self.device.platform == "cpu":
+            product = jnp.matmul(a, b)
+        else:
+            product = jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+        return product
+
     def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
         """Compile the whole loop; ``state`` is donated, so its buffers are updated in place."""
         result: State = _scan(step, state, order, data)
@@ -43,7 +59,7 @@ class JaxBackend(Backend):
         return Memory(total - statistics.get("bytes_in_use", 0), total)
 
     def describe(self) -> dict[str, str]:
-        return super().describe() | {"version": jax.__version__}
+        return super().describe() | {"version": jax.__version__, "loop": "compiled"}
 
     def device_name(self) -> str:
         if self.device.platform == "cpu":
@@ -60,13 +76,14 @@ def _scan(step: Step[Any], state: Any, order: Any, data: Any) -> Any:
     return jax.lax.scan(body, state, order)[0]
 
 
-def create(device: str | None, dtype: str, reason: str) -> JaxBackend:
+def create(device: str | None, dtype: str, reason: str, precision: str | None = None) -> JaxBackend:
     """Make the backend; ``device`` may be ``cpu``, ``cuda`` or ``cuda:N``; None is JAX's default.
 
     Raises
     ------
     BackendError
-        If JAX does not see that device, or 64-bit types are asked for and not enabled.
+        If JAX does not see that device, 64-bit types are asked for and not enabled, or the device
+        lacks the precision.
     """
     if device is None:
         chosen = jax.local_devices()[0]
@@ -90,7 +107,10 @@ def create(device: str | None, dtype: str, reason: str) -> JaxBackend:
             "variable JAX_ENABLE_X64=1, or call jax.config.update('jax_enable_x64', True) first"
         )
         raise BackendError(message)
-    return JaxBackend(jnp, chosen, dtype, reason)
+    if precision == "tf32" and chosen.platform != "gpu":
+        message = f"precision 'tf32' is of CUDA devices, got {chosen.platform}: choose bfloat16"
+        raise BackendError(message)
+    return JaxBackend(jnp, chosen, dtype, reason, precision)
 
 
 def _has_float64() -> bool:

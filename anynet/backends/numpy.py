@@ -82,18 +82,26 @@ def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
     return fit
 
 
-def create(device: str | None, dtype: str, reason: str) -> NumPyBackend:
+def create(
+    device: str | None, dtype: str, reason: str, precision: str | None = None
+) -> NumPyBackend:
     """Make the backend; ``device`` may be None or ``cpu``.
 
     Raises
     ------
     BackendError
-        If another device is asked for.
+        If another device or a reduced precision is asked for.
     """
     if device not in (None, "cpu"):
         message = (
             f"the numpy backend computes on device 'cpu' only, got {device!r}: "
             f"for a GPU choose --backend cupy, torch or jax"
+        )
+        raise BackendError(message)
+    if precision is not None:
+        message = (
+            f"the numpy backend multiplies in full precision only, got precision {precision!r}: "
+            f"choose --backend cupy, torch or jax"
         )
         raise BackendError(message)
     return NumPyBackend(xp, "cpu", dtype, reason)

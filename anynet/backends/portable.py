@@ -44,6 +44,9 @@ class Backend:
         The floating-point type of parameters and activations, ``"float32"`` or ``"float64"``.
     reason : str
         Why this backend was chosen, for people to read.
+    precision : {"tf32", "bfloat16", "float16"}, optional
+        To what the factors of products are rounded, see ``get_backend``; None leaves them as
+        they are.
     """
 
     name: ClassVar[str] = "portable"
@@ -52,6 +55,7 @@ class Backend:
     device: Any = None
     dtype: str = "float32"
     reason: str = field(default="", compare=False)
+    precision: str | None = None
 
     @property
     def float_dtype(self) -> Any:
@@ -101,11 +105,16 @@ class Backend:
             a = self.xp.matrix_transpose(a)
         if transpose_b:
             b = self.xp.matrix_transpose(b)
-        product: Array = self.xp.matmul(a, b)
+        product = self._multiply(a, b)
         if not isinstance(alpha, (int, float)) or alpha != 1:
             product = product * alpha
         if accumulate is not None and beta != 0:
             product = product + (accumulate if beta == 1 else accumulate * beta)
+        return product
+
+    def _multiply(self, a: Array, b: Array) -> Array:
+        """The matrix product in this backend's precision."""
+        product: Array = self.xp.matmul(a, b)
         return product
 
     def random_bits(
@@ -184,12 +193,23 @@ class Backend:
         return None
 
     def describe(self) -> dict[str, str]:
-        """Return name, library version, device, dtype and the reason for the choice, as text."""
+        """Return what this backend is, as text.
+
+        Returns
+        -------
+        dict
+            ``name``, ``version`` of the library, ``device``, ``dtype``, ``precision`` (``"full"``
+            or the type that products are reduced to), ``reason`` for the choice, and how ``loop``
+            (``scan``) runs: ``"eager"``, ``"compiled"``, or ``"graph: …"`` with what was
+            recorded and replayed so far, ``"eager: …"`` with the reason where that failed.
+        """
         return {
             "name": self.name,
             "version": str(getattr(self.xp, "__version__", "unknown")),
             "device": self.device_name(),
             "dtype": self.dtype,
+            "precision": self.precision or "full",
+            "loop": "eager",
             "reason": self.reason,
         }
 

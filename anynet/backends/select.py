@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ INSTALL = {
     "jax": "pip install jax",
 }
 DTYPES = ("float32", "float64")
+PRECISIONS = ("tf32", "bfloat16", "float16")
 
 
 class BackendStatus(NamedTuple):
@@ -34,7 +36,12 @@ class BackendStatus(NamedTuple):
     memory: str  # free and total memory of the first device, empty if it cannot be told
 
 
-def get_backend(name: str = "auto", device: str | None = None, dtype: str = "float32") -> Backend:
+def get_backend(
+    name: str = "auto",
+    device: str | None = None,
+    dtype: str = "float32",
+    precision: str | None = None,
+) -> Backend:
     """Return the array library and device that training will run on.
 
     Parameters
@@ -48,6 +55,11 @@ def get_backend(name: str = "auto", device: str | None = None, dtype: str = "flo
         for JAX the one that JAX prefers.
     dtype : {"float32", "float64"}
         The type of parameters and activations. Data keeps its own.
+    precision : {"tf32", "bfloat16", "float16"}, optional
+        Round the factors of each matrix product so far, and add up their products in float32;
+        weights, activations and everything else stay float32. ``tf32`` needs CUDA; NumPy has none
+        of them. They are quicker on GPUs only. float16 holds no number below 6e-8 (gradients are
+        not scaled for it), so bfloat16 is the safer of the two.
 
     Returns
     -------
@@ -58,7 +70,7 @@ def get_backend(name: str = "auto", device: str | None = None, dtype: str = "flo
     InvalidArgumentError
         If an argument is not one of those listed.
     BackendError
-        If the library or device is missing; the message names the command that installs it.
+        If the library or device is missing or lacks the precision; the message names the mend.
 
     Examples
     --------
@@ -76,9 +88,21 @@ def get_backend(name: str = "auto", device: str | None = None, dtype: str = "flo
     if dtype not in DTYPES:
         message = f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}"
         raise InvalidArgumentError(message)
+    _check_precision(precision, dtype)
     if name == "auto":
-        return _choose(device, dtype)
-    return _create(name, device, dtype, origin)
+        return _choose(device, dtype, precision)
+    return _create(name, device, dtype, origin, precision)
+
+
+def _check_precision(precision: str | None, dtype: str) -> None:
+    if precision is None:
+        return
+    if precision not in PRECISIONS:
+        message = f"precision must be one of {', '.join(PRECISIONS)} or None, got {precision!r}"
+        raise InvalidArgumentError(message)
+    if dtype != "float32":
+        message = f"precision {precision!r} reduces products of float32, got dtype {dtype!r}"
+        raise InvalidArgumentError(message)
 
 
 def available_backends() -> tuple[BackendStatus, ...]:
@@ -111,29 +135,39 @@ def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
     return None
 
 
+def lives_on(array: Any, backend: Backend) -> bool:
+    """Whether an array is of this backend's library and on its device."""
+    home = backend_of(array, backend.dtype)
+    return home is not None and replace(home, precision=backend.precision) == backend
+
+
 def to_numpy(array: Any) -> np.ndarray:
     """Return any array or sequence as NumPy's, copied from its device if need be."""
     backend = backend_of(array)
     return np.asarray(array) if backend is None else backend.to_host(array)
 
 
-def _choose(device: str | None, dtype: str) -> Backend:
+def _choose(device: str | None, dtype: str, precision: str | None) -> Backend:
     if device == "cpu":
-        return _create("numpy", device, dtype, "device cpu was asked for")
+        return _create("numpy", device, dtype, "device cpu was asked for", precision)
     if device == "mps":
-        return _create("torch", device, dtype, "device mps was asked for, which torch serves")
+        return _create(
+            "torch", device, dtype, "device mps was asked for, which torch serves", precision
+        )
     if device is not None:
-        return _create("cupy", device, dtype, f"device {device} was asked for")
+        return _create("cupy", device, dtype, f"device {device} was asked for", precision)
     if importlib.util.find_spec("cupy") is None:
-        return _create("numpy", "cpu", dtype, "no GPU is used: CuPy is not installed")
+        return _create("numpy", "cpu", dtype, "no GPU is used: CuPy is not installed", precision)
     try:
-        return _create("cupy", device, dtype, "a CUDA device works with CuPy")
+        return _create("cupy", device, dtype, "a CUDA device works with CuPy", precision)
     except BackendError as error:
-        return _create("numpy", "cpu", dtype, f"no GPU is used: {error}")
+        return _create("numpy", "cpu", dtype, f"no GPU is used: {error}", precision)
 
 
-def _create(name: str, device: str | None, dtype: str, reason: str) -> Backend:
-    backend: Backend = _module(name).create(device, dtype, reason)
+def _create(
+    name: str, device: str | None, dtype: str, reason: str, precision: str | None = None
+) -> Backend:
+    backend: Backend = _module(name).create(device, dtype, reason, precision)
     return backend
 
 

@@ -1,27 +1,41 @@
-"""torch: tensors on the CPU, on CUDA or on Apple's mps, without autograd."""
+"""torch: tensors on the CPU, on CUDA or on Apple's mps, without autograd.
+
+The CUDA path is not yet measured on a GPU.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory
+from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.backends.replay import CapturedLoop
 from anynet.backends.threefry import threefry_2x32
+from anynet.backends.torch_graph import TorchRecorder
+from anynet.backends.torch_namespace import xp
 from anynet.errors import BackendError
 from anynet.typing import Array
 
 
 @dataclass(frozen=True)
 class TorchBackend(Backend):
-    """torch tensors on one device."""
+    """torch tensors on one device.
+
+    Parameters
+    ----------
+    loop : CapturedLoop or None
+        Records and replays ``scan`` on CUDA; None runs it step by step.
+    """
 
     name: ClassVar[str] = "torch"
+
+    loop: CapturedLoop | None = field(default=None, compare=False, repr=False)
 
     def to_device(self, array: Any) -> Array:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
@@ -35,6 +49,54 @@ class TorchBackend(Backend):
         result: np.ndarray = array.detach().cpu().numpy()  # type: ignore[attr-defined]
         return result
 
+    def gemm(
+        self,
+        a: Any,
+        b: Any,
+        *,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+        accumulate: Any = None,
+        alpha: Any = 1,
+        beta: float = 0,
+    ) -> Array:
+        """Add a multiple from the device, such as a learning rate's, in place and in one pass."""
+        if accumulate is None or beta != 1 or isinstance(alpha, (int, float)):
+            return super().gemm(
+                a,
+                b,
+                transpose_a=transpose_a,
+                transpose_b=transpose_b,
+                accumulate=accumulate,
+                alpha=alpha,
+                beta=beta,
+            )
+        product = super().gemm(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+        result: Array = accumulate.addcmul_(product, alpha)
+        return result
+
+    def _multiply(self, a: Any, b: Any) -> Array:
+        """Round the factors if asked to; TF32 is a setting of torch's, see ``context``."""
+        product: Array
+        if self.precision in (None, "tf32"):
+            product = torch.matmul(a, b)
+            return product
+        narrow = getattr(torch, self.precision)
+        a, b = a.to(narrow), b.to(narrow)
+        if self.device.type == "cuda":
+            product = _multiply_narrow(a, b, self.float_dtype)
+        else:  # these devices would round the sums too; the products are exact in float32
+            product = torch.matmul(a.to(self.float_dtype), b.to(self.float_dtype))
+        return product
+
+    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
+        """Replay the steps as a CUDA graph where CUDA is, see ``anynet.backends.replay``."""
+        if self.loop is None:
+            return super().scan(step, state, order, data)
+        with self.context():
+            result: State = self.loop.scan(super().scan, step, state, order, data)
+            return result
+
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
     ) -> tuple[Array, Array]:
@@ -47,9 +109,9 @@ class TorchBackend(Backend):
         return _unsigned(first), _unsigned(second)
 
     def context(self) -> AbstractContextManager[Any]:
-        """Switch autograd off: anynet's pullbacks are its own."""
+        """Switch autograd off: anynet's pullbacks are its own; and TF32 on, if asked to."""
         context: AbstractContextManager[Any] = torch.no_grad()
-        return context
+        return _with_tf32() if self.precision == "tf32" else context
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -63,7 +125,8 @@ class TorchBackend(Backend):
         return Memory(*torch.cuda.mem_get_info(self.device))
 
     def describe(self) -> dict[str, str]:
-        return super().describe() | {"version": torch.__version__}
+        loop = "eager" if self.loop is None else self.loop.describe()
+        return super().describe() | {"version": torch.__version__, "loop": loop}
 
 
 def _rotate_signed(word: Any, distance: int) -> Any:
@@ -75,13 +138,37 @@ def _unsigned(word: Any) -> Any:
     return word.to(torch.int64) & 0xFFFFFFFF
 
 
-def create(device: str | None, dtype: str, reason: str) -> TorchBackend:
+@contextmanager
+def _with_tf32() -> Iterator[None]:
+    """Let torch multiply float32 matrices as TF32, which it knows only as a global setting."""
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = True
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+def _multiply_narrow(a: Any, b: Any, result: Any) -> Any:
+    """Multiply 16-bit matrices into a wider type; the leading axes of one may be missing."""
+    if a.ndim == b.ndim == 2:
+        return torch.mm(a, b, out_dtype=result)
+    lead = a.shape[:-2] or b.shape[:-2]
+    stacks = [x.expand(*lead, *x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (a, b)]
+    return torch.bmm(*stacks, out_dtype=result).reshape(*lead, a.shape[-2], b.shape[-1])
+
+
+def create(
+    device: str | None, dtype: str, reason: str, precision: str | None = None
+) -> TorchBackend:
     """Make the backend; ``device`` may be ``cpu`` (the default), ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises
     ------
     BackendError
-        If torch does not see that device, or the device lacks the dtype.
+        If torch does not see that device, or the device lacks the dtype or the precision.
     """
     kind, *_ = (device or "cpu").split(":")
     known = devices()
@@ -97,7 +184,20 @@ def create(device: str | None, dtype: str, reason: str) -> TorchBackend:
     if kind == "mps" and dtype == "float64":
         message = "torch's mps device has no float64: choose --dtype float32 or --device cpu"
         raise BackendError(message)
-    return TorchBackend(xp, torch.device(device or "cpu"), dtype, reason)
+    if precision == "tf32" and kind != "cuda":
+        message = f"precision 'tf32' is of CUDA devices, got {device or 'cpu'}: choose bfloat16"
+        raise BackendError(message)
+    if precision in ("bfloat16", "float16") and kind == "cuda" and not _has_wide_results():
+        message = f"torch {torch.__version__} cannot multiply {precision} into float32: upgrade it"
+        raise BackendError(message)
+    chosen = torch.device(device or "cpu")
+    loop = CapturedLoop(TorchRecorder(chosen)) if kind == "cuda" else None
+    return TorchBackend(xp, chosen, dtype, reason, precision, loop)
+
+
+def _has_wide_results() -> bool:
+    """Whether mm takes ``out_dtype``: torch 2.8 and later."""
+    return "dtype" in torch.ops.aten.mm.overloads()
 
 
 def devices() -> tuple[str, ...]:

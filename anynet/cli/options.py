@@ -69,6 +69,9 @@ class TrainOptions:
     backend: str = option("auto", kinds.text("the name of a backend"), "numpy, cupy, torch, jax")
     device: str | None = option(None, kinds.text("a device"), "cpu, cuda, cuda:1, mps")
     dtype: str = option("float32", kinds.choice("float32", "float64"), "of the weights")
+    precision: str | None = option(
+        None, kinds.choice("tf32", "bfloat16", "float16"), "of products on GPUs (default: float32)"
+    )
     data_dir: Path | None = option(  # noqa: RUF009
         None, kinds.path(_FOLDER), "where local data files are", "DIR"
     )

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     with runs.new_folder(folder) as scratch:
-        backend = get_backend(options.backend, options.device, options.dtype)
+        backend = get_backend(options.backend, options.device, options.dtype, options.precision)
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_dataset(options.dataset, options.data_dir, progress=show)
         options = recipe.resolve(options, dataset, backend)
@@ -89,9 +89,10 @@ def _introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> 
     about = backend.describe()
     sizes = [dataset.train[0].shape[1], *options.layers, len(dataset.classes)]
     held_out = options.validation or 0
+    products = f", products in {options.precision}" if options.precision else ""
     return (
-        f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}: "
-        f"{about['reason']}\n"
+        f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}"
+        f"{products}: {about['reason']}\n"
         f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, {held_out:,} held "
         f"out, {len(dataset.test[0]):,} to test; layers {'-'.join(map(str, sizes))}"
     )
@@ -166,4 +167,5 @@ def _measure(
         "backend": options.backend,
         "device": options.device,
         "dtype": options.dtype,
+        "precision": options.precision,
     }

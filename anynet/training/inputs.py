@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, backend_of, to_numpy
+from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
@@ -158,7 +158,7 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
     """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
-    if backend_of(array, backend.dtype) == backend:
+    if lives_on(array, backend):
         return backend.xp, array
     return np, _as_numpy(array)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend
+from anynet.backends import Backend, backend_of, get_backend, lives_on
 from anynet.data.batches import ResidentBatches
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
@@ -155,16 +155,17 @@ class Model:
 
     def _map(self, function: Any, x: Any) -> Any:
         """Apply the network and ``function`` to slices of x, and join the results."""
-        backend, home = self.backend, backend_of(x, self.backend.dtype)
+        backend = self.backend
         rows = check_x(x, self.network.n_inputs, backend)
         parts = []
         with backend.context():
             for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
                 some = backend.to_device(rows[start : start + PREDICTION_BATCH, ...])
                 parts.append(function(self.network.predict(self.params, some, backend=backend)))
-            if home == backend:
+            if lives_on(x, backend):
                 return backend.xp.concat(parts, axis=0)
             joined = np.concatenate([backend.to_host(part) for part in parts])
+            home = backend_of(x, backend.dtype)
             return joined if home is None else home.to_device(joined)
 
 

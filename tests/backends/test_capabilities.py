@@ -145,7 +145,8 @@ class AddAndHalve:
 
 def test_a_backend_describes_itself(backend: Backend) -> None:
     described = backend.describe()
-    assert set(described) == {"name", "version", "device", "dtype", "reason"}
+    keys = {"name", "version", "device", "dtype", "precision", "loop", "reason"}
+    assert set(described) == keys
     assert described["dtype"] == "float32"
     assert all(isinstance(value, str) for value in described.values())
     memory = backend.memory()

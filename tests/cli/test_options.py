@@ -52,6 +52,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "backend": WORDS,
     "device": st.none() | WORDS,
     "dtype": st.sampled_from(["float32", "float64"]),
+    "precision": st.none() | st.sampled_from(["tf32", "bfloat16", "float16"]),
     "data_dir": st.none() | WORDS.map(Path),
 }
 OPTIONS = st.builds(TrainOptions, **KWARGS)

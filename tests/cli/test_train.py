@@ -355,3 +355,14 @@ def test_a_run_that_learnt_nothing_says_so(anynet: Command, tmp_path: Path) -> N
     assert err.count("\n") == 1
     assert json.loads(out)["warning"] in err
     assert anynet("train", *QUICK, "--json", "--out", tmp_path / "other").err == ""
+
+
+def test_products_in_reduced_precision(anynet: Command, fails: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    told = fails("train", "digits", "--backend", "numpy", "--precision", "bfloat16")
+    assert "full precision only, got precision 'bfloat16'" in told
+    options = ("--backend", "torch", "--precision", "bfloat16", "--epochs", 1, "--layers", 8)
+    outcome = anynet("train", "digits", *options, "--out", tmp_path / "run")
+    assert outcome.code == 0
+    assert "float32, products in bfloat16: " in outcome.out
+    assert 'precision = "bfloat16"' in (tmp_path / "run" / "config.toml").read_text()

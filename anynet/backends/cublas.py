@@ -1,0 +1,247 @@
+"""cuBLAS through a handle of anynet's own.
+
+CuPy refuses its handle while a CUDA graph is captured (cupy#6290), copies transposed operands of
+batched products, and takes no β. Here a product is one call: transposes are flags, an operand that
+all members share has stride 0, α may lie on the device, and C is updated in place.
+
+References
+----------
+cuBLAS documentation, sections 2.1.2 to 2.4 and ``cublasGemmEx``:
+https://docs.nvidia.com/cuda/cublas/
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from anynet.errors import BackendError
+
+WORKSPACE_BYTES = 32 * 2**20  # what the documentation recommends for Hopper; less elsewhere
+
+AS_IS, TRANSPOSED = 0, 1  # cublasOperation_t
+ON_HOST, ON_DEVICE = 0, 1  # cublasPointerMode_t
+DATA_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
+COMPUTE_32F, COMPUTE_64F, COMPUTE_32F_FAST_TF32 = 68, 70, 77  # cublasComputeType_t
+DEFAULT_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
+REALS = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+
+def load_library() -> Any:
+    """Return libcublas, the one that CuPy uses.
+
+    Raises
+    ------
+    BackendError
+        If it is not found.
+    """
+    try:
+        from cuda import pathfinder
+
+        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+    except Exception as error:  # pathfinder and the loader have exceptions of their own
+        message = f"libcublas was not found ({error}): pip install 'cupy-cuda13x[ctk]'"
+        raise BackendError(message) from error
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A row-major product in cuBLAS's terms.
+
+    A row-major matrix is a column-major one transposed, so cuBLAS is asked for
+    Cᵀ = op(B)ᵀ · op(A)ᵀ: the operands change places, and their flags stay.
+    """
+
+    m: int
+    n: int
+    k: int
+    lead_a: int
+    lead_b: int
+    stride_a: int
+    stride_b: int
+    count: int  # members
+    population: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, a: tuple[int, ...], b: tuple[int, ...], transpose_a: bool, transpose_b: bool
+    ) -> Layout:
+        """Return the layout of contiguous operands of these shapes, see ``Backend.gemm``.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        m, k = a[-2:][::-1] if transpose_a else a[-2:]
+        inner, n = b[-2:][::-1] if transpose_b else b[-2:]
+        population = a[:-2] or b[:-2]
+        if k != inner or any(lead not in ((), population) for lead in (a[:-2], b[:-2])):
+            message = f"gemm: shapes {a} and {b} do not fit ({transpose_a=}, {transpose_b=})"
+            raise ValueError(message)
+        count = 1
+        for size in population:
+            count *= size
+        return cls(
+            m=m,
+            n=n,
+            k=k,
+            lead_a=a[-1],
+            lead_b=b[-1],
+            stride_a=a[-2] * a[-1] if len(a) > 2 else 0,
+            stride_b=b[-2] * b[-1] if len(b) > 2 else 0,
+            count=count,
+            population=population,
+        )
+
+
+class Cublas:
+    """A handle with its workspace.
+
+    Parameters
+    ----------
+    library : object
+        libcublas, or what has its functions.
+    address : callable
+        Where on the device an array's memory is.
+    workspace : array
+        Memory that every product may use: products must follow each other on one stream, or be
+        replayed so.
+    constants : dict
+        For each real type an array on the device that holds 0 and 1: a β beside an α that is
+        there.
+    """
+
+    def __init__(
+        self,
+        library: Any,
+        address: Callable[[Any], int],
+        workspace: Any,
+        constants: dict[str, Any],
+    ) -> None:
+        self._library = library
+        self._address = address
+        self._workspace = workspace
+        self._constants = constants
+        self._handle = ctypes.c_void_p()
+        self._stream: int | None = None
+        self._lock = threading.Lock()  # pointer mode and product are two calls
+        _declare(library)
+        self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+        release = weakref.finalize(self, library.cublasDestroy_v2, self._handle)
+        release.atexit = False  # then the driver may be gone before
+
+    def multiply(
+        self,
+        layout: Layout,
+        a: Any,
+        b: Any,
+        c: Any,
+        *,
+        transpose_a: bool,
+        transpose_b: bool,
+        alpha: Any,
+        beta: float,
+        operands: str,
+        result: str,
+        compute: int,
+        stream: int,
+    ) -> None:
+        """``c ← alpha · op(a) · op(b) + beta · c``, asked for on ``stream``.
+
+        Parameters
+        ----------
+        layout : Layout
+        a, b, c : array
+            Contiguous, on the device.
+        alpha : float, or array of shape () and type ``result`` on the device
+            In the latter case ``beta`` is 0 or 1.
+        operands, result : str
+            Element types, of a and b and of c.
+        compute : int
+            A ``cublasComputeType_t``.
+        stream : int
+            Address of the CUDA stream.
+        """
+        if isinstance(alpha, (int, float)):
+            mode = ON_HOST
+            scalars: list[Any] = [ctypes.byref(REALS[result](value)) for value in (alpha, beta)]
+        else:
+            mode = ON_DEVICE
+            constant = self._address(self._constants[result])
+            beta_address = constant + int(beta) * ctypes.sizeof(REALS[result])
+            scalars = [ctypes.c_void_p(self._address(alpha)), ctypes.c_void_p(beta_address)]
+        kind, place = DATA_TYPES[operands], self._address
+        left = [place(b), kind, layout.lead_b]
+        right = [place(a), kind, layout.lead_a]
+        target = [place(c), DATA_TYPES[result], layout.n]
+        function = self._library.cublasGemmEx
+        batch = []
+        if layout.count > 1:
+            function = self._library.cublasGemmStridedBatchedEx
+            left.append(layout.stride_b)
+            right.append(layout.stride_a)
+            target.append(layout.m * layout.n)
+            batch = [layout.count]
+        with self._lock:
+            self._use(stream)
+            self._check(self._library.cublasSetPointerMode_v2(self._handle, mode), "pointer mode")
+            status = function(
+                self._handle,
+                TRANSPOSED if transpose_b else AS_IS,
+                TRANSPOSED if transpose_a else AS_IS,
+                layout.n,
+                layout.m,
+                layout.k,
+                scalars[0],
+                *left,
+                *right,
+                scalars[1],
+                *target,
+                *batch,
+                compute,
+                DEFAULT_ALGORITHM,
+            )
+        self._check(status, f"a product {layout.m} × {layout.k} × {layout.n}")
+
+    def _use(self, stream: int) -> None:
+        """Turn to a stream; that gives the handle cuBLAS's own workspace, so ours comes after."""
+        if stream == self._stream:
+            return
+        library, size = self._library, self._workspace.nbytes
+        self._stream = None
+        self._check(library.cublasSetStream_v2(self._handle, stream), "cublasSetStream")
+        status = library.cublasSetWorkspace_v2(self._handle, self._address(self._workspace), size)
+        self._check(status, "cublasSetWorkspace")
+        self._stream = stream
+
+    def _check(self, status: int, what: str) -> None:
+        if status != 0:
+            message = f"cuBLAS refused {what}: status {status} of cublasStatus_t"
+            raise BackendError(message)
+
+
+def _declare(library: Any) -> None:
+    """Tell ctypes the types of the functions used here; addresses would lose their upper half."""
+    address, integer, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+    head = [address, integer, integer, integer, integer, integer, address]
+    matrix, strided = [address, integer, integer], [address, integer, integer, long]
+    types: dict[str, list[Any]] = {
+        "cublasCreate_v2": [address],
+        "cublasDestroy_v2": [address],
+        "cublasSetStream_v2": [address, address],
+        "cublasSetWorkspace_v2": [address, address, ctypes.c_size_t],
+        "cublasSetPointerMode_v2": [address, integer],
+        "cublasGemmEx": [*head, *matrix, *matrix, address, *matrix, integer, integer],
+        "cublasGemmStridedBatchedEx": [
+            *[*head, *strided, *strided, address, *strided],
+            *[integer, integer, integer],
+        ],
+    }
+    for name, arguments in types.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, ctypes.c_int

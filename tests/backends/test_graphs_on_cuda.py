@@ -1,0 +1,84 @@
+"""Recorded loops on a CUDA device: they run, they change no number, and they fail safely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import make_backend
+
+import anynet
+from anynet import tree
+from anynet.optim import SGD, Adam, Cosine
+
+pytestmark = pytest.mark.cuda
+
+CASES = ["cupy", "torch-cuda"]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sgd": {},
+    "momentum and clipping": {"optimizer": SGD(momentum=0.9, nesterov=True), "clip_norm": 0.5},
+    "adam, averaged": {"optimizer": Adam(), "learning_rate": Cosine(0.01), "average": 0.9},
+    "from the host": {"resident": False},
+    "with progress": {"progress": lambda _: None},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("loss", ["cross_entropy", "huber", "absolute_error"])
+def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) -> None:
+    network = anynet.mlp(
+        [64, 24, 10 if loss == "cross_entropy" else 1],
+        activation="gelu",
+        dropout=0.2,
+        layer_norm=True,
+        scale=digits.scale,
+    )
+    x, y = digits.train[0][:1003], digits.train[1][:1003]
+    if loss != "cross_entropy":
+        y = y.astype(np.float64)
+    backend = make_backend(case, "float64")
+    models = [
+        anynet.fit(network, (x, y), loss=loss, validation=100, epochs=3, backend=one, **options)
+        for one in (backend, replace(backend, loop=None))
+    ]
+    assert backend.loop.failure is None
+    assert backend.describe()["loop"].startswith("graph: ")
+    assert backend.loop.replayed == 3 * (14 + 1 + 1)  # batches, the short one, the scored rows
+    leaves = [tree.leaves(model.params) for model in models]
+    for mine, plain in zip(*leaves, strict=True):
+        np.testing.assert_allclose(
+            backend.to_host(mine), backend.to_host(plain), rtol=1e-9, atol=1e-12
+        )
+
+
+class LooksAtTheLoss:
+    """A step that reads the device, which no capture allows."""
+
+    def __call__(self, state: Any, rows: Any, data: Any) -> Any:
+        return (state[0] + float(data[int(rows[0])]),)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_cannot_be_captured_runs_step_by_step(case: str) -> None:
+    backend = make_backend(case)
+    state, order = np.zeros(3, np.float32), np.arange(40, dtype=np.int32).reshape(-1, 1) % 2
+    data = backend.to_device(np.array([1.0, 10.0], dtype=np.float32))
+    with backend.context(), pytest.warns(RuntimeWarning, match="without CUDA graphs"):
+        (result,) = backend.scan(
+            LooksAtTheLoss(), (backend.to_device(state),), backend.to_device(order), data
+        )
+    np.testing.assert_array_equal(backend.to_host(result), 220)
+    assert backend.describe()["loop"].startswith("eager: capture failed: ")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_failed_capture_leaves_the_device_usable(case: str, digits) -> None:
+    test_what_cannot_be_captured_runs_step_by_step(case)
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    backend = make_backend(case)
+    model = anynet.fit(network, digits.train, epochs=10, backend=backend)
+    assert backend.loop.failure is None
+    assert model.score(*digits.test) > 0.9

@@ -1,0 +1,147 @@
+"""Reduced precision: factors are rounded, sums and weights are not, and full is the default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import make_backend
+
+import anynet
+from anynet import tree
+from anynet.backends import lives_on
+from anynet.backends.cublas import DATA_TYPES
+from anynet.backends.select import PRECISIONS
+
+ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # half the distance from 1 to the next
+CASES = [(library, precision) for library in ("torch", "jax") for precision in ROUNDOFF]
+
+
+def make(library: str, precision: str | None, device: str | None = "cpu") -> Any:
+    pytest.importorskip(library)
+    return anynet.get_backend(library, device, precision=precision)
+
+
+def multiply(backend: Any, a: Any, b: Any, **options: Any) -> np.ndarray:
+    with backend.context():
+        factors = [backend.to_device(np.asarray(x, dtype=np.float32)) for x in (a, b)]
+        result = backend.to_host(backend.gemm(*factors, **options))
+    assert result.dtype == np.float32
+    return result
+
+
+@pytest.mark.parametrize(("library", "precision"), CASES)
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_product_is_as_exact_as_its_rounded_factors(library, precision, lead, shared, rng):
+    """Error bound: each factor is off by a share u, each of the K sums by one of float32's."""
+    a = rng.standard_normal((*lead, 40, 30)).astype(np.float32)
+    b = rng.standard_normal((*(() if shared else lead), 40, 20)).astype(np.float32)
+    exact = np.swapaxes(a, -1, -2).astype(np.float64) @ b
+    scale = np.abs(np.swapaxes(a, -1, -2)).astype(np.float64) @ np.abs(b)
+    error = np.abs(multiply(make(library, precision), a, b, transpose_a=True) - exact)
+    u = ROUNDOFF[precision]
+    assert np.all(error <= (2 * u + u * u + 40 * np.finfo(np.float32).eps) * scale)
+    assert error.max() > u / 100 * scale.mean()  # it was rounded at all
+
+
+@pytest.mark.parametrize(("library", "precision"), CASES)
+def test_sums_are_kept_in_float32(library: str, precision: str) -> None:
+    """In bfloat16 a sum of ones stops at 256, in float16 at 2048."""
+    ones = np.ones((1, 4097), dtype=np.float32)
+    assert multiply(make(library, precision), ones, ones, transpose_b=True) == 4097
+
+
+@pytest.mark.parametrize(("library", "precision"), CASES)
+def test_what_is_added_to_is_not_rounded(library: str, precision: str) -> None:
+    """A master weight takes in steps that are too small for the reduced type."""
+    backend = make(library, precision)
+    weight = backend.to_device(np.ones((1, 1), dtype=np.float32))
+    step = 2.0**-14
+    result = multiply(backend, [[1.0]], [[1.0]], accumulate=weight, alpha=step, beta=1)
+    assert result == 1 + step
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_training_in_bfloat16_learns_with_float32_weights(library: str, digits) -> None:
+    backend = make(library, "bfloat16")
+    network = anynet.mlp([64, 32, 10], scale=digits.scale)
+    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.1}
+    model = anynet.fit(network, digits.train, backend=backend, **options)
+    assert model.score(*digits.test) > 0.9
+    assert {str(leaf.dtype).removeprefix("torch.") for leaf in tree.leaves(model.params)} == {
+        "float32"
+    }
+    full = anynet.fit(network, digits.train, backend=make(library, None), **options)
+    losses = [m.history.records[-1].train_loss for m in (model, full)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+def test_a_precision_makes_another_backend_on_the_same_device() -> None:
+    """Compiled loops go by equality: those of two precisions must not be mixed."""
+    full, reduced = make("torch", None), make("torch", "bfloat16")
+    assert full != reduced
+    array = reduced.to_device(np.ones(2, dtype=np.float32))
+    assert lives_on(array, full)
+    assert lives_on(array, reduced)
+    assert not lives_on(np.ones(2), reduced)
+    assert (full.describe()["precision"], reduced.describe()["precision"]) == ("full", "bfloat16")
+
+
+def test_every_precision_has_a_type_of_its_products() -> None:
+    assert set(PRECISIONS) - {"tf32"} <= set(DATA_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("numpy", None, "float32", "int8"), "tf32, bfloat16, float16 or None, got 'int8'"),
+        (("numpy", None, "float64", "bfloat16"), "products of float32, got dtype 'float64'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: Any, message: str) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message):
+        anynet.get_backend(*arguments)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_numpy_has_full_precision_only(precision: str) -> None:
+    with pytest.raises(anynet.BackendError, match="full precision only, got precision"):
+        anynet.get_backend("numpy", precision=precision)
+    with pytest.raises(anynet.BackendError, match="full precision only"):
+        anynet.get_backend("auto", "cpu", precision=precision)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_tf32_needs_cuda(library: str) -> None:
+    with pytest.raises(anynet.BackendError, match="'tf32' is of CUDA devices, got cpu"):
+        make(library, "tf32")
+
+
+def test_torch_takes_its_tf32_setting_back() -> None:
+    torch = pytest.importorskip("torch")
+    from anynet.backends.torch import _with_tf32
+
+    before = torch.backends.cuda.matmul.allow_tf32
+    with _with_tf32():
+        assert torch.backends.cuda.matmul.allow_tf32
+    with pytest.raises(ZeroDivisionError), _with_tf32():
+        raise ZeroDivisionError
+    assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("case", ["cupy", "torch-cuda", "jax-cuda"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_products_on_cuda_are_as_exact_as_their_factors(case, precision, rng) -> None:
+    backend = anynet.get_backend(make_backend(case).name, "cuda", precision=precision)
+    a = rng.standard_normal((3, 256, 512)).astype(np.float32)
+    b = rng.standard_normal((256, 128)).astype(np.float32)
+    exact = np.swapaxes(a, 1, 2).astype(np.float64) @ b
+    scale = np.abs(np.swapaxes(a, 1, 2)).astype(np.float64) @ np.abs(b)
+    error = np.abs(multiply(backend, a, b, transpose_a=True) - exact)
+    u = (ROUNDOFF | {"tf32": 2.0**-10})[precision]  # tensor cores may cut TF32 off, not round it
+    assert np.all(error <= (2 * u + u * u + 256 * np.finfo(np.float32).eps) * scale)
+    assert error.max() > u / 100 * scale.mean()

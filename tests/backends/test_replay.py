@@ -1,0 +1,274 @@
+"""The recorded loop, on a recorder that replays by doing the work again on the same buffers."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+import weakref
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet import tree
+from anynet.backends.lean_numpy import xp as numpy_xp
+from anynet.backends.numpy import NumPyBackend
+from anynet.backends.replay import MOST_RECORDINGS, CapturedLoop
+from anynet.optim import SGD, Adam, Cosine
+from anynet.training import history
+
+
+class Rerun:
+    """Records nothing: its replay calls ``work`` again. ``failing`` recordings raise instead."""
+
+    def __init__(self, failing: tuple[int, ...] = (), error: type[BaseException] = OSError) -> None:
+        self.failing = failing
+        self.error = error
+        self.recorded = 0
+
+    def copy(self, array: Any) -> Any:
+        return array.clone() if hasattr(array, "clone") else np.array(array, order="C")
+
+    def write(self, buffer: Any, array: Any) -> None:
+        buffer[...] = array
+
+    def record(self, warm_up: Any, work: Any) -> Any:
+        warm_up()
+        self.recorded += 1
+        if self.recorded in self.failing:
+            message = "operation not permitted when stream is capturing"
+            raise self.error(message)
+        return work
+
+
+@dataclass(frozen=True)
+class ReplayingNumPy(NumPyBackend):
+    """NumPy with the loop that CuPy has."""
+
+    loop: CapturedLoop = field(default_factory=lambda: CapturedLoop(Rerun()), compare=False)
+
+    def scan(self, step: Any, state: Any, order: Any, data: Any) -> Any:
+        return self.loop.scan(super().scan, step, state, order, data)
+
+
+def backends(library: str, loop: CapturedLoop) -> tuple[Any, Any]:
+    """Return a backend with the loop, and the same without."""
+    if library == "numpy":
+        return ReplayingNumPy(numpy_xp, "cpu", loop=loop), anynet.get_backend("numpy")
+    pytest.importorskip("torch")
+    plain = anynet.get_backend("torch", "cpu")
+    return replace(plain, loop=loop), plain
+
+
+def trained(backend: Any, **options: Any) -> anynet.training.Model:
+    """Train on 323 made-up samples: 10 batches and a short one, scored on 30 each epoch."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 256, (353, 12)).astype(np.uint8)
+    y = (x[:, :3].astype(int) // 86).sum(axis=1) % 3
+    arguments: dict[str, Any] = {
+        "validation": (x[323:], y[323:]),
+        "epochs": 4,
+        "batch_size": 32,
+        "patience": None,
+        "target_accuracy": None,
+        "optimizer": Adam(),
+        "learning_rate": Cosine(0.01, epochs=4),
+        "clip_norm": 1.0,
+        "average": 0.9,
+    }
+    network = anynet.mlp([12, 8, 3], activation="gelu", dropout=0.2, layer_norm=True, scale=1 / 255)
+    return anynet.fit(network, (x[:323], y[:323]), backend=backend, **arguments | options)
+
+
+def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> None:
+    """The same bits in all weights, and the same history but for the time it took."""
+    leaves = [[m.backend.to_host(leaf) for leaf in tree.leaves(m.params)] for m in (one, other)]
+    for mine, yours in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(mine, yours)
+    records = [[r._replace(seconds=0) for r in m.history.records] for m in (one, other)]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("unrolled", [1, 4, 16])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"optimizer": SGD(), "clip_norm": None, "average": None}, {"resident": False}],
+    ids=["adam", "sgd in place", "from the host"],
+)
+def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options) -> None:
+    replaying, plain = backends(library, CapturedLoop(Rerun(), unrolled))
+    assert_same(trained(replaying, **options), trained(plain, **options))
+    assert replaying.loop.failure is None
+    assert replaying.loop.replayed == 4 * (10 + 1 + 1)  # batches, the short one, the scored ones
+
+
+def test_epochs_share_their_graphs() -> None:
+    replaying, _ = backends("numpy", CapturedLoop(Rerun(), 4))
+    trained(replaying, epochs=2)
+    # Chunks of 4 and 2 steps, the short batch; scoring, again once its weights have a buffer.
+    assert replaying.loop.captured == 3 + 2
+    trained_more = replaying.loop.captured
+    replaying.loop.captured = 0
+    trained(replaying, epochs=6)
+    assert replaying.loop.captured <= trained_more
+
+
+def test_progress_reads_the_running_sums_between_replays() -> None:
+    seen: dict[str, list[history.Progress]] = {"replaying": [], "plain": []}
+    replaying, plain = backends("numpy", CapturedLoop(Rerun(), 4))
+    trained(replaying, progress=seen["replaying"].append)
+    trained(plain, progress=seen["plain"].append)
+    assert len(seen["plain"]) > 10
+    assert seen["replaying"] == seen["plain"]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
+def test_a_failed_recording_changes_no_number_and_is_told_once(library, failing) -> None:
+    """The first, the rest of the batches, the short batch, or that of the scoring fails."""
+    replaying, plain = backends(library, CapturedLoop(Rerun(failing=(failing,)), 8))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = trained(replaying)
+    assert [warning.category for warning in told] == [RuntimeWarning]
+    assert "OSError: operation not permitted when stream is capturing" in str(told[0].message)
+    assert "the same numbers" in str(told[0].message)
+    assert_same(model, trained(plain))
+    assert replaying.loop.describe().startswith("eager: capture failed: OSError")
+
+
+def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
+    class Wrong:
+        def __call__(self, *arguments: Any) -> Any:
+            raise ZeroDivisionError(len(arguments))
+
+    replaying, _ = backends("numpy", CapturedLoop(Rerun()))
+    state, order = (np.zeros(2),), np.zeros((3, 1), dtype=np.int32)
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"), pytest.raises(ZeroDivisionError):
+        replaying.scan(Wrong(), state, order, ())
+
+
+def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
+    recorder = Rerun(failing=(1,), error=KeyboardInterrupt)
+    replaying, plain = backends("numpy", CapturedLoop(recorder, 4))
+    with pytest.raises(anynet.TrainingInterrupted):
+        trained(replaying)
+    assert_same(trained(replaying), trained(plain))
+    assert replaying.loop.failure is None
+
+
+class Fibonacci:
+    """(a, b) ← (b, a + b + the row's value): one leaf becomes another, which must not mix."""
+
+    def __call__(self, state: Any, rows: Any, data: Any) -> Any:
+        return (state[1], state[0] + state[1] + data[int(rows[0])])
+
+
+def fibonacci(loop: CapturedLoop, order: Any, data: Any, start: Any = (0.0, 1.0)) -> Any:
+    replaying, plain = backends("numpy", loop)
+    state = tuple(np.array([value]) for value in start)
+    expected = plain.scan(Fibonacci(), state, order, data)
+    got = replaying.scan(FIBONACCI, state, order, data)
+    np.testing.assert_array_equal(got, expected)
+    return got
+
+
+FIBONACCI = Fibonacci()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 8, 11])
+def test_any_number_of_steps_and_leaves_that_change_places(steps: int) -> None:
+    order = np.arange(steps, dtype=np.int32).reshape(-1, 1) % 3
+    fibonacci(CapturedLoop(Rerun(), 4), order, np.array([1.0, 10.0, 100.0]))
+
+
+def test_what_was_returned_is_not_written_to_again() -> None:
+    loop = CapturedLoop(Rerun(), 4)
+    order, data = np.zeros((5, 1), dtype=np.int32), np.array([1.0])
+    first = fibonacci(loop, order, data)
+    kept = [leaf.copy() for leaf in first]
+    fibonacci(loop, order, data, start=(5.0, 7.0))
+    np.testing.assert_array_equal(first, kept)
+    assert loop.captured == 2
+
+
+def test_other_data_of_the_same_shapes_are_read_instead() -> None:
+    loop = CapturedLoop(Rerun(), 4)
+    order = np.zeros((4, 1), dtype=np.int32)
+    kept = [np.array([float(value)]) for value in range(5)]
+    for data in [*kept, *kept]:
+        fibonacci(loop, order, data)
+    assert loop.captured == 2  # in place, then from a buffer that is filled anew
+    fibonacci(loop, order, [kept[0]])  # another shape of tree
+    assert loop.captured == 3
+
+
+def test_large_data_are_not_copied(monkeypatch) -> None:
+    monkeypatch.setattr("anynet.backends.replay.LARGEST_COPY", 4)
+    loop = CapturedLoop(Rerun(), 4)
+    order = np.zeros((4, 1), dtype=np.int32)
+    for value in (1.0, 2.0, 3.0):
+        data = np.array([value])
+        fibonacci(loop, order, data)
+        fibonacci(loop, order, data)
+    assert loop.captured == 3
+    (recording,) = loop._recordings.values()
+    assert recording.places.watched() is data
+
+
+def test_data_are_not_kept_alive() -> None:
+    class Data(np.ndarray):
+        """An array whose end can be seen."""
+
+    ended = []
+    loop = CapturedLoop(Rerun(), 4)
+    data = np.array([1.0]).view(Data)
+    loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
+    loop.scan(None, FIBONACCI, (np.zeros(1), np.ones(1)), np.zeros((4, 1), np.int32), data)
+    weakref.finalize(data, ended.append, True)
+    del data
+    gc.collect()
+    assert ended == [True]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A step that knows its backend, as a training step does."""
+
+    backend: Any
+
+    def __call__(self, state: Any, *_: Any) -> Any:
+        return state
+
+
+def test_graphs_are_freed_with_their_backend_and_without_a_garbage_collection() -> None:
+    loop = CapturedLoop(Rerun())
+    loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
+    gc.collect()
+    gc.disable()
+    try:
+        replaying, _ = backends("numpy", loop)
+        for _ in range(2):
+            replaying.scan(Holding(replaying), (np.zeros(1),), np.zeros((4, 1), np.int32), ())
+        assert loop.captured == 1
+        ended = weakref.ref(loop)
+        del loop, replaying
+        assert ended() is None
+    finally:
+        gc.enable()
+
+
+def test_the_number_of_recordings_is_bounded() -> None:
+    loop = CapturedLoop(Rerun(), 4)
+    order = np.zeros((4, 1), dtype=np.int32)
+    for size in range(1, 3 * MOST_RECORDINGS):
+        fibonacci(loop, order, np.zeros(size))
+    assert len(loop._recordings) == MOST_RECORDINGS
+    assert loop.describe() == f"graph: {loop.captured} captured, {loop.replayed} steps replayed"
+
+
+def test_before_the_first_scan_nothing_is_captured() -> None:
+    assert CapturedLoop(Rerun()).describe() == "graph: nothing captured yet"
