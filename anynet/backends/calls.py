@@ -6,6 +6,7 @@ A call is a ``functools.partial`` that writes into its keyword ``out`` or its fi
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ def redirect(calls: list[Call], result: np.ndarray, home: np.ndarray) -> bool:
     bool
         False, and nothing is changed, where another call makes it or a later one needs either.
     """
+    both = {_owner(result), _owner(home)}
     for index in range(len(calls) - 1, -1, -1):
         call = calls[index]
         if _target(call) is result and isinstance(call.func, np.ufunc):
             calls[index] = functools.partial(call.func, *call.args, **call.keywords | {"out": home})
             return True
-        if any(_shares(array, [home, result]) for array in _arrays(call)):
+        if not both.isdisjoint(_owner(array) for array in _arrays(call)):
             return False
     return False
 
@@ -42,15 +44,22 @@ def overwrite_the_dead(calls: list[Call], kept: list[np.ndarray]) -> None:
     kept : list of ndarray
         What must not be written over, nor be written elsewhere: state, data, rows.
     """
+    keep = {_owner(array) for array in kept}
+    touched = [[(id(array), _owner(array)) for array in _arrays(call)] for call in calls]
     made: set[int] = set()
     for index, call in enumerate(calls):
         old = _target(call)
-        later = [array for one in calls[index + 1 :] for array in _arrays(one)]
-        seen_through_a_view = any(a is not old and np.may_share_memory(a, old) for a in later)
-        if isinstance(call.func, np.ufunc) and not (seen_through_a_view or _shares(old, kept)):
-            for operand in call.args:
-                if id(operand) in made and _alike(operand, old) and not _shares(operand, later):
-                    calls[index:] = [_replace(one, old, operand) for one in calls[index:]]
+        later = [pair for pairs in touched[index + 1 :] for pair in pairs]
+        seen_through_a_view = any(o == _owner(old) and i != id(old) for i, o in later)
+        if isinstance(call.func, np.ufunc) and not (seen_through_a_view or _owner(old) in keep):
+            busy = keep.union(owner for _, owner in later)
+            for new in call.args:
+                if id(new) in made and _alike(new, old) and _owner(new) not in busy:
+                    calls[index:] = [_replace(one, old, new) for one in calls[index:]]
+                    touched[index:] = [
+                        [(id(new), _owner(new)) if i == id(old) else (i, o) for i, o in pairs]
+                        for pairs in touched[index:]
+                    ]
                     break
         made.add(id(_target(calls[index])))
 
@@ -59,19 +68,32 @@ def _target(call: Call) -> Any:
     return call.keywords["out"] if "out" in call.keywords else call.args[0]
 
 
-def _arrays(call: Call) -> list[np.ndarray]:
-    values: Any = (call.args, call.keywords)
-    return [leaf for leaf in tree.leaves(values) if isinstance(leaf, np.ndarray)]
+def _arrays(values: Any) -> Iterator[np.ndarray]:
+    """Yield the arrays that a call reads or writes."""
+    if isinstance(values, functools.partial):
+        values = (*values.args, *values.keywords.values())
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from _arrays(value)
+        elif isinstance(value, dict):
+            yield from _arrays(value.values())
+
+
+def _owner(array: np.ndarray) -> int:
+    """Which memory an array sees: arrays that may overlap have one owner."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array)
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> bool:
     return a is not b and a.shape == b.shape and a.dtype == b.dtype
 
 
-def _shares(array: np.ndarray, others: list[np.ndarray]) -> bool:
-    return any(np.may_share_memory(array, other) for other in others)
-
-
 def _replace(call: Call, old: np.ndarray, new: np.ndarray) -> Call:
+    if not any(array is old for array in _arrays(call)):
+        return call
     args, keywords = tree.map(lambda leaf: new if leaf is old else leaf, (call.args, call.keywords))
     return functools.partial(call.func, *args, **keywords)
