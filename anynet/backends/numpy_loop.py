@@ -34,6 +34,9 @@ class Loop:
         if len(leaves) != len(self.data) or any(map(_differ, leaves, self.data)):
             self.recordings, self.data = {}, leaves
         key = (step, order.shape[1:])
+        if key not in self.recordings and self.recordings and len(order) == 1:
+            self._step_once(step, order[0], data)
+            return
         if key not in self.recordings:
             rows = np.array(order[0])
             calls: list[Call] = []
@@ -50,6 +53,11 @@ class Loop:
             rows[...] = row
             for call in calls:
                 call()
+
+    def _step_once(self, step: Callable[..., Any], rows: np.ndarray, data: Any) -> None:
+        """Run one step without recording it: a lone batch of another shape is not worth that."""
+        results = tree.map(np.array, step(self.state, rows, data))
+        tree.map(np.copyto, self.state, results)
 
     def _record(
         self, step: Callable[..., Any], rows: np.ndarray, data: Any, calls: list[Call]

@@ -29,21 +29,22 @@ def evaluate(
     params: Params,
     loss: Loss,
     batches: Batches,
-    n_samples: int,
+    order: np.ndarray,
     spread: np.ndarray,
     backend: Backend,
 ) -> Evaluation:
-    """Fold ``EvaluationStep`` over the samples in their own order.
+    """Fold ``EvaluationStep`` over some samples.
 
     Parameters
     ----------
+    order : ndarray of shape (N,), int32
+        Their indices.
     spread : ndarray of shape (O,)
         See ``target_spread``.
     """
     step = EvaluationStep(network, loss, backend)
     sums = zero_sums(loss, network, (), backend)
-    order = np.arange(n_samples, dtype=np.int32)
-    for part in split_order(order, min(EVALUATION_BATCH, n_samples)):
+    for part in split_order(order, min(EVALUATION_BATCH, order.size)):
         for rows, data in batches.blocks(part):
             sums = backend.scan(step, sums, rows, (params, data))
     return finish(sums, loss, spread, backend)

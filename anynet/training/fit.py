@@ -10,6 +10,7 @@ import numpy as np
 from anynet.backends import Backend, backend_of, get_backend
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
+from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -128,9 +129,9 @@ def fit(
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     loss = choose_loss(loss, y, network.n_outputs)
     rows = check_rows(data, network, loss, backend)
-    rows, held_out = _hold_out(rows, validation, network, loss, backend, seed)
+    training, held_out = _hold_out(rows, validation, network, loss, backend, seed)
     schedule = as_schedule(learning_rate)
-    steps_per_epoch = -(-rows.n_samples // batch_size)
+    steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
         network,
         loss,
@@ -144,7 +145,7 @@ def fit(
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     run = Run(
         step=step,
-        rows=rows,
+        training=training,
         held_out=held_out,
         batch_size=batch_size,
         epochs=epochs,
@@ -165,13 +166,13 @@ def fit(
 
 def _hold_out(
     rows: Rows, validation: Any, network: Network, loss: Loss, backend: Backend, seed: int
-) -> tuple[Rows, Rows | None]:
+) -> tuple[Subset, Subset | None]:
     if validation is None:
-        return rows, None
+        return Subset(rows), None
     if isinstance(validation, (tuple, list)):
-        return rows, check_rows(validation, network, loss, backend, "validation")
+        return Subset(rows), Subset(check_rows(validation, network, loss, backend, "validation"))
     kept, held_out = train_validation_split(rows.n_samples, validation, seed)
-    return rows.select(kept), rows.select(held_out)
+    return Subset(rows, kept), Subset(rows, held_out)
 
 
 def _as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:

@@ -125,7 +125,7 @@ class Model:
                 self.params,
                 self.loss,
                 ResidentBatches(rows, self.backend),
-                rows.x.shape[0],
+                np.arange(rows.n_samples, dtype=np.int32),
                 spread,
                 self.backend,
             )

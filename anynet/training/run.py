@@ -16,6 +16,7 @@ from anynet.data.batches import (
     epoch_order,
     split_order,
 )
+from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import no_better_than_guessing
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
@@ -34,8 +35,8 @@ class Run:
     """One call of ``fit``, its arguments checked."""
 
     step: TrainingStep
-    rows: Rows
-    held_out: Rows | None
+    training: Subset
+    held_out: Subset | None
     batch_size: int
     epochs: int
     shuffle: bool
@@ -51,10 +52,11 @@ class Run:
     def train(self) -> Model:
         step, backend = self.step, self.step.backend
         self.history = History(step.loss.metric.name)
-        self.spread = target_spread(self.rows.y, self.rows.weight, step.loss)
+        self.spread = target_spread(*self.training.targets(), step.loss)
         try:
-            batches = self._place(self.rows)
-            scored = None if self.held_out is None else self._place(self.held_out)
+            batches = scored = self._place(self.training.rows)
+            if self.held_out is not None and self.held_out.rows is not self.training.rows:
+                scored = self._place(self.held_out.rows)
             state = initial_state(
                 step.network,
                 step.loss,
@@ -77,7 +79,7 @@ class Run:
         return model
 
     def _epoch(
-        self, state: TrainState, epoch: int, batches: Batches, scored: Batches | None
+        self, state: TrainState, epoch: int, batches: Batches, scored: Batches
     ) -> tuple[TrainState, EpochRecord]:
         """Train one epoch, and score the result on the validation set."""
         step, backend = self.step, self.step.backend
@@ -85,7 +87,9 @@ class Run:
         if self.plateau is not None:
             factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
             state = state._replace(rate_factor=backend.to_device(factor))
-        order = epoch_order(self.rows.n_samples, self.seed, epoch, self.shuffle)
+        order = self.training.order(
+            epoch_order(self.training.n_samples, self.seed, epoch, self.shuffle)
+        )
         parts = split_order(
             order, self.batch_size, PROGRESS_PARTS if self.progress else 1, short_first=self.shuffle
         )
@@ -100,7 +104,7 @@ class Run:
         trained = finish(state.sums, step.loss, self.spread, backend)
         seconds = time.perf_counter() - start
         self._check_finite("training", trained, epoch)
-        validated = None if scored is None else self._validate(state, scored)
+        validated = None if self.held_out is None else self._validate(state, scored)
         if validated is not None:
             self._check_finite("validation", validated, epoch)
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
@@ -139,8 +143,8 @@ class Run:
             self._weights(state),
             step.loss,
             scored,
-            held_out.n_samples,
-            target_spread(held_out.y, held_out.weight, step.loss),
+            held_out.order(np.arange(held_out.n_samples, dtype=np.int32)),
+            target_spread(*held_out.targets(), step.loss),
             step.backend,
         )
 
