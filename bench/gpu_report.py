@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import summary
-from bench.comparison import COLUMNS as PEERS_COLUMNS
 from bench.comparison import make_chart
 from bench.gpu_parts.graph import COLUMNS as GRAPH_COLUMNS
 from bench.gpu_parts.population import COLUMNS as POPULATION_COLUMNS
 from bench.gpu_parts.training import BACKENDS
 from bench.results import Chart, Row, draw, read_lines, to_markdown
-from bench.summary import find_results
+from bench.summary import find_results, result_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 470  # for all parts; the rest of eight minutes is for the report itself
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    for old in options.out.glob("*.jsonl"):
+    for old in [*options.out.glob("*.jsonl"), *options.out.glob("peers-*.md")]:
         old.unlink()  # so that the report shows this run only
     deadline = time.monotonic() + options.seconds
     parts = list_parts(options)
@@ -169,7 +168,8 @@ def write_report(out: Path, outcomes: Sequence[Outcome], device: str) -> None:
         "peers": peers,
     }
     (out / "gpu-report.json").write_text(json.dumps(report, indent=1) + "\n")
-    page = to_page(device, report["machine"], outcomes, graph, population, peers)
+    pages = [f"### {path.read_text()}" for path in result_paths(out, device, "md") if path.exists()]
+    page = to_page(device, report["machine"], outcomes, graph, population, peers, pages)
     (out / "gpu-report.md").write_text(page)
     print(page)
     charts = [make_chart(rows, rows[0]["title"]) for rows in peers.values()]
@@ -185,8 +185,9 @@ def to_page(
     graph: Sequence[Row],
     population: Sequence[Row],
     peers: dict[str, list[Row]],
+    pages: Sequence[str],
 ) -> str:
-    """Return the report as Markdown."""
+    """Return the report as Markdown; ``pages`` are those that the peers wrote."""
     about = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
     parts = [
         {
@@ -209,9 +210,7 @@ def to_page(
         sections.append(f"## A population beside one network\n\n{table}")
     if peers:
         sections.append(f"## The peers\n\n{summary.to_page(peers, device)}")
-    sections += [
-        f"### {rows[0]['title']}\n\n{to_markdown(rows, PEERS_COLUMNS)}" for rows in peers.values()
-    ]
+    sections += pages
     sections += [
         f"## {outcome.name} {outcome.status}\n\n```\n{outcome.tail}\n```\n"
         for outcome in outcomes

@@ -45,12 +45,17 @@ TARGETS = {
 }
 
 
+def result_paths(folder: Path, device: str, kind: str) -> list[Path]:
+    """Return where ``bench.peers`` writes the results of each workload."""
+    suffix = "" if device == "cpu" else f"-{device}"
+    return [folder / f"peers-{name}{suffix}.{kind}" for name in WORKLOADS]
+
+
 def find_results(folder: Path, device: str) -> dict[str, list[Row]]:
     """Return the rows of each workload that was run on the device."""
-    suffix = "" if device == "cpu" else f"-{device}"
-    paths = {name: folder / f"peers-{name}{suffix}.jsonl" for name in WORKLOADS}
-    found = {name: read_lines(path) for name, path in paths.items() if path.exists()}
-    return {name: rows for name, rows in found.items() if rows}
+    paths = [path for path in result_paths(folder, device, "jsonl") if path.exists()]
+    found = [rows for rows in map(read_lines, paths) if rows]
+    return {rows[0]["workload"]: rows for rows in found}
 
 
 def to_page(found: dict[str, list[Row]], device: str) -> str:

@@ -50,7 +50,7 @@ def serve(connection: Connection, factory: str, device: str) -> None:
         elif request == "run":
             return timed(contender, slept_from)
         elif request == "notes":
-            return contender.notes() | {"pools": thread_pools()}
+            return contender.notes() | {"blas": thread_pools()}
         return None
 
     request, argument = "import", None
