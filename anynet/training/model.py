@@ -21,7 +21,7 @@ from anynet.training.inputs import check_rows, check_x
 from anynet.training.saving import read_model, write_model
 from anynet.typing import Array, Params
 
-PREDICTION_BATCH = 4096
+PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
 
 
 @dataclass(frozen=True, repr=False)
