@@ -62,6 +62,9 @@ class NumPyBackend(Backend):
             result = super().scan(step, state, order, data)
         return result
 
+    def describe(self) -> dict[str, str]:
+        return super().describe() | {"loop": "recorded"}
+
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")

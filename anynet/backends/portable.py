@@ -200,8 +200,9 @@ class Backend:
         dict
             ``name``, ``version`` of the library, ``device``, ``dtype``, ``precision`` (``"full"``
             or the type that products are reduced to), ``reason`` for the choice, and how ``loop``
-            (``scan``) runs: ``"eager"``, ``"compiled"``, or ``"graph: …"`` with what was
-            recorded and replayed so far, ``"eager: …"`` with the reason where that failed.
+            (``scan``) runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
+            ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
+            reason where that failed.
         """
         return {
             "name": self.name,
