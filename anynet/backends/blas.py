@@ -19,30 +19,66 @@ SYMBOLS = (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", ""))
 LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
+def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
+    """Return how to get at AVX-512 where the processor has it and OpenBLAS does not use it.
+
+    OpenBLAS knows processors by their model; one that is newer than it gets the kernels of an old
+    one. Empty where nothing is amiss, or nothing can be told.
+    """
+    library = _load_openblas()
+    if library is None:
+        return ""
+    for prefix, suffix in SYMBOLS:
+        name = getattr(library, f"{prefix}openblas_get_corename{suffix}", None)
+        if name is not None:
+            break
+    else:
+        return ""
+    name.restype = ctypes.c_char_p
+    kernels = name().decode()
+    try:
+        has_avx512 = "avx512bw" in cpu_info.read_text().split()
+    except OSError:
+        return ""
+    if not has_avx512 or kernels not in ("Haswell", "Zen"):
+        return ""
+    return (
+        f"OpenBLAS runs its {kernels} kernels although this processor has AVX-512: "
+        f"OPENBLAS_CORETYPE=SkylakeX in the environment may be faster"
+    )
+
+
 @functools.cache
 def find_gemm(dtype: str) -> Callable[..., None] | None:
-    """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's own OpenBLAS, with its types declared.
+    """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's OpenBLAS, its types declared."""
+    library = _load_openblas()
+    letter, real = LETTERS[dtype]
+    for prefix, suffix in SYMBOLS:
+        gemm = getattr(library, f"{prefix}cblas_{letter}gemm{suffix}", None)
+        if gemm is not None:
+            size = ctypes.c_int64 if suffix else ctypes.c_int
+            flag, address = ctypes.c_int, ctypes.c_void_p
+            gemm.argtypes = [flag, flag, flag, size, size, size, real]
+            gemm.argtypes += [address, size, address, size, real, address, size]
+            gemm.restype = None
+            found: Callable[..., None] = gemm
+            return found
+    return None
 
-    NumPy's wheels carry the library beside the package, in ``numpy.libs`` (on macOS ``.dylibs``).
+
+@functools.cache
+def _load_openblas() -> ctypes.CDLL | None:
+    """Return the copy that NumPy has loaded, not another, where there is one.
+
+    NumPy's wheels carry it beside the package, in ``numpy.libs`` (on macOS ``.dylibs``).
     """
     package = Path(np.__file__).parent
     places = (package.parent / "numpy.libs", package / ".dylibs")
-    letter, real = LETTERS[dtype]
     for path in (path for place in places for path in place.glob("*openblas*")):
         try:
-            library = ctypes.CDLL(str(path))  # the copy that NumPy has loaded, not another
+            return ctypes.CDLL(str(path))
         except OSError:
             continue
-        for prefix, suffix in SYMBOLS:
-            gemm = getattr(library, f"{prefix}cblas_{letter}gemm{suffix}", None)
-            if gemm is not None:
-                size = ctypes.c_int64 if suffix else ctypes.c_int
-                flag, address = ctypes.c_int, ctypes.c_void_p
-                gemm.argtypes = [flag, flag, flag, size, size, size, real]
-                gemm.argtypes += [address, size, address, size, real, address, size]
-                gemm.restype = None
-                found: Callable[..., None] = gemm
-                return found
     return None
 
 

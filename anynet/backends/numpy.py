@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.backends.blas import add_product, find_gemm
+from anynet.backends.blas import add_product, find_gemm, unused_vectors
 from anynet.backends.lean_numpy import xp
 from anynet.backends.numpy_loop import replay
 from anynet.backends.portable import Backend, State, Step
@@ -63,7 +63,9 @@ class NumPyBackend(Backend):
         return result
 
     def describe(self) -> dict[str, str]:
-        return super().describe() | {"loop": "recorded"}
+        description = super().describe() | {"loop": "recorded"}
+        advice = unused_vectors()
+        return description | {"advice": advice} if advice else description
 
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""

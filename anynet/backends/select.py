@@ -194,5 +194,6 @@ def _status(name: str) -> BackendStatus:
         return BackendStatus(name, False, " ".join(str(error).split()), None, (), "")
     memory = backend.memory()
     text = f"{memory.free / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free" if memory else ""
-    version = backend.describe()["version"]
-    return BackendStatus(name, True, "a small product works", version, module.devices(), text)
+    description = backend.describe()
+    reason = "; ".join(["a small product works", *filter(None, [description.get("advice")])])
+    return BackendStatus(name, True, reason, description["version"], module.devices(), text)

@@ -12,6 +12,8 @@ import numpy as np
 from bench.contenders.base import Contender
 from bench.jobs import Job
 
+jax.config.update("jax_default_matmul_precision", "highest")  # on GPUs JAX's default is TF32
+
 
 def forward(params: Any, x: Any) -> Any:
     """Return the logits."""

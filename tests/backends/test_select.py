@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import platform
 import subprocess
 import sys
 
@@ -151,3 +153,31 @@ def test_importing_anynet_is_quick() -> None:
         for _ in range(3)
     ]
     assert min(times) < 0.2
+
+
+def test_kernels_that_leave_avx512_unused_are_told_of(tmp_path) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text("flags : fpu avx2 avx512f avx512bw\n")
+    code = (
+        "import pathlib, sys; from anynet.backends.blas import unused_vectors;"
+        "print(unused_vectors(pathlib.Path(sys.argv[1])))"
+    )
+
+    def told(kernels: str) -> str:
+        run = subprocess.run(
+            [sys.executable, "-c", code, str(cpu_info)],
+            env=os.environ | {"OPENBLAS_CORETYPE": kernels},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return run.stdout.strip()
+
+    if "openblas" not in str(np.show_config(mode="dicts")).lower():
+        pytest.skip("NumPy's BLAS is not OpenBLAS")
+    if platform.machine() != "x86_64":
+        pytest.skip("the kernels are of x86-64")
+    assert told("Haswell").endswith("OPENBLAS_CORETYPE=SkylakeX in the environment may be faster")
+    assert told("SkylakeX") == ""
+    cpu_info.write_text("flags : fpu avx2\n")
+    assert told("Haswell") == ""
