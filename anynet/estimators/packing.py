@@ -1,0 +1,68 @@
+"""All parameters as two vectors, weights and the rest.
+
+A small network spends most of an update on the overhead of calls: on two vectors an optimizer
+makes half as many or fewer. L-BFGS wants a vector anyway, and the L2 penalty one of the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from anynet.nn.network import Network
+from anynet.typing import Array, Namespace, Params
+
+
+class _Slot(NamedTuple):
+    """Where one parameter lies."""
+
+    layer: int
+    name: str
+    group: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the parameters of a network lie in ``{"weight": (W,), "bias": (V,)}``.
+
+    Weights of dense layers go to ``weight``; biases, and gains of normalised layers, to ``bias``;
+    both in the order of the layers. Optimizers take ``({"weight": …, "bias": …},)`` as the
+    parameters of a network of one layer.
+    """
+
+    network: Network
+
+    @cached_property
+    def slots(self) -> tuple[_Slot, ...]:
+        """One entry a parameter, in order."""
+        slots = []
+        ends = {"weight": 0, "bias": 0}
+        width = self.network.n_inputs
+        for index, layer in enumerate(self.network.layers):
+            shapes, width = layer.shapes(width)
+            for name, shape in shapes.items():
+                group = "weight" if name == "weight" else "bias"
+                start = ends[group]
+                ends[group] = start + math.prod(shape)
+                slots.append(_Slot(index, name, group, start, ends[group], shape))
+        return tuple(slots)
+
+    def pack(self, params: Any, xp: Namespace) -> Params:
+        """Join a tree of parameters or gradients into the vectors; copies them."""
+        parts: dict[str, list[Array]] = {"weight": [], "bias": []}
+        for slot in self.slots:
+            parts[slot.group].append(xp.reshape(params[slot.layer][slot.name], (-1,)))
+        return ({group: xp.concat(some) for group, some in parts.items()},)
+
+    def unpack(self, packed: Params, xp: Namespace) -> Params:
+        """Cut the vectors into the tree that ``Network.apply`` takes; shares memory if it can."""
+        params: list[dict[str, Array]] = [{} for _ in self.network.layers]
+        vectors = packed[0]
+        for layer, name, group, start, stop, shape in self.slots:
+            params[layer][name] = xp.reshape(vectors[group][start:stop], shape)
+        return tuple(params)

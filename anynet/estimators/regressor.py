@@ -1,0 +1,214 @@
+"""``MLPRegressor``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from anynet.backends import Backend
+from anynet.data.batches import Rows
+from anynet.estimators.arrays import to_host
+from anynet.estimators.base import BaseMLP
+from anynet.estimators.losses import SummedOverOutputs
+from anynet.estimators.parameters import CONSTRAINTS
+from anynet.estimators.samples import check_weights
+from anynet.nn.losses import LOSSES
+from anynet.typing import Array
+
+VALUE_LOSSES = {name for name, loss in LOSSES.items() if loss.task == "values"}
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor: scikit-learn's, on any array, and more."""
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **CONSTRAINTS,
+        "loss": [StrOptions(VALUE_LOSSES), HasMethods(["link"])],
+    }
+    _numeric = True
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        layer_norm: bool = False,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress_bar: bool = False,
+        backend: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.layer_norm = layer_norm
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.progress_bar = progress_bar
+        self.backend = backend
+        self.device = device
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPRegressor:
+        """Train on samples.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n_samples, n_features)
+            Arrays of torch, JAX or CuPy are trained on where they are.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            A validation set, scored after each epoch; with ``early_stopping`` it takes the place
+            of the share of ``X`` that would be split off.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Train for one epoch on the given samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
+
+    def predict(self, X: Any) -> Any:
+        """Predict values.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+            Where X lives.
+        """
+
+        def function(logits: Array, backend: Backend) -> Array:
+            return self._value_loss().link(logits, backend.xp)  # type: ignore[no-any-return]
+
+        values, _ = self._forward(X, "predict", function)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², its mean over the outputs.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        """
+        predicted = to_host(self.predict(X))
+        return float(r2_score(to_host(y), predicted, sample_weight=to_host(sample_weight)))
+
+    def _value_loss(self) -> Any:
+        return LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
+
+    def _loss(self) -> Any:
+        loss, n_outputs = self._value_loss(), self.n_outputs_
+        if n_outputs == 1:
+            return loss
+        return SummedOverOutputs(loss, n_outputs, value_is_mean=loss.kind == "squared_error")
+
+    def _read_target(self, y: Any, *, incremental: bool) -> None:
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        loss = self._value_loss()
+        self.out_activation_ = "exp" if loss.kind == "poisson" else "identity"
+        if loss.kind == "poisson" and np.any(y < 0):
+            message = "the Poisson loss needs y >= 0: some values of y are negative"
+            raise ValueError(message)
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, dtype: str, *, incremental: bool) -> Rows:  # noqa: ARG002
+        target = np.asarray(y, dtype=dtype).reshape(len(y), -1)
+        return Rows(X, target, check_weights(sample_weight, y, dtype))
+
+    def _n_logits(self, y: Any) -> int:  # noqa: ARG002  (one signature for both)
+        return self.n_outputs_
+
+    def _strata(self, target: np.ndarray) -> None:  # noqa: ARG002
+        return None
+
+    def _score_logits(
+        self,
+        logits: np.ndarray,
+        target: np.ndarray,
+        y: Any,  # noqa: ARG002
+        weight: np.ndarray | None,
+    ) -> float:
+        """R² on the host, from logits."""
+        with np.errstate(over="ignore"):
+            predicted = self._value_loss().link(logits, np)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(target, predicted, sample_weight=weight))
