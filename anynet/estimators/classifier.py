@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.validation import check_is_fitted
 from numbers import Real
 
 from anynet.backends import Backend
@@ -173,8 +174,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n_samples,) or (n_samples, n_outputs)
             Where X lives; names of classes are NumPy's.
         """
-        codes, home = self._forward(X, "predict", self._class_labels().decide)
+        check_is_fitted(self)
         labels = self._class_labels()
+        codes, home = self._forward(X, "predict", labels.decide)
         if home is None:
             return labels.decode(codes)
         decoded = labels.decode(home.to_host(codes))
@@ -212,6 +214,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def _probabilities(self, X: Any, method: str, *, logarithm: bool) -> Any:
+        check_is_fitted(self)
         labels = self._class_labels()
         loss = labels.loss(0.0)
 

@@ -30,13 +30,11 @@ def infer(
         Of logits (B, O), row by row.
     """
     parts = []
+    n_samples = x.shape[0]
     with backend.context():
-        for start in range(0, max(1, x.shape[0]), PREDICTION_BATCH):
-            some = x[start : start + PREDICTION_BATCH, ...] if not sp.issparse(x) else _rows(x, start)
+        for start in range(0, max(1, n_samples), PREDICTION_BATCH):
+            some = x[start : min(start + PREDICTION_BATCH, n_samples), :]
+            some = some.toarray() if sp.issparse(some) else some
             logits = network.predict(params, backend.to_device(some), backend=backend)
             parts.append(logits if function is None else function(logits))
         return parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=0)
-
-
-def _rows(x: Any, start: int) -> Any:
-    return x[start : start + PREDICTION_BATCH].toarray()
