@@ -52,7 +52,7 @@ def choose_backend(
 
 
 def to_host(array: Any) -> Any:
-    """Bring an array of another library to NumPy; lists, data frames and sparse stay as they are."""
+    """Bring an array of another library to NumPy; lists, frames and sparse stay as they are."""
     home = home_of(array)
     return array if home is None else home.to_host(array)
 

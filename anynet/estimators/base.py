@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,36 +15,17 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, home_of
+from anynet.estimators.descent import descend
 from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
 from anynet.estimators.lbfgs import minimise
-from anynet.estimators.optimizers import ClassicalMomentum, ShortAdam
 from anynet.estimators.packing import Packing
 from anynet.estimators.placement import place
-from anynet.estimators.progress import progress_bar
-from anynet.estimators.samples import check_inputs, check_training, check_weights
-from anynet.estimators.step import Objective, SolverState, SolverStep
-from anynet.estimators.stochastic import Epochs
-from anynet.estimators.stopping import Patience, Rate
+from anynet.estimators.samples import check_inputs, check_training
+from anynet.estimators.step import Objective
 from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
-from anynet.optim.optimizers import OPTIMIZERS
-from anynet.training.state import copy
 from anynet.typing import Array, Params
-
-
-class Memory(NamedTuple):
-    """What ``partial_fit`` goes on from: an optimizer with its state, and the learning rate."""
-
-    optimizer: Any
-    state: Any
-    step: Any
-    rate: Rate
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next update."""
-        return self.rate.current
 
 
 class BaseMLP(BaseEstimator):
@@ -90,7 +69,7 @@ class BaseMLP(BaseEstimator):
                 packed = self._minimise(objective, packed, rows)
             else:
                 held = HeldOut.of(self, rows, y, given, objective, rng)
-                packed = self._descend(objective, packed, held, rng, incremental)
+                packed = descend(self, objective, packed, held, rng, incremental)
             finite = [backend.xp.all(backend.xp.isfinite(v)) for v in tree.leaves(packed)]
             self._store(packed, objective, home, dtype)
         if not all(bool(one) for one in finite):
@@ -141,7 +120,7 @@ class BaseMLP(BaseEstimator):
             self.norm_biases_ = [np.zeros(width, dtype=dtype) for width in widths[1:-1]]
         self.__dict__.pop("_optimizer", None)
         if self.solver != "lbfgs":
-            self.loss_curve_ = []
+            self.loss_curve_: list[float] = []
             self._no_improvement_count = 0
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_ = self.validation_loss_curve_ = None
@@ -159,9 +138,7 @@ class BaseMLP(BaseEstimator):
         """Set the fitted attributes to some weights."""
         backend = objective.backend
         params = objective.packing.unpack(packed, backend.xp)
-        store_params(
-            self, objective.packing.network, params, backend, home, dtype or backend.dtype
-        )
+        store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
     def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
         if self.dropout:
@@ -178,96 +155,6 @@ class BaseMLP(BaseEstimator):
             verbose=self.verbose,
         )
         return packed
-
-    def _descend(
-        self,
-        objective: Objective,
-        packed: Params,
-        held: HeldOut,
-        rng: np.random.RandomState,
-        incremental: bool,
-    ) -> Params:
-        """Run a stochastic solver, on from the last ``partial_fit`` where there was one."""
-        backend = objective.backend
-        n_samples = held.train.n_samples
-        batch_size = self._batch_size(n_samples)
-        if held.validation is not None and self.validation_scores_ is None:
-            self.validation_scores_, self.validation_loss_curve_ = [], []
-        optimizer, schedule = self._make_optimizer(), None
-        if callable(self.learning_rate):
-            schedule = self.learning_rate
-        memory = getattr(self, "_optimizer", None) if incremental else None
-        if memory is None or memory.optimizer != optimizer:
-            memory = Memory(optimizer, optimizer.init(packed, backend=backend), 0, self._make_rate())
-        word = int(rng.randint(2**31 - 1)) if self.dropout else 0
-        placed = tree.map(backend.to_device, (memory.state, np.asarray(memory.step, dtype=np.int32)))
-        zero = backend.to_device(np.zeros((), dtype=backend.dtype))
-        state = SolverState(
-            packed,
-            placed[0] if memory.step == 0 else copy(placed[0], backend),
-            placed[1],
-            backend.to_device(np.asarray(word, dtype=np.int32)),
-            zero,
-            zero,
-        )
-        rising = self.early_stopping
-        best = getattr(self, "best_validation_score_" if rising else "best_loss_", None)
-        if best is None:
-            best = -np.inf if rising else np.inf
-        with ExitStack() as stack:
-            callbacks = tuple(self.callbacks or ())
-            if self.progress_bar:
-                callbacks = (*callbacks, stack.enter_context(progress_bar(self.max_iter)))
-            run = Epochs(
-                estimator=self,
-                step=SolverStep(objective, optimizer, schedule, -(-n_samples // batch_size)),
-                state=state,
-                batches=place(held.train, backend),
-                n_samples=n_samples,
-                batch_size=batch_size,
-                max_iter=self.max_iter,
-                rng=rng,
-                patience=Patience(
-                    self.tol,
-                    self.n_iter_no_change,
-                    best,
-                    getattr(self, "_no_improvement_count", 0),
-                    rising,
-                ),
-                rate=memory.rate,
-                validation=held.validation,
-                callbacks=callbacks,
-                incremental=incremental,
-            )
-            packed = run.train()
-        self._optimizer = Memory(
-            optimizer, run.state.optimizer, int(backend.to_host(run.state.step)), run.rate
-        )
-        return packed
-
-    def _batch_size(self, n_samples: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n_samples)
-        if self.batch_size > n_samples:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                stacklevel=2,
-            )
-        return int(min(self.batch_size, n_samples))
-
-    def _make_optimizer(self) -> Any:
-        if self.solver == "sgd":
-            return ClassicalMomentum(float(self.momentum), bool(self.nesterovs_momentum))
-        if self.solver == "adam":
-            return ShortAdam(float(self.beta_1), float(self.beta_2), float(self.epsilon))
-        return OPTIMIZERS[self.solver]() if isinstance(self.solver, str) else self.solver
-
-    def _make_rate(self) -> Rate:
-        if callable(self.learning_rate):
-            return Rate("constant", 1.0, 0.0, 1.0)
-        rule = "constant" if self.solver == "adam" else self.learning_rate
-        initial = float(self.learning_rate_init)
-        return Rate(rule, initial, float(self.power_t), initial)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -13,7 +13,6 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import check_is_fitted
-from numbers import Real
 
 from anynet.backends import Backend
 from anynet.data.batches import Rows
@@ -29,12 +28,13 @@ from anynet.typing import Array
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron classifier: scikit-learn's, on any array, and more."""
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
     _numeric = False
+    classes_: Any
 
     def __init__(
         self,
@@ -72,38 +72,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         backend: str | None = None,
         device: str | None = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.dropout = dropout
-        self.layer_norm = layer_norm
-        self.scoring = scoring
-        self.callbacks = callbacks
-        self.progress_bar = progress_bar
-        self.backend = backend
-        self.device = device
+        given = locals()
+        for name in MLPClassifier._get_param_names():
+            setattr(self, name, given[name])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -163,7 +134,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y = to_host(y)
         if _check_partial_fit_first_call(self, classes):
             known = Labels.of(y if type_of_target(y).startswith("multilabel") else self.classes_)
-            self._labels, self.classes_ = known, known.classes
+            self._labels = known
+            self.classes_ = known.classes
         return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
 
     def predict(self, X: Any) -> Any:
@@ -287,7 +259,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return target if splits else None
 
     def _score_logits(
-        self, logits: np.ndarray, target: np.ndarray, y: Any, weight: np.ndarray | None
+        self, logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None
     ) -> float:
         """Accuracy on the host, from logits and encoded targets."""
         from anynet.backends import get_backend

@@ -78,7 +78,7 @@ def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -
     if scoring is None:
 
         def own(logits: np.ndarray, _: Params, __: float) -> float:
-            return estimator._score_logits(logits, rows.y, labels, rows.weight)  # type: ignore[no-any-return]
+            return estimator._score_logits(logits, rows.y, rows.weight)  # type: ignore[no-any-return]
 
         return Validation(objective, rows, own)
     scorer = get_scorer(scoring)

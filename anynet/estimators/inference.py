@@ -9,8 +9,9 @@ import scipy.sparse as sp
 
 from anynet.backends import Backend
 from anynet.nn.network import Network
-from anynet.training.model import PREDICTION_BATCH
 from anynet.typing import Array, Params
+
+SLICE = 1024  # samples; activations of a few hundred units then stay in a core's cache
 
 
 def infer(
@@ -32,8 +33,8 @@ def infer(
     parts = []
     n_samples = x.shape[0]
     with backend.context():
-        for start in range(0, max(1, n_samples), PREDICTION_BATCH):
-            some = x[start : min(start + PREDICTION_BATCH, n_samples), :]
+        for start in range(0, max(1, n_samples), SLICE):
+            some = x[start : min(start + SLICE, n_samples), :]
             some = some.toarray() if sp.issparse(some) else some
             logits = network.predict(params, backend.to_device(some), backend=backend)
             parts.append(logits if function is None else function(logits))

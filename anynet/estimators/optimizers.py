@@ -1,4 +1,4 @@
-"""SGD and Adam in the form in which scikit-learn has them.
+"""SGD and Adam in the form in which scikit-learn has them, on packed parameters.
 
 They differ from ``anynet.optim``, which follows torch, only in where the learning rate and ε enter.
 Parameters and state are consumed: what an optimizer made itself, it updates in place.
@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from anynet import tree
 from anynet.backends import Backend
+from anynet.estimators.packing import each
 from anynet.optim.optimizers import AdamState, SGDState
-from anynet.typing import Array, Grads, Params
+from anynet.typing import Array, Grads, Namespace, Params
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ClassicalMomentum:
     def init(self, params: Params, *, backend: Backend) -> SGDState:
         if self.momentum == 0:
             return SGDState(())
-        return SGDState(tree.map(backend.xp.zeros_like, params))
+        return SGDState(each(backend.xp.zeros_like, params))
 
     def update(
         self,
@@ -49,14 +49,26 @@ class ClassicalMomentum:
         *,
         backend: Backend,  # noqa: ARG002  (one signature for all)
     ) -> tuple[Params, SGDState]:
-        steps: Grads = tree.map(lambda g: g * rate, grads)
+        steps = each(lambda g: g * rate, grads)
         if self.momentum == 0:
-            return tree.map(lambda p, s: p - s, params, steps), state
-        velocity = tree.map(lambda v, s: self.momentum * v - s, state.velocity, steps)
+            return each(lambda p, s: p - s, params, steps), state
+
+        def slowed(v: Array, s: Array) -> Array:
+            v *= self.momentum
+            v -= s
+            return v
+
+        velocity = each(slowed, state.velocity, steps)
         if not self.nesterov:
-            return tree.map(lambda p, v: p + v, params, velocity), SGDState(velocity)
-        ahead = tree.map(lambda p, v, s: p + (self.momentum * v - s), params, velocity, steps)
-        return ahead, SGDState(velocity)
+            return each(lambda p, v: p + v, params, velocity), SGDState(velocity)
+
+        def ahead(p: Array, v: Array, s: Array) -> Array:
+            moved = self.momentum * v
+            moved -= s
+            moved += p
+            return moved
+
+        return each(ahead, params, velocity, steps), SGDState(velocity)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class ShortAdam:
     def init(self, params: Params, *, backend: Backend) -> AdamState:
         xp = backend.xp
         updates = xp.zeros((), dtype=xp.int32, device=backend.device)
-        return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
+        return AdamState(updates, each(xp.zeros_like, params), each(xp.zeros_like, params))
 
     def update(
         self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
@@ -90,35 +102,36 @@ class ShortAdam:
         xp = backend.xp
         updates = state.updates + 1
         time = xp.astype(updates, backend.float_dtype)
-        rate = rate * (xp.sqrt(_correction(self.beta_2, time, xp)) / _correction(self.beta_1, time, xp))
+        # The running sums are kept without their factors 1 − β, which saves two passes over them.
+        spread = math.sqrt(1 - self.beta_2)
+        root_2 = xp.sqrt(_correction(self.beta_2, time, xp))
+        rate = rate * ((1 - self.beta_1) / spread * root_2 / _correction(self.beta_1, time, xp))
 
         def first(m: Array, g: Array) -> Array:
             m *= self.beta_1
-            m += (1 - self.beta_1) * g
+            m += g
             return m
 
         def second(v: Array, g: Array) -> Array:
-            square = g * g
-            square *= 1 - self.beta_2
             v *= self.beta_2
-            v += square
+            v += g * g
             return v
 
         def moved(p: Array, m: Array, v: Array) -> Array:
-            root = xp.sqrt(v)
-            root += self.epsilon
-            step = m / root
+            step = xp.sqrt(v)
+            step += self.epsilon / spread
+            step = m / step
             step *= rate
             return p - step
 
-        mean = tree.map(first, state.mean, grads)
-        square = tree.map(second, state.square, grads)
-        return tree.map(moved, params, mean, square), AdamState(updates, mean, square)
+        mean = each(first, state.mean, grads)
+        square = each(second, state.square, grads)
+        return each(moved, params, mean, square), AdamState(updates, mean, square)
 
 
-def _correction(beta: float, time: Array, xp: object) -> Array:
-    """1 − βᵗ, by way of expm1."""
+def _correction(beta: float, time: Array, xp: Namespace) -> Array:
+    """1 − βᵗ, by way of expm1: the difference would lose digits in float32."""
     if beta == 0:
-        return time * 0 + 1
-    correction: Array = -xp.expm1(time * math.log(beta))  # type: ignore[attr-defined]
+        return time**0
+    correction: Array = -xp.expm1(time * math.log(beta))
     return correction

@@ -7,6 +7,7 @@ makes half as many or fewer. L-BFGS wants a vector anyway, and the L2 penalty on
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +25,13 @@ class _Slot(NamedTuple):
     start: int
     stop: int
     shape: tuple[int, ...]
+
+
+def each(function: Callable[..., Array], packed: Params, *others: Params) -> Params:
+    """Apply a function to each vector: ``tree.map`` for packed parameters, in every step's way."""
+    rest = [other[0] for other in others]
+    vectors = packed[0].items()
+    return ({name: function(vector, *[one[name] for one in rest]) for name, vector in vectors},)
 
 
 @dataclass(frozen=True)

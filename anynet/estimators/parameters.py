@@ -1,4 +1,4 @@
-"""What the parameters of both estimators may be; scikit-learn checks them when ``fit`` is called."""
+"""What the parameters of both estimators may be; scikit-learn checks them in ``fit``."""
 
 from __future__ import annotations
 

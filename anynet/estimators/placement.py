@@ -25,8 +25,8 @@ def place(rows: Rows, backend: Backend) -> Batches:
         rows = rows._replace(x=x.toarray())
     if not isinstance(rows.x, np.ndarray):
         return ResidentBatches(rows, backend)
-    if rows.x.dtype != backend.dtype:
-        rows = rows._replace(x=rows.x.astype(backend.dtype))
+    # Rows are gathered in every step: of another layout each would be a copy of the whole array.
+    rows = rows._replace(x=np.ascontiguousarray(rows.x, dtype=backend.dtype))
     memory = backend.memory()
     if memory is None or rows.nbytes < RESIDENT_SHARE * memory.free:
         return ResidentBatches(rows, backend)

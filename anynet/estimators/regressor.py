@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
@@ -26,7 +26,7 @@ VALUE_LOSSES = {name for name, loss in LOSSES.items() if loss.task == "values"}
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron regressor: scikit-learn's, on any array, and more."""
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "loss": [StrOptions(VALUE_LOSSES), HasMethods(["link"])],
     }
@@ -67,37 +67,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         backend: str | None = None,
         device: str | None = None,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.layer_norm = layer_norm
-        self.scoring = scoring
-        self.callbacks = callbacks
-        self.progress_bar = progress_bar
-        self.backend = backend
-        self.device = device
+        given = locals()
+        for name in MLPRegressor._get_param_names():
+            setattr(self, name, given[name])
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -181,7 +153,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return loss
         return SummedOverOutputs(loss, n_outputs, value_is_mean=loss.kind == "squared_error")
 
-    def _read_target(self, y: Any, *, incremental: bool) -> None:
+    def _read_target(self, y: Any, *, incremental: bool) -> None:  # noqa: ARG002
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         loss = self._value_loss()
         self.out_activation_ = "exp" if loss.kind == "poisson" else "identity"
@@ -203,7 +175,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self,
         logits: np.ndarray,
         target: np.ndarray,
-        y: Any,  # noqa: ARG002
         weight: np.ndarray | None,
     ) -> float:
         """R² on the host, from logits."""

@@ -31,7 +31,11 @@ def check_training(
     else:
         X = check_on_device(estimator, X, home, reset=reset)
         y = check_array(
-            y, accept_sparse="csr", ensure_2d=False, dtype="numeric" if numeric else None, input_name="y"
+            y,
+            accept_sparse="csr",
+            ensure_2d=False,
+            dtype="numeric" if numeric else None,
+            input_name="y",
         )
         check_consistent_length(X, y)
     if y.ndim == 2 and y.shape[1] == 1:

@@ -47,7 +47,7 @@ class Epochs:
     incremental: bool
 
     def train(self) -> Params:
-        """Train until convergence or ``max_iter``; return the packed weights that are to be kept."""
+        """Train until convergence or ``max_iter``; return the packed weights to keep."""
         estimator = self.estimator
         estimator.n_iter_ = 0
         backend = self.step.objective.backend
@@ -55,7 +55,7 @@ class Epochs:
         self.plateau = None
         if isinstance(self.step.schedule, ReduceOnPlateau):
             self.plateau = Plateau(self.step.schedule)
-        kept = copy(self.state.packed, backend)
+        kept: Params = copy(self.state.packed, backend)
         best = kept if self.patience.rising else None
         try:
             while estimator.n_iter_ < self.max_iter:

@@ -92,8 +92,13 @@ class Labels:
         """
         if self.kind == MULTIOUTPUT:
             found = Labels.of(y)
-            known = found.kind == MULTIOUTPUT and len(found.classes) == len(self.classes) and all(
-                np.isin(new, old).all() for new, old in zip(found.classes, self.classes, strict=True)
+            known = (
+                found.kind == MULTIOUTPUT
+                and len(found.classes) == len(self.classes)
+                and all(
+                    np.isin(new, old).all()
+                    for new, old in zip(found.classes, self.classes, strict=True)
+                )
             )
             if not known:
                 message = f"`y` has classes not in `self.classes_`, which has {self.classes}"

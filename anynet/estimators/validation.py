@@ -39,7 +39,10 @@ class Validation:
         logits = infer(objective.packing.network, params, self.rows.x, backend)
         with backend.context():
             value, _ = objective.loss(
-                logits, self._to_device(self.rows.y), self._to_device(self.rows.weight), backend=backend
+                logits,
+                self._to_device(self.rows.y),
+                self._to_device(self.rows.weight),
+                backend=backend,
             )
         loss = float(backend.to_host(value))
         on_host = backend.to_host(logits)
