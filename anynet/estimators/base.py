@@ -20,6 +20,7 @@ from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
 from anynet.estimators.lbfgs import minimise
 from anynet.estimators.packing import Packing
+from anynet.estimators.pickling import from_portable, to_portable
 from anynet.estimators.placement import place
 from anynet.estimators.samples import check_inputs, check_training
 from anynet.estimators.step import Objective
@@ -36,6 +37,12 @@ class BaseMLP(BaseEstimator):
         tags.input_tags.sparse = True
         tags.array_api_support = True
         return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return to_portable(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(from_portable(state))
 
     def _fit(
         self,
@@ -120,11 +127,15 @@ class BaseMLP(BaseEstimator):
             self.norm_biases_ = [np.zeros(width, dtype=dtype) for width in widths[1:-1]]
         self.__dict__.pop("_optimizer", None)
         if self.solver != "lbfgs":
-            self.loss_curve_: list[float] = []
-            self._no_improvement_count = 0
-            self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_ = self.validation_loss_curve_ = None
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
+            self._begin_record()
+
+    def _begin_record(self) -> None:
+        """Set the attributes that tell the run of a stochastic solver to their beginning."""
+        self.loss_curve_: list[float] = []
+        self._no_improvement_count = 0
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = self.validation_loss_curve_ = None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _network(self) -> Network:
         """The network whose weights ``coefs_`` are."""

@@ -66,6 +66,8 @@ def descend(
     backend = objective.backend
     n_samples = held.train.n_samples
     batch_size = _batch_size(estimator.batch_size, n_samples)
+    if not hasattr(estimator, "loss_curve_"):  # the last solver was L-BFGS
+        estimator._begin_record()
     if held.validation is not None and estimator.validation_scores_ is None:
         estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
     optimizer = _make_optimizer(estimator)

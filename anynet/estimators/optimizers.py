@@ -122,7 +122,8 @@ class ShortAdam:
             step += self.epsilon / spread
             step = m / step
             step *= rate
-            return p - step
+            new: Array = p - step
+            return new
 
         mean = each(first, state.mean, grads)
         square = each(second, state.square, grads)
@@ -131,7 +132,6 @@ class ShortAdam:
 
 def _correction(beta: float, time: Array, xp: Namespace) -> Array:
     """1 − βᵗ, by way of expm1: the difference would lose digits in float32."""
-    if beta == 0:
-        return time**0
-    correction: Array = -xp.expm1(time * math.log(beta))
+    exponent = math.log(beta) if beta else -math.inf
+    correction: Array = -xp.expm1(time * exponent)
     return correction
