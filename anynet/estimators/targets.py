@@ -141,11 +141,12 @@ class Labels:
         if self.kind == MULTIOUTPUT:
             groups = GroupedCrossEntropy(tuple(len(c) for c in self.classes)).split(logits)
             return xp.stack([xp.argmax(group, axis=-1) for group in groups], axis=-1)  # type: ignore[no-any-return]
-        positive: Array = xp.astype(logits > 0, xp.int64)
+        positive = logits > 0
         return positive[:, 0] if self.kind == BINARY else positive
 
     def decode(self, codes: np.ndarray) -> Any:
         """Turn codes on the host into labels."""
+        codes = codes.astype(np.int64)
         if self.kind == MULTILABEL:
             return sp.csr_matrix(codes) if self.sparse else codes
         if self.kind == MULTIOUTPUT:
