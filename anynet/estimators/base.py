@@ -71,7 +71,7 @@ class BaseMLP(BaseEstimator):
         network = self._network()
         objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
         with backend.context():
-            packed = objective.packing.pack(load_params(self, network, backend), backend.xp)
+            packed = objective.packing.pack(load_params(self, network, backend), backend)
             if self.solver == "lbfgs":
                 packed = self._minimise(objective, packed, rows)
             else:

@@ -105,7 +105,7 @@ class ShortAdam:
         # The running sums are kept without their factors 1 − β, which saves two passes over them.
         spread = math.sqrt(1 - self.beta_2)
         root_2 = xp.sqrt(_correction(self.beta_2, time, xp))
-        rate = rate * ((1 - self.beta_1) / spread * root_2 / _correction(self.beta_1, time, xp))
+        rate = rate * ((1 - self.beta_1) / spread) * root_2 / _correction(self.beta_1, time, xp)
 
         def first(m: Array, g: Array) -> Array:
             m *= self.beta_1

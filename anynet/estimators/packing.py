@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from anynet.backends import Backend
+from anynet.nn.gradients import ProductGradient
 from anynet.nn.network import Network
 from anynet.typing import Array, Namespace, Params
 
@@ -60,17 +62,24 @@ class Packing:
                 slots.append(_Slot(index, name, group, start, ends[group], shape))
         return tuple(slots)
 
-    def pack(self, params: Any, xp: Namespace) -> Params:
+    def pack(self, params: Any, backend: Backend) -> Params:
         """Join a tree of parameters or gradients into the vectors; copies them."""
-        parts: dict[str, list[Array]] = {"weight": [], "bias": []}
-        for slot in self.slots:
-            parts[slot.group].append(xp.reshape(params[slot.layer][slot.name], (-1,)))
-        return ({group: xp.concat(some) for group, some in parts.items()},)
+        xp = backend.xp
+        weights, rest = [], []
+        for layer, name, group, *_ in self.slots:
+            leaf = params[layer][name]
+            if isinstance(leaf, ProductGradient):
+                leaf = leaf.form(backend)
+            if leaf.ndim > 1:
+                leaf = xp.reshape(leaf, (-1,))
+            (weights if group == "weight" else rest).append(leaf)
+        return ({"weight": xp.concat(weights), "bias": xp.concat(rest)},)
 
     def unpack(self, packed: Params, xp: Namespace) -> Params:
         """Cut the vectors into the tree that ``Network.apply`` takes; shares memory if it can."""
         params: list[dict[str, Array]] = [{} for _ in self.network.layers]
         vectors = packed[0]
         for layer, name, group, start, stop, shape in self.slots:
-            params[layer][name] = xp.reshape(vectors[group][start:stop], shape)
+            part = vectors[group][start:stop]
+            params[layer][name] = xp.reshape(part, shape) if len(shape) > 1 else part
         return tuple(params)

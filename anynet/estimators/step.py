@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.packing import Packing
-from anynet.nn.gradients import form_gradients
 from anynet.optim import Optimizer, Schedule
 from anynet.typing import Array, Key, Params
 
@@ -45,7 +44,7 @@ class Objective:
         params = self.packing.unpack(packed, xp)
         logits, pullback = self.packing.network.apply(params, x, backend=backend, key=key)
         value, dlogits = self.loss(logits, y, weight, backend=backend)
-        grads = self.packing.pack(form_gradients(pullback(dlogits)[0], backend), xp)
+        grads = self.packing.pack(pullback(dlogits)[0], backend)
         if self.alpha:
             share: Any = self.alpha / x.shape[0]
             if weight is not None:
