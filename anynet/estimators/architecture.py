@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -13,15 +14,16 @@ from anynet.nn.network import Network
 ALIASES = {"logistic": "sigmoid"}  # scikit-learn's name for it
 
 
+@functools.lru_cache(maxsize=64)
 def build_network(
-    widths: Sequence[int], activations: Sequence[str], dropout: float, layer_norm: bool
+    widths: tuple[int, ...], activations: tuple[str, ...], dropout: float, layer_norm: bool
 ) -> Network:
     """Chain dense layers of some widths, inputs first and outputs last.
 
     Parameters
     ----------
-    widths : sequence of int
-    activations : sequence of str
+    widths : tuple of int
+    activations : tuple of str
         One after each hidden layer.
     dropout : float
     layer_norm : bool

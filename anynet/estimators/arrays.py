@@ -7,6 +7,7 @@ of torch, JAX, CuPy and the like stay in their library and on their device.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -24,31 +25,35 @@ def home_of(array: Any) -> Backend | None:
 
 def dtype_of(array: Any, home: Backend | None) -> str:
     """Return ``"float32"`` or ``"float64"``: the type of an array, or what its numbers become."""
-    name = str(getattr(array, "dtype", None)).rpartition(".")[2]
-    if name in ("float32", "float64"):
-        return name
-    return "float64" if home is None else "float32"
+    return float_name(array) or ("float64" if home is None else "float32")
+
+
+def float_name(array: Any) -> str:
+    """Return ``"float32"`` or ``"float64"`` for an array of that type, else an empty string."""
+    name = str(getattr(array, "dtype", "")).rpartition(".")[2]
+    return name if name in ("float32", "float64") else ""
 
 
 def choose_backend(
-    home: Backend | None, dtype: str, name: str | Backend | None, device: str | None
+    home: Backend | None, dtype: str, name: str | None, device: str | None
 ) -> Backend:
     """Return where to compute: what was asked for, else where X lives, else NumPy.
 
     Where float64 is not to be had (JAX without its 64-bit types, torch on mps) it is float32.
     """
-    if isinstance(name, Backend):
-        return name
     if name is None and device is None:
-        if home is not None:
-            return replace(home, dtype=dtype)
-        name = "numpy"
+        return _numpy(dtype) if home is None else replace(home, dtype=dtype)
     try:
         return get_backend(name or "auto", device, dtype)
     except BackendError:
         if dtype == "float32":
             raise
         return get_backend(name or "auto", device, "float32")
+
+
+@functools.cache
+def _numpy(dtype: str) -> Backend:
+    return get_backend("numpy", dtype=dtype)
 
 
 def to_host(array: Any) -> Any:

@@ -14,7 +14,7 @@ from anynet import tree
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
-from anynet.estimators.arrays import choose_backend, deliver, dtype_of, home_of
+from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
 from anynet.estimators.descent import descend
 from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
@@ -107,7 +107,7 @@ class BaseMLP(BaseEstimator):
         if X is None or y is None:
             message = "X_val and y_val belong together: give both or neither"
             raise ValueError(message)
-        self._check_same_home(X, home, "fit")
+        self._check_same_home(home_of(X), home, "fit")
         X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
         self._read_target(y, incremental=True)
         return self._rows(X, y, sample_weight, dtype, incremental=False), y
@@ -139,7 +139,7 @@ class BaseMLP(BaseEstimator):
 
     def _network(self) -> Network:
         """The network whose weights ``coefs_`` are."""
-        widths = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+        widths = (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
         activations = hidden_activations(self.activation, len(widths) - 2)
         return build_network(widths, activations, self.dropout, self.layer_norm)
 
@@ -182,18 +182,18 @@ class BaseMLP(BaseEstimator):
         """Return ``function`` of the logits of some samples, and where X lives."""
         check_is_fitted(self)
         home = home_of(X)
-        self._check_same_home(X, home_of(self.coefs_[0]), method)
+        self._check_same_home(home, home_of(self.coefs_[0]), method)
         X = check_inputs(self, X, home)
-        dtypes = {dtype_of(self.coefs_[0], home), _float_name(X)}
+        dtypes = {dtype_of(self.coefs_[0], home), float_name(X)}
         dtype = "float64" if "float64" in dtypes else "float32"
         backend = choose_backend(home, dtype, self.backend, self.device)
         network = self._network()
         params = load_params(self, network, backend)
         result = infer(network, params, X, backend, lambda logits: function(logits, backend))
-        floating = backend.xp.isdtype(result.dtype, "real floating")
+        floating = result.dtype == backend.float_dtype
         return deliver(result, backend, home, dtype if floating else None), home
 
-    def _check_same_home(self, X: Any, fitted: Backend | None, method: str) -> None:
+    def _check_same_home(self, home: Backend | None, fitted: Backend | None, method: str) -> None:
         """Refuse arrays of another library or device than those that ``fit`` saw.
 
         Raises
@@ -201,7 +201,6 @@ class BaseMLP(BaseEstimator):
         ValueError
             In scikit-learn's words.
         """
-        home = home_of(X)
         if home == fitted:
             return
         before, now = _place_name(fitted), _place_name(home)
@@ -211,11 +210,6 @@ class BaseMLP(BaseEstimator):
             f"({before}) and {method} ({now}) differ."
         )
         raise ValueError(message)
-
-
-def _float_name(X: Any) -> str:
-    name = str(X.dtype).rpartition(".")[2]
-    return name if name in ("float32", "float64") else ""
 
 
 def _place_name(home: Backend | None) -> str:

@@ -18,6 +18,7 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
+from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_weights
@@ -25,8 +26,36 @@ from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPU
 from anynet.typing import Array
 
 
+@documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron classifier: scikit-learn's, on any array, and more."""
+    """Multi-layer perceptron classifier: scikit-learn's, on any array, and more.
+
+    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, list of dict, "balanced" or None
+        Factors of the samples of each class, times ``sample_weight``.
+    label_smoothing : float
+        See ``anynet.nn.CrossEntropy``; for three classes or more.
+    {extensions}
+
+    Attributes
+    ----------
+    classes_ : ndarray, or list of ndarray
+        The classes, on the host; a list where there are several classifications at once.
+    {attributes}
+
+    Examples
+    --------
+    >>> from anynet import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPClassifier(early_stopping=True, random_state=0).fit(X[:1500], y[:1500])
+    >>> model.score(X[1500:], y[1500:]) > 0.85
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,

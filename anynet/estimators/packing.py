@@ -65,7 +65,8 @@ class Packing:
     def pack(self, params: Any, backend: Backend) -> Params:
         """Join a tree of parameters or gradients into the vectors; copies them."""
         xp = backend.xp
-        weights, rest = [], []
+        weights: list[Array] = []
+        rest: list[Array] = []
         for layer, name, group, *_ in self.slots:
             leaf = params[layer][name]
             if isinstance(leaf, ProductGradient):

@@ -14,6 +14,7 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
+from anynet.estimators.documentation import documented
 from anynet.estimators.losses import SummedOverOutputs
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_weights
@@ -23,8 +24,34 @@ from anynet.typing import Array
 VALUE_LOSSES = {name for name, loss in LOSSES.items() if loss.task == "values"}
 
 
+@documented
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multi-layer perceptron regressor: scikit-learn's, on any array, and more."""
+    """Multi-layer perceptron regressor: scikit-learn's, on any array, and more.
+
+    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        ``squared_error`` (half of it) and ``poisson`` (half the deviance, with an exponential
+        output) are scikit-learn's; ``absolute_error`` and ``huber``, or a loss of ``anynet.nn``.
+    {parameters}
+    {extensions}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> from anynet import MLPRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = MLPRegressor("huber", solver="lbfgs", alpha=10, random_state=0)
+    >>> model.fit(scale(X[:300]), scale(y[:300])).score(scale(X[300:]), scale(y[300:])) > 0.3
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
