@@ -1,5 +1,6 @@
 """anynet: fully connected networks that train on whatever arrays you have."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from anynet import export
@@ -53,8 +54,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the estimators, and with them scikit-learn, when they are first asked for."""
     if name in ("MLPClassifier", "MLPRegressor"):
-        from anynet import estimators
-
-        return getattr(estimators, name)
+        return getattr(importlib.import_module("anynet.estimators"), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -66,10 +66,6 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     return x.astype(dtype, copy=copy)
 
 
-def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-    return x.reshape(shape) if copy is None else compat.reshape(x, shape, copy=copy)
-
-
 def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     if isinstance(indices, Recorded):  # numpy.take asks its first argument only
         return indices.__array_function__(np.take, (), (x, indices), {"axis": axis})
@@ -85,7 +81,6 @@ vars(xp).update(
     isdtype=compat.isdtype,
     max=_max,
     maximum=_maximum,
-    reshape=_reshape,
     sum=_sum,
     take=_take,
     __version__=np.__version__,

@@ -98,7 +98,7 @@ class Epochs:
             for part in split_order(self.order, self.batch_size):
                 for rows, data in self.batches.blocks(part):
                     self.state = backend.scan(self.step, self.state, rows, data)
-            sums.append(self.state.loss)
+            sums.append(self.state.loss + 0)  # a loop may go on in the memory of its last state
             self.estimator.t_ += self.n_samples
             self.rate.epoch_ended(self.estimator.t_)
         for total in sums:
