@@ -217,6 +217,17 @@ def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
     np.testing.assert_array_equal(result[0], [7, 7])
 
 
+def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() -> None:
+    def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
+        total, penalty = state[0] * 2.0, state[0] * rows
+        total += penalty
+        return (total * 0.5,)
+
+    order = np.array([2.0, 4.0, 6.0])
+    result = replay(step, (np.ones(2),), order, ())
+    np.testing.assert_array_equal(result[0], [2 * 3 * 4, 2 * 3 * 4])
+
+
 def test_an_error_of_the_step_comes_out_as_it_is() -> None:
     def step(*_: Any) -> Any:
         message = "of the step's own"
