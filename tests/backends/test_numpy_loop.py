@@ -35,6 +35,11 @@ from anynet.training.step import EvaluationStep, TrainingStep
 BATCH, STEPS = 16, 12
 
 
+@pytest.fixture(autouse=True)
+def _record_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anynet.backends.numpy_loop.WORTH_RECORDING", 1)
+
+
 def make(rng: Any, loss: Any = None, network: Any = None, **options: Any) -> tuple[Any, ...]:
     """A step, a function that makes its initial state, an order and samples."""
     loss = loss or CrossEntropy()
