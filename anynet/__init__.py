@@ -1,5 +1,8 @@
 """anynet: fully connected networks that train on whatever arrays you have."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from anynet import export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
 from anynet.data import Dataset, load_dataset
@@ -15,6 +18,9 @@ from anynet.errors import (
 from anynet.nn import Network, mlp
 from anynet.training import EpochRecord, History, Model, Progress, fit, load
 
+if TYPE_CHECKING:
+    from anynet.estimators import MLPClassifier, MLPRegressor
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -28,6 +34,8 @@ __all__ = [
     "EpochRecord",
     "History",
     "InvalidArgumentError",
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "ModelFileError",
     "Network",
@@ -41,3 +49,11 @@ __all__ = [
     "load_dataset",
     "mlp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators, and with them scikit-learn, when they are first asked for."""
+    if name in ("MLPClassifier", "MLPRegressor"):
+        return getattr(importlib.import_module("anynet.estimators"), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

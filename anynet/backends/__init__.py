@@ -3,6 +3,7 @@
 from anynet.backends.portable import Backend, Memory
 from anynet.backends.select import (
     BackendStatus,
+    array_home,
     available_backends,
     backend_of,
     get_backend,
@@ -14,6 +15,7 @@ __all__ = [
     "Backend",
     "BackendStatus",
     "Memory",
+    "array_home",
     "available_backends",
     "backend_of",
     "get_backend",

@@ -51,7 +51,9 @@ def overwrite_the_dead(calls: list[Call], kept: list[np.ndarray]) -> None:
         old = _target(call)
         later = [pair for pairs in touched[index + 1 :] for pair in pairs]
         seen_through_a_view = any(o == _owner(old) and i != id(old) for i, o in later)
-        if isinstance(call.func, np.ufunc) and not (seen_through_a_view or _owner(old) in keep):
+        in_place = any(operand is old for operand in call.args)
+        settled = seen_through_a_view or in_place or _owner(old) in keep
+        if isinstance(call.func, np.ufunc) and not settled:
             busy = keep.union(owner for _, owner in later)
             for new in call.args:
                 if id(new) in made and _alike(new, old) and _owner(new) not in busy:

@@ -25,6 +25,10 @@ class NumPyBackend(Backend):
 
     name: ClassVar[str] = "numpy"
 
+    def to_device(self, array: Any) -> Array:
+        placed: Array = np.asarray(array)
+        return placed
+
     def gemm(
         self,
         a: Any,

@@ -19,6 +19,8 @@ from anynet.backends.blas import add_product, bind_product
 from anynet.backends.calls import overwrite_the_dead, redirect
 from anynet.backends.recording import Call, Recorded, plain
 
+WORTH_RECORDING = 64  # steps, in which a recording saves about what it costs
+
 
 class Loop:
     """The arrays that hold a state between steps, and the recordings that advance them."""
@@ -28,14 +30,15 @@ class Loop:
         self.data: Any = ()
         self.recordings: dict[Any, tuple[np.ndarray, list[Call]]] = {}
 
-    def run(self, step: Callable[..., Any], order: Any, data: Any) -> None:
-        """Advance the state by the rows of ``order``."""
+    def run(self, step: Callable[..., Any], order: Any, data: Any, record: bool) -> None:
+        """Advance the state by the rows of ``order``, from a recording if there is to be one."""
         leaves = tree.leaves(data)
         if len(leaves) != len(self.data) or any(map(_differ, leaves, self.data)):
             self.recordings, self.data = {}, leaves
         key = (step, order.shape[1:])
-        if key not in self.recordings and self.recordings and len(order) == 1:
-            self._step_once(step, order[0], data)
+        if key not in self.recordings and not record:
+            for rows in order:
+                self._step_once(step, rows, data)
             return
         if key not in self.recordings:
             rows = np.array(order[0])
@@ -55,7 +58,7 @@ class Loop:
                 call()
 
     def _step_once(self, step: Callable[..., Any], rows: np.ndarray, data: Any) -> None:
-        """Run one step without recording it: a lone batch of another shape is not worth that."""
+        """Run one step without recording it."""
         results = tree.map(np.array, step(self.state, rows, data))
         tree.map(np.copyto, self.state, results)
 
@@ -91,9 +94,10 @@ def _differ(a: Any, b: Any) -> bool:
 
 
 class Carrier(np.ndarray):
-    """A scalar of the state that brings its loop to the next call."""
+    """A scalar of the state that brings its loop, and what led to it, to the next call."""
 
     loop: Loop | None = None
+    steps: dict[Any, int]  # done by each step function, by the shape of its rows
 
 
 def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
@@ -105,27 +109,40 @@ def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
         If the step cannot be recorded, or fails; the state given is then as it was.
     """
     given = tree.leaves(state)
-    loop = next((leaf.loop for leaf in given if isinstance(leaf, Carrier) and leaf.loop), None)
+    carrier = next((leaf for leaf in given if isinstance(leaf, Carrier)), None)
+    loop, steps = (None, {}) if carrier is None else (carrier.loop, carrier.steps)
+    key = (step, order.shape[1:])
+    steps[key] = steps.get(key, 0) + len(order)
+    record = steps[key] >= WORTH_RECORDING
+    if loop is None and not record:
+        state = tree.map(_bare, state)
+        for rows in order:
+            state = step(state, rows, data)
+        return _with_carrier(state, None, steps)
     if loop is None:
         loop = Loop(state)
     else:
         for home, leaf in zip(tree.leaves(loop.state), given, strict=True):
             if not np.may_share_memory(leaf, home):
                 np.copyto(home, leaf)
-    loop.run(step, order, data)
-    return _with_carrier(loop)
+    loop.run(step, order, data, record)
+    return _with_carrier(loop.state, loop, steps)
 
 
-def _with_carrier(loop: Loop) -> Any:
+def _bare(leaf: Any) -> Any:
+    return leaf.view(np.ndarray) if isinstance(leaf, Carrier) else leaf
+
+
+def _with_carrier(state: Any, loop: Loop | None, steps: dict[Any, int]) -> Any:
     carried = False
 
-    def leaf(array: np.ndarray) -> np.ndarray:
+    def leaf(array: Any) -> Any:
         nonlocal carried
         if carried or array.ndim:
             return array
         carried = True
-        carrier = array.view(Carrier)
-        carrier.loop = loop
+        carrier = np.asarray(array).view(Carrier)
+        carrier.loop, carrier.steps = loop, steps
         return carrier
 
-    return tree.map(leaf, loop.state)
+    return tree.map(leaf, state)

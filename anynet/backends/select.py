@@ -13,6 +13,7 @@ from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
 
 from anynet.backends.devices import check_device
 from anynet.backends.portable import Backend
+from anynet.backends.standard import create
 from anynet.errors import BackendError, InvalidArgumentError
 
 INSTALL = {
@@ -139,6 +140,18 @@ def lives_on(array: Any, backend: Backend) -> bool:
     """Whether an array is of this backend's library and on its device."""
     home = backend_of(array, backend.dtype)
     return home is not None and replace(home, precision=backend.precision) == backend
+
+
+def array_home(array: Any, dtype: str = "float32") -> Backend | None:
+    """Return the backend of an array of any library that follows the standard, NumPy's left out.
+
+    Beyond those of ``backend_of`` these are arrays that name their namespace themselves, such as
+    array_api_strict's; they are computed with by the portable bodies alone.
+    """
+    home = backend_of(array, dtype)
+    if home is None and hasattr(array, "__array_namespace__"):
+        return None if isinstance(array, (np.ndarray, np.generic)) else create(array, dtype)
+    return home
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -35,6 +35,11 @@ from anynet.training.step import EvaluationStep, TrainingStep
 BATCH, STEPS = 16, 12
 
 
+@pytest.fixture(autouse=True)
+def _record_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anynet.backends.numpy_loop.WORTH_RECORDING", 1)
+
+
 def make(rng: Any, loss: Any = None, network: Any = None, **options: Any) -> tuple[Any, ...]:
     """A step, a function that makes its initial state, an order and samples."""
     loss = loss or CrossEntropy()
@@ -215,6 +220,17 @@ def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
     order = np.array([1.0, 2.0, 4.0])
     result = anynet.get_backend("numpy").scan(step, (np.zeros(2),), order, ())
     np.testing.assert_array_equal(result[0], [7, 7])
+
+
+def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() -> None:
+    def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
+        total, penalty = state[0] * 2.0, state[0] * rows
+        total += penalty
+        return (total * 0.5,)
+
+    order = np.array([2.0, 4.0, 6.0])
+    result = replay(step, (np.ones(2),), order, ())
+    np.testing.assert_array_equal(result[0], [2 * 3 * 4, 2 * 3 * 4])
 
 
 def test_an_error_of_the_step_comes_out_as_it_is() -> None:

@@ -1,0 +1,15 @@
+"""The scikit-learn face: estimators with scikit-learn's interface, on any array.
+
+Importing this package imports scikit-learn, which ``pip install 'anynet[sklearn]'`` brings.
+"""
+
+import importlib.util
+
+if importlib.util.find_spec("sklearn") is None:
+    message = "anynet's estimators need scikit-learn: pip install scikit-learn"
+    raise ImportError(message)
+
+from anynet.estimators.classifier import MLPClassifier
+from anynet.estimators.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

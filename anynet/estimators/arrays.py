@@ -1,0 +1,77 @@
+"""Arrays in and out: where they live, and where to compute.
+
+Everything follows X, as in scikit-learn's array API support, but whether or not its
+``array_api_dispatch`` is on: host data (NumPy, lists, data frames, sparse) give NumPy back; arrays
+of torch, JAX, CuPy and the like stay in their library and on their device.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from anynet.backends import Backend, array_home, get_backend
+from anynet.errors import BackendError
+
+
+def home_of(array: Any) -> Backend | None:
+    """Return the backend where an array lives, None for anything on the host."""
+    return None if isinstance(array, np.ndarray) or sp.issparse(array) else array_home(array)
+
+
+def dtype_of(array: Any, home: Backend | None) -> str:
+    """Return ``"float32"`` or ``"float64"``: the type of an array, or what its numbers become."""
+    return float_name(array) or ("float64" if home is None else "float32")
+
+
+def float_name(array: Any) -> str:
+    """Return ``"float32"`` or ``"float64"`` for an array of that type, else an empty string."""
+    name = str(getattr(array, "dtype", "")).rpartition(".")[2]
+    return name if name in ("float32", "float64") else ""
+
+
+def choose_backend(
+    home: Backend | None, dtype: str, name: str | None, device: str | None
+) -> Backend:
+    """Return where to compute: what was asked for, else where X lives, else NumPy.
+
+    Where float64 is not to be had (JAX without its 64-bit types, torch on mps) it is float32.
+    """
+    if name is None and device is None:
+        return _numpy(dtype) if home is None else replace(home, dtype=dtype)
+    try:
+        return get_backend(name or "auto", device, dtype)
+    except BackendError:
+        if dtype == "float32":
+            raise
+        return get_backend(name or "auto", device, "float32")
+
+
+@functools.cache
+def _numpy(dtype: str) -> Backend:
+    return get_backend("numpy", dtype=dtype)
+
+
+def to_host(array: Any) -> Any:
+    """Bring an array of another library to NumPy; lists, frames and sparse stay as they are."""
+    home = home_of(array)
+    return array if home is None else home.to_host(array)
+
+
+def deliver(array: Any, backend: Backend, home: Backend | None, dtype: str | None = None) -> Any:
+    """Bring a result from where it was computed to where X lives."""
+    if home is not None and home.xp is backend.xp and home.device == backend.device:
+        return array if dtype is None else home.xp.astype(array, getattr(home.xp, dtype))
+    on_host = backend.to_host(array)
+    if dtype is not None:
+        on_host = on_host.astype(dtype, copy=False)
+    return on_host if home is None else home.to_device(on_host)
+
+
+def dense(array: Any) -> np.ndarray:
+    """Return a sparse matrix as an array, and an array as it is."""
+    return np.asarray(array.toarray() if sp.issparse(array) else array)

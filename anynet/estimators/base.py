@@ -1,0 +1,216 @@
+"""What the classifier and the regressor share: ``fit``, and the forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.data.batches import Rows
+from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
+from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
+from anynet.estimators.descent import descend
+from anynet.estimators.heldout import HeldOut
+from anynet.estimators.inference import infer
+from anynet.estimators.lbfgs import minimise
+from anynet.estimators.packing import Packing
+from anynet.estimators.pickling import from_portable, to_portable
+from anynet.estimators.placement import place
+from anynet.estimators.samples import check_inputs, check_training
+from anynet.estimators.step import Objective
+from anynet.estimators.weights import load_params, store_params
+from anynet.nn.network import Network
+from anynet.typing import Array, Params
+
+
+class BaseMLP(BaseEstimator):
+    """Base of ``MLPClassifier`` and ``MLPRegressor``: use those."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return to_portable(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(from_portable(state))
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        *,
+        incremental: bool = False,
+    ) -> Any:
+        sizes = self._hidden_sizes()
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        home = home_of(X)
+        X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
+        dtype = dtype_of(X, home)
+        self._read_target(y, incremental=incremental)
+        rows = self._rows(X, y, sample_weight, dtype, incremental=incremental)
+        rng = check_random_state(self.random_state)
+        if first:
+            self._initialize([X.shape[1], *sizes, self._n_logits(y)], dtype, rng)
+        if self.early_stopping and incremental:
+            message = "partial_fit does not support early_stopping=True"
+            raise ValueError(message)
+        given = self._given_validation(*validation, home, dtype)
+        backend = choose_backend(home, dtype, self.backend, self.device)
+        network = self._network()
+        objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
+        with backend.context():
+            packed = objective.packing.pack(load_params(self, network, backend), backend)
+            if self.solver == "lbfgs":
+                packed = self._minimise(objective, packed, rows)
+            else:
+                held = HeldOut.of(self, rows, y, given, objective, rng)
+                packed = descend(self, objective, packed, held, rng, incremental)
+            finite = [backend.xp.all(backend.xp.isfinite(v)) for v in tree.leaves(packed)]
+            self._store(packed, objective, home, dtype)
+        if not all(bool(one) for one in finite):
+            message = (
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+            raise ValueError(message)
+        return self
+
+    def _hidden_sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if np.any(np.array(sizes) <= 0):
+            message = f"hidden_layer_sizes must be > 0, got {sizes}."
+            raise ValueError(message)
+        return sizes
+
+    def _given_validation(
+        self, X: Any, y: Any, sample_weight: Any, home: Backend | None, dtype: str
+    ) -> tuple[Rows, Any] | None:
+        """Check the validation set that was passed to ``fit``, if any."""
+        if X is None and y is None:
+            if sample_weight is not None:
+                message = "sample_weight_val was given without X_val and y_val"
+                raise ValueError(message)
+            return None
+        if X is None or y is None:
+            message = "X_val and y_val belong together: give both or neither"
+            raise ValueError(message)
+        self._check_same_home(home_of(X), home, "fit")
+        X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
+        self._read_target(y, incremental=True)
+        return self._rows(X, y, sample_weight, dtype, incremental=False), y
+
+    def _initialize(self, widths: list[int], dtype: str, rng: np.random.RandomState) -> None:
+        """Draw weights, and reset every attribute that training adds to."""
+        self.n_iter_ = 0
+        self.t_ = 0
+        self.n_layers_ = len(widths)
+        activations = hidden_activations(self.activation, len(widths) - 2)
+        last = self.activation if isinstance(self.activation, str) else activations[-1]
+        coefs, intercepts = draw_weights(widths, (*activations, last), rng)
+        self.coefs_ = [coef.astype(dtype) for coef in coefs]
+        self.intercepts_ = [intercept.astype(dtype) for intercept in intercepts]
+        if self.layer_norm:
+            self.norm_gains_ = [np.ones(width, dtype=dtype) for width in widths[1:-1]]
+            self.norm_biases_ = [np.zeros(width, dtype=dtype) for width in widths[1:-1]]
+        self.__dict__.pop("_optimizer", None)
+        if self.solver != "lbfgs":
+            self._begin_record()
+
+    def _begin_record(self) -> None:
+        """Set the attributes that tell the run of a stochastic solver to their beginning."""
+        self.loss_curve_: list[float] = []
+        self._no_improvement_count = 0
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = self.validation_loss_curve_ = None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _network(self) -> Network:
+        """The network whose weights ``coefs_`` are."""
+        widths = (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
+        activations = hidden_activations(self.activation, len(widths) - 2)
+        return build_network(widths, activations, self.dropout, self.layer_norm)
+
+    def _store(
+        self, packed: Params, objective: Objective, home: Backend | None = None, dtype: str = ""
+    ) -> None:
+        """Set the fitted attributes to some weights."""
+        backend = objective.backend
+        params = objective.packing.unpack(packed, backend.xp)
+        store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
+
+    def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
+        if self.dropout:
+            message = "dropout needs a stochastic solver such as 'adam', got solver='lbfgs'"
+            raise ValueError(message)
+        packed, self.loss_, self.n_iter_ = minimise(
+            objective,
+            packed,
+            place(rows, objective.backend),
+            rows.n_samples,
+            max_iter=self.max_iter,
+            max_fun=self.max_fun,
+            tol=self.tol,
+            verbose=self.verbose,
+        )
+        return packed
+
+    def _check_solver(self) -> bool:
+        if self.solver == "lbfgs":
+            message = (
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+            raise AttributeError(message)
+        return True
+
+    def _forward(
+        self, X: Any, method: str, function: Callable[[Array, Backend], Array]
+    ) -> tuple[Any, Backend | None]:
+        """Return ``function`` of the logits of some samples, and where X lives."""
+        check_is_fitted(self)
+        home = home_of(X)
+        self._check_same_home(home, home_of(self.coefs_[0]), method)
+        X = check_inputs(self, X, home)
+        dtypes = {dtype_of(self.coefs_[0], home), float_name(X)}
+        dtype = "float64" if "float64" in dtypes else "float32"
+        backend = choose_backend(home, dtype, self.backend, self.device)
+        network = self._network()
+        params = load_params(self, network, backend)
+        result = infer(network, params, X, backend, lambda logits: function(logits, backend))
+        floating = result.dtype == backend.float_dtype
+        return deliver(result, backend, home, dtype if floating else None), home
+
+    def _check_same_home(self, home: Backend | None, fitted: Backend | None, method: str) -> None:
+        """Refuse arrays of another library or device than those that ``fit`` saw.
+
+        Raises
+        ------
+        ValueError
+            In scikit-learn's words.
+        """
+        if home == fitted:
+            return
+        before, now = _place_name(fitted), _place_name(home)
+        message = (
+            f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and "
+            f"the same device as those passed to fit(). Array namespaces used during fit "
+            f"({before}) and {method} ({now}) differ."
+        )
+        raise ValueError(message)
+
+
+def _place_name(home: Backend | None) -> str:
+    return "numpy" if home is None else f"{home.xp.__name__} on {home.device_name()}"

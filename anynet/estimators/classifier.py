@@ -1,0 +1,301 @@
+"""``MLPClassifier``."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from anynet.backends import Backend
+from anynet.data.batches import Rows
+from anynet.estimators.arrays import to_host
+from anynet.estimators.base import BaseMLP
+from anynet.estimators.documentation import documented
+from anynet.estimators.losses import GroupedCrossEntropy
+from anynet.estimators.parameters import CONSTRAINTS
+from anynet.estimators.samples import check_weights
+from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
+from anynet.typing import Array
+
+
+@documented
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier: scikit-learn's, on any array, and more.
+
+    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, list of dict, "balanced" or None
+        Factors of the samples of each class, times ``sample_weight``.
+    label_smoothing : float
+        See ``anynet.nn.CrossEntropy``; for three classes or more.
+    {extensions}
+
+    Attributes
+    ----------
+    classes_ : ndarray, or list of ndarray
+        The classes, on the host; a list where there are several classifications at once.
+    {attributes}
+
+    Examples
+    --------
+    >>> from anynet import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPClassifier(early_stopping=True, random_state=0).fit(X[:1500], y[:1500])
+    >>> model.score(X[1500:], y[1500:]) > 0.85
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CONSTRAINTS,
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+    _numeric = False
+    classes_: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        dropout: float = 0.0,
+        layer_norm: bool = False,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress_bar: bool = False,
+        backend: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        given = locals()
+        for name in MLPClassifier._get_param_names():
+            setattr(self, name, given[name])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPClassifier:
+        """Train on samples.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n_samples, n_features)
+            Arrays of torch, JAX or CuPy are trained on where they are.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Classes; several labels as a 0/1 matrix; or several classifications at once.
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            A validation set, scored after each epoch; with ``early_stopping`` it takes the place
+            of the share of ``X`` that would be split off.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> MLPClassifier:
+        """Train for one epoch on the given samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        classes : array of shape (n_classes,)
+            All classes there will be; needed in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        y = to_host(y)
+        if _check_partial_fit_first_call(self, classes):
+            known = Labels.of(y if type_of_target(y).startswith("multilabel") else self.classes_)
+            self._labels = known
+            self.classes_ = known.classes
+        return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
+
+    def predict(self, X: Any) -> Any:
+        """Predict classes.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+            Where X lives; names of classes are NumPy's.
+        """
+        check_is_fitted(self)
+        labels = self._class_labels()
+        codes, home = self._forward(X, "predict", labels.decide)
+        if home is None:
+            return labels.decode(codes)
+        decoded = labels.decode(home.to_host(codes))
+        return home.to_device(decoded) if decoded.dtype.kind in "buif" else decoded
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of each class.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            In the order of ``classes_``; for several labels, that of each being 1. A list with
+            one array an output where there are several classifications.
+        """
+        return self._probabilities(X, "predict_proba", logarithm=False)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Predict the logarithm of the probability of each class, shaped like ``predict_proba``."""
+        return self._probabilities(X, "predict_log_proba", logarithm=True)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, of whole rows where there are several outputs.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        """
+        return self._accuracy(to_host(y), to_host(self.predict(X)), to_host(sample_weight))
+
+    def _accuracy(self, y: Any, predicted: Any, sample_weight: Any) -> float:
+        if self._class_labels().kind == MULTIOUTPUT:
+            right = np.all(np.asarray(y) == predicted, axis=1)
+            return float(np.average(right, weights=sample_weight))
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+
+    def _probabilities(self, X: Any, method: str, *, logarithm: bool) -> Any:
+        check_is_fitted(self)
+        labels = self._class_labels()
+        loss = labels.loss(0.0)
+
+        def function(logits: Array, backend: Backend) -> Array:
+            xp = backend.xp
+            share = loss.link(logits, xp)
+            if labels.kind == BINARY:
+                share = xp.concat([1 - share, share], axis=-1)
+            return xp.log(share) if logarithm else share  # type: ignore[no-any-return]
+
+        joined, _ = self._forward(X, method, function)
+        return loss.split(joined) if isinstance(loss, GroupedCrossEntropy) else joined
+
+    def _class_labels(self) -> Labels:
+        """The classes; of an estimator that was put together by hand, those in ``classes_``."""
+        known: Labels | None = getattr(self, "_labels", None)
+        return Labels.of(self.classes_) if known is None else known
+
+    def _read_target(self, y: Any, *, incremental: bool) -> None:
+        """Find the classes, or check that they are the known ones."""
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._labels = Labels.of(y)
+            self.classes_ = self._labels.classes
+        else:
+            self._class_labels().check(y, warm_start=self.warm_start)
+        labels = self._class_labels()
+        softmax = labels.kind in (MULTICLASS, MULTIOUTPUT)
+        self.n_outputs_ = len(labels.classes) if labels.kind == MULTIOUTPUT else labels.n_outputs
+        self.out_activation_ = "softmax" if softmax else "logistic"
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, dtype: str, *, incremental: bool) -> Rows:
+        weight = check_weights(sample_weight, y, dtype)
+        if self.class_weight is not None:
+            factor = self._class_factors(y, incremental=incremental).astype(dtype)
+            weight = factor if weight is None else weight * factor
+        return Rows(X, self._class_labels().encode(y, dtype), weight)
+
+    def _class_factors(self, y: Any, *, incremental: bool) -> np.ndarray:
+        """The factor of each sample by ``class_weight``."""
+        labels = self._class_labels()
+        if incremental and self.class_weight == "balanced":
+            message = (
+                "class_weight 'balanced' is not supported for partial_fit, which sees a part of "
+                "the samples: pass a dict of weights, such as those of "
+                "sklearn.utils.class_weight.compute_class_weight"
+            )
+            raise ValueError(message)
+        if labels.kind in (BINARY, MULTICLASS):
+            of_class = compute_class_weight(self.class_weight, classes=labels.classes, y=y)
+            factors: np.ndarray = of_class[np.searchsorted(labels.classes, y)]
+            return factors
+        return np.asarray(compute_sample_weight(self.class_weight, y))
+
+    def _n_logits(self, y: Any) -> int:  # noqa: ARG002  (the regressor looks at y)
+        return self._class_labels().n_outputs
+
+    def _loss(self) -> Any:
+        return self._class_labels().loss(float(self.label_smoothing))
+
+    def _strata(self, target: np.ndarray) -> np.ndarray | None:
+        """What a split is stratified by: classes, if each is large enough to be in both parts."""
+        kind = self._class_labels().kind
+        if kind == BINARY:
+            return target > 0
+        if kind != MULTICLASS:
+            return None
+        present, counts = np.unique(target, return_counts=True)
+        held_out = int(np.ceil(self.validation_fraction * len(target)))
+        splits = counts.min() >= 2 and len(present) <= min(held_out, len(target) - held_out)
+        return target if splits else None
+
+    def _score_logits(
+        self, logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        """Accuracy on the host, from logits and encoded targets."""
+        from anynet.backends import get_backend
+
+        kind = self._class_labels().kind
+        codes = self._class_labels().decide(logits, get_backend("numpy"))
+        right = codes == (target[:, 0] if kind == BINARY else target)
+        if kind in (MULTILABEL, MULTIOUTPUT):
+            right = np.all(right, axis=1)
+        return float(np.average(right, weights=weight))

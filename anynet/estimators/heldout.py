@@ -1,0 +1,94 @@
+"""Which samples train and which validate."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
+
+from anynet import tree
+from anynet.data.batches import Rows
+from anynet.estimators.step import Objective
+from anynet.estimators.validation import Validation
+from anynet.typing import Params
+
+
+class HeldOut(NamedTuple):
+    """The samples of one fit: targets as the loss takes them, and as the user gave them."""
+
+    train: Rows
+    validation: Validation | None
+
+    @classmethod
+    def of(
+        cls,
+        estimator: Any,
+        rows: Rows,
+        y: Any,
+        given: tuple[Rows, Any] | None,
+        objective: Objective,
+        rng: np.random.RandomState,
+    ) -> HeldOut:
+        """Take the validation set that was given, or split one off if there is to be one.
+
+        Raises
+        ------
+        ValueError
+            If a set of fewer than two samples would remain.
+        """
+        if given is not None:
+            held, labels = given
+            return cls(rows, _validation(estimator, held, labels, objective))
+        if not estimator.early_stopping:
+            return cls(rows, None)
+        kept, out = train_test_split(
+            np.arange(rows.n_samples),
+            random_state=rng,
+            test_size=estimator.validation_fraction,
+            stratify=estimator._strata(rows.y),
+        )
+        if len(out) < 2:
+            message = (
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+            raise ValueError(message)
+        validation = _validation(estimator, _select(rows, out, objective), y[out], objective)
+        return cls(_select(rows, kept, objective), validation)
+
+
+def _select(rows: Rows, chosen: np.ndarray, objective: Objective) -> Rows:
+    def take(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray) or hasattr(leaf, "toarray"):
+            return leaf[chosen]
+        return objective.backend.xp.take(leaf, objective.backend.to_device(chosen), axis=0)
+
+    selected: Rows = tree.map(take, rows)
+    return selected
+
+
+def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -> Validation:
+    """Choose how a validation set is scored."""
+    scoring = estimator.scoring
+    if scoring == "loss":
+        return Validation(objective, rows, lambda _, __, loss: -loss)
+    if scoring is None:
+
+        def own(logits: np.ndarray, _: Params, __: float) -> float:
+            return estimator._score_logits(logits, rows.y, rows.weight)  # type: ignore[no-any-return]
+
+        return Validation(objective, rows, own)
+    scorer = get_scorer(scoring)
+    options = {} if rows.weight is None else {"sample_weight": rows.weight}
+    # A data frame became an array: predictions for it must not ask for the columns' names.
+    nameless = copy.copy(estimator)
+    nameless.__dict__.pop("feature_names_in_", None)
+
+    def by_scorer(_: np.ndarray, packed: Params, __: float) -> float:
+        nameless._store(packed, objective)
+        return float(scorer(nameless, rows.x, labels, **options))
+
+    return Validation(objective, rows, by_scorer)

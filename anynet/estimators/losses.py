@@ -1,0 +1,90 @@
+"""Losses under scikit-learn's conventions, where those of ``anynet.nn.losses`` differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from anynet.backends import Backend
+from anynet.nn.losses import CrossEntropy, Loss
+from anynet.nn.metrics import SUBSET_ACCURACY, Metric
+from anynet.typing import Array, Namespace
+
+
+@dataclass(frozen=True)
+class SummedOverOutputs:
+    """The gradient of a loss of values is that of the sum over the outputs, not of the mean.
+
+    scikit-learn reports the squared error as the mean over the outputs but descends along the
+    gradient of the sum; its Poisson loss sums both. With one output there is no difference.
+
+    Parameters
+    ----------
+    loss : Loss
+        One of ``task`` ``"values"``.
+    n_outputs : int
+    value_is_mean : bool
+        Whether the value stays the mean.
+    """
+
+    loss: Loss
+    n_outputs: int
+    value_is_mean: bool
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        value, dlogits = self.loss(logits, target, weight, backend=backend)
+        return value if self.value_is_mean else value * self.n_outputs, dlogits * self.n_outputs
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """That of the loss inside."""
+        return self.loss.link(logits, xp)
+
+
+@dataclass(frozen=True)
+class GroupedCrossEntropy:
+    """Several classifications at once: a softmax over each group of logits, their losses added.
+
+    Targets are classes (B, groups), counted from 0 within each group.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        The number of classes of each group; the logits hold the groups one after another.
+    label_smoothing : float
+        See ``CrossEntropy``.
+    """
+
+    kind: ClassVar[str] = "grouped_cross_entropy"
+    task: ClassVar[str] = "classes"
+    metric: ClassVar[Metric] = SUBSET_ACCURACY
+
+    sizes: tuple[int, ...]
+    label_smoothing: float = 0.0
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        loss = CrossEntropy(self.label_smoothing)
+        pairs = [
+            loss(group, target[..., index], weight, backend=backend)
+            for index, group in enumerate(self.split(logits))
+        ]
+        values = [value for value, _ in pairs]
+        total = sum(values[1:], start=values[0])
+        return total, backend.xp.concat([dlogits for _, dlogits in pairs], axis=-1)
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """Softmax over each group."""
+        groups = [CrossEntropy().link(group, xp) for group in self.split(logits)]
+        joined: Array = xp.concat(groups, axis=-1)
+        return joined
+
+    def split(self, logits: Array) -> list[Array]:
+        """Cut the last axis into the groups."""
+        starts = [sum(self.sizes[:index]) for index in range(len(self.sizes))]
+        return [
+            logits[..., start : start + size]
+            for start, size in zip(starts, self.sizes, strict=True)
+        ]

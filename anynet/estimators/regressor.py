@@ -1,0 +1,213 @@
+"""``MLPRegressor``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from anynet.backends import Backend
+from anynet.data.batches import Rows
+from anynet.estimators.arrays import to_host
+from anynet.estimators.base import BaseMLP
+from anynet.estimators.documentation import documented
+from anynet.estimators.losses import SummedOverOutputs
+from anynet.estimators.parameters import CONSTRAINTS
+from anynet.estimators.samples import check_weights
+from anynet.nn.losses import LOSSES
+from anynet.typing import Array
+
+VALUE_LOSSES = {name for name, loss in LOSSES.items() if loss.task == "values"}
+
+
+@documented
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor: scikit-learn's, on any array, and more.
+
+    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        ``squared_error`` (half of it) and ``poisson`` (half the deviance, with an exponential
+        output) are scikit-learn's; ``absolute_error`` and ``huber``, or a loss of ``anynet.nn``.
+    {parameters}
+    {extensions}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> from anynet import MLPRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X = scale(X)
+    >>> model = MLPRegressor("huber", early_stopping=True, learning_rate_init=0.1, random_state=0)
+    >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CONSTRAINTS,
+        "loss": [StrOptions(VALUE_LOSSES), HasMethods(["link"])],
+    }
+    _numeric = True
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        layer_norm: bool = False,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress_bar: bool = False,
+        backend: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        given = locals()
+        for name in MLPRegressor._get_param_names():
+            setattr(self, name, given[name])
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPRegressor:
+        """Train on samples.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n_samples, n_features)
+            Arrays of torch, JAX or CuPy are trained on where they are.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            A validation set, scored after each epoch; with ``early_stopping`` it takes the place
+            of the share of ``X`` that would be split off.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Train for one epoch on the given samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
+
+    def predict(self, X: Any) -> Any:
+        """Predict values.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+            Where X lives.
+        """
+
+        def function(logits: Array, backend: Backend) -> Array:
+            return self._value_loss().link(logits, backend.xp)  # type: ignore[no-any-return]
+
+        values, _ = self._forward(X, "predict", function)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², its mean over the outputs.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        """
+        predicted = to_host(self.predict(X))
+        return float(r2_score(to_host(y), predicted, sample_weight=to_host(sample_weight)))
+
+    def _value_loss(self) -> Any:
+        return LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
+
+    def _loss(self) -> Any:
+        loss, n_outputs = self._value_loss(), self.n_outputs_
+        if n_outputs == 1:
+            return loss
+        return SummedOverOutputs(loss, n_outputs, value_is_mean=loss.kind == "squared_error")
+
+    def _read_target(self, y: Any, *, incremental: bool) -> None:  # noqa: ARG002
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        loss = self._value_loss()
+        self.out_activation_ = "exp" if loss.kind == "poisson" else "identity"
+        if loss.kind == "poisson" and np.any(y < 0):
+            message = "the Poisson loss needs y >= 0: some values of y are negative"
+            raise ValueError(message)
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, dtype: str, *, incremental: bool) -> Rows:  # noqa: ARG002
+        target = np.asarray(y, dtype=dtype).reshape(len(y), -1)
+        return Rows(X, target, check_weights(sample_weight, y, dtype))
+
+    def _n_logits(self, y: Any) -> int:  # noqa: ARG002  (one signature for both)
+        return self.n_outputs_
+
+    def _strata(self, target: np.ndarray) -> None:  # noqa: ARG002
+        return None
+
+    def _score_logits(
+        self,
+        logits: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> float:
+        """R² on the host, from logits."""
+        with np.errstate(over="ignore"):
+            predicted = self._value_loss().link(logits, np)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(target, predicted, sample_weight=weight))

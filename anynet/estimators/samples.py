@@ -1,0 +1,92 @@
+"""The samples that users pass, checked in scikit-learn's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from anynet.backends import Backend
+from anynet.estimators.arrays import home_of, to_host
+
+
+def check_training(
+    estimator: Any, X: Any, y: Any, *, numeric: bool, reset: bool
+) -> tuple[Any, np.ndarray]:
+    """Return inputs where they live, floats or sparse CSR, and the target on the host."""
+    home, y = home_of(X), to_host(y)
+    if home is None:
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=numeric,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+    else:
+        X = check_on_device(estimator, X, home, reset=reset)
+        y = check_array(
+            y,
+            accept_sparse="csr",
+            ensure_2d=False,
+            dtype="numeric" if numeric else None,
+            input_name="y",
+        )
+        check_consistent_length(X, y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def check_inputs(estimator: Any, X: Any, home: Backend | None) -> Any:
+    """Return the inputs of a prediction where they live."""
+    if home is None:
+        return validate_data(estimator, X, accept_sparse="csr", reset=False)
+    return check_on_device(estimator, X, home, reset=False)
+
+
+def check_weights(sample_weight: Any, y: Any, dtype: str) -> np.ndarray | None:
+    """Return sample weights on the host, None if there are none."""
+    if sample_weight is None:
+        return None
+    weight: np.ndarray = _check_sample_weight(to_host(sample_weight), y, dtype=np.dtype(dtype))
+    return weight
+
+
+def check_on_device(estimator: Any, X: Any, home: Backend, *, reset: bool) -> Any:
+    """Check inputs without moving them; scikit-learn would, unless its dispatch is on.
+
+    Raises
+    ------
+    ValueError
+        As ``sklearn.utils.check_array`` does.
+    """
+    xp = home.xp
+    if X.ndim != 2:
+        message = (
+            f"Expected 2D array, got {X.ndim}D array instead: shape {tuple(X.shape)}. Reshape your "
+            "data either using X.reshape(-1, 1) if your data has a single feature or "
+            "X.reshape(1, -1) if it contains a single sample."
+        )
+        raise ValueError(message)
+    if not xp.isdtype(X.dtype, ("bool", "integral", "real floating")):
+        message = f"Complex data not supported: X has dtype {X.dtype}"
+        raise ValueError(message)
+    for what, count in zip(("sample", "feature"), X.shape, strict=True):
+        if count == 0:
+            message = (
+                f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is "
+                f"required by {type(estimator).__name__}."
+            )
+            raise ValueError(message)
+    if xp.isdtype(X.dtype, "real floating") and not bool(xp.all(xp.isfinite(X))):
+        found = "NaN" if bool(xp.any(xp.isnan(X))) else "infinity"
+        message = f"Input X contains {found}."
+        raise ValueError(message)
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    return X

@@ -1,0 +1,88 @@
+"""scikit-learn's rules of convergence, kept on the host between epochs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SMALLEST_RATE = 1e-6
+ADAPTIVE_DIVISOR = 5.0
+
+
+@dataclass
+class Patience:
+    """Counts the epochs that brought no improvement by at least ``tol``.
+
+    Parameters
+    ----------
+    tol : float
+    limit : int or inf
+        More epochs than this in a row mean convergence.
+    best : float
+        The best figure so far: the smallest loss, or the highest validation score.
+    waited : int
+    rising : bool
+        Whether the figure is a score.
+    """
+
+    tol: float
+    limit: float
+    best: float
+    waited: int = 0
+    rising: bool = False
+
+    def observe(self, figure: float) -> bool:
+        """Take in an epoch's figure and return whether it is the best; NaN never is."""
+        if self.rising:
+            stuck, better = figure < self.best + self.tol, figure > self.best
+        else:
+            stuck, better = figure > self.best - self.tol, figure < self.best
+        self.waited = self.waited + 1 if stuck else 0
+        if better:
+            self.best = figure
+        return better
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the limit is passed."""
+        return self.waited > self.limit
+
+    def describe(self) -> str:
+        """Return why training ends, in scikit-learn's words."""
+        what = "Validation score" if self.rising else "Training loss"
+        return (
+            f"{what} did not improve more than tol={self.tol:f} "
+            f"for {self.limit:.0f} consecutive epochs."
+        )
+
+
+@dataclass
+class Rate:
+    """The learning rate that the host sets between epochs.
+
+    Parameters
+    ----------
+    rule : {"constant", "invscaling", "adaptive"}
+    initial : float
+    power : float
+        The exponent of invscaling.
+    current : float
+    """
+
+    rule: str
+    initial: float
+    power: float
+    current: float
+
+    def epoch_ended(self, samples_seen: int) -> None:
+        """Set the rate of the next epoch from the number of samples seen by now."""
+        if self.rule == "invscaling":
+            self.current = self.initial / (samples_seen + 1) ** self.power
+
+    def exhaust(self) -> str:
+        """React to convergence: lower the rate and return "", or say why training ends."""
+        if self.rule != "adaptive":
+            return " Stopping."
+        if self.current <= SMALLEST_RATE:
+            return " Learning rate too small. Stopping."
+        self.current /= ADAPTIVE_DIVISOR
+        return ""

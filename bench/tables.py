@@ -1,0 +1,91 @@
+"""Tables for estimators: four that scikit-learn ships, and a generated one."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+SEED = 0
+HIDDEN = (100,)
+LEARNING_RATE = 1e-3
+ALPHA = 1e-4
+
+
+class Split(NamedTuple):
+    """A table in two parts, its columns of mean 0 and variance 1."""
+
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """To fit an estimator on a table, or to predict all of it.
+
+    scikit-learn's defaults: one hidden layer of 100, Adam at 0.001, α 0.0001; so many epochs and
+    no stopping before.
+    """
+
+    table: str
+    batch_size: int = 200
+    dtype: str = "float64"
+    epochs: int = 30
+    kind: str = "fit"
+    repeats: int = 1  # of a fit or prediction in one run, so that the clock can tell
+
+    @property
+    def name(self) -> str:
+        """What the job is called in tables."""
+        return f"{self.kind} {self.table}, batch {self.batch_size}, {self.dtype}"
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the target is a class."""
+        return self.table != "diabetes"
+
+    def data(self) -> Split:
+        """The table in the job's dtype."""
+        split = load(self.table)
+        X, X_test = (np.ascontiguousarray(part, dtype=self.dtype) for part in (split.X, split[2]))
+        return split._replace(X=X, X_test=X_test)
+
+
+@functools.cache
+def load(table: str) -> Split:
+    """Return a table, three quarters for training."""
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import scale
+
+    if table == "generated":
+        X, y = datasets.make_classification(
+            100_000, 100, n_informative=30, n_classes=5, random_state=SEED
+        )
+    else:
+        X, y = getattr(datasets, f"load_{table}")(return_X_y=True)
+    y = y if table != "diabetes" else scale(y)
+    X, X_test, y, y_test = train_test_split(scale(X), y, random_state=SEED)
+    return Split(X, y, X_test, y_test)
+
+
+FITS = (
+    TableJob("digits"),
+    TableJob("digits", batch_size=64),
+    TableJob("digits", batch_size=64, dtype="float32"),
+    TableJob("breast_cancer"),
+    TableJob("wine", repeats=3),
+    TableJob("diabetes", repeats=3),
+    TableJob("generated", epochs=3),
+    TableJob("generated", epochs=3, dtype="float32"),
+)
+PREDICTIONS = tuple(
+    TableJob(table, kind="predict", repeats=repeats)
+    for table, repeats in (
+        ("digits", 30), ("breast_cancer", 100), ("wine", 100), ("diabetes", 100), ("generated", 1),
+    )
+)  # fmt: skip

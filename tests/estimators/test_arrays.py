@@ -1,0 +1,185 @@
+"""Any array in: trained where it lives, and answers in kind."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.backends import Backend, get_backend
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+QUICK = {"max_iter": 4, "random_state": 0, "batch_size": 64, "hidden_layer_sizes": (11,)}
+OTHERS = pytest.mark.skip_backend("numpy", reason="host arrays")
+READ_ONLY = pytest.mark.skip_backend("readonly", reason="host arrays")
+
+
+def on(backend: Backend, array: np.ndarray) -> Any:
+    return backend.to_device(array)
+
+
+def place(array: Any) -> tuple[Any, Any]:
+    """The type and the device of an array."""
+    return type(array), getattr(array, "device", None)
+
+
+@OTHERS
+@READ_ONLY
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_arrays_are_trained_where_they_live(backend, table, solver: str) -> None:
+    here = table._replace(X=table.X.astype(np.float32))
+    expected = here.fit(anynet, solver=solver, **QUICK)
+    there = here._replace(X=on(backend, here.X))
+    model = there.fit(anynet, solver=solver, **QUICK)
+    assert model.loss_ == pytest.approx(expected.loss_, rel=1e-4)
+    home = place(there.X)
+    for array in (*model.coefs_, *model.intercepts_, model.predict(there.X)):
+        assert place(array) == home
+    score = model.score(there.X, table.y)
+    assert isinstance(score, float)
+    assert score == pytest.approx(expected.score(here.X, table.y), abs=0.02)
+    moved = model.score(there.X, on(backend, np.asarray(table.y)))
+    assert moved == pytest.approx(score, rel=1e-5)
+    if table.estimator == "MLPClassifier":
+        for method in ("predict_proba", "predict_log_proba"):
+            found = getattr(model, method)(there.X)
+            assert place(found) == home
+            found, wanted = backend.to_host(found), getattr(expected, method)(here.X)
+            if method == "predict_log_proba":  # of a tiny share no float32 knows many digits
+                found, wanted = np.exp(found), np.exp(wanted)
+            np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-4)
+
+
+@OTHERS
+@READ_ONLY
+def test_targets_and_weights_follow_the_inputs(backend, classes) -> None:
+    X = on(backend, classes.X.astype(np.float32))
+    weight = np.linspace(0.1, 1, len(classes.y), dtype=np.float32)
+    model = anynet.MLPClassifier(early_stopping=True, **QUICK)
+    host = model.fit(X, classes.y, weight).loss_curve_
+    assert model.fit(X, on(backend, classes.y), on(backend, weight)).loss_curve_ == host
+    names = np.array([f"class {one}" for one in classes.y])
+    assert set(model.fit(X, names).predict(X)) <= set(names)
+    model.fit(X, classes.y, X_val=X, y_val=on(backend, classes.y))
+    assert len(model.validation_scores_) == model.n_iter_
+
+
+@OTHERS
+@READ_ONLY
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "score"])
+def test_mixing_namespaces_is_refused(backend, classes, method: str) -> None:
+    X = classes.X.astype(np.float32)
+    rest = [classes.y] if method == "score" else []
+    there = anynet.MLPClassifier(**QUICK).fit(on(backend, X), classes.y)
+    here = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
+    name = "predict" if method == "score" else method
+    words = rf"Inputs passed to MLPClassifier.{name}\(\) must use the same namespace"
+    with pytest.raises(ValueError, match=words):
+        getattr(there, method)(X, *rest)
+    with pytest.raises(ValueError, match=words):
+        getattr(here, method)(on(backend, X), *rest)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_host_arrays_are_trained_elsewhere_and_come_back(name: str, table) -> None:
+    pytest.importorskip(name)
+    model = table.fit(anynet, backend=name, device="cpu", **QUICK)
+    expected = table.fit(anynet, **QUICK)
+    assert model.loss_ == pytest.approx(expected.loss_, rel=1e-4)
+    predicted = model.predict(table.X)
+    assert isinstance(predicted, np.ndarray)
+    assert predicted.dtype == expected.predict(table.X).dtype
+    assert all(type(coef) is np.ndarray and coef.dtype == np.float64 for coef in model.coefs_)
+
+
+@pytest.mark.cuda
+def test_host_arrays_are_trained_on_cuda(table) -> None:
+    try:
+        model = table.fit(anynet, device="cuda", **QUICK)
+    except anynet.BackendError as error:
+        pytest.skip(str(error))
+    assert model.loss_ == pytest.approx(table.fit(anynet, **QUICK).loss_, rel=1e-4)
+    assert isinstance(model.predict(table.X), np.ndarray)
+
+
+def test_a_missing_device_names_the_mend(classes) -> None:
+    with pytest.raises(anynet.BackendError, match="numpy backend computes on device 'cpu' only"):
+        classes.fit(anynet, backend="numpy", device="cuda:7")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames(library: str, values) -> None:
+    frames = pytest.importorskip(library)
+    columns = [f"c{index}" for index in range(values.X.shape[1])]
+    frame = frames.DataFrame({name: values.X[:, i] for i, name in enumerate(columns)})
+    target = frames.Series(values.y)
+    model = anynet.MLPRegressor(**QUICK).fit(frame, target)
+    np.testing.assert_array_equal(model.coefs_[0], values.fit(anynet, **QUICK).coefs_[0])
+    np.testing.assert_array_equal(model.feature_names_in_, columns)
+    assert isinstance(model.predict(frame), np.ndarray)
+
+
+@OTHERS
+@READ_ONLY
+@pytest.mark.skip_backend("strict", reason="get_backend does not know it: it comes back as NumPy's")
+def test_pickles_hold_numpy_and_come_back_home(backend, classes) -> None:
+    X = on(backend, classes.X.astype(np.float32))
+    model = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
+    state = model.__getstate__()
+    assert all(type(array) is np.ndarray for array in state["coefs_"] + state["intercepts_"])
+    loaded = pickle.loads(pickle.dumps(model))
+    assert place(loaded.coefs_[0]) == place(X)
+    assert_equal(backend, loaded.predict(X), model.predict(X))
+    for one in (model, loaded):
+        one.partial_fit(X, classes.y)
+    assert loaded.loss_ == model.loss_
+    assert_equal(backend, loaded.coefs_[0], model.coefs_[0])
+
+
+@pytest.mark.parametrize("mend", ["cpu", "numpy"])
+def test_a_pickle_from_a_device_that_is_not_here(mend: str, classes, monkeypatch) -> None:
+    torch = pytest.importorskip("torch")
+    X = torch.asarray(classes.X)
+    model = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
+    state = model.__getstate__()
+    name, _, dtype = state["_home"]
+    state["_home"] = (name, "cuda:99", dtype)
+    if mend == "numpy":
+
+        def nothing(*_: object) -> None:
+            message = "torch is not installed"
+            raise anynet.BackendError(message)
+
+        monkeypatch.setattr("anynet.estimators.pickling.get_backend", nothing)
+    loaded = anynet.MLPClassifier.__new__(anynet.MLPClassifier)
+    loaded.__setstate__(state)
+    inputs = X if mend == "cpu" else classes.X
+    assert type(loaded.coefs_[0]) is type(inputs)
+    np.testing.assert_array_equal(np.asarray(loaded.predict(inputs)), model.predict(X).numpy())
+
+
+def test_a_state_of_the_optimizer_on_a_device_is_pickled_as_numpy(classes) -> None:
+    pytest.importorskip("torch")
+    model = classes.fit(anynet, backend="torch", **QUICK)
+    loaded = pickle.loads(pickle.dumps(model))
+    for one in (model, loaded):
+        one.partial_fit(classes.X, classes.y)
+    assert loaded.loss_ == model.loss_
+    assert type(model.__getstate__()["_optimizer"].state.mean[0]["weight"]) is np.ndarray
+
+
+def assert_equal(backend: Backend, found: Any, expected: Any) -> None:
+    np.testing.assert_array_equal(backend.to_host(found), backend.to_host(expected))
+
+
+def test_whole_numbers_on_a_device_stay_whole_until_they_are_used() -> None:
+    torch = pytest.importorskip("torch")
+    X = torch.randint(0, 255, (80, 5), dtype=torch.uint8)
+    y = X[:, 0] > 100
+    model = anynet.MLPClassifier(**QUICK).fit(X, y)
+    assert model.coefs_[0].dtype == torch.float32
+    assert model.predict(X).dtype == torch.bool
+    assert get_backend("torch").to_host(model.predict_proba(X)).shape == (80, 2)

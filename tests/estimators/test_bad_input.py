@@ -1,0 +1,142 @@
+"""Bad input meets scikit-learn's messages, where it has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.exceptions import NotFittedError
+
+import anynet
+
+X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"hidden_layer_sizes": -1}, "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes must be > 0"),
+        ({"activation": "ghost"}, "activation"),
+        ({"activation": ["relu", "tanh"]}, "one for each of the 1 hidden layers"),
+        ({"activation": ["ghost"]}, "activation must be one of"),
+        ({"solver": "ghost"}, "solver"),
+        ({"alpha": -1}, "alpha"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"learning_rate": "ghost"}, "learning_rate"),
+        ({"learning_rate_init": 0}, "learning_rate_init"),
+        ({"max_iter": 0}, "max_iter"),
+        ({"momentum": 2}, "momentum"),
+        ({"beta_1": 1}, "beta_1"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change"),
+        ({"validation_fraction": 1}, "validation_fraction"),
+        ({"dropout": 1}, "dropout"),
+        ({"dropout": 0.1, "solver": "lbfgs"}, "dropout needs a stochastic solver"),
+        ({"label_smoothing": 0.1}, "label_smoothing needs three classes"),
+        ({"scoring": "ghost"}, "scoring"),
+        ({"backend": "ghost"}, "backend"),
+        ({"device": "ghost"}, "device"),
+        ({"class_weight": "ghost"}, "class_weight"),
+        ({"early_stopping": True, "validation_fraction": 0.1}, "The test_size = 1"),
+    ],
+)
+def test_silly_parameters(parameters, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier(**parameters).fit(X, Y)
+
+
+def test_unfitted() -> None:
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(anynet.MLPClassifier(), method)(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        ([[1.0, np.nan]], [0], "NaN"),
+        ([[1.0, np.inf]], [0], "infinity"),
+        (np.zeros((0, 2)), [], "0 sample"),
+        (np.zeros((2, 0)), [0, 1], "0 feature"),
+        ([1.0, 2.0], [0, 1], "Expected 2D array"),
+        ([[1.0], [2.0]], [0], "inconsistent numbers of samples"),
+        ([[1.0], [2.0]], [0.5, 1.5], "Unknown label type: continuous"),
+    ],
+)
+def test_samples_that_are_no_samples(X, y, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier().fit(X, y)
+
+
+def test_the_same_for_arrays_on_a_device() -> None:
+    torch = pytest.importorskip("torch")
+    for X, words in [
+        ([[1.0, np.nan]], "Input X contains NaN"),
+        ([[1.0, np.inf]], "Input X contains infinity"),
+        (np.zeros((0, 2)), "0 sample"),
+        ([1.0], "Expected 2D array"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            anynet.MLPClassifier().fit(torch.asarray(np.asarray(X)), [0] * len(X))
+    model = anynet.MLPRegressor(max_iter=2, tol=1e9, n_iter_no_change=1)
+    model.partial_fit(torch.zeros((3, 2)), [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="X has 3 features, but MLPRegressor is expecting 2"):
+        model.predict(torch.zeros((3, 3)))
+
+
+def test_weights_that_are_all_zero() -> None:
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        anynet.MLPClassifier().fit(X, Y, np.zeros(4))
+    with pytest.raises(ValueError, match="Sample weights must be 1D"):
+        anynet.MLPClassifier().fit(X, Y, np.ones((4, 2)))
+
+
+def test_partial_fit_meets_only_known_classes() -> None:
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        anynet.MLPClassifier().partial_fit(X, Y)
+    model = anynet.MLPClassifier().partial_fit(X, Y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        model.partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match="`y` has classes not in"):
+        model.partial_fit(X, [1, 1, 1, 3])
+    model.partial_fit(X, [2, 2, 2, 2])
+
+
+def test_partial_fit_is_for_stochastic_solvers() -> None:
+    assert not hasattr(anynet.MLPClassifier(solver="lbfgs"), "partial_fit")
+    assert not hasattr(anynet.MLPRegressor(solver="lbfgs"), "partial_fit")
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+        anynet.MLPRegressor(early_stopping=True).partial_fit(X, Y)
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        anynet.MLPClassifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1])
+
+
+def test_warm_start_wants_the_same_classes() -> None:
+    model = anynet.MLPClassifier(warm_start=True, tol=1e9, n_iter_no_change=1).fit(X, Y)
+    with pytest.raises(ValueError, match=r"Previously got \[0 1\], `y` has \[0 1 2\]"):
+        model.fit(X, [0, 1, 2, 2])
+
+
+def test_validation_sets() -> None:
+    model = anynet.MLPRegressor(early_stopping=True)
+    with pytest.raises(ValueError, match="The validation set is too small"):
+        model.fit(X, Y)
+    with pytest.raises(ValueError, match="X_val and y_val belong together"):
+        model.fit(X, Y, X_val=X)
+    with pytest.raises(ValueError, match="without X_val and y_val"):
+        model.fit(X, Y, sample_weight_val=[1.0])
+    with pytest.raises(ValueError, match="X has 1 features"):
+        model.fit(X, Y, X_val=[[1.0], [2.0]], y_val=[1, 0])
+
+
+def test_negative_counts_and_a_batch_that_is_too_large() -> None:
+    with pytest.raises(ValueError, match="Poisson loss needs y >= 0"):
+        anynet.MLPRegressor("poisson").fit(X, [-1.0, 0.0, 1.0, 2.0])
+    with pytest.warns(UserWarning, match="It is going to be clipped"):
+        anynet.MLPRegressor(batch_size=99).partial_fit(X, Y)
+
+
+def test_a_sparse_matrix_with_nan() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        anynet.MLPRegressor().fit(sp.csr_matrix([[np.nan, 1.0], [0.0, 1.0]]), [0.0, 1.0])
