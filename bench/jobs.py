@@ -112,7 +112,7 @@ WORKLOADS = {
         Job("table", (20, 64, 2), 32, samples=1000, epochs=50),
         Job("predict-small", SMALL, 4096, kind="predict"),
         Job("predict-large", LARGE, 4096, kind="predict"),
-        Job("deep", DEEP, 256, samples=512),
+        Job("deep", DEEP, 256, samples=2048),
         Job("mnist-small", SMALL, 64),
         Job("mnist-large-1024", LARGE, 1024),
         Job("mnist-large", LARGE, 64),

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import anynet
 from anynet.backends import Backend
@@ -35,6 +36,9 @@ CASES = {
 }
 REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
 REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"
+
+settings.register_profile("shared machine", deadline=None)  # one may wait for another's work
+settings.load_profile("shared machine")
 
 
 @dataclass(frozen=True)
