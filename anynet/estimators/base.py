@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from anynet import tree
+from anynet import export, tree
 from anynet.backends import Backend
 from anynet.data.batches import Rows
+from anynet.estimators import bridges
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
 from anynet.estimators.descent import descend
@@ -26,6 +28,7 @@ from anynet.estimators.samples import check_inputs, check_training
 from anynet.estimators.step import Objective
 from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
+from anynet.training.model import Model
 from anynet.typing import Array, Params
 
 
@@ -43,6 +46,67 @@ class BaseMLP(BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(from_portable(state))
+
+    def to_model(self) -> Model:
+        """Return the fitted network as a ``Model`` of anynet, on NumPy.
+
+        It predicts codes, whose classes stand in ``Model.metadata["classes"]``.
+        """
+        check_is_fitted(self)
+        return bridges.to_model(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator as one safetensors file, which ``anynet.load`` reads too.
+
+        Parameters that JSON cannot hold, such as callbacks, are left out.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there before is untouched.
+        """
+        self.to_model().save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Any:
+        """Read an estimator that ``save`` wrote; its weights are NumPy's.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is absent, damaged, or holds something else.
+        """
+        return bridges.from_file(cls, path)
+
+    def to_sklearn(self) -> Any:
+        """Return scikit-learn's estimator, fitted, that predicts the same.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If scikit-learn has no such network.
+        """
+        check_is_fitted(self)
+        return bridges.to_scikit_learn(self)
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Any:
+        """Return an estimator with the parameters and weights of scikit-learn's.
+
+        Raises
+        ------
+        TypeError
+            If it is not a fitted one of the same name.
+        """
+        return bridges.from_scikit_learn(cls, estimator)
+
+    def to_torch(self) -> Any:
+        """Return the network as a ``torch.nn.Sequential`` that gives out logits."""
+        return export.to_torch(self.to_model())
+
+    def to_onnx(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options."""
+        export.to_onnx(self.to_model(), path, **options)
 
     def _fit(
         self,

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from anynet.backends import Backend
 from anynet.data.batches import Rows
+from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
@@ -268,6 +269,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             factors: np.ndarray = of_class[np.searchsorted(labels.classes, y)]
             return factors
         return np.asarray(compute_sample_weight(self.class_weight, y))
+
+    def _model_loss(self) -> Any:
+        if self._class_labels().kind == MULTIOUTPUT:
+            message = (
+                "a model file or another library has no several classifications at once: "
+                "pickle the estimator, or train one for each column of y"
+            )
+            raise InvalidArgumentError(message)
+        return self._loss()
+
+    def _describe_labels(self) -> dict[str, Any]:
+        """What ``_restore_labels`` needs, JSON-able."""
+        labels = self._class_labels()
+        return {"classes": labels.classes.tolist(), "several": labels.kind == MULTILABEL}
+
+    def _restore_labels(self, about: dict[str, Any]) -> None:
+        classes = np.asarray(about["classes"])
+        kind = BINARY if len(classes) <= 2 else MULTICLASS
+        self._labels = Labels(MULTILABEL if about["several"] else kind, classes)
+        self.classes_ = classes
 
     def _n_logits(self, y: Any) -> int:  # noqa: ARG002  (the regressor looks at y)
         return self._class_labels().n_outputs

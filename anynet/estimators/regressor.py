@@ -175,6 +175,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _value_loss(self) -> Any:
         return LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
 
+    def _model_loss(self) -> Any:
+        return self._value_loss()
+
     def _loss(self) -> Any:
         loss, n_outputs = self._value_loss(), self.n_outputs_
         if n_outputs == 1:

@@ -1,0 +1,93 @@
+"""Estimators as models, files, and estimators or modules of other libraries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.neural_network as scikit_learn
+
+import anynet
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+QUICK = {"max_iter": 4, "random_state": 0, "hidden_layer_sizes": (9, 8)}
+
+
+def test_a_file_brings_the_estimator_back(table, tmp_path: Path) -> None:
+    model = table.fit(anynet, activation=["tanh", "relu"], layer_norm=True, **QUICK)
+    model.save(tmp_path / "model.safetensors")
+    loaded = type(model).load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(table.X), model.predict(table.X))
+    assert loaded.score(table.X, table.y) == model.score(table.X, table.y)
+    assert loaded.get_params() == model.get_params()
+    for name in ("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_"):
+        assert getattr(loaded, name) == getattr(model, name)
+    loaded.partial_fit(table.X, table.y)
+    other = anynet.MLPRegressor if table.estimator == "MLPClassifier" else anynet.MLPClassifier
+    with pytest.raises(anynet.ModelFileError, match=f"holds {table.estimator}, not an"):
+        other.load(tmp_path / "model.safetensors")
+
+
+def test_any_model_file_can_be_read_as_a_model(classes, tmp_path: Path) -> None:
+    model = classes.fit(anynet, **QUICK)
+    model.save(tmp_path / "model.safetensors")
+    read = anynet.load(tmp_path / "model.safetensors", backend="numpy")
+    np.testing.assert_array_equal(read.predict(classes.X), model.predict(classes.X))
+    assert read.metadata["classes"] == list(range(10))
+
+
+def test_names_survive_a_file(classes, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
+    names = np.array([f"digit {one}" for one in classes.y])
+    anynet.MLPClassifier(**QUICK).fit(frame, names).save(tmp_path / "model")
+    loaded = anynet.MLPClassifier.load(tmp_path / "model")
+    assert set(loaded.predict(frame)) <= set(names)
+    np.testing.assert_array_equal(loaded.feature_names_in_, frame.columns)
+
+
+@pytest.mark.parametrize("solver", ["adam", "adamw"])
+def test_to_scikit_learn_and_back(table, solver: str) -> None:
+    model = table.fit(anynet, solver=solver, activation="logistic", **QUICK)
+    theirs = model.to_sklearn()
+    assert type(theirs).__module__.startswith("sklearn.")
+    np.testing.assert_allclose(theirs.predict(table.X), model.predict(table.X), rtol=1e-6)
+    assert theirs.get_params()["alpha"] == model.alpha
+    back = type(model).from_sklearn(theirs)
+    np.testing.assert_allclose(back.predict(table.X), model.predict(table.X), rtol=1e-6)
+    back.partial_fit(table.X, table.y)
+
+
+def test_from_scikit_learn(table) -> None:
+    theirs = table.fit(scikit_learn, **QUICK)
+    ours = getattr(anynet, table.estimator).from_sklearn(theirs)
+    np.testing.assert_allclose(ours.predict(table.X), theirs.predict(table.X), rtol=1e-6)
+    assert ours.loss_curve_ == theirs.loss_curve_
+    with pytest.raises(TypeError, match="expected a fitted"):
+        type(ours).from_sklearn(type(theirs)())
+
+
+def test_to_torch(classes) -> None:
+    torch = pytest.importorskip("torch")
+    model = classes.fit(anynet, **QUICK)
+    logits = model.to_torch()(torch.asarray(classes.X)).detach().numpy()
+    np.testing.assert_array_equal(logits.argmax(axis=1), model.predict(classes.X))
+
+
+def test_to_onnx(classes, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    single = classes._replace(X=classes.X.astype(np.float32))
+    model = single.fit(anynet, **QUICK)
+    model.to_onnx(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    (shares,) = session.run(["probabilities"], {"x": single.X})
+    np.testing.assert_allclose(shares, model.predict_proba(single.X), rtol=1e-4, atol=1e-6)
+
+
+def test_what_has_no_bridge_says_so() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.stack([np.arange(30) % 3, np.arange(30) % 2], axis=1)
+    with pytest.raises(anynet.InvalidArgumentError, match="several classifications at once"):
+        anynet.MLPClassifier(**QUICK).fit(X, y).to_model()
