@@ -18,9 +18,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.comparison import cores_used
 from bench.machine import describe_machine
-from bench.peers import cores_used, set_threads
-from bench.results import Row, draw_bars, to_markdown, write_lines
+from bench.peers import set_environment
+from bench.results import Chart, Row, draw, to_markdown, write_lines
 from bench.rounds import Measurement, Worker, measure
 from bench.tables import FITS, PREDICTIONS, TableJob
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, help="cores that each worker may use")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
-    set_threads(options.threads)
+    set_environment(options.threads)
     workers = [Worker(name, CONTENDERS[name], options.device) for name in options.contenders]
     rows: list[Row] = []
     failures: list[str] = []
@@ -119,24 +120,25 @@ def publish(rows: list[Row], options: argparse.Namespace) -> None:
     print(table)
     compared = [row for row in rows if row["contender"] == REFERENCE and row["kind"] == "fit"]
     if compared and all(row["ratio_to_scikit_learn"] for row in compared):
-        draw(options.out / f"{stem}.png", compared, title)
+        draw(options.out / f"{stem}.png", [make_chart(compared, title)])
 
 
-def draw(path: Path, compared: list[Row], title: str) -> None:
-    """Draw anynet's share of scikit-learn's time for each fit."""
-    bars = []
-    for row in compared:
-        scale = row["ratio_to_scikit_learn"] / row["milliseconds"]
-        ends = {"low": row["fastest"] * scale, "high": row["slowest"] * scale}
-        bars.append(row | {"contender": row["job"]} | ends)
-    draw_bars(
-        path,
-        bars,
-        [f"{row['ratio_to_scikit_learn']:.2f}" for row in compared],
-        columns=("ratio_to_scikit_learn", "low", "high"),
-        axis="anynet's time, as a share of scikit-learn's (median, fastest and slowest round)",
+def make_chart(compared: list[Row], title: str) -> Chart:
+    """Show anynet's share of scikit-learn's time for each fit."""
+    scales = [row["ratio_to_scikit_learn"] / row["milliseconds"] for row in compared]
+    low, high = (
+        [row[end] * scale for row, scale in zip(compared, scales, strict=True)]
+        for end in ("fastest", "slowest")
+    )
+    return Chart(
         title=title,
-        colours=["tab:blue"] * len(bars),
+        axis="anynet's time, as a share of scikit-learn's (median, fastest and slowest round)",
+        names=[row["job"] for row in compared],
+        colours=["tab:blue"] * len(compared),
+        median=[row["milliseconds"] * scale for row, scale in zip(compared, scales, strict=True)],
+        low=low,
+        high=high,
+        labels=[f"{row['ratio_to_scikit_learn']:.2f}" for row in compared],
     )
 
 

@@ -64,7 +64,7 @@ class ScikitLearn(TableContender):
         job = self.job
         name = "MLPClassifier" if job.classifies else "MLPRegressor"
         self.estimator = getattr(self.library(), name)(
-            HIDDEN,
+            hidden_layer_sizes=HIDDEN,
             batch_size=min(job.batch_size, len(self.data.X)),
             max_iter=job.epochs,
             n_iter_no_change=job.epochs,
@@ -83,8 +83,10 @@ class ScikitLearn(TableContender):
 class Anynet(ScikitLearn):
     """``anynet`` by the same code, on NumPy, or on CUDA where that is asked for."""
 
+    backend: str | None = None
+
     def __init__(self, job: TableJob, device: str) -> None:
-        self.options = {"device": device} if device != "cpu" else {}
+        self.options = {"backend": self.backend, "device": None if device == "cpu" else device}
         super().__init__(job, device)
 
     def library(self) -> Any:
@@ -96,9 +98,7 @@ class Anynet(ScikitLearn):
 class AnynetOnJax(Anynet):
     """``anynet`` with ``backend="jax"``: compiled; in float32 whatever the table's dtype."""
 
-    def __init__(self, job: TableJob, device: str) -> None:
-        super().__init__(job, device)
-        self.options = self.options | {"backend": "jax"}
+    backend = "jax"
 
 
 class Torch(TableContender):

@@ -80,12 +80,12 @@ FITS = (
     TableJob("breast_cancer"),
     TableJob("wine", repeats=3),
     TableJob("diabetes", repeats=3),
-    TableJob("generated", epochs=3),
-    TableJob("generated", epochs=3, dtype="float32"),
+    TableJob("generated", epochs=2),
+    TableJob("generated", epochs=2, dtype="float32"),
 )
 PREDICTIONS = tuple(
     TableJob(table, kind="predict", repeats=repeats)
     for table, repeats in (
-        ("digits", 30), ("breast_cancer", 100), ("wine", 100), ("diabetes", 100), ("generated", 1),
+        ("digits", 10), ("breast_cancer", 20), ("wine", 20), ("diabetes", 20), ("generated", 1),
     )
 )  # fmt: skip

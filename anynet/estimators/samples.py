@@ -55,6 +55,9 @@ def check_weights(sample_weight: Any, y: Any, dtype: str) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weight: np.ndarray = _check_sample_weight(to_host(sample_weight), y, dtype=np.dtype(dtype))
+    if not weight.any():  # before version 1.9 scikit-learn let that pass
+        message = "Sample weights must contain at least one non-zero number."
+        raise ValueError(message)
     return weight
 
 
