@@ -1,6 +1,6 @@
 """The scikit-learn face: estimators with scikit-learn's interface, on any array.
 
-Importing this package imports scikit-learn, which ``pip install 'anynet[sklearn]'`` brings.
+Importing this package imports scikit-learn, which ``pip install scikit-learn`` brings.
 """
 
 import importlib.util
