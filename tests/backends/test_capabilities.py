@@ -151,3 +151,11 @@ def test_a_backend_describes_itself(backend: Backend) -> None:
     assert all(isinstance(value, str) for value in described.values())
     memory = backend.memory()
     assert memory is None or 0 < memory.free <= memory.total
+
+
+def test_numpy_keeps_data_in_the_order_that_rows_are_gathered_in() -> None:
+    backend = create("cpu", "float64", "")
+    ordered = np.arange(6.0).reshape(2, 3)
+    assert backend.to_device(ordered) is ordered
+    assert backend.to_device(np.asfortranarray(ordered)).flags.c_contiguous
+    assert backend.to_device(np.float32(3)).shape == ()
