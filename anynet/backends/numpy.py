@@ -26,10 +26,6 @@ class NumPyBackend(Backend):
     name: ClassVar[str] = "numpy"
 
     def to_device(self, array: Any) -> Array:
-        placed: Array = np.asarray(array)
-        return placed
-
-    def to_device(self, array: Any) -> Array:
         """Copy what is not in row order: ``take`` would do that in each step."""
         result: Array = np.asarray(array, order="C")
         return result
