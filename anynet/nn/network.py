@@ -205,6 +205,7 @@ def mlp(
             f"such as [784, 128, 64, 10], got {layer_sizes!r}"
         )
         raise InvalidArgumentError(message)
+    Activation(activation)  # refuses an unknown one even where no hidden layer takes it
     hidden_initializer = initializer or initializer_for(activation)
     layers: list[Layer] = []
     if scale is not None and scale != 1:

@@ -1,7 +1,8 @@
 """Optimizers: pairs of pure functions, ``init`` and ``update``.
 
-The conventions are torch's (https://pytorch.org/docs/stable/optim.html), with one difference:
-weight decay acts on weights, never on biases, gains or other parameters.
+The conventions are torch's (https://pytorch.org/docs/stable/optim.html), with two differences:
+weight decay acts on weights, never on biases, gains or other parameters, and the learning rate is
+an argument of training, not of the optimizer, whose own arguments go by name.
 """
 
 from __future__ import annotations
@@ -63,9 +64,14 @@ class _WithDecay:
         for field in fields(self):
             value = getattr(self, field.name)
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
-            if not isinstance(value, (int, float)):
+            if not isinstance(value, (int, float, str)):
                 continue  # an array: one value per member
-            if not math.isfinite(value) or value < 0 or (below_one and value >= 1):
+            if (
+                isinstance(value, str)
+                or not math.isfinite(value)
+                or value < 0
+                or (below_one and value >= 1)
+            ):
                 bound = "in [0, 1)" if below_one else "a finite number of at least 0"
                 message = f"{self.kind}: {field.name} must be {bound}, got {value!r}"  # type: ignore[attr-defined]
                 raise InvalidArgumentError(message)
@@ -89,7 +95,7 @@ class _WithDecay:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SGD(_WithDecay):
     """Stochastic gradient descent: v ← μ v + g; θ ← θ − η v.
 
@@ -140,7 +146,7 @@ class SGD(_WithDecay):
         return _descend(params, steps, rate, backend), SGDState(velocity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RMSprop(_WithDecay):
     """s ← ρ s + (1 − ρ) g²; θ ← θ − η g / (√s + ε) (Tieleman and Hinton 2012, lecture 6.5)."""
 
@@ -163,7 +169,7 @@ class RMSprop(_WithDecay):
         return _descend(params, steps, rate, backend), RMSpropState(square)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam(_WithDecay):
     """Adam (Kingma and Ba 2015, algorithm 1), with the bias corrections outside the root's ε.
 
@@ -205,7 +211,7 @@ class Adam(_WithDecay):
         return _descend(params, steps, rate, backend), AdamState(updates, mean, square)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2)."""
 

@@ -36,7 +36,8 @@ class _Checked:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+            is_number = isinstance(value, (int, float))
+            if isinstance(value, str) or (is_number and not (math.isfinite(value) and value >= 0)):
                 message = f"{field.name} must be a finite number of at least 0, got {value!r}"
                 raise InvalidArgumentError(message)
         if getattr(self, "epochs", 1) <= 0:
@@ -191,8 +192,17 @@ class ReduceOnPlateau(Constant):
 
 
 def as_schedule(learning_rate: Any) -> Schedule:
-    """Return a schedule as it is, and a number as a constant one."""
-    if callable(learning_rate):
+    """Return a schedule as it is, and a number as a constant one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is neither.
+    """
+    if isinstance(learning_rate, type):
+        message = f"learning_rate must be a schedule such as Cosine(0.1), got the {learning_rate}"
+        raise InvalidArgumentError(message)
+    if callable(learning_rate) and hasattr(learning_rate, "learning_rate"):
         return learning_rate  # type: ignore[no-any-return]
     if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
         message = f"learning_rate must be a number or a schedule, got {learning_rate!r}"

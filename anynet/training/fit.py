@@ -178,6 +178,9 @@ def _hold_out(
 def _as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     if optimizer is None:
         return SGD()
+    if isinstance(optimizer, type):
+        message = f"optimizer must be one such as Adam(), got the {optimizer}"
+        raise InvalidArgumentError(message)
     if not isinstance(optimizer, str):
         return optimizer
     if optimizer not in OPTIMIZERS:

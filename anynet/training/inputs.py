@@ -146,6 +146,9 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
             raise InvalidArgumentError(message)
         named: Loss = LOSSES[loss]()
         return named
+    if isinstance(loss, type):
+        message = f"loss must be one such as Huber(), got the {loss}"
+        raise InvalidArgumentError(message)
     if loss is not None:
         return loss
     array = _as_numpy(y)

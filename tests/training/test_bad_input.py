@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,27 @@ def test_any_arguments_train_or_raise_anynets_own_error(
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert 1 <= len(model.history.records) <= epochs
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": anynet.optim.Adam}, "optimizer must be one such as Adam()"),
+        ({"learning_rate": anynet.optim.Cosine}, "a schedule such as Cosine(0.1), got the <class"),
+        ({"learning_rate": lambda epoch: 0.1 / epoch}, "must be a number or a schedule"),
+        ({"loss": anynet.nn.Huber}, "loss must be one such as Huber()"),
+    ],
+)
+def test_a_class_or_function_is_not_taken_for_what_it_makes(options, message) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=re.escape(message)):
+        anynet.fit(anynet.mlp([2, 1]), (np.zeros((4, 2)), np.zeros(4)), **options)
+
+
+def test_options_that_would_be_misread_are_refused() -> None:
+    with pytest.raises(TypeError, match="positional argument"):
+        anynet.optim.AdamW(0.01)
+    for make in (lambda: anynet.optim.AdamW(weight_decay="a"), lambda: anynet.optim.Cosine("0.1")):
+        with pytest.raises(anynet.InvalidArgumentError, match="got '"):
+            make()
+    with pytest.raises(anynet.InvalidArgumentError, match="activation must be one of"):
+        anynet.mlp([64, 10], activation="rleu")
