@@ -66,12 +66,8 @@ class _WithDecay:
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
             if not isinstance(value, (int, float, str)):
                 continue  # an array: one value per member
-            if (
-                isinstance(value, str)
-                or not math.isfinite(value)
-                or value < 0
-                or (below_one and value >= 1)
-            ):
+            fits = not isinstance(value, str) and math.isfinite(value) and value >= 0
+            if not fits or (below_one and value >= 1):
                 bound = "in [0, 1)" if below_one else "a finite number of at least 0"
                 message = f"{self.kind}: {field.name} must be {bound}, got {value!r}"  # type: ignore[attr-defined]
                 raise InvalidArgumentError(message)

@@ -129,7 +129,7 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
     return columns.astype(dtype)
 
 
-def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
+def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
     """Return the loss itself, the one of a name, or the one that fits the targets.
 
     Without a loss: floats are values (squared error); whole numbers are classes (cross-entropy),
@@ -150,7 +150,8 @@ def choose_loss(loss: Loss | str | None, y: Any, n_outputs: int) -> Loss:
         message = f"loss must be one such as Huber(), got the {loss}"
         raise InvalidArgumentError(message)
     if loss is not None:
-        return loss
+        chosen: Loss = loss
+        return chosen
     array = _as_numpy(y)
     if array.dtype.kind == "f":
         ones = array == 1
