@@ -62,7 +62,7 @@ class _WithDecay:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
+            value: Any = getattr(self, field.name)
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
             if not isinstance(value, (int, float, str)):
                 continue  # an array: one value per member
