@@ -62,12 +62,12 @@ class _WithDecay:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value: Any = getattr(self, field.name)
+            value = getattr(self, field.name)
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
             if not isinstance(value, (int, float, str)):
                 continue  # an array: one value per member
-            fits = not isinstance(value, str) and math.isfinite(value) and value >= 0
-            if not fits or (below_one and value >= 1):
+            is_number = not isinstance(value, str) and math.isfinite(value)
+            if not is_number or not 0 <= float(value) < (1 if below_one else math.inf):
                 bound = "in [0, 1)" if below_one else "a finite number of at least 0"
                 message = f"{self.kind}: {field.name} must be {bound}, got {value!r}"  # type: ignore[attr-defined]
                 raise InvalidArgumentError(message)
