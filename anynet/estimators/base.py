@@ -58,18 +58,21 @@ class BaseMLP(BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator as one safetensors file, which ``anynet.load`` reads too.
 
-        Parameters that JSON cannot hold, such as callbacks, are left out.
+        It holds weights, parameters and curves, but not the state of the optimizer:
+        after ``load`` ``partial_fit`` starts with a fresh one, after a pickle it goes on.
 
         Raises
         ------
+        InvalidArgumentError
+            If a parameter is code, such as a callback, which a pickle holds.
         OSError
             If it cannot be written; a file that was there before is untouched.
         """
-        self.to_model().save(path)
+        bridges.to_file(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read an estimator that ``save`` wrote; its weights are NumPy's.
+        """Read an estimator that ``save`` wrote; its weights are NumPy's, its optimizer is new.
 
         Raises
         ------
