@@ -315,6 +315,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         from anynet.backends import get_backend
 
         kind = self._class_labels().kind
+        if kind == BINARY and len(self.classes_) == 1:
+            return 1.0  # the only class is predicted whatever the logit
         codes = self._class_labels().decide(logits, get_backend("numpy"))
         right = codes == (target[:, 0] if kind == BINARY else target)
         if kind in (MULTILABEL, MULTIOUTPUT):

@@ -71,6 +71,10 @@ class Epochs:
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             return kept if best is None else best
+        if self.patience.nan_waits:
+            self._warn_of_nan()
+            if np.isneginf(self.patience.best):  # no epoch can be called the best
+                return self.state.packed
         return self.state.packed if best is None else best
 
     def _ahead(self) -> int:
@@ -158,6 +162,17 @@ class Epochs:
         if not reason:
             self.patience.waited = 0
         return bool(reason)
+
+    def _warn_of_nan(self) -> None:
+        scores = self.estimator.validation_scores_[-self.estimator.n_iter_ :]
+        count = int(np.isnan(scores).sum())
+        if count:
+            warnings.warn(
+                f"scoring={self.estimator.scoring!r} gave NaN for the validation set in {count} of "
+                f"{len(scores)} epochs, which counts as no improvement; where it always does, the "
+                f"last weights are kept. Choose a score that is defined for that set.",
+                stacklevel=2,
+            )
 
     def _warn(self) -> None:
         warnings.warn(

@@ -167,6 +167,39 @@ def test_early_stopping_on_any_score(scoring, classes) -> None:
         assert max(model.validation_scores_) == pytest.approx(np.mean(predicted == y[150:]))
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_a_scorer_that_gives_nan_ends_training_with_the_last_weights(classes, solver: str) -> None:
+    seen = []
+
+    def never(estimator, X, y) -> float:
+        seen.append(estimator.coefs_[0])
+        return float("nan")
+
+    with pytest.warns(UserWarning, match="gave NaN for the validation set in 4 of 4 epochs"):
+        model = classes.fit(
+            anynet, early_stopping=True, scoring=never, n_iter_no_change=3, random_state=0,
+            solver=solver,
+        )  # fmt: skip
+    assert model.n_iter_ == len(model.validation_scores_) == 4
+    np.testing.assert_array_equal(model.coefs_[0], seen[-1])
+
+
+def test_a_scorer_that_gives_nan_at_times_still_finds_the_best(classes) -> None:
+    scores = iter([float("nan"), 0.1, float("nan"), 0.9, float("nan"), 0.5])
+    seen = []
+
+    def sometimes(estimator, X, y) -> float:
+        seen.append(estimator.coefs_[0])
+        return next(scores)
+
+    with pytest.warns(UserWarning, match="in 3 of 6 epochs"):
+        model = classes.fit(
+            anynet, early_stopping=True, scoring=sometimes, max_iter=6, random_state=0
+        )
+    assert model.best_validation_score_ == 0.9
+    np.testing.assert_array_equal(model.coefs_[0], seen[3])
+
+
 def test_a_scorer_of_values_sees_weights(values, rng) -> None:
     weight = rng.uniform(size=len(values.y))
     model = values.fit(
