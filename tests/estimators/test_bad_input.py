@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import make_scorer, r2_score
 
 import anynet
+from anynet import nn, optim
 
 X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
 
@@ -44,6 +46,35 @@ X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
 def test_silly_parameters(parameters, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         anynet.MLPClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"learning_rate": optim.Cosine}, "'learning_rate' .* or a schedule such as"),
+        ({"learning_rate": lambda _: 0.1}, "'learning_rate' .* or a schedule such as"),
+        ({"learning_rate": 0.1}, "'learning_rate' .* or a schedule such as"),
+        ({"solver": optim.Adam}, "'solver' .* or an optimizer such as"),
+        ({"loss": nn.Huber}, "'loss' .* or a loss of values such as"),
+        ({"loss": nn.CrossEntropy()}, "'loss' .* or a loss of values such as"),
+        ({"callbacks": ["a"]}, "'callbacks' .* functions that take an EpochRecord"),
+        ({"callbacks": [lambda: None]}, "'callbacks' .* functions that take an EpochRecord"),
+        ({"scoring": r2_score}, "'scoring' .* a scorer .* make_scorer"),
+    ],
+)
+def test_objects_that_are_something_else(parameters, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPRegressor(**parameters).fit(X, Y)
+
+
+def test_a_scorer_made_of_a_metric_and_a_function_as_a_schedule_pass() -> None:
+    def halving(step, steps_per_epoch, *, backend) -> float:  # noqa: ARG001
+        return 0.01 * 0.5 ** (step // steps_per_epoch)
+
+    options = {"max_iter": 3, "n_iter_no_change": 3, "scoring": make_scorer(r2_score)}
+    model = anynet.MLPRegressor(learning_rate=halving, callbacks=[[].append], **options)
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(X, Y).n_iter_ == 3
 
 
 def test_unfitted() -> None:

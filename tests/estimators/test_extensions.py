@@ -171,7 +171,7 @@ def test_early_stopping_on_any_score(scoring, classes) -> None:
 def test_a_scorer_that_gives_nan_ends_training_with_the_last_weights(classes, solver: str) -> None:
     seen = []
 
-    def never(estimator, X, y) -> float:
+    def never(estimator, *_) -> float:
         seen.append(estimator.coefs_[0])
         return float("nan")
 
@@ -188,7 +188,7 @@ def test_a_scorer_that_gives_nan_at_times_still_finds_the_best(classes) -> None:
     scores = iter([float("nan"), 0.1, float("nan"), 0.9, float("nan"), 0.5])
     seen = []
 
-    def sometimes(estimator, X, y) -> float:
+    def sometimes(estimator, *_) -> float:
         seen.append(estimator.coefs_[0])
         return next(scores)
 
