@@ -59,7 +59,7 @@ def test_silly_parameters(parameters, words: str) -> None:
         ({"loss": nn.CrossEntropy()}, "'loss' .* or a loss of values such as"),
         ({"callbacks": ["a"]}, "'callbacks' .* functions that take an EpochRecord"),
         ({"callbacks": [lambda: None]}, "'callbacks' .* functions that take an EpochRecord"),
-        ({"scoring": r2_score}, "'scoring' .* a scorer .* make_scorer"),
+        ({"scoring": r2_score}, "'scoring' .* a scorer .*make_scorer"),
     ],
 )
 def test_objects_that_are_something_else(parameters, words: str) -> None:
@@ -121,6 +121,35 @@ def test_weights_that_are_all_zero() -> None:
         anynet.MLPClassifier().fit(X, Y, np.zeros(4))
     with pytest.raises(ValueError, match="Sample weights must be 1D"):
         anynet.MLPClassifier().fit(X, Y, np.ones((4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "words"),
+    [
+        ({0: -1.0}, "finite numbers of at least 0, got -1.0 for the class 0"),
+        ({0: np.nan}, "finite numbers of at least 0, got nan"),
+        ({1: np.inf}, "finite numbers of at least 0, got inf"),
+        ({1: "heavy"}, "finite numbers of at least 0, got 'heavy'"),
+        ({0: 0, 1: 0.0}, "makes the weight of every sample 0"),
+        ([1.0, 2.0], "must be a dict .* got a list"),
+        ([{0: 1.0}, {0: 1.0}], "must be a dict .* got a list"),
+    ],
+)
+def test_class_weights_that_are_none(class_weight, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier(class_weight=class_weight).fit(X, Y)
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier(class_weight=class_weight).partial_fit(X, Y, classes=[0, 1])
+
+
+def test_class_weights_of_several_columns() -> None:
+    several = np.stack([Y, Y], axis=1)
+    with pytest.raises(ValueError, match="a dict for each column of y, got 2"):
+        anynet.MLPClassifier(class_weight=[{0: 1.0}, 2]).fit(X, several)
+    model = anynet.MLPClassifier(class_weight=[{0: 1.0}, {1: 0.0}], max_iter=2, tol=1e9)
+    model.set_params(n_iter_no_change=1)
+    with pytest.warns(ConvergenceWarning):
+        assert np.isfinite(model.fit(X, several).loss_)
 
 
 def test_partial_fit_meets_only_known_classes() -> None:
