@@ -20,7 +20,7 @@ from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_na
 from anynet.estimators.descent import descend
 from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
-from anynet.estimators.lbfgs import minimise
+from anynet.estimators.lbfgs import minimise, refuse_for_lbfgs
 from anynet.estimators.packing import Packing
 from anynet.estimators.pickling import from_portable, to_portable
 from anynet.estimators.placement import place
@@ -121,6 +121,8 @@ class BaseMLP(BaseEstimator):
         incremental: bool = False,
     ) -> Any:
         sizes = self._hidden_sizes()
+        if self.solver == "lbfgs":
+            refuse_for_lbfgs(self, validated=validation[0] is not None)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         home = home_of(X)
         X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
@@ -219,9 +221,6 @@ class BaseMLP(BaseEstimator):
         store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
     def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
-        if self.dropout:
-            message = "dropout needs a stochastic solver such as 'adam', got solver='lbfgs'"
-            raise ValueError(message)
         packed, self.loss_, self.n_iter_ = minimise(
             objective,
             packed,

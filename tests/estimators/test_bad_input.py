@@ -35,6 +35,10 @@ X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
         ({"validation_fraction": 1}, "validation_fraction"),
         ({"dropout": 1}, "dropout"),
         ({"dropout": 0.1, "solver": "lbfgs"}, "dropout needs a stochastic solver"),
+        ({"callbacks": [print], "solver": "lbfgs"}, "callbacks needs a stochastic solver"),
+        ({"progress_bar": True, "solver": "lbfgs"}, "progress_bar needs a stochastic solver"),
+        ({"scoring": "f1", "solver": "lbfgs"}, "scoring needs a stochastic solver"),
+        ({"learning_rate": optim.Cosine(0.1), "solver": "lbfgs"}, "a schedule as learning_rate"),
         ({"label_smoothing": 0.1}, "label_smoothing needs three classes"),
         ({"scoring": "ghost"}, "scoring"),
         ({"backend": "ghost"}, "backend"),
@@ -184,6 +188,8 @@ def test_validation_sets() -> None:
         model.fit(X, Y)
     with pytest.raises(ValueError, match="X_val and y_val belong together"):
         model.fit(X, Y, X_val=X)
+    with pytest.raises(ValueError, match="X_val needs a stochastic solver"):
+        anynet.MLPRegressor(solver="lbfgs").fit(X, Y, X_val=X, y_val=Y)
     with pytest.raises(ValueError, match="without X_val and y_val"):
         model.fit(X, Y, sample_weight_val=[1.0])
     with pytest.raises(ValueError, match="X has 1 features"):
