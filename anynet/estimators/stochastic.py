@@ -141,9 +141,11 @@ class Epochs:
         if self.plateau is not None:
             self.rate.current = self.plateau.observe(-loss if score is None else score)
         stop = self.patience.exhausted and self._exhausted()
+        if not self.callbacks:
+            return is_best, stop
         record = EpochRecord(
             epoch=estimator.n_iter_,
-            learning_rate=self.rate.current,
+            learning_rate=self._last_rate(),
             train_loss=loss,
             train_score=float("nan"),
             validation_loss=validation_loss,
@@ -152,6 +154,14 @@ class Epochs:
         )
         asked = [callback(record) is True for callback in self.callbacks]
         return is_best, stop or any(asked)
+
+    def _last_rate(self) -> float:
+        """The learning rate of the last update, whichever rule or schedule set it."""
+        step, rate = self.step, self.state.rate
+        backend = step.objective.backend
+        if step.schedule is not None:
+            rate = rate * step.schedule(self.state.step - 1, step.steps_per_epoch, backend=backend)
+        return float(str(backend.to_host(rate)[()]))  # of float32 the shortest decimal: 0.1
 
     def _exhausted(self) -> bool:
         """Stop on convergence, or go on at a lower learning rate."""
