@@ -20,7 +20,7 @@ from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_na
 from anynet.estimators.descent import descend
 from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
-from anynet.estimators.lbfgs import minimise
+from anynet.estimators.lbfgs import minimise, refuse_for_lbfgs
 from anynet.estimators.packing import Packing
 from anynet.estimators.pickling import from_portable, to_portable
 from anynet.estimators.placement import place
@@ -58,18 +58,21 @@ class BaseMLP(BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator as one safetensors file, which ``anynet.load`` reads too.
 
-        Parameters that JSON cannot hold, such as callbacks, are left out.
+        It holds weights, parameters and curves, but not the state of the optimizer:
+        after ``load`` ``partial_fit`` starts with a fresh one, after a pickle it goes on.
 
         Raises
         ------
+        InvalidArgumentError
+            If a parameter is code, such as a callback, which a pickle holds.
         OSError
             If it cannot be written; a file that was there before is untouched.
         """
-        self.to_model().save(path)
+        bridges.to_file(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read an estimator that ``save`` wrote; its weights are NumPy's.
+        """Read an estimator that ``save`` wrote; its weights are NumPy's, its optimizer is new.
 
         Raises
         ------
@@ -118,6 +121,8 @@ class BaseMLP(BaseEstimator):
         incremental: bool = False,
     ) -> Any:
         sizes = self._hidden_sizes()
+        if self.solver == "lbfgs":
+            refuse_for_lbfgs(self, validated=validation[0] is not None)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         home = home_of(X)
         X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
@@ -216,9 +221,6 @@ class BaseMLP(BaseEstimator):
         store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
     def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
-        if self.dropout:
-            message = "dropout needs a stochastic solver such as 'adam', got solver='lbfgs'"
-            raise ValueError(message)
         packed, self.loss_, self.n_iter_ = minimise(
             objective,
             packed,

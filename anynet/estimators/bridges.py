@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, TypeVar
 
@@ -10,15 +9,20 @@ import numpy as np
 
 from anynet import export
 from anynet.backends import get_backend
-from anynet.errors import ModelFileError
+from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.estimators.arrays import dtype_of, home_of, to_host
+from anynet.estimators.storing import decode, encode
 from anynet.estimators.weights import ATTRIBUTES, load_params
 from anynet.training.model import Model, load
 
 Estimator = TypeVar("Estimator")
 KEY = "estimator"  # in a model's metadata
 OF_THE_NETWORK = ("hidden_layer_sizes", "activation", "loss")
-FIGURES = ("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_")
+FIGURES = (
+    *("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"),
+    *("loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_"),
+    *("best_validation_score_", "_no_improvement_count"),
+)
 
 
 def to_model(estimator: Any) -> Model:
@@ -32,6 +36,27 @@ def to_model(estimator: Any) -> Model:
     if hasattr(estimator, "classes_"):
         metadata["classes"] = estimator._describe_labels()["classes"]
     return Model(network, params, loss, backend, None, metadata)
+
+
+def to_file(estimator: Any, path: str | os.PathLike[str]) -> None:
+    """Write a file that ``from_file`` reads.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a parameter is more than such a file can hold.
+    """
+    model = to_model(estimator)
+    left_out = model.metadata[KEY]["left_out"]
+    if left_out:
+        name = left_out[0]
+        message = (
+            f"a file without code cannot hold {name}={getattr(estimator, name)!r}: pickle the "
+            f"estimator instead, set_params({name}=...) to something that can be stored, or save "
+            f"the network alone, by to_model().save(path)"
+        )
+        raise InvalidArgumentError(message)
+    model.save(path)
 
 
 def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
@@ -50,10 +75,14 @@ def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
             f"{kind.__name__}: anynet.load reads any model"
         )
         raise ModelFileError(message)
-    estimator: Any = kind(**about["parameters"])
-    if isinstance(estimator.hidden_layer_sizes, list):  # JSON has no tuples
-        estimator.hidden_layer_sizes = tuple(estimator.hidden_layer_sizes)
-    vars(estimator).update(about["figures"])
+    if about["left_out"]:
+        message = (
+            f"{path} holds the network alone, without the estimator's parameters "
+            f"{', '.join(about['left_out'])}: anynet.load reads it"
+        )
+        raise ModelFileError(message)
+    estimator: Any = kind(**{name: decode(one) for name, one in about["parameters"].items()})
+    vars(estimator).update({name: decode(one) for name, one in about["figures"].items()})
     for layer_kind, pairs in ATTRIBUTES.items():
         layers = [
             values
@@ -100,8 +129,7 @@ def from_scikit_learn(kind: type[Estimator], theirs: Any) -> Estimator:
         message = f"expected a fitted {kind.__name__} of scikit-learn, got {theirs!r}"
         raise TypeError(message)
     estimator: Any = kind(**theirs.get_params())
-    names = (*FIGURES, "feature_names_in_", "loss_curve_", "best_loss_", "validation_scores_")
-    for name in (*names, "best_validation_score_"):
+    for name in (*FIGURES, "feature_names_in_"):
         if hasattr(theirs, name):
             setattr(estimator, name, getattr(theirs, name))
     estimator.coefs_ = [np.array(coef) for coef in theirs.coefs_]
@@ -113,19 +141,25 @@ def from_scikit_learn(kind: type[Estimator], theirs: Any) -> Estimator:
 
 
 def _describe(estimator: Any) -> dict[str, Any]:
-    parameters = {name: value for name, value in estimator.get_params().items() if _is_plain(value)}
-    figures = {name: to_host(getattr(estimator, name)) for name in FIGURES}
-    about = {"name": type(estimator).__name__, "parameters": parameters, "figures": figures}
+    parameters, left_out = {}, []
+    for name, value in estimator.get_params().items():
+        try:
+            parameters[name] = encode(value)
+        except InvalidArgumentError:
+            left_out.append(name)
+    figures = {
+        name: encode(to_host(getattr(estimator, name)))
+        for name in FIGURES
+        if hasattr(estimator, name)
+    }
+    about: dict[str, Any] = {
+        "name": type(estimator).__name__,
+        "parameters": parameters,
+        "left_out": left_out,
+        "figures": figures,
+    }
     if hasattr(estimator, "feature_names_in_"):
         about["feature_names"] = estimator.feature_names_in_.tolist()
     if hasattr(estimator, "classes_"):
         about["labels"] = estimator._describe_labels()
     return about
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        json.dumps(value)
-    except TypeError:
-        return False
-    return True

@@ -22,7 +22,7 @@ from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy
 from anynet.estimators.parameters import CONSTRAINTS
-from anynet.estimators.samples import check_weights
+from anynet.estimators.samples import check_class_weight, check_weights
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
 from anynet.typing import Array
 
@@ -252,6 +252,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is not None:
             factor = self._class_factors(y, incremental=incremental).astype(dtype)
             weight = factor if weight is None else weight * factor
+            if not weight.any():
+                message = f"class_weight={self.class_weight!r} makes the weight of every sample 0"
+                raise ValueError(message)
         return Rows(X, self._class_labels().encode(y, dtype), weight)
 
     def _class_factors(self, y: Any, *, incremental: bool) -> np.ndarray:
@@ -264,7 +267,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "sklearn.utils.class_weight.compute_class_weight"
             )
             raise ValueError(message)
-        if labels.kind in (BINARY, MULTICLASS):
+        single = labels.kind in (BINARY, MULTICLASS)
+        check_class_weight(self.class_weight, several=not single)
+        if single:
             of_class = compute_class_weight(self.class_weight, classes=labels.classes, y=y)
             factors: np.ndarray = of_class[np.searchsorted(labels.classes, y)]
             return factors
@@ -315,6 +320,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         from anynet.backends import get_backend
 
         kind = self._class_labels().kind
+        if kind == BINARY and len(self.classes_) == 1:
+            return 1.0  # the only class is predicted whatever the logit
         codes = self._class_labels().decide(logits, get_backend("numpy"))
         right = codes == (target[:, 0] if kind == BINARY else target)
         if kind in (MULTILABEL, MULTIOUTPUT):

@@ -151,4 +151,5 @@ def _patience(estimator: Any) -> Patience:
     if best is None:
         best = -np.inf if rising else np.inf
     waited = getattr(estimator, "_no_improvement_count", 0)
-    return Patience(estimator.tol, estimator.n_iter_no_change, best, waited, rising)
+    nan_waits = rising and estimator.scoring is not None
+    return Patience(estimator.tol, estimator.n_iter_no_change, best, waited, rising, nan_waits)

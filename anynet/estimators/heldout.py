@@ -11,6 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from anynet import tree
 from anynet.data.batches import Rows
+from anynet.estimators.arrays import home_of, to_host
+from anynet.estimators.pickling import find_backend
 from anynet.estimators.step import Objective
 from anynet.estimators.validation import Validation
 from anynet.typing import Params
@@ -86,9 +88,15 @@ def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -
     # A data frame became an array: predictions for it must not ask for the columns' names.
     nameless = copy.copy(estimator)
     nameless.__dict__.pop("feature_names_in_", None)
+    # Scorers compare on the host, where labels are: they see host arrays, computed where X lives.
+    home, x = home_of(rows.x), to_host(rows.x)
+    if home is not None and estimator.backend is None and estimator.device is None:
+        name, device = home.name, home.device_name()
+        if find_backend(name, device, home.dtype) is not None:
+            nameless.backend, nameless.device = name, device
 
     def by_scorer(_: np.ndarray, packed: Params, __: float) -> float:
         nameless._store(packed, objective)
-        return float(scorer(nameless, rows.x, labels, **options))
+        return float(scorer(nameless, x, labels, **options))
 
     return Validation(objective, rows, by_scorer)

@@ -82,6 +82,34 @@ def minimise(
     return to_device(result.x), float(result.fun), n_iter
 
 
+def refuse_for_lbfgs(estimator: Any, *, validated: bool) -> None:
+    """Refuse what needs epochs and is not scikit-learn's, whose own parameters it ignores.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    validated : bool
+        Whether ``fit`` was given a validation set.
+
+    Raises
+    ------
+    ValueError
+        If such a thing was asked for.
+    """
+    asked = {
+        "dropout": estimator.dropout,
+        "callbacks": estimator.callbacks,
+        "progress_bar": estimator.progress_bar,
+        "scoring": estimator.scoring is not None,
+        "X_val": validated,
+        "a schedule as learning_rate": callable(estimator.learning_rate),
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            message = f"{name} needs a stochastic solver such as 'adam', got solver='lbfgs'"
+            raise ValueError(message)
+
+
 def _printing(verbose: bool | int) -> dict[str, Any]:
     version = tuple(int(part) for part in scipy.__version__.split(".")[:2])
     return {} if version >= PRINTS_UNTIL else {"iprint": 1 if verbose else -1}

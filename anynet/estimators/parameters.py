@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,13 +17,78 @@ from anynet.optim.optimizers import OPTIMIZERS
 
 SOLVERS = {"lbfgs", *OPTIMIZERS}
 
+
+class Such(HasMethods):
+    """An object of which a condition holds; a class, in place of one of its objects, is refused.
+
+    It extends a constraint of scikit-learn's because no other kinds are let pass.
+
+    Parameters
+    ----------
+    words : str
+        What it is, for the message.
+    condition : callable
+        ``value -> bool``.
+    """
+
+    def __init__(self, words: str, condition: Callable[[Any], bool]) -> None:
+        super().__init__([])
+        self.words = words
+        self.condition = condition
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, type) and self.condition(val)
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def takes(value: Any, *args: Any, **options: Any) -> bool:
+    """Whether a function can be called so; of one that does not tell, it is assumed."""
+    if not callable(value):
+        return False
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*args, **options)
+    except TypeError:
+        return False
+    return True
+
+
+OPTIMIZER = Such(
+    "an optimizer such as anynet.optim.AdamW(weight_decay=0.1)",
+    lambda value: hasattr(value, "init") and hasattr(value, "update"),
+)
+SCHEDULE = Such(
+    "a schedule such as anynet.optim.Cosine(0.01, epochs=20)",
+    lambda value: takes(value, 0, 1, backend=None),
+)
+SCORER = Such(
+    "a scorer (estimator, X, y) -> float such as sklearn.metrics.make_scorer(metric)",
+    lambda value: takes(value, None, None, None),
+)
+CALLBACKS = Such(
+    "a list or tuple of functions that take an EpochRecord",
+    lambda value: (
+        isinstance(value, (list, tuple))
+        and all(not isinstance(one, type) and takes(one, None) for one in value)
+    ),
+)
+VALUE_LOSS = Such(
+    "a loss of values such as anynet.nn.Huber(2.0)",
+    lambda value: callable(value) and getattr(value, "task", "") == "values",
+)
+
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({*ACTIVATIONS, *ALIASES}), list, tuple],
-    "solver": [StrOptions(SOLVERS), HasMethods(["init", "update"])],
+    "solver": [StrOptions(SOLVERS), OPTIMIZER],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), SCHEDULE],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -41,8 +108,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "layer_norm": ["boolean"],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-    "callbacks": [list, tuple, None],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), SCORER, None],
+    "callbacks": [CALLBACKS, None],
     "progress_bar": ["boolean"],
     "backend": [StrOptions({"auto", "numpy", "cupy", "torch", "jax"}), None],
     "device": [str, None],

@@ -31,7 +31,7 @@ def from_portable(portable: dict[str, Any]) -> dict[str, Any]:
     Without the device they go to the library's CPU, without the library they stay NumPy's.
     """
     state = dict(portable)
-    home = _find(*state.pop(WHERE)) if WHERE in state else None
+    home = find_backend(*state.pop(WHERE)) if WHERE in state else None
     if home is not None:
         for name in WEIGHTS:
             if name in state:
@@ -39,7 +39,8 @@ def from_portable(portable: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _find(name: str, device: str, dtype: str) -> Backend | None:
+def find_backend(name: str, device: str, dtype: str) -> Backend | None:
+    """Return a backend by name, on the CPU if it lacks the device; None where it is missing."""
     for place in (device, "cpu"):
         try:
             return get_backend(name, place, dtype)

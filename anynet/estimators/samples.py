@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,35 @@ def check_weights(sample_weight: Any, y: Any, dtype: str) -> np.ndarray | None:
         message = "Sample weights must contain at least one non-zero number."
         raise ValueError(message)
     return weight
+
+
+def check_class_weight(class_weight: Any, *, several: bool) -> None:
+    """Check the factors of the classes, before scikit-learn computes with them.
+
+    Raises
+    ------
+    ValueError
+        If one is no number of at least 0, or a list stands where there is one classification.
+    """
+    if isinstance(class_weight, str):
+        return
+    if isinstance(class_weight, list) and not several:
+        message = (
+            "class_weight must be a dict {class: factor} or 'balanced', got a list: that is for "
+            "several classifications or labels at once, with a dict for each column of y"
+        )
+        raise ValueError(message)
+    for one in class_weight if isinstance(class_weight, list) else [class_weight]:
+        if not isinstance(one, dict):
+            message = f"class_weight must hold a dict for each column of y, got {one!r}"
+            raise ValueError(message)
+        for label, factor in one.items():
+            if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
+                message = (
+                    f"class_weight must be finite numbers of at least 0, got {factor!r} for the "
+                    f"class {label!r}"
+                )
+                raise ValueError(message)
 
 
 def check_on_device(estimator: Any, X: Any, home: Backend, *, reset: bool) -> Any:

@@ -71,6 +71,10 @@ class Epochs:
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             return kept if best is None else best
+        if self.patience.nan_waits:
+            self._warn_of_nan()
+            if np.isneginf(self.patience.best):  # no epoch can be called the best
+                return self.state.packed
         return self.state.packed if best is None else best
 
     def _ahead(self) -> int:
@@ -137,9 +141,11 @@ class Epochs:
         if self.plateau is not None:
             self.rate.current = self.plateau.observe(-loss if score is None else score)
         stop = self.patience.exhausted and self._exhausted()
+        if not self.callbacks:
+            return is_best, stop
         record = EpochRecord(
             epoch=estimator.n_iter_,
-            learning_rate=self.rate.current,
+            learning_rate=self._last_rate(),
             train_loss=loss,
             train_score=float("nan"),
             validation_loss=validation_loss,
@@ -148,6 +154,14 @@ class Epochs:
         )
         asked = [callback(record) is True for callback in self.callbacks]
         return is_best, stop or any(asked)
+
+    def _last_rate(self) -> float:
+        """The learning rate of the last update, whichever rule or schedule set it."""
+        step, rate = self.step, self.state.rate
+        backend = step.objective.backend
+        if step.schedule is not None:
+            rate = rate * step.schedule(self.state.step - 1, step.steps_per_epoch, backend=backend)
+        return float(str(backend.to_host(rate)[()]))  # of float32 the shortest decimal: 0.1
 
     def _exhausted(self) -> bool:
         """Stop on convergence, or go on at a lower learning rate."""
@@ -158,6 +172,17 @@ class Epochs:
         if not reason:
             self.patience.waited = 0
         return bool(reason)
+
+    def _warn_of_nan(self) -> None:
+        scores = self.estimator.validation_scores_[-self.estimator.n_iter_ :]
+        count = int(np.isnan(scores).sum())
+        if count:
+            warnings.warn(
+                f"scoring={self.estimator.scoring!r} gave NaN for the validation set in {count} of "
+                f"{len(scores)} epochs, which counts as no improvement; where it always does, the "
+                f"last weights are kept. Choose a score that is defined for that set.",
+                stacklevel=2,
+            )
 
     def _warn(self) -> None:
         warnings.warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SMALLEST_RATE = 1e-6
@@ -22,6 +23,9 @@ class Patience:
     waited : int
     rising : bool
         Whether the figure is a score.
+    nan_waits : bool
+        Whether NaN counts as no improvement. scikit-learn lets it start the count anew, which
+        matters where training diverged; of a scorer of the user's it may be every epoch's figure.
     """
 
     tol: float
@@ -29,6 +33,7 @@ class Patience:
     best: float
     waited: int = 0
     rising: bool = False
+    nan_waits: bool = False
 
     def observe(self, figure: float) -> bool:
         """Take in an epoch's figure and return whether it is the best; NaN never is."""
@@ -36,6 +41,7 @@ class Patience:
             stuck, better = figure < self.best + self.tol, figure > self.best
         else:
             stuck, better = figure > self.best - self.tol, figure < self.best
+        stuck = stuck or (self.nan_waits and math.isnan(figure))
         self.waited = self.waited + 1 if stuck else 0
         if better:
             self.best = figure

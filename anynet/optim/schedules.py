@@ -191,6 +191,15 @@ class ReduceOnPlateau(Constant):
     min_delta: float = 0.0
 
 
+SCHEDULES: dict[str, Any] = {
+    schedule.kind: schedule
+    for schedule in (
+        *(Constant, Exponential, Step, Cosine, OneCycle, InverseScaling, Warmup),
+        ReduceOnPlateau,
+    )
+}
+
+
 def as_schedule(learning_rate: Any) -> Schedule:
     """Return a schedule as it is, and a number as a constant one.
 

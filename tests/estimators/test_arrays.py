@@ -83,6 +83,33 @@ def test_mixing_namespaces_is_refused(backend, classes, method: str) -> None:
         getattr(here, method)(on(backend, X), *rest)
 
 
+def neg_error(estimator: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """A scorer by hand."""
+    return -float(np.mean(estimator.predict(X) != y))
+
+
+@OTHERS
+@READ_ONLY
+@pytest.mark.parametrize(
+    ("name", "scoring"),
+    [("classes", "f1_macro"), ("classes", neg_error), ("values", "r2"), ("values", "loss")],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_scorers_see_the_host_and_score_what_lives_elsewhere(
+    backend, request, name: str, scoring, given: bool
+) -> None:
+    table = request.getfixturevalue(name)
+    here = table._replace(X=table.X.astype(np.float32))
+    scores = []
+    for X in (here.X, on(backend, here.X)):
+        model = getattr(anynet, table.estimator)(early_stopping=True, scoring=scoring, **QUICK)
+        held = {"X_val": X[:50, :], "y_val": here.y[:50]} if given else {}
+        model.fit(X, here.y, **held)
+        assert place(model.coefs_[0]) == place(X)
+        scores.append(model.validation_scores_)
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=0.03)
+
+
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 def test_host_arrays_are_trained_elsewhere_and_come_back(name: str, table) -> None:
     pytest.importorskip(name)

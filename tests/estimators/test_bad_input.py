@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import make_scorer, r2_score
 
 import anynet
+from anynet import nn, optim
 
 X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
 
@@ -33,6 +35,10 @@ X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
         ({"validation_fraction": 1}, "validation_fraction"),
         ({"dropout": 1}, "dropout"),
         ({"dropout": 0.1, "solver": "lbfgs"}, "dropout needs a stochastic solver"),
+        ({"callbacks": [print], "solver": "lbfgs"}, "callbacks needs a stochastic solver"),
+        ({"progress_bar": True, "solver": "lbfgs"}, "progress_bar needs a stochastic solver"),
+        ({"scoring": "f1", "solver": "lbfgs"}, "scoring needs a stochastic solver"),
+        ({"learning_rate": optim.Cosine(0.1), "solver": "lbfgs"}, "a schedule as learning_rate"),
         ({"label_smoothing": 0.1}, "label_smoothing needs three classes"),
         ({"scoring": "ghost"}, "scoring"),
         ({"backend": "ghost"}, "backend"),
@@ -44,6 +50,35 @@ X, Y = [[3.0, 2.0], [1.0, 6.0], [5.0, 6.0], [-2.0, -4.0]], [1, 1, 0, 0]
 def test_silly_parameters(parameters, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         anynet.MLPClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"learning_rate": optim.Cosine}, "'learning_rate' .* or a schedule such as"),
+        ({"learning_rate": lambda _: 0.1}, "'learning_rate' .* or a schedule such as"),
+        ({"learning_rate": 0.1}, "'learning_rate' .* or a schedule such as"),
+        ({"solver": optim.Adam}, "'solver' .* or an optimizer such as"),
+        ({"loss": nn.Huber}, "'loss' .* or a loss of values such as"),
+        ({"loss": nn.CrossEntropy()}, "'loss' .* or a loss of values such as"),
+        ({"callbacks": ["a"]}, "'callbacks' .* functions that take an EpochRecord"),
+        ({"callbacks": [lambda: None]}, "'callbacks' .* functions that take an EpochRecord"),
+        ({"scoring": r2_score}, "'scoring' .* a scorer .*make_scorer"),
+    ],
+)
+def test_objects_that_are_something_else(parameters, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPRegressor(**parameters).fit(X, Y)
+
+
+def test_a_scorer_made_of_a_metric_and_a_function_as_a_schedule_pass() -> None:
+    def halving(step, steps_per_epoch, *, backend) -> float:  # noqa: ARG001
+        return 0.01 * 0.5 ** (step // steps_per_epoch)
+
+    options = {"max_iter": 3, "n_iter_no_change": 3, "scoring": make_scorer(r2_score)}
+    model = anynet.MLPRegressor(learning_rate=halving, callbacks=[[].append], **options)
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(X, Y).n_iter_ == 3
 
 
 def test_unfitted() -> None:
@@ -92,6 +127,35 @@ def test_weights_that_are_all_zero() -> None:
         anynet.MLPClassifier().fit(X, Y, np.ones((4, 2)))
 
 
+@pytest.mark.parametrize(
+    ("class_weight", "words"),
+    [
+        ({0: -1.0}, "finite numbers of at least 0, got -1.0 for the class 0"),
+        ({0: np.nan}, "finite numbers of at least 0, got nan"),
+        ({1: np.inf}, "finite numbers of at least 0, got inf"),
+        ({1: "heavy"}, "finite numbers of at least 0, got 'heavy'"),
+        ({0: 0, 1: 0.0}, "makes the weight of every sample 0"),
+        ([1.0, 2.0], "must be a dict .* got a list"),
+        ([{0: 1.0}, {0: 1.0}], "must be a dict .* got a list"),
+    ],
+)
+def test_class_weights_that_are_none(class_weight, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier(class_weight=class_weight).fit(X, Y)
+    with pytest.raises(ValueError, match=words):
+        anynet.MLPClassifier(class_weight=class_weight).partial_fit(X, Y, classes=[0, 1])
+
+
+def test_class_weights_of_several_columns() -> None:
+    several = np.stack([Y, Y], axis=1)
+    with pytest.raises(ValueError, match="a dict for each column of y, got 2"):
+        anynet.MLPClassifier(class_weight=[{0: 1.0}, 2]).fit(X, several)
+    model = anynet.MLPClassifier(class_weight=[{0: 1.0}, {1: 0.0}], max_iter=2, tol=1e9)
+    model.set_params(n_iter_no_change=1)
+    with pytest.warns(ConvergenceWarning):
+        assert np.isfinite(model.fit(X, several).loss_)
+
+
 def test_partial_fit_meets_only_known_classes() -> None:
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         anynet.MLPClassifier().partial_fit(X, Y)
@@ -124,6 +188,8 @@ def test_validation_sets() -> None:
         model.fit(X, Y)
     with pytest.raises(ValueError, match="X_val and y_val belong together"):
         model.fit(X, Y, X_val=X)
+    with pytest.raises(ValueError, match="X_val needs a stochastic solver"):
+        anynet.MLPRegressor(solver="lbfgs").fit(X, Y, X_val=X, y_val=Y)
     with pytest.raises(ValueError, match="without X_val and y_val"):
         model.fit(X, Y, sample_weight_val=[1.0])
     with pytest.raises(ValueError, match="X has 1 features"):

@@ -9,6 +9,8 @@ import pytest
 import sklearn.neural_network as scikit_learn
 
 import anynet
+from anynet import nn, optim
+from anynet.estimators.bridges import FIGURES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 QUICK = {"max_iter": 4, "random_state": 0, "hidden_layer_sizes": (9, 8)}
@@ -21,12 +23,62 @@ def test_a_file_brings_the_estimator_back(table, tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(table.X), model.predict(table.X))
     assert loaded.score(table.X, table.y) == model.score(table.X, table.y)
     assert loaded.get_params() == model.get_params()
-    for name in ("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_"):
+    for name in FIGURES:
         assert getattr(loaded, name) == getattr(model, name)
     loaded.partial_fit(table.X, table.y)
     other = anynet.MLPRegressor if table.estimator == "MLPClassifier" else anynet.MLPClassifier
     with pytest.raises(anynet.ModelFileError, match=f"holds {table.estimator}, not an"):
         other.load(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": np.array([5, 4])},
+        {"hidden_layer_sizes": np.int64(7)},
+        {"hidden_layer_sizes": [6]},
+        {"max_iter": np.int64(3), "random_state": np.int64(3), "alpha": np.float32(0.5)},
+        {"early_stopping": np.True_, "n_iter_no_change": np.inf},
+        {"solver": optim.AdamW(weight_decay=0.3)},
+        {"learning_rate": optim.Warmup(optim.Cosine(0.02, epochs=4), epochs=2)},
+        {"class_weight": {0: 2.0, np.int64(3): 0.5}},
+        {"activation": ("tanh",), "hidden_layer_sizes": (5,)},
+    ],
+)
+def test_a_file_keeps_parameters_as_they_are(parameters, classes, tmp_path: Path) -> None:
+    model = classes.fit(anynet, **QUICK | parameters)
+    model.save(tmp_path / "model")
+    loaded = anynet.MLPClassifier.load(tmp_path / "model")
+    for name, value in model.get_params().items():
+        expected = value.tolist() if isinstance(value, np.ndarray) else value
+        assert getattr(loaded, name) == expected, name
+        assert not isinstance(getattr(loaded, name), np.generic)
+    again = loaded.fit(classes.X, classes.y)
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+
+
+def test_a_file_keeps_a_loss_with_its_options_and_the_curves(values, tmp_path: Path) -> None:
+    model = values.fit(anynet, loss=nn.Huber(2.0), early_stopping=True, **QUICK)
+    model.save(tmp_path / "model")
+    loaded = anynet.MLPRegressor.load(tmp_path / "model")
+    assert loaded.loss == nn.Huber(2.0)
+    for name in FIGURES:
+        assert getattr(loaded, name) == getattr(model, name)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"callbacks": [print]}, {"random_state": np.random.RandomState(0)}]
+)
+def test_what_a_file_cannot_keep_is_refused(parameters, classes, tmp_path: Path) -> None:
+    model = classes.fit(anynet, **QUICK | parameters)
+    with pytest.raises(anynet.InvalidArgumentError, match=f"{next(iter(parameters))}=.* pickle"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    model.to_model().save(tmp_path / "network")
+    read = anynet.load(tmp_path / "network", backend="numpy")
+    np.testing.assert_array_equal(read.predict(classes.X), model.predict(classes.X))
+    with pytest.raises(anynet.ModelFileError, match="holds the network alone"):
+        anynet.MLPClassifier.load(tmp_path / "network")
 
 
 def test_any_model_file_can_be_read_as_a_model(classes, tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_reduce_on_plateau_lowers_the_rate() -> None:
         learning_rate=schedule, early_stopping=True, max_iter=30, n_iter_no_change=30,
         callbacks=[lambda record: seen.append(record.learning_rate)],
     ).fit(X_IRIS, Y_IRIS)  # fmt: skip
-    assert seen[0] == 1.0
-    assert min(seen) <= 0.25
+    assert seen[0] == 0.1
+    assert min(seen) <= 0.025
 
 
 def test_dropout_is_seeded_and_absent_in_prediction(classes) -> None:
@@ -167,6 +167,39 @@ def test_early_stopping_on_any_score(scoring, classes) -> None:
         assert max(model.validation_scores_) == pytest.approx(np.mean(predicted == y[150:]))
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_a_scorer_that_gives_nan_ends_training_with_the_last_weights(classes, solver: str) -> None:
+    seen = []
+
+    def never(estimator, *_) -> float:
+        seen.append(estimator.coefs_[0])
+        return float("nan")
+
+    with pytest.warns(UserWarning, match="gave NaN for the validation set in 4 of 4 epochs"):
+        model = classes.fit(
+            anynet, early_stopping=True, scoring=never, n_iter_no_change=3, random_state=0,
+            solver=solver,
+        )  # fmt: skip
+    assert model.n_iter_ == len(model.validation_scores_) == 4
+    np.testing.assert_array_equal(model.coefs_[0], seen[-1])
+
+
+def test_a_scorer_that_gives_nan_at_times_still_finds_the_best(classes) -> None:
+    scores = iter([float("nan"), 0.1, float("nan"), 0.9, float("nan"), 0.5])
+    seen = []
+
+    def sometimes(estimator, *_) -> float:
+        seen.append(estimator.coefs_[0])
+        return next(scores)
+
+    with pytest.warns(UserWarning, match="in 3 of 6 epochs"):
+        model = classes.fit(
+            anynet, early_stopping=True, scoring=sometimes, max_iter=6, random_state=0
+        )
+    assert model.best_validation_score_ == 0.9
+    np.testing.assert_array_equal(model.coefs_[0], seen[3])
+
+
 def test_a_scorer_of_values_sees_weights(values, rng) -> None:
     weight = rng.uniform(size=len(values.y))
     model = values.fit(
@@ -186,6 +219,34 @@ def test_callbacks_see_every_epoch_and_may_stop(classes) -> None:
     assert model.n_iter_ == 4
     assert [record.train_loss for record in seen] == model.loss_curve_
     assert seen[0].learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"learning_rate": optim.Step(0.4, factor=0.5, epochs=1), "solver": "adamw"},
+            [0.4, 0.2, 0.1, 0.05],
+        ),
+        (
+            {"learning_rate": optim.ReduceOnPlateau(0.4, 0.5, patience=0, min_delta=1e9)},
+            [0.4, 0.4, 0.2, 0.1],
+        ),
+        (
+            {"learning_rate": "invscaling", "solver": "sgd", "learning_rate_init": 0.4},
+            [0.4, 0.4 / 201**0.5, 0.4 / 401**0.5, 0.4 / 601**0.5],
+        ),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_callbacks_see_the_rate_of_the_last_update(classes, options, expected, dtype) -> None:
+    seen = []
+    settings = {"max_iter": 4, "random_state": 0, "batch_size": 200, "n_iter_no_change": 9}
+    single = classes._replace(X=classes.X.astype(dtype))
+    single.fit(anynet, callbacks=[seen.append], **settings | options)
+    np.testing.assert_allclose([one.learning_rate for one in seen], expected, rtol=1e-6)
+    assert seen[0].learning_rate == 0.4
+    assert all(np.isnan(one.train_score) for one in seen)
 
 
 def test_the_progress_bar_counts_epochs(classes, capsys) -> None:

@@ -148,3 +148,11 @@ def test_float32_stays_float32(table) -> None:
     assert all(array.dtype == np.float32 for array in fitted.coefs_ + fitted.intercepts_)
     if table.estimator == "MLPRegressor":
         assert fitted.predict(table.X.astype(np.float32)).dtype == np.float32
+
+
+def test_a_single_class_is_always_right(classes) -> None:
+    options = COMMON | {"early_stopping": True, "max_iter": 30}
+    alone = classes._replace(y=np.zeros(len(classes.X)))
+    ours, theirs = (alone.fit(library, **options) for library in (anynet, oracle))
+    assert_same_run(ours, theirs)
+    assert ours.validation_scores_[0] == ours.score(alone.X, alone.y) == 1.0
