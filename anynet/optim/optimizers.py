@@ -13,8 +13,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number, per_member
 from anynet.nn.gradients import ProductGradient, form_gradients
-from anynet.optim.broadcast import per_member
 from anynet.typing import Array, Grads, Params
 
 
@@ -59,11 +59,13 @@ class AdamState(NamedTuple):
 class _WithDecay:
     """What all optimizers share: weight decay, as an L2 penalty or decoupled from the gradient."""
 
+    varies: ClassVar[tuple[str, ...]] = ("weight_decay",)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
-            if not isinstance(value, (int, float)):
+            if not is_number(value):
                 continue  # an array: one value per member
             if not math.isfinite(value) or value < 0 or (below_one and value >= 1):
                 bound = "in [0, 1)" if below_one else "a finite number of at least 0"
@@ -75,7 +77,7 @@ class _WithDecay:
     ) -> tuple[Grads, Params]:
         """Apply ``weight_decay`` to the gradients, or if ``decoupled`` to the weights."""
         decay: Array | float = self.weight_decay  # type: ignore[attr-defined]
-        if isinstance(decay, (int, float)) and decay == 0:
+        if is_number(decay) and decay == 0:
             return grads, params
         xp = backend.xp
         grads = form_gradients(grads, backend)
@@ -106,6 +108,7 @@ class SGD(_WithDecay):
     """
 
     kind: ClassVar[str] = "sgd"
+    varies: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -114,12 +117,12 @@ class SGD(_WithDecay):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.nesterov and self.momentum == 0:
+        if self.nesterov and is_number(self.momentum) and self.momentum == 0:
             message = "nesterov needs a momentum above 0, such as 0.9"
             raise InvalidArgumentError(message)
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
-        if isinstance(self.momentum, (int, float)) and self.momentum == 0:
+        if is_number(self.momentum) and self.momentum == 0:
             return SGDState(())
         return SGDState(tree.map(backend.xp.zeros_like, params))
 
