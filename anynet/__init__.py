@@ -16,7 +16,16 @@ from anynet.errors import (
     TrainingInterrupted,
 )
 from anynet.nn import Network, mlp
-from anynet.training import EpochRecord, History, Model, Progress, fit, load
+from anynet.training import (
+    EpochRecord,
+    History,
+    Model,
+    PopulationProgress,
+    Progress,
+    fit,
+    fit_population,
+    load,
+)
 
 if TYPE_CHECKING:
     from anynet.estimators import MLPClassifier, MLPRegressor
@@ -39,11 +48,13 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Network",
+    "PopulationProgress",
     "Progress",
     "TrainingInterrupted",
     "available_backends",
     "export",
     "fit",
+    "fit_population",
     "get_backend",
     "load",
     "load_dataset",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,51 @@ def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
     )
 
 
+def max_threads() -> int:
+    """Return how many threads a product may take: the cores, or what the user allows."""
+    count = _find("openblas_get_num_threads")
+    return 1 if count is None else max(1, int(count()))
+
+
+@contextmanager
+def one_thread_a_product() -> Iterator[None]:
+    """Keep products to the thread that asks for them; several threads may, at the same time.
+
+    OpenBLAS has one setting for the whole process, which the last one to leave restores.
+    """
+    global _narrowed, _width
+    set_count = _find("openblas_set_num_threads")
+    assert set_count is not None  # max_threads has found the library
+    with _lock:
+        if _narrowed == 0:
+            _width = max_threads()
+            set_count(1)
+        _narrowed += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _narrowed -= 1
+            if _narrowed == 0:
+                set_count(_width)
+
+
+_lock = threading.Lock()
+_narrowed = 0  # how many have asked for it and not left
+_width = 1
+
+
+@functools.cache
+def _find(name: str) -> Any:
+    """Return a function of OpenBLAS's own, under whatever name this build gives it."""
+    library = _load_openblas()
+    for prefix, suffix in SYMBOLS:
+        found = getattr(library, f"{prefix}{name}{suffix}", None)
+        if found is not None:
+            return found
+    return None
+
+
 @functools.cache
 def find_gemm(dtype: str) -> Callable[..., None] | None:
     """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's OpenBLAS, its types declared."""
@@ -84,7 +131,7 @@ def _load_openblas() -> ctypes.CDLL | None:
 
 def add_product(
     c: np.ndarray,
-    alpha: float,
+    alpha: Any,
     a: np.ndarray,
     b: np.ndarray,
     gemm: Callable[..., None],
@@ -92,13 +139,17 @@ def add_product(
     transpose_a: bool,
     transpose_b: bool,
 ) -> None:
-    """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype."""
+    """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype.
+
+    ``c`` may be a stack (K, M, N); ``a`` and ``b`` are then stacks or serve all, and ``alpha`` is
+    a number or an array (K, 1, 1).
+    """
     bind_product(c, alpha, a, b, gemm, beta, transpose_a, transpose_b)()
 
 
 def bind_product(
     c: np.ndarray,
-    alpha: float,
+    alpha: Any,
     a: np.ndarray,
     b: np.ndarray,
     gemm: Callable[..., None],
@@ -107,6 +158,27 @@ def bind_product(
     transpose_b: bool,
 ) -> Callable[[], None]:
     """Return ``add_product`` with its addresses looked up: a fifth of a small product's time."""
+    if c.ndim == 3:
+        factors = np.broadcast_to(alpha, (len(c), 1, 1))
+        products = [
+            bind_product(
+                c[member],
+                factors[member, 0, 0, ...],  # a view: the numbers may change between calls
+                a[member] if a.ndim == 3 else a,
+                b[member] if b.ndim == 3 else b,
+                gemm,
+                beta,
+                transpose_a,
+                transpose_b,
+            )
+            for member in range(len(c))
+        ]
+
+        def multiply_all() -> None:
+            for product in products:
+                product()
+
+        return multiply_all
     (m, n), k = c.shape, a.shape[0] if transpose_a else a.shape[1]
     flags = (TRANSPOSED if transpose_a else AS_IS, TRANSPOSED if transpose_b else AS_IS)
     operands = (a.ctypes.data, a.shape[1], b.ctypes.data, b.shape[1])

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.backends.blas import add_product, find_gemm, unused_vectors
+from anynet.backends.blas import (
+    add_product,
+    find_gemm,
+    max_threads,
+    one_thread_a_product,
+    unused_vectors,
+)
 from anynet.backends.lean_numpy import xp
 from anynet.backends.numpy_loop import replay
-from anynet.backends.portable import Backend, State, Step
+from anynet.backends.portable import Backend, Result, State, Step
 from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
 
+CACHED_BYTES = 2**21  # of a core's own cache, for the parameters of a batch of members
 FUSED_SIZE = 2**14  # below this many elements, the call through ctypes costs more than it saves
 
 
@@ -41,7 +52,7 @@ class NumPyBackend(Backend):
         beta: float = 0,
     ) -> Array:
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
-        if accumulate is not None and accumulate.size >= FUSED_SIZE:
+        if accumulate is not None and math.prod(accumulate.shape[-2:]) >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
             if gemm is not None and _fit_for_blas(a, b, accumulate, alpha):
                 flags = (transpose_a, transpose_b)
@@ -66,6 +77,22 @@ class NumPyBackend(Backend):
             result = super().scan(step, state, order, data)
         return result
 
+    def batch_sizes(self, members: int, nbytes: int) -> list[int]:
+        """Let a batch's parameters stay in a core's cache, and give every core as many."""
+        cores = max_threads()
+        most = max(1, CACHED_BYTES // max(1, nbytes))
+        batches = min(members, cores * -(-members // (cores * most)))
+        return [members // batches + (index < members % batches) for index in range(batches)]
+
+    def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Run them on threads, one a core, whose products take no threads of their own."""
+        threads = min(len(tasks), max_threads())
+        if threads < 2:
+            return super().together(tasks)
+        with one_thread_a_product(), ThreadPoolExecutor(threads) as pool:
+            runs = [pool.submit(copy_context().run, task) for task in tasks]
+            return [run.result() for run in runs]
+
     def describe(self) -> dict[str, str]:
         description = super().describe() | {"loop": "recorded"}
         advice = unused_vectors()
@@ -77,10 +104,11 @@ class NumPyBackend(Backend):
 
 
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
-    """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
+    """Whether BLAS may write op(a) · op(b) into ``c``: matrices, or stacks of K, of one layout."""
+    factors = getattr(alpha, "shape", ())
     fit: bool = (
-        a.ndim == b.ndim == 2
-        and getattr(alpha, "ndim", 0) == 0
+        (a.ndim == b.ndim == c.ndim == 2 or (c.ndim == 3 and {a.ndim, b.ndim} <= {2, 3}))
+        and (factors == () or (c.ndim == 3 and factors == (len(c), 1, 1)))
         and a.dtype == b.dtype == c.dtype
         and c.flags.writeable
         and a.flags.c_contiguous

@@ -3,5 +3,16 @@
 from anynet.training.fit import fit
 from anynet.training.history import Callback, EpochRecord, History, Progress
 from anynet.training.model import Model, load
+from anynet.training.population import PopulationProgress, fit_population
 
-__all__ = ["Callback", "EpochRecord", "History", "Model", "Progress", "fit", "load"]
+__all__ = [
+    "Callback",
+    "EpochRecord",
+    "History",
+    "Model",
+    "PopulationProgress",
+    "Progress",
+    "fit",
+    "fit_population",
+    "load",
+]

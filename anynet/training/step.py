@@ -66,24 +66,22 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class PopulationStep:
-    """``(state, rows, (data, numbers)) -> state``: one step of members that differ in numbers.
+    """``(state, rows, (data, numbers)) -> state``: a step of members that differ in numbers.
 
-    The numbers are data, not part of the step: so the step stays hashable and one compiled or
+    The numbers are data, not part of the step: so the step stays hashable, and one compiled or
     captured loop serves every population of this make, whatever its numbers.
 
     Parameters
     ----------
-    step : TrainingStep
+    step : TrainingStep or EvaluationStep
         What the members share; what it holds at the paths of the numbers is never used.
     """
 
-    step: TrainingStep
+    step: Any
 
-    def __call__(
-        self, state: TrainState, rows: Array, data: tuple[Rows, dict[str, Array]]
-    ) -> TrainState:
-        samples, numbers = data
-        return with_numbers(self.step, numbers)(state, rows, samples)
+    def __call__(self, state: Any, rows: Array, data: tuple[Any, dict[str, Array]]) -> Any:
+        shared, numbers = data
+        return with_numbers(self.step, numbers)(state, rows, shared)
 
 
 @dataclass(frozen=True)
