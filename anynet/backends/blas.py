@@ -131,7 +131,7 @@ def _load_openblas() -> ctypes.CDLL | None:
 
 def add_product(
     c: np.ndarray,
-    alpha: Any,
+    alpha: float,
     a: np.ndarray,
     b: np.ndarray,
     gemm: Callable[..., None],
@@ -139,17 +139,13 @@ def add_product(
     transpose_a: bool,
     transpose_b: bool,
 ) -> None:
-    """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype.
-
-    ``c`` may be a stack (K, M, N); ``a`` and ``b`` are then stacks or serve all, and ``alpha`` is
-    a number or an array (K, 1, 1).
-    """
+    """``c ← alpha · op(a) · op(b) + beta · c`` in place, for C-contiguous matrices of one dtype."""
     bind_product(c, alpha, a, b, gemm, beta, transpose_a, transpose_b)()
 
 
 def bind_product(
     c: np.ndarray,
-    alpha: Any,
+    alpha: float,
     a: np.ndarray,
     b: np.ndarray,
     gemm: Callable[..., None],
@@ -158,27 +154,6 @@ def bind_product(
     transpose_b: bool,
 ) -> Callable[[], None]:
     """Return ``add_product`` with its addresses looked up: a fifth of a small product's time."""
-    if c.ndim == 3:
-        factors = np.broadcast_to(alpha, (len(c), 1, 1))
-        products = [
-            bind_product(
-                c[member],
-                factors[member, 0, 0, ...],  # a view: the numbers may change between calls
-                a[member] if a.ndim == 3 else a,
-                b[member] if b.ndim == 3 else b,
-                gemm,
-                beta,
-                transpose_a,
-                transpose_b,
-            )
-            for member in range(len(c))
-        ]
-
-        def multiply_all() -> None:
-            for product in products:
-                product()
-
-        return multiply_all
     (m, n), k = c.shape, a.shape[0] if transpose_a else a.shape[1]
     flags = (TRANSPOSED if transpose_a else AS_IS, TRANSPOSED if transpose_b else AS_IS)
     operands = (a.ctypes.data, a.shape[1], b.ctypes.data, b.shape[1])

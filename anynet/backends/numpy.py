@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -52,7 +51,7 @@ class NumPyBackend(Backend):
         beta: float = 0,
     ) -> Array:
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
-        if accumulate is not None and math.prod(accumulate.shape[-2:]) >= FUSED_SIZE:
+        if accumulate is not None and accumulate.size >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
             if gemm is not None and _fit_for_blas(a, b, accumulate, alpha):
                 flags = (transpose_a, transpose_b)
@@ -104,11 +103,10 @@ class NumPyBackend(Backend):
 
 
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
-    """Whether BLAS may write op(a) · op(b) into ``c``: matrices, or stacks of K, of one layout."""
-    factors = getattr(alpha, "shape", ())
+    """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
     fit: bool = (
-        (a.ndim == b.ndim == c.ndim == 2 or (c.ndim == 3 and {a.ndim, b.ndim} <= {2, 3}))
-        and (factors == () or (c.ndim == 3 and factors == (len(c), 1, 1)))
+        a.ndim == b.ndim == 2
+        and getattr(alpha, "ndim", 0) == 0
         and a.dtype == b.dtype == c.dtype
         and c.flags.writeable
         and a.flags.c_contiguous

@@ -274,12 +274,13 @@ def with_dropout(network: Network, rate: float) -> Network:
     One without any gets them after its activations, where ``mlp`` puts them, even at rate 0: so
     networks of different rates have the same layers.
     """
+    dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
     layers: list[Layer] = []
     for layer in network.layers:
-        layers.append(Dropout(rate) if isinstance(layer, Dropout) else layer)
+        layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:
-            layers.append(Dropout(rate))
+            layers.append(dropout)
     return dataclasses.replace(network, layers=tuple(layers))
 
 
