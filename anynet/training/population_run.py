@@ -240,10 +240,13 @@ def train_together(
     backend = runs[0].step.backend
     batches, scored = runs[0].place()
     ends = list(itertools.accumulate(backend.batch_sizes(len(runs), parameter_bytes(runs[0]))))
-    parts = [
-        Batch(runs[start:end], runs[0] if shared_order else None)
-        for start, end in itertools.pairwise([0, *ends])
-    ]
+    leader = runs[0] if shared_order else None
+    parts = backend.together(
+        [
+            functools.partial(Batch, runs[start:end], leader)
+            for start, end in itertools.pairwise([0, *ends])
+        ]
+    )
     active = list(parts)
     epoch = 0
     try:
