@@ -170,12 +170,15 @@ def prepare(
     progress: ProgressCallback | None,
     metadata: dict[str, Any] | None,
     split_seed: int | None = None,
+    samples: Any = None,
     check: Callable[..., Rows] = check_rows,
 ) -> Run:
     """Check the arguments of ``fit`` and return the run that they ask for.
 
     Parameters
     ----------
+    samples : sequence of int, optional
+        Which samples there are to train on and to hold out from; all if not given.
     split_seed : int, optional
         Draws the hold-out in place of ``seed``.
     check : callable
@@ -186,13 +189,15 @@ def prepare(
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     loss = choose_loss(loss, y, network.n_outputs)
     rows = check(data, network, loss, backend)
-    training, held_out = Subset(rows), None
+    index = None if samples is None else _check_samples(samples, rows.n_samples)
+    training, held_out = Subset(rows, index), None
     if isinstance(validation, (tuple, list)):
         held_out = Subset(check(validation, network, loss, backend, "validation"))
     elif validation is not None:
         split = seed if split_seed is None else split_seed
-        kept, left = train_validation_split(rows.n_samples, validation, split)
-        training, held_out = Subset(rows, kept), Subset(rows, left)
+        kept, left = train_validation_split(training.n_samples, validation, split)
+        held_out = Subset(rows, training.order(left))
+        training = Subset(rows, training.order(kept))
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
@@ -223,6 +228,17 @@ def prepare(
         progress=progress,
         metadata=metadata or {},
     )
+
+
+def _check_samples(samples: Any, n_samples: int) -> np.ndarray:
+    index = np.asarray(samples)
+    if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu":
+        message = f"samples must be a list of at least one index, got shape {index.shape}"
+        raise InvalidArgumentError(message)
+    if index.min() < 0 or index.max() >= n_samples:
+        message = f"samples must be indices in [0, {n_samples}), got {index.min()} to {index.max()}"
+        raise InvalidArgumentError(message)
+    return index
 
 
 def choose_backend(backend: Backend | str | None, data: Any) -> Backend:

@@ -27,7 +27,16 @@ from anynet.training.population_run import common_step, train_together
 from anynet.training.run import RESIDENT_SHARE, Run
 from anynet.training.state import initial_state
 
-OWN = ("seed", "momentum", "weight_decay", "dropout", "label_smoothing", "network", "metadata")
+OWN = (
+    "seed",
+    "samples",
+    "momentum",
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "network",
+    "metadata",
+)
 ACTIVATIONS_KEPT = 4  # arrays of an activation's size that a step holds, its gradient included
 
 
@@ -82,7 +91,8 @@ def fit_population(
         See ``fit``.
     configs : sequence of mapping
         One a member: options of its own in place of those below (``validation`` to ``shuffle``,
-        and ``callbacks``), and ``seed`` (0 if not given), ``network``, ``metadata``, ``momentum``
+        and ``callbacks``), and ``seed`` (0 if not given), ``network``, ``metadata``, ``samples``,
+        the indices of those it trains on and holds out from (all if not given), ``momentum``
         and ``weight_decay`` of its optimizer, ``label_smoothing`` of its loss, and ``dropout``,
         the rate of all its dropout layers, which a network without any gets after its activations.
     validation, epochs, batch_size, optimizer, learning_rate, loss, patience, target_accuracy, \
