@@ -16,7 +16,19 @@ from anynet.errors import (
     TrainingInterrupted,
 )
 from anynet.nn import Network, mlp
-from anynet.training import EpochRecord, History, Model, Progress, fit, load
+from anynet.training import (
+    CrossValidation,
+    Ensemble,
+    EpochRecord,
+    History,
+    Model,
+    PopulationProgress,
+    Progress,
+    cross_validate,
+    fit,
+    fit_population,
+    load,
+)
 
 if TYPE_CHECKING:
     from anynet.estimators import MLPClassifier, MLPRegressor
@@ -28,9 +40,11 @@ __all__ = [
     "Backend",
     "BackendError",
     "BackendStatus",
+    "CrossValidation",
     "DataError",
     "Dataset",
     "DivergedError",
+    "Ensemble",
     "EpochRecord",
     "History",
     "InvalidArgumentError",
@@ -39,11 +53,14 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Network",
+    "PopulationProgress",
     "Progress",
     "TrainingInterrupted",
     "available_backends",
+    "cross_validate",
     "export",
     "fit",
+    "fit_population",
     "get_backend",
     "load",
     "load_dataset",

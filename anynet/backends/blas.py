@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,51 @@ def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
         f"OpenBLAS runs its {kernels} kernels although this processor has AVX-512: "
         f"OPENBLAS_CORETYPE=SkylakeX in the environment may be faster"
     )
+
+
+def max_threads() -> int:
+    """Return how many threads a product may take: the cores, or what the user allows."""
+    count = _find("openblas_get_num_threads")
+    return 1 if count is None else max(1, int(count()))
+
+
+@contextmanager
+def one_thread_a_product() -> Iterator[None]:
+    """Keep products to the thread that asks for them; several threads may, at the same time.
+
+    OpenBLAS has one setting for the whole process, which the last one to leave restores.
+    """
+    global _narrowed, _width
+    set_count = _find("openblas_set_num_threads")
+    assert set_count is not None  # max_threads has found the library
+    with _lock:
+        if _narrowed == 0:
+            _width = max_threads()
+            set_count(1)
+        _narrowed += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _narrowed -= 1
+            if _narrowed == 0:
+                set_count(_width)
+
+
+_lock = threading.Lock()
+_narrowed = 0  # how many have asked for it and not left
+_width = 1
+
+
+@functools.cache
+def _find(name: str) -> Any:
+    """Return a function of OpenBLAS's own, under whatever name this build gives it."""
+    library = _load_openblas()
+    for prefix, suffix in SYMBOLS:
+        found = getattr(library, f"{prefix}{name}{suffix}", None)
+        if found is not None:
+            return found
+    return None
 
 
 @functools.cache

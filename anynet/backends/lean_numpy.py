@@ -27,10 +27,14 @@ def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = Fals
             return compat.sum(x, axis=axis, keepdims=keepdims)
         if axis == -2 and x.ndim == 2 and not keepdims:
             return np.dot(_filled(1.0, x.shape[0], x.dtype), x)
-        if axis == -1 and x.ndim == 2:
-            total = x.dot(_filled(1.0, x.shape[1], x.dtype))
-            return total[:, None] if keepdims else total
+        if axis == -1 and x.ndim >= 2:
+            total = _as_matrix(x).dot(_filled(1.0, x.shape[-1], x.dtype))
+            return np.reshape(total, (*x.shape[:-1], 1) if keepdims else x.shape[:-1])
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _as_matrix(x: Any) -> Any:
+    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
 
 
 @functools.lru_cache(maxsize=64)
@@ -41,9 +45,9 @@ def _filled(value: float, size: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _max(x: Any, /, *, axis: Any = None, keepdims: Any = False) -> Any:
-    if axis == -1 and x.ndim == 2 and x.shape[1] < SHORT_ROW:
-        largest = np.maximum.reduce(x.T.copy(), axis=0)
-        return largest[:, None] if keepdims else largest
+    if axis == -1 and x.ndim >= 2 and x.shape[-1] < SHORT_ROW:
+        largest = np.maximum.reduce(_as_matrix(x).T.copy(), axis=0)
+        return np.reshape(largest, (*x.shape[:-1], 1) if keepdims else x.shape[:-1])
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.backends.blas import add_product, find_gemm, unused_vectors
+from anynet.backends.blas import (
+    add_product,
+    find_gemm,
+    max_threads,
+    one_thread_a_product,
+    unused_vectors,
+)
 from anynet.backends.lean_numpy import xp
 from anynet.backends.numpy_loop import replay
-from anynet.backends.portable import Backend, State, Step
+from anynet.backends.portable import Backend, Result, State, Step
 from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
 
+CACHED_BYTES = 2**21  # of a core's own cache, for the parameters of a batch of members
 FUSED_SIZE = 2**14  # below this many elements, the call through ctypes costs more than it saves
 
 
@@ -66,6 +76,22 @@ class NumPyBackend(Backend):
         except Exception:  # whatever it is, the plain loop does without or says it better
             result = super().scan(step, state, order, data)
         return result
+
+    def batch_sizes(self, members: int, nbytes: int) -> list[int]:
+        """Let a batch's parameters stay in a core's cache, and give every core as many."""
+        cores = max_threads()
+        most = max(1, CACHED_BYTES // max(1, nbytes))
+        batches = min(members, cores * -(-members // (cores * most)))
+        return [members // batches + (index < members % batches) for index in range(batches)]
+
+    def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Run them on threads, one a core, whose products take no threads of their own."""
+        threads = min(len(tasks), max_threads())
+        if threads < 2:
+            return super().together(tasks)
+        with one_thread_a_product(), ThreadPoolExecutor(threads) as pool:
+            runs = [pool.submit(copy_context().run, task) for task in tasks]
+            return [run.result() for run in runs]
 
     def describe(self) -> dict[str, str]:
         description = super().describe() | {"loop": "recorded"}

@@ -7,7 +7,7 @@ and each override passes the tests of the body here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -18,6 +18,7 @@ from anynet.backends.threefry import threefry_2x32
 from anynet.typing import Array, Namespace
 
 State = TypeVar("State")
+Result = TypeVar("Result")
 Step = Callable[[State, Array, Any], State]
 
 
@@ -180,6 +181,27 @@ class Backend:
         for index in range(order.shape[0]):
             state = step(state, order[index, ...], data)
         return state
+
+    def batch_sizes(self, members: int, nbytes: int) -> list[int]:
+        """Return how many members of a population are best computed as one batch.
+
+        Parameters
+        ----------
+        members : int
+        nbytes : int
+            What the parameters of one take.
+
+        Returns
+        -------
+        list of int
+            The sizes of the batches, which add up to ``members``.
+        """
+        del nbytes
+        return [members]
+
+    def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Run computations that do not depend on one another; return their results in order."""
+        return [task() for task in tasks]
 
     def context(self) -> AbstractContextManager[Any]:
         """Return the context in which this library's operations must run."""

@@ -7,7 +7,7 @@ same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -61,7 +61,7 @@ class Batches(Protocol):
     """A source of samples for ``Backend.scan``."""
 
     def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
-        """Yield parts of ``order`` (steps, B), on the device, with the samples that they index."""
+        """Yield parts of ``order`` (steps, *P, B), on the device, with the samples they index."""
 
 
 class ResidentBatches:
@@ -95,7 +95,7 @@ class HostBatches:
 
     def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
-        batch_bytes = order.shape[1] * self.rows.nbytes // self.rows.n_samples
+        batch_bytes = order[0].size * self.rows.nbytes // self.rows.n_samples
         steps = max(1, self.block_bytes // max(1, batch_bytes))
         for start in range(0, order.shape[0], steps):
             part = order[start : start + steps]
@@ -144,3 +144,11 @@ def split_order(
     arrays = [full[start : start + size] for start in range(0, steps, size)]
     short = [order[steps * batch_size :].reshape(1, -1)] if order.size % batch_size else []
     return [*short, *arrays] if short_first else [*arrays, *short]
+
+
+def split_orders(
+    orders: Sequence[np.ndarray], batch_size: int, short_first: bool = False
+) -> list[np.ndarray]:
+    """Cut the orders of K members, all of one length, into arrays (steps, K, B)."""
+    split = [split_order(order, batch_size, short_first=short_first) for order in orders]
+    return [np.stack(parts, axis=1) for parts in zip(*split, strict=True)]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number, per_member
 from anynet.nn.activations import logistic
 from anynet.nn.metrics import ACCURACY, R2, SUBSET_ACCURACY, Metric
 from anynet.typing import Array, Namespace
@@ -44,17 +45,18 @@ class CrossEntropy:
     ----------
     label_smoothing : float
         ε of Szegedy et al. 2016, section 7: the target is 1 − ε + ε/O for the true class and
-        ε/O for each other.
+        ε/O for each other. In a step of a population it may be an array (*P,).
     """
 
     kind: ClassVar[str] = "cross_entropy"
     task: ClassVar[str] = "classes"
     metric: ClassVar[Metric] = ACCURACY
+    varies: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
+        if is_number(self.label_smoothing) and not 0 <= self.label_smoothing < 1:
             message = f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}"
             raise InvalidArgumentError(message)
 
@@ -65,8 +67,9 @@ class CrossEntropy:
         n_classes = logits.shape[-1]
         classes = xp.arange(n_classes, dtype=target.dtype, device=backend.device)
         wanted = xp.astype(target[..., None] == classes, logits.dtype)
-        if self.label_smoothing:
-            wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / n_classes
+        if not is_number(self.label_smoothing) or self.label_smoothing:
+            smoothing = per_member(self.label_smoothing, logits, xp)
+            wanted = wanted * (1 - smoothing) + smoothing / n_classes
         shifted = logits - xp.max(logits, axis=-1, keepdims=True)
         exponentials = xp.exp(shifted)
         total = xp.sum(exponentials, axis=-1, keepdims=True)

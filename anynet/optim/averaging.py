@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.members import per_member
 from anynet.typing import Array, Params
 
 
 def update_average(
-    average: Params, params: Params, decay: float, step: Array, *, backend: Backend
+    average: Params, params: Params, decay: float | Array, step: Array, *, backend: Backend
 ) -> Params:
     """Mix new parameters into their exponential moving average.
 
@@ -18,7 +19,7 @@ def update_average(
     Parameters
     ----------
     average, params : Params
-    decay : float
+    decay : float or Array of shape (*P,)
         In [0, 1); 0.999 averages over about the last 1,000 updates.
     step : Array of shape (), int32
         The number t of updates made before this one.
@@ -29,5 +30,6 @@ def update_average(
     Params
     """
     time = backend.xp.astype(step, backend.float_dtype)
-    keep = backend.xp.minimum((time + 1.0) / (time + 10.0), decay)
-    return tree.map(lambda a, p: a + (1 - keep) * (p - a), average, params)
+    xp = backend.xp
+    share = 1 - xp.minimum((time + 1.0) / (time + 10.0), decay)
+    return tree.map(lambda a, p: a + per_member(share, a, xp) * (p - a), average, params)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.members import per_member
 from anynet.nn.gradients import form_gradients
-from anynet.optim.broadcast import per_member
 from anynet.typing import Array, Grads
 
 

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number, per_member
 from anynet.nn.gradients import ProductGradient, form_gradients
-from anynet.optim.broadcast import per_member
 from anynet.typing import Array, Grads, Params
 
 
@@ -60,14 +60,15 @@ class AdamState(NamedTuple):
 class _WithDecay:
     """What all optimizers share: weight decay, as an L2 penalty or decoupled from the gradient."""
 
+    varies: ClassVar[tuple[str, ...]] = ("weight_decay",)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
-            if not isinstance(value, (int, float, str)):
+            if not is_number(value) and not isinstance(value, str):
                 continue  # an array: one value per member
-            is_number = not isinstance(value, str) and math.isfinite(value)
-            if not is_number or not 0 <= float(value) < (1 if below_one else math.inf):
+            if not is_number(value) or not 0 <= value < (1 if below_one else math.inf):
                 bound = "in [0, 1)" if below_one else "a finite number of at least 0"
                 message = f"{self.kind}: {field.name} must be {bound}, got {value!r}"  # type: ignore[attr-defined]
                 raise InvalidArgumentError(message)
@@ -77,7 +78,7 @@ class _WithDecay:
     ) -> tuple[Grads, Params]:
         """Apply ``weight_decay`` to the gradients, or if ``decoupled`` to the weights."""
         decay: Array | float = self.weight_decay  # type: ignore[attr-defined]
-        if isinstance(decay, (int, float)) and decay == 0:
+        if is_number(decay) and decay == 0:
             return grads, params
         xp = backend.xp
         grads = form_gradients(grads, backend)
@@ -108,6 +109,7 @@ class SGD(_WithDecay):
     """
 
     kind: ClassVar[str] = "sgd"
+    varies: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -116,12 +118,12 @@ class SGD(_WithDecay):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.nesterov and self.momentum == 0:
+        if self.nesterov and is_number(self.momentum) and self.momentum == 0:
             message = "nesterov needs a momentum above 0, such as 0.9"
             raise InvalidArgumentError(message)
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
-        if isinstance(self.momentum, (int, float)) and self.momentum == 0:
+        if is_number(self.momentum) and self.momentum == 0:
             return SGDState(())
         return SGDState(tree.map(backend.xp.zeros_like, params))
 

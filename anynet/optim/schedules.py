@@ -1,7 +1,8 @@
 """Learning rates over time.
 
 A schedule is ``(step, steps_per_epoch) -> learning rate``, arithmetic on device arrays without
-branches, so that a compiled or captured step can hold it. Times are given in epochs.
+branches, so that a compiled or captured step can hold it. Times are given in epochs. In a step of
+a population the numbers of a schedule may be arrays (*P,), and so is the rate.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number
 from anynet.typing import Array
 
 
@@ -31,17 +33,20 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class _Checked:
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate",)
+
     learning_rate: float
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            is_number = isinstance(value, (int, float))
-            if isinstance(value, str) or (is_number and not (math.isfinite(value) and value >= 0)):
+            is_wrong = is_number(value) and not (math.isfinite(value) and value >= 0)
+            if is_wrong or isinstance(value, str):
                 message = f"{field.name} must be a finite number of at least 0, got {value!r}"
                 raise InvalidArgumentError(message)
-        if getattr(self, "epochs", 1) <= 0:
-            message = f"epochs must be above 0, got {self.epochs!r}"  # type: ignore[attr-defined]
+        epochs = getattr(self, "epochs", 1)
+        if is_number(epochs) and epochs <= 0:
+            message = f"epochs must be above 0, got {epochs!r}"
             raise InvalidArgumentError(message)
 
     def _epoch(self, step: Array, steps_per_epoch: int, backend: Backend) -> Array:
@@ -64,6 +69,7 @@ class Exponential(_Checked):
     """The report's decay: the rate is multiplied by ``decay`` after each epoch."""
 
     kind: ClassVar[str] = "exponential"
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "decay")
 
     decay: float = 0.95
 
@@ -76,6 +82,7 @@ class Step(_Checked):
     """The rate is multiplied by ``factor`` after every ``epochs`` epochs."""
 
     kind: ClassVar[str] = "step"
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "factor")
 
     factor: float = 0.1
     epochs: int = 5
@@ -93,6 +100,7 @@ class Cosine(_Checked):
     """
 
     kind: ClassVar[str] = "cosine"
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "epochs", "final")
 
     epochs: float = 15
     final: float = 0.0
@@ -112,13 +120,14 @@ class OneCycle(_Checked):
     """
 
     kind: ClassVar[str] = "one_cycle"
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "epochs", "warmup")
 
     epochs: float = 15
     warmup: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.warmup < 1:
+        if is_number(self.warmup) and not 0 < self.warmup < 1:
             message = f"warmup must be between 0 and 1, a share of the time, got {self.warmup!r}"
             raise InvalidArgumentError(message)
 
@@ -141,6 +150,7 @@ class InverseScaling(_Checked):
     """The rate divided by (step + 1) to the power ``power``; steps are updates, not epochs."""
 
     kind: ClassVar[str] = "inverse_scaling"
+    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "power")
 
     power: float = 0.5
 
@@ -155,12 +165,13 @@ class Warmup:
     """Climb in a straight line to what another schedule says, within ``epochs`` epochs."""
 
     kind: ClassVar[str] = "warmup"
+    varies: ClassVar[tuple[str, ...]] = ("epochs",)
 
     schedule: Schedule
     epochs: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.epochs > 0:
+        if is_number(self.epochs) and not self.epochs > 0:
             message = f"warm-up epochs must be above 0, got {self.epochs!r}"
             raise InvalidArgumentError(message)
 

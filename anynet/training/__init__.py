@@ -1,7 +1,23 @@
 """Training: from a network and data to a model."""
 
+from anynet.training.cross_validation import CrossValidation, cross_validate
+from anynet.training.ensemble import Ensemble
 from anynet.training.fit import fit
 from anynet.training.history import Callback, EpochRecord, History, Progress
 from anynet.training.model import Model, load
+from anynet.training.population import PopulationProgress, fit_population
 
-__all__ = ["Callback", "EpochRecord", "History", "Model", "Progress", "fit", "load"]
+__all__ = [
+    "Callback",
+    "CrossValidation",
+    "Ensemble",
+    "EpochRecord",
+    "History",
+    "Model",
+    "PopulationProgress",
+    "Progress",
+    "cross_validate",
+    "fit",
+    "fit_population",
+    "load",
+]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anynet import tree
 from anynet.backends import Backend
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
@@ -52,11 +53,25 @@ def evaluate(
 
 def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:
     """Read running sums from the device and turn them into means; waits for the device."""
-    weight = float(backend.to_host(sums.weight))
-    total = float(backend.to_host(sums.loss))
+    return _means(tree.map(backend.to_host, sums), loss, spread)
+
+
+def finish_members(
+    sums: Sums, loss: Loss, spreads: list[np.ndarray], backend: Backend
+) -> list[Evaluation]:
+    """Do the same for the sums of a population, one ``spread`` a member."""
+    read = tree.map(backend.to_host, sums)
+    return [
+        _means(tree.map(lambda leaf, member=member: leaf[member], read), loss, spread)
+        for member, spread in enumerate(spreads)
+    ]
+
+
+def _means(sums: Sums, loss: Loss, spread: np.ndarray) -> Evaluation:
+    weight, total = float(sums.weight), float(sums.loss)
     if weight == 0:
         return Evaluation(float("nan"), float("nan"))
-    score = backend.to_host(sums.score).astype(np.float64)
+    score: np.ndarray = np.asarray(sums.score, dtype=np.float64)
     return Evaluation(total / weight, loss.metric.finish(score, weight, spread))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,21 +121,89 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
+    run = prepare(
+        network,
+        data,
+        validation=validation,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        loss=loss,
+        patience=patience,
+        target_accuracy=target_accuracy,
+        min_delta=min_delta,
+        clip_norm=clip_norm,
+        average=average,
+        shuffle=shuffle,
+        seed=seed,
+        backend=choose_backend(backend, data),
+        resident=resident,
+        callbacks=callbacks,
+        progress=progress,
+        metadata=metadata,
+    )
+    with run.step.backend.context():
+        return run.train()
+
+
+def prepare(
+    network: Network,
+    data: Any,
+    *,
+    validation: Any,
+    epochs: int,
+    batch_size: int,
+    optimizer: Optimizer | str | None,
+    learning_rate: float | Schedule,
+    loss: Loss | str | None,
+    patience: int | None,
+    target_accuracy: float | None,
+    min_delta: float,
+    clip_norm: float | None,
+    average: float | None,
+    shuffle: bool,
+    seed: int,
+    backend: Backend,
+    resident: bool | None,
+    callbacks: Callback | Sequence[Callback],
+    progress: ProgressCallback | None,
+    metadata: dict[str, Any] | None,
+    split_seed: int | None = None,
+    samples: Any = None,
+    check: Callable[..., Rows] = check_rows,
+) -> Run:
+    """Check the arguments of ``fit`` and return the run that they ask for.
+
+    Parameters
+    ----------
+    samples : sequence of int, optional
+        Which samples there are to train on and to hold out from; all if not given.
+    split_seed : int, optional
+        Draws the hold-out in place of ``seed``.
+    check : callable
+        ``check_rows``, or what remembers its results.
+    """
     _check_counts(epochs=epochs, batch_size=batch_size)
     _check_options(patience, target_accuracy, min_delta, clip_norm, average)
-    if not isinstance(backend, Backend):
-        home = backend_of(data[0]) if backend is None and isinstance(data, (tuple, list)) else None
-        backend = home or get_backend(backend or "auto")
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     loss = choose_loss(loss, y, network.n_outputs)
-    rows = check_rows(data, network, loss, backend)
-    training, held_out = _hold_out(rows, validation, network, loss, backend, seed)
+    rows = check(data, network, loss, backend)
+    index = None if samples is None else _check_samples(samples, rows.n_samples)
+    training, held_out = Subset(rows, index), None
+    if isinstance(validation, (tuple, list)):
+        held_out = Subset(check(validation, network, loss, backend, "validation"))
+    elif validation is not None:
+        split = seed if split_seed is None else split_seed
+        kept, left = train_validation_split(training.n_samples, validation, split)
+        held_out = Subset(rows, training.order(left))
+        training = Subset(rows, training.order(kept))
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
         network,
         loss,
-        _as_optimizer(optimizer),
+        as_optimizer(optimizer),
         schedule,
         steps_per_epoch,
         backend,
@@ -143,7 +211,7 @@ def fit(
         average,
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
-    run = Run(
+    return Run(
         step=step,
         training=training,
         held_out=held_out,
@@ -160,22 +228,29 @@ def fit(
         progress=progress,
         metadata=metadata or {},
     )
-    with backend.context():
-        return run.train()
 
 
-def _hold_out(
-    rows: Rows, validation: Any, network: Network, loss: Loss, backend: Backend, seed: int
-) -> tuple[Subset, Subset | None]:
-    if validation is None:
-        return Subset(rows), None
-    if isinstance(validation, (tuple, list)):
-        return Subset(rows), Subset(check_rows(validation, network, loss, backend, "validation"))
-    kept, held_out = train_validation_split(rows.n_samples, validation, seed)
-    return Subset(rows, kept), Subset(rows, held_out)
+def _check_samples(samples: Any, n_samples: int) -> np.ndarray:
+    index = np.asarray(samples)
+    if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu":
+        message = f"samples must be a list of at least one index, got shape {index.shape}"
+        raise InvalidArgumentError(message)
+    if index.min() < 0 or index.max() >= n_samples:
+        message = f"samples must be indices in [0, {n_samples}), got {index.min()} to {index.max()}"
+        raise InvalidArgumentError(message)
+    return index
 
 
-def _as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
+def choose_backend(backend: Backend | str | None, data: Any) -> Backend:
+    """Return the backend itself, that of a name, or by default the one where the data live."""
+    if isinstance(backend, Backend):
+        return backend
+    home = backend_of(data[0]) if backend is None and isinstance(data, (tuple, list)) else None
+    return home or get_backend(backend or "auto")
+
+
+def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
+    """Return an optimizer as it is, the one of a name, or plain SGD."""
     if optimizer is None:
         return SGD()
     if isinstance(optimizer, type):

@@ -18,7 +18,7 @@ from anynet.nn.network import Network
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
 from anynet.training.inputs import check_rows, check_x
-from anynet.training.saving import read_model, write_model
+from anynet.training.saving import SavedModel, read_model, write_model
 from anynet.typing import Array, Params
 
 PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
@@ -109,6 +109,10 @@ class Model:
                 f"with loss='cross_entropy' or 'binary_cross_entropy' for probabilities"
             )
             raise InvalidArgumentError(message)
+        return self.predict_mean(x)
+
+    def predict_mean(self, x: Any) -> Any:
+        """Predict the mean of the target (N, O): probabilities, or values."""
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
@@ -202,6 +206,11 @@ def load(
     elif device is not None or dtype is not None:
         message = "device and dtype are those of the Backend object: give one or the other"
         raise InvalidArgumentError(message)
+    return place_model(saved, backend)
+
+
+def place_model(saved: SavedModel, backend: Backend) -> Model:
+    """Return what a file held as a model on a backend."""
     target = np.dtype(backend.dtype)
     params: Any = tree.map(lambda leaf: backend.to_device(leaf.astype(target)), saved.params)
     return Model(saved.network, params, saved.loss, backend, None, saved.metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,12 +52,9 @@ class Run:
 
     def train(self) -> Model:
         step, backend = self.step, self.step.backend
-        self.history = History(step.loss.metric.name)
-        self.spread = target_spread(*self.training.targets(), step.loss)
+        self.start()
         try:
-            batches = scored = self._place(self.training.rows)
-            if self.held_out is not None and self.held_out.rows is not self.training.rows:
-                scored = self._place(self.held_out.rows)
+            batches, scored = self.place()
             state = initial_state(
                 step.network,
                 step.loss,
@@ -73,10 +71,15 @@ class Run:
                 self.history.stopped = f"all {self.epochs} epochs done"
         except KeyboardInterrupt as interrupt:
             self.history.stopped = "interrupted"
-            raise TrainingInterrupted(self._model()) from interrupt
-        model = self._model()
+            raise TrainingInterrupted(self.model()) from interrupt
+        model = self.model()
         assert model is not None  # at least one epoch was finished
         return model
+
+    def start(self) -> None:
+        """Open the history."""
+        self.history = History(self.step.loss.metric.name)
+        self.spread = target_spread(*self.training.targets(), self.step.loss)
 
     def _epoch(
         self, state: TrainState, epoch: int, batches: Batches, scored: Batches
@@ -87,9 +90,7 @@ class Run:
         if self.plateau is not None:
             factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
             state = state._replace(rate_factor=backend.to_device(factor))
-        order = self.training.order(
-            epoch_order(self.training.n_samples, self.seed, epoch, self.shuffle)
-        )
+        order = self.order(epoch)
         parts = split_order(
             order, self.batch_size, PROGRESS_PARTS if self.progress else 1, short_first=self.shuffle
         )
@@ -103,24 +104,56 @@ class Run:
                 self.progress(Progress(epoch, self.epochs, seen, len(order), *now))
         trained = finish(state.sums, step.loss, self.spread, backend)
         seconds = time.perf_counter() - start
-        self._check_finite("training", trained, epoch)
+        self.check_finite("training", trained, epoch)
         validated = None if self.held_out is None else self._validate(state, scored)
-        if validated is not None:
-            self._check_finite("validation", validated, epoch)
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
-        record = EpochRecord(
+        rate = backend.to_host(rate * state.rate_factor)
+        return state, self.record(epoch, rate, trained, validated, seconds)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return where the samples of an epoch lie in the rows, in the order it sees them."""
+        return self.training.order(
+            epoch_order(self.training.n_samples, self.seed, epoch, self.shuffle)
+        )
+
+    def record(
+        self,
+        epoch: int,
+        rate: np.ndarray,
+        trained: Evaluation,
+        validated: Evaluation | None,
+        seconds: float,
+    ) -> EpochRecord:
+        """Return what an epoch did.
+
+        Raises
+        ------
+        DivergedError
+            If a loss is not finite.
+        """
+        self.check_finite("training", trained, epoch)
+        if validated is not None:
+            self.check_finite("validation", validated, epoch)
+        return EpochRecord(
             epoch=epoch,
-            learning_rate=_shortest(backend.to_host(rate * state.rate_factor)),
+            learning_rate=_shortest(rate),
             train_loss=trained.loss,
             train_score=trained.score,
             validation_loss=None if validated is None else validated.loss,
             validation_score=None if validated is None else validated.score,
             seconds=seconds,
         )
-        return state, record
 
     def _finish_epoch(self, state: TrainState, record: EpochRecord) -> bool:
         """Keep the weights if they are the best, and say whether to stop."""
+
+        def keep() -> None:
+            self.best = copy(self._weights(state), self.step.backend)
+
+        return self.observe(record, keep)
+
+    def observe(self, record: EpochRecord, keep: Callable[[], None]) -> bool:
+        """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
         self.history.records.append(record)
         is_best, reason = True, ""
         if record.validation_score is not None:
@@ -128,7 +161,7 @@ class Run:
             if self.plateau is not None:
                 self.plateau.observe(record.validation_score)
         if is_best:
-            self.best = copy(self._weights(state), self.step.backend)
+            keep()
             self.history.best_epoch = record.epoch
         if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
             reason = reason or "a callback asked to stop"
@@ -152,19 +185,21 @@ class Run:
         """The weights that are scored and returned: averaged where an average is kept."""
         return state.params if self.step.average is None else state.average
 
-    def _model(self) -> Model | None:
+    def model(self) -> Model | None:
         if self.best is None:
             return None
         step = self.step
-        sign = no_better_than_guessing(self.history.best, step.loss, step.network.n_outputs)
-        if sign:
+        history, sign = self.history, ""
+        if history.records:
+            sign = no_better_than_guessing(history.best, step.loss, step.network.n_outputs)
+        if sign and not history.warning:
             self.history.warning = (
                 f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
         return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
 
-    def _check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
+    def check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
         if np.isfinite(evaluation.loss):
             return
         self.history.stopped = f"diverged in epoch {epoch}"
@@ -173,7 +208,14 @@ class Run:
             f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
             f"(clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
         )
-        raise DivergedError(message, epoch, self._model())
+        raise DivergedError(message, epoch, self.model())
+
+    def place(self) -> tuple[Batches, Batches]:
+        """Return where the training and the held-out samples are taken from."""
+        batches = self._place(self.training.rows)
+        if self.held_out is None or self.held_out.rows is self.training.rows:
+            return batches, batches
+        return batches, self._place(self.held_out.rows)
 
     def _place(self, rows: Rows) -> Batches:
         backend = self.step.backend

@@ -38,14 +38,39 @@ def write_model(
     metadata: dict[str, Any],
 ) -> None:
     """Write a model file: beside the target first, then renamed over it."""
-    from safetensors.numpy import save
+    _write(path, arrays, describe_model(network, loss) | {"metadata": metadata})
 
-    config = {
-        "format": FORMAT,
+
+def write_ensemble(
+    path: str | os.PathLike[str],
+    arrays: list[dict[str, np.ndarray]],
+    members: list[tuple[Network, Loss]],
+    metadata: dict[str, Any],
+) -> None:
+    """Write an ensemble file; the tensors of member k are called ``k.`` and what they are."""
+    named = {
+        f"{member}.{name}": array
+        for member, tensors in enumerate(arrays)
+        for name, array in tensors.items()
+    }
+    described = [describe_model(network, loss) for network, loss in members]
+    _write(path, named, {"members": described, "metadata": metadata})
+
+
+def describe_model(network: Network, loss: Loss) -> dict[str, Any]:
+    """Return what a model is besides its parameters, JSON-able."""
+    return {
         "network": network.to_config(),
         "loss": {"kind": loss.kind} | dataclasses.asdict(loss),  # type: ignore[call-overload]
-        "metadata": metadata,
     }
+
+
+def _write(
+    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], config: dict[str, Any]
+) -> None:
+    from safetensors.numpy import save
+
+    config = {"format": FORMAT} | config
     try:
         text = json.dumps(config)
     except (TypeError, ValueError) as error:
@@ -65,8 +90,6 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
     ModelFileError
         If it is absent, damaged, of another version, or its tensors do not fit its network.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if path.is_dir():
         folder, path = path, path / MODEL_FILE
@@ -76,6 +99,43 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
                 f"folder of anynet train, which holds one as {MODEL_FILE}"
             )
             raise ModelFileError(message)
+    arrays, config = _read(path)
+    if "members" in config:
+        message = f"{path} is an ensemble: read it with anynet.Ensemble.load"
+        raise ModelFileError(message)
+    return _rebuild(path, arrays, config, config.get("metadata"))
+
+
+def read_ensemble(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[str, Any]]:
+    """Read and check an ensemble file; return its members and metadata.
+
+    Raises
+    ------
+    ModelFileError
+        As ``read_model`` does, and if it is a single model.
+    """
+    arrays, config = _read(Path(path))
+    members = config.get("members")
+    if not isinstance(members, list) or not members:
+        message = f"{path} is not an ensemble: a single model is read with anynet.load"
+        raise ModelFileError(message)
+    parts: list[dict[str, np.ndarray]] = [{} for _ in members]
+    for name, array in arrays.items():
+        member, _, rest = name.partition(".")
+        if not member.isdecimal() or int(member) >= len(members):
+            message = f"{path}: tensor {name} is of no member: there are {len(members)}"
+            raise ModelFileError(message)
+        parts[int(member)][rest] = array
+    saved = [
+        _rebuild(path, part, described, {}) for part, described in zip(parts, members, strict=True)
+    ]
+    return saved, config.get("metadata") or {}
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read the tensors and the configuration of a file that anynet wrote."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
@@ -97,12 +157,20 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
                 f"{FORMAT}: install the version that wrote it"
             )
             raise ModelFileError(message)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        message = f"{path} holds a configuration that this version cannot read: {error}"
+        raise ModelFileError(message) from error
+    return arrays, config
+
+
+def _rebuild(
+    path: Any, arrays: dict[str, np.ndarray], config: dict[str, Any], metadata: Any
+) -> SavedModel:
+    try:
         network = Network.from_config(config["network"])
         options = dict(config["loss"])
         loss: Loss = LOSSES[options.pop("kind")](**options)
-        metadata = dict(config["metadata"])
-    except ModelFileError:
-        raise
+        metadata = dict(metadata)
     except (AnynetError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         message = f"{path} holds a configuration that this version cannot read: {error}"
         raise ModelFileError(message) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from anynet.backends import Backend
 from anynet.data.batches import Rows
+from anynet.members import with_numbers
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule, clip_by_global_norm, update_average
@@ -21,6 +22,8 @@ class TrainingStep:
     A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
     is reused by every run of the same configuration, whatever its seed and data.
     """
+
+    varies: ClassVar[tuple[str, ...]] = ("clip_norm", "average")
 
     network: Network
     loss: Loss
@@ -59,6 +62,26 @@ class TrainingStep:
             rate_factor=state.rate_factor,
             sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
         )
+
+
+@dataclass(frozen=True)
+class PopulationStep:
+    """``(state, rows, (data, numbers)) -> state``: a step of members that differ in numbers.
+
+    The numbers are data, not part of the step: so the step stays hashable, and one compiled or
+    captured loop serves every population of this make, whatever its numbers.
+
+    Parameters
+    ----------
+    step : TrainingStep or EvaluationStep
+        What the members share; what it holds at the paths of the numbers is never used.
+    """
+
+    step: Any
+
+    def __call__(self, state: Any, rows: Array, data: tuple[Any, dict[str, Array]]) -> Any:
+        shared, numbers = data
+        return with_numbers(self.step, numbers)(state, rows, shared)
 
 
 @dataclass(frozen=True)

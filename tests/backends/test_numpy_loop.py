@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_the_recording_is_kept_with_the_state(rng) -> None:
             calls.append(batch.shape)
             return super().__call__(state, batch, data)
 
-    counting = Counting(**{name: getattr(step, name) for name in step.__dataclass_fields__})
+    counting = Counting(**{field.name: getattr(step, field.name) for field in fields(step)})
     state = start()
     for _ in range(3):
         state = replay(counting, state, order, rows)

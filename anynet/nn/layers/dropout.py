@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number, per_member
 from anynet.nn.layers.layer import Pullback, without_params
 from anynet.typing import Array, Key, LayerParams
 
@@ -23,16 +24,18 @@ class Dropout:
     Parameters
     ----------
     rate : float
-        The probability that an element is dropped, in [0, 1).
+        The probability that an element is dropped, in [0, 1); in a step of a population it may
+        be an array (*P,).
     """
 
     kind: ClassVar[str] = "dropout"
+    varies: ClassVar[tuple[str, ...]] = ("rate",)
     random: ClassVar[bool] = True
 
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        if isinstance(self.rate, bool) or not 0 <= self.rate < 1:
+        if is_number(self.rate) and (isinstance(self.rate, bool) or not 0 <= self.rate < 1):
             message = f"the dropout rate must be at least 0 and below 1, got {self.rate!r}"
             raise InvalidArgumentError(message)
 
@@ -50,17 +53,30 @@ class Dropout:
         backend: Backend,
         key: Key | None = None,
     ) -> tuple[Array, Pullback]:
-        threshold = min(round(self.rate * 2**16), 2**16 - 1)
-        if key is None or threshold == 0:
+        if key is None or (is_number(self.rate) and _threshold(self.rate) == 0):
             return x, without_params(lambda dy: dy)
-        kept = _random_halves(backend, key, x.shape[-2:]) >= threshold
-        scale = 2**16 / (2**16 - threshold)
+        halves = _random_halves(backend, key, x.shape[-2:])
+        kept, scale = self._kept(halves, backend)
 
         def mask(values: Array) -> Array:
             masked: Array = backend.xp.where(kept, values * scale, 0.0)
             return masked
 
         return mask(x), without_params(mask)
+
+    def _kept(self, halves: Array, backend: Backend) -> tuple[Array, Array | float]:
+        """Return which elements stay, and by what they are multiplied."""
+        if is_number(self.rate):
+            threshold = _threshold(self.rate)
+            return halves >= threshold, 2**16 / (2**16 - threshold)
+        xp = backend.xp
+        rates: Any = per_member(self.rate, halves, xp)
+        thresholds = xp.minimum(xp.round(rates * 2**16), 2.0**16 - 1)
+        return halves >= xp.astype(thresholds, halves.dtype), 2.0**16 / (2.0**16 - thresholds)
+
+
+def _threshold(rate: float) -> int:
+    return min(round(rate * 2**16), 2**16 - 1)
 
 
 def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Array:

@@ -1,0 +1,147 @@
+"""Several models that answer as one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend, backend_of, get_backend, to_numpy
+from anynet.errors import InvalidArgumentError
+from anynet.training.evaluate import target_spread
+from anynet.training.inputs import check_rows
+from anynet.training.model import Model, place_model
+from anynet.training.saving import read_ensemble, write_ensemble
+
+
+class Ensemble:
+    """Averages the probabilities, or the values, that its members predict.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        Of one task, with the same inputs and outputs; their layers may differ.
+    metadata : dict, optional
+        JSON-able notes, saved with the ensemble.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are no models, or they do not answer the same question.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> digits = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=digits.scale)
+    >>> configs = [{"seed": seed} for seed in range(5)]
+    >>> models = anynet.fit_population(network, digits.train, configs, backend="numpy")
+    >>> ensemble = anynet.Ensemble(models)
+    >>> ensemble.score(*digits.test) > 0.9
+    True
+    """
+
+    def __init__(self, models: Sequence[Model], metadata: dict[str, Any] | None = None) -> None:
+        self.models = tuple(models)
+        self.metadata = metadata or {}
+        if not self.models:
+            message = "an ensemble needs at least one model"
+            raise InvalidArgumentError(message)
+        questions = [
+            f"{model.loss.task} in {model.network.n_outputs} outputs from "
+            f"{model.network.n_inputs} inputs"
+            for model in self.models
+        ]
+        for member, question in enumerate(questions):
+            if question != questions[0]:
+                message = (
+                    f"the models of an ensemble must answer one question: model 0 predicts "
+                    f"{questions[0]}, model {member} {question}"
+                )
+                raise InvalidArgumentError(message)
+
+    def __repr__(self) -> str:
+        """Say how many there are, and what the first is."""
+        return f"Ensemble({len(self.models)} models, the first: {self.models[0]!r})"
+
+    def predict(self, x: Any) -> Any:
+        """Predict classes (N,), 0/1 labels (N, O), or values (N, O), as ``Model.predict`` does."""
+        mean = self._mean(x)
+        home = backend_of(mean)
+        xp = np if home is None else home.xp
+        task = self.models[0].loss.task
+        if task == "classes":
+            return xp.argmax(mean, axis=-1)
+        answer = xp.astype(mean > 0.5, xp.int32) if task == "labels" else mean
+        return answer[:, 0] if answer.shape[1] == 1 else answer
+
+    def predict_proba(self, x: Any) -> Any:
+        """Predict the mean of the members' probabilities (N, O).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they predict values.
+        """
+        if self.models[0].loss.task == "values":
+            return self.models[0].predict_proba(x)  # says why there are none
+        return self._mean(x)
+
+    def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy (of whole rows for several labels), or R² for values."""
+        first = self.models[0]
+        rows = check_rows((x, y, sample_weight), first.network, first.loss, first.backend)
+        mean = to_numpy(self._mean(x)).astype(np.float64)
+        if first.loss.task == "labels":
+            mean = mean - 0.5  # the metric takes logits, whose border is 0
+        total = first.loss.metric.batch_sum(mean, rows.y, rows.weight, np)
+        weight = float(rows.n_samples if rows.weight is None else np.sum(rows.weight))
+        spread = target_spread(rows.y, rows.weight, first.loss)
+        return first.loss.metric.finish(np.asarray(total), weight, spread)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all members as one safetensors file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there before is untouched.
+        """
+        arrays = [
+            {name: model.backend.to_host(leaf) for name, leaf in tree.flatten(model.params)}
+            for model in self.models
+        ]
+        members = [(model.network, model.loss) for model in self.models]
+        write_ensemble(path, arrays, members, self.metadata)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        backend: Backend | str = "auto",
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> Ensemble:
+        """Read what ``save`` wrote; see ``anynet.load`` for the parameters.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is absent, damaged, or not an ensemble.
+        """
+        members, metadata = read_ensemble(path)
+        if not isinstance(backend, Backend):
+            backend = get_backend(backend, device, dtype or members[0].dtype)
+        elif device is not None or dtype is not None:
+            message = "device and dtype are those of the Backend object: give one or the other"
+            raise InvalidArgumentError(message)
+        models = [place_model(saved, backend) for saved in members]
+        return cls(models, metadata)
+
+    def _mean(self, x: Any) -> Any:
+        """The mean of the members' predicted means, (N, O), where ``x`` lives."""
+        first, *others = (model.predict_mean(x) for model in self.models)
+        return sum(others, start=first) / len(self.models)

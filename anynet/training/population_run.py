@@ -1,0 +1,280 @@
+"""Runs that differ in numbers alone, trained as one computation."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.data.batches import Batches, split_order, split_orders
+from anynet.errors import DivergedError
+from anynet.members import numbers, per_member, with_numbers
+from anynet.optim import Constant, ReduceOnPlateau, Schedule, Warmup
+from anynet.training.evaluate import (
+    EVALUATION_BATCH,
+    Evaluation,
+    finish_members,
+    target_spread,
+)
+from anynet.training.run import Run
+from anynet.training.state import copy, initial_state, zero_sums
+from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
+
+DIFFERS = "one number a member"
+
+
+def common_step(step: TrainingStep) -> TrainingStep:
+    """Return what members of one computation must share: a step without its numbers.
+
+    Reducing the rate on a plateau is done by the host, so such a schedule is a constant one here.
+    """
+    step = replace(step, schedule=_without_plateau(step.schedule))
+    return with_numbers(step, {path: DIFFERS for path, _ in numbers(step)})
+
+
+def _without_plateau(schedule: Schedule) -> Schedule:
+    if isinstance(schedule, ReduceOnPlateau):
+        return Constant(schedule.learning_rate)
+    if isinstance(schedule, Warmup):
+        return replace(schedule, schedule=_without_plateau(schedule.schedule))
+    return schedule
+
+
+class Batch:
+    """Members on one population axis: their state, and the best weights of each so far.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Of one ``common_step``, of equally many samples and of one batch size.
+    leader : Run, optional
+        In whose order all see the samples; without it each has its own.
+    """
+
+    def __init__(self, runs: list[Run], leader: Run | None = None) -> None:
+        self.runs = runs
+        self.leader = leader
+        self.going = [True] * len(runs)
+        self.backend: Backend = runs[0].step.backend
+        for run in runs:
+            run.start()
+        self._stack_numbers()
+        step = with_numbers(self.step, self.numbers)
+        self.state = initial_state(
+            step.network,
+            step.loss,
+            step.optimizer,
+            tuple(run.seed for run in runs),
+            self.backend,
+            average=step.average is not None,
+        )
+        self.best = copy(self.state.params, self.backend)
+        self.spreads = [
+            target_spread(*run.held_out.targets(), run.step.loss) if run.held_out else np.zeros(1)
+            for run in runs
+        ]
+
+    def _stack_numbers(self) -> None:
+        """Split the steps of the members into what they share and the numbers that differ."""
+        steps = [
+            replace(run.step, schedule=_without_plateau(run.step.schedule)) for run in self.runs
+        ]
+        columns = zip(*(numbers(step) for step in steps), strict=True)
+        differing = {
+            column[0][0]: [value for _, value in column]
+            for column in columns
+            if len({value for _, value in column}) > 1
+        }
+        self.step = with_numbers(steps[0], dict.fromkeys(differing, DIFFERS))
+        self.numbers = {
+            path: self.backend.to_device(np.array(values, dtype=self.backend.dtype))
+            for path, values in differing.items()
+        }
+
+    def train(self, epoch: int, batches: Batches) -> None:
+        """Train all members for one epoch."""
+        backend, first = self.backend, self.runs[0]
+        sums = zero_sums(self.step.loss, self.step.network, (len(self.runs),), backend)
+        factors = np.array(
+            [1.0 if run.plateau is None else run.plateau.factor for run in self.runs]
+        )
+        self.state = self.state._replace(
+            sums=sums, rate_factor=backend.to_device(factors.astype(backend.dtype))
+        )
+        step = PopulationStep(self.step)
+        if self.leader is not None:
+            order = self.leader.order(epoch)
+            parts = split_order(order, first.batch_size, short_first=first.shuffle)
+        else:
+            orders = [run.order(epoch) for run in self.runs]
+            parts = split_orders(orders, first.batch_size, short_first=first.shuffle)
+        for part in parts:
+            for rows, block in batches.blocks(part):
+                self.state = backend.scan(step, self.state, rows, (block, self.numbers))
+
+    def trained(self) -> list[Evaluation]:
+        """Return the running loss and score of each member; waits for the device."""
+        spreads = [run.spread for run in self.runs]
+        return finish_members(self.state.sums, self.step.loss, spreads, self.backend)
+
+    def validate(self, scored: Batches) -> list[Evaluation] | list[None]:
+        """Score all members on what they hold out, if they do."""
+        held_out = [run.held_out for run in self.runs if run.held_out is not None]
+        if not held_out:
+            return [None] * len(self.runs)
+        positions = np.arange(held_out[0].n_samples, dtype=np.int32)
+        size = min(EVALUATION_BATCH, positions.size)
+        orders = [subset.order(positions) for subset in held_out]
+        if all(np.array_equal(order, orders[0]) for order in orders[1:]):
+            parts = split_order(orders[0], size)
+        else:
+            parts = split_orders(orders, size)
+        backend, loss, network = self.backend, self.step.loss, self.step.network
+        step = PopulationStep(EvaluationStep(network, loss, backend))
+        sums = zero_sums(loss, network, (len(self.runs),), backend)
+        for part in parts:
+            for rows, block in scored.blocks(part):
+                data = ((self._weights(), block), self.numbers)
+                sums = backend.scan(step, sums, rows, data)
+        return finish_members(sums, loss, self.spreads, backend)
+
+    def rates(self) -> np.ndarray:
+        """Return the learning rate of each member's last update."""
+        step = with_numbers(self.step, self.numbers)
+        rate: Any = step.schedule(self.state.step - 1, step.steps_per_epoch, backend=self.backend)
+        return self.backend.to_host(rate * self.state.rate_factor)
+
+    def observe(
+        self,
+        epoch: int,
+        trained: list[Evaluation],
+        validated: list[Evaluation] | list[None],
+        seconds: float,
+    ) -> None:
+        """Enter an epoch into each history, keep the best weights, and note who stops."""
+        rates = self.rates()
+        improved = np.zeros(len(self.runs), dtype=bool)
+        try:
+            for member, run in enumerate(self.runs):
+                if not self.going[member]:
+                    continue
+                keep = functools.partial(improved.__setitem__, member, True)
+                try:
+                    record = run.record(
+                        epoch, rates[member], trained[member], validated[member], seconds
+                    )
+                    stops = run.observe(record, keep)
+                except DivergedError as error:
+                    run.history.warning, stops = str(error), True
+                if not stops and epoch == run.epochs:
+                    run.history.stopped, stops = f"all {epoch} epochs done", True
+                self.going[member] = not stops
+        finally:
+            self._keep(improved)
+
+    def _keep(self, improved: np.ndarray) -> None:
+        """Copy the weights of the members whose epoch was their best."""
+        if not improved.any():
+            return
+        xp = self.backend.xp
+        mask = self.backend.to_device(improved)
+        self.best = tree.map(
+            lambda new, old: xp.where(per_member(mask, new, xp), new, old),
+            self._weights(),
+            self.best,
+        )
+
+    def compact(self) -> None:
+        """Leave the members that have stopped, once they are half of the batch."""
+        left = [member for member, going in enumerate(self.going) if going]
+        if not 0 < len(left) <= len(self.runs) // 2:
+            return
+        self.hand_over()
+        backend = self.backend
+        index = backend.to_device(np.array(left, dtype=np.int32))
+
+        def keep(leaf: Any) -> Any:
+            if leaf.ndim == 0:
+                return backend.xp.asarray(leaf, copy=True)
+            return backend.xp.take(leaf, index, axis=0)
+
+        self.state, self.best = tree.map(keep, self.state), tree.map(keep, self.best)
+        self.runs = [self.runs[member] for member in left]
+        self.spreads = [self.spreads[member] for member in left]
+        self.going = [True] * len(left)
+        self._stack_numbers()
+
+    def hand_over(self) -> None:
+        """Give each run the best weights of its own."""
+        for member, run in enumerate(self.runs):
+            run.best = tree.map(
+                lambda leaf, member=member: self.backend.xp.asarray(leaf[member, ...], copy=True),
+                self.best,
+            )
+
+    def _weights(self) -> Any:
+        return self.state.params if self.step.average is None else self.state.average
+
+
+def train_together(
+    runs: list[Run], shared_order: bool, told: Callable[[int, int], None] | None = None
+) -> None:
+    """Train runs of one ``common_step`` to their ends; ``Run.model`` of each is the result.
+
+    Parameters
+    ----------
+    runs : list of Run
+    shared_order : bool
+        Whether all see the samples in the order of the first.
+    told : callable, optional
+        Takes the epoch, and how many members go on, after every epoch.
+    """
+    backend = runs[0].step.backend
+    batches, scored = runs[0].place()
+    ends = list(itertools.accumulate(backend.batch_sizes(len(runs), parameter_bytes(runs[0]))))
+    leader = runs[0] if shared_order else None
+    parts = backend.together(
+        [
+            functools.partial(Batch, runs[start:end], leader)
+            for start, end in itertools.pairwise([0, *ends])
+        ]
+    )
+    active = list(parts)
+    epoch = 0
+    try:
+        while active:
+            epoch += 1
+            n_members = sum(len(part.runs) for part in active)
+            start = time.perf_counter()
+            backend.together([functools.partial(part.train, epoch, batches) for part in active])
+            trained = [part.trained() for part in active]
+            seconds = (time.perf_counter() - start) / n_members
+            validated = backend.together(
+                [functools.partial(part.validate, scored) for part in active]
+            )
+            for part, running, held_out in zip(active, trained, validated, strict=True):
+                part.observe(epoch, running, held_out, seconds)
+                part.compact()
+            active = [part for part in active if any(part.going)]
+            if told is not None:
+                told(epoch, sum(sum(part.going) for part in active))
+    finally:
+        for part in parts:
+            part.hand_over()
+
+
+def parameter_bytes(run: Run) -> int:
+    """Return what the parameters of one member take, without drawing them."""
+    network, width, count = run.step.network, run.step.network.n_inputs, 0
+    for layer in network.layers:
+        shapes, width = layer.shapes(width)
+        count += sum(map(math.prod, shapes.values()))
+    return count * np.dtype(run.step.backend.dtype).itemsize
