@@ -12,9 +12,9 @@ from anynet.cli.reports import complain
 from anynet.data import load_dataset
 from anynet.study.experiments import EXPERIMENTS, Experiment, single
 from anynet.study.grid import product, random_points
-from anynet.study.jobs import ENGINES
+from anynet.study.jobs import ENGINES, check_engine
 from anynet.study.rows import shown
-from anynet.study.search import SAMPLERS
+from anynet.study.search import SAMPLERS, require_optuna
 
 REPORT = "report"
 GRID = "grid"
@@ -137,6 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.sampler == "random":
             points = random_points(space, arguments.n_trials)
             experiments = [Experiment(GRID, "Random search", tuple(points))]
+        else:
+            require_optuna()
     else:
         experiments = _experiments(name, arguments)
         base, studied = base_options(given), studied_by(experiments)
@@ -144,8 +146,11 @@ def run(arguments: argparse.Namespace) -> int:
     with download_bar(base.dataset, silent=base.quiet) as show:
         dataset = load_dataset(base.dataset, base.data_dir, progress=show)
     study = Study(name, base, studied, dataset, backend, arguments.seeds)
-    folder = arguments.out or Path("runs") / f"study-{name}-{Path(dataset.name).stem}"
     jobs = arguments.jobs or (-1 if arguments.joblib in ("dask", "ray") else 1)
+    check_engine(jobs, arguments.joblib)
+    for each in experiments:
+        study.trials(each)  # what does not go together is refused before a folder is made
+    folder = arguments.out or Path("runs") / f"study-{name}-{Path(dataset.name).stem}"
     with Session.open(study, folder, jobs, arguments.joblib) as session:
         try:
             if not experiments:

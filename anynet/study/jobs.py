@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from anynet.errors import InvalidArgumentError
@@ -14,6 +16,11 @@ Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 
 #: Ways to run calls, and the package that each needs.
 ENGINES = {"loky": "joblib", "dask": "dask.distributed", "ray": "ray"}
+INSTALL = {
+    "loky": "pip install joblib",
+    "dask": "pip install 'dask[distributed]'",
+    "ray": "pip install ray",
+}
 
 
 def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> Iterator[Any]:
@@ -32,13 +39,9 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
     Raises
     ------
     InvalidArgumentError
-        If `jobs` or `engine` is not as documented, or the engine's package is missing.
+        See ``check_engine``.
     """
-    if type(jobs) is not int or (jobs < 1 and jobs != -1):
-        message = (
-            f"jobs must be a whole number of at least 1, or -1 for all there are, got {jobs!r}"
-        )
-        raise InvalidArgumentError(message)
+    check_engine(jobs, engine)
     if not calls:
         return
     if jobs == 1 and engine is None:
@@ -46,10 +49,7 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
             yield function(*arguments)
         return
     engine = engine or "loky"
-    if engine not in ENGINES:
-        message = f"engine must be one of {', '.join(ENGINES)}, got {engine!r}"
-        raise InvalidArgumentError(message)
-    joblib = _import("joblib", "joblib")
+    joblib = importlib.import_module("joblib")
     with ExitStack() as stack:
         _connect(engine, jobs, stack)
         stack.enter_context(joblib.parallel_config(backend=engine, n_jobs=jobs))
@@ -57,8 +57,9 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
         tasks = [joblib.delayed(function)(*arguments) for function, arguments in calls]
         if backend.supports_return_generator:
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            # Closed first when the caller stops early: what has not begun is then not begun.
-            yield from stack.enter_context(closing(parallel(tasks)))
+            results = parallel(tasks)
+            stack.callback(_close, results)
+            yield from results
             return
         parallel = joblib.Parallel(batch_size=1)  # it answers all at once, so ask for few at once
         size = backend.effective_n_jobs(jobs)
@@ -66,9 +67,42 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
             yield from parallel(tasks[start : start + size])
 
 
+def _close(results: Any) -> None:
+    """Let what has not begun not begin, where the caller stops early."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # joblib finds the loss of begun calls odd
+        results.close()
+
+
+def check_engine(jobs: int = 1, engine: str | None = None) -> None:
+    """Refuse what ``spread`` could not run.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If `jobs` or `engine` is not as documented, or the engine's package is missing.
+    """
+    if type(jobs) is not int or (jobs < 1 and jobs != -1):
+        message = f"jobs must be a whole number of at least 1, or -1 for all, got {jobs!r}"
+        raise InvalidArgumentError(message)
+    if engine is not None and engine not in ENGINES:
+        near = get_close_matches(str(engine), ENGINES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        message = f"engine must be one of {', '.join(ENGINES)}, got {engine!r}{hint}"
+        raise InvalidArgumentError(message)
+    if jobs == 1 and engine is None:
+        return
+    for name in ("loky", engine or "loky"):
+        try:
+            importlib.import_module(ENGINES[name])
+        except ModuleNotFoundError as error:
+            message = f"running groups through {name} needs its package: {INSTALL[name]}"
+            raise InvalidArgumentError(message) from error
+
+
 def _connect(engine: str, jobs: int, stack: ExitStack) -> None:
     """Reach the cluster of an engine that has one."""
-    module = _import(ENGINES[engine], engine)
+    module = importlib.import_module(ENGINES[engine])
     if engine == "dask":
         try:
             module.get_client()
@@ -81,12 +115,3 @@ def _connect(engine: str, jobs: int, stack: ExitStack) -> None:
     elif engine == "ray":
         module.init(ignore_reinit_error=True)
         importlib.import_module("ray.util.joblib").register_ray()
-
-
-def _import(module: str, engine: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        package = {"dask": "'dask[distributed]'"}.get(engine, engine)
-        message = f"running groups through {engine} needs its package: pip install {package}"
-        raise InvalidArgumentError(message) from error

@@ -61,7 +61,7 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
 
 def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the epoch: thin lines are runs, thick ones their means."""
-    figure, axes = _figure(title)
+    figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     shown_first = summaries[:MOST_CURVES]
     for summary, color in zip(shown_first, _colors(summaries), strict=True):
         for row in summary.rows:
@@ -90,7 +90,7 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
 
 def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the seconds of training, both with their deviations."""
-    figure, axes = _figure(title)
+    figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
         accuracy, seconds = summary.values("validation_accuracy"), summary.values("seconds")
         axes.errorbar(

@@ -22,6 +22,21 @@ Evaluate = Callable[[Sequence[Point]], Sequence[float | None]]
 """Takes points, and gives the score of each, None where there is none."""
 
 
+def require_optuna() -> Any:
+    """Import Optuna.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module("optuna")
+    except ModuleNotFoundError as error:
+        message = "this sampler is Optuna's: pip install optuna, or use --sampler random"
+        raise InvalidArgumentError(message) from error
+
+
 def optuna_search(
     space: Space,
     evaluate: Evaluate,
@@ -63,7 +78,7 @@ def optuna_search(
         If the space is empty, Optuna is missing, or its storage cannot be used.
     """
     check_space(space)
-    optuna = _import("optuna")
+    optuna = require_optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
@@ -75,6 +90,14 @@ def optuna_search(
     except (ImportError, OSError, ValueError, optuna.exceptions.OptunaError) as error:
         message = f"Optuna cannot use the storage {storage or folder / 'optuna.log'}: {error}"
         raise InvalidArgumentError(message) from error
+    distributions = {name: _distribution(values, optuna) for name, values in space.items()}
+    for trial in study.get_trials(deepcopy=False):
+        if trial.distributions != distributions:
+            message = (
+                f"Optuna's storage holds a study named {folder.name!r} of other options or ranges: "
+                f"choose another --out or --storage"
+            )
+            raise InvalidArgumentError(message)
     # A sampler begins anew with every call: with the same seed it would propose the same points.
     seed += len(study.get_trials(deepcopy=False))
     try:
@@ -82,7 +105,6 @@ def optuna_search(
     except ImportError as error:
         message = f"Optuna's sampler {sampler} needs a package of its own: {error}"
         raise InvalidArgumentError(message) from error
-    distributions = {name: _distribution(values, optuna) for name, values in space.items()}
     states = optuna.trial.TrialState
     while True:
         trials = study.get_trials(deepcopy=False)
@@ -124,11 +146,3 @@ def _point(params: Point, space: Space) -> Point:
         name: params[name] if isinstance(values, Range) else values[params[name]]
         for name, values in space.items()
     }
-
-
-def _import(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        message = f"this sampler is Optuna's: pip install {name}, or use --sampler random"
-        raise InvalidArgumentError(message) from error
