@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from anynet.data.files import one_line
 from anynet.errors import InvalidArgumentError
 from anynet.study.grid import Point, Range, Space, check_space
 
@@ -87,8 +88,9 @@ def optuna_search(
             direction="maximize",
             load_if_exists=True,
         )
-    except (ImportError, OSError, ValueError, optuna.exceptions.OptunaError) as error:
-        message = f"Optuna cannot use the storage {storage or folder / 'optuna.log'}: {error}"
+    except Exception as error:  # every kind of storage has exceptions of its own
+        where = storage or folder / "optuna.log"
+        message = f"Optuna cannot use the storage {where}: {one_line(error)}"
         raise InvalidArgumentError(message) from error
     distributions = {name: _distribution(values, optuna) for name, values in space.items()}
     for trial in study.get_trials(deepcopy=False):
