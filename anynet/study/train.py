@@ -92,10 +92,9 @@ def run_group(trials: Sequence[Trial], where: Where, *arrays: Array) -> list[Row
 
 
 def _row(trial: Trial, model: Model | None, data: Arrays) -> Row:
-    if model is None:
+    history = None if model is None else model.history
+    if model is None or history is None or not history.records:
         return Row(trial.options, trial.seed, None, None, 0, 0, 0.0, "diverged in epoch 1", [])
-    history = model.history
-    assert history is not None, "only a model that was loaded has none"
     assert history.best.validation_accuracy is not None, "a study always has validation rows"
     return Row(
         options=trial.options,

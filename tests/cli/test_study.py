@@ -99,32 +99,29 @@ def test_the_report(anynet: Command, tmp_path: Path) -> None:
 
 def test_a_study_continues_and_grows(anynet: Command, tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "study"
-    study = ("study", "decay", "digits", *QUICK, "--out", out, "--values")
-    real, begun = train.fit, []
+    study = ("study", "batch-size", "digits", *QUICK, "--out", out, "--values")
+    real, begun = train.train_group, []
 
-    def pressed(**arguments: Any) -> Any:
-        begun.append(arguments["seed"])
-        if len(begun) == 4:
+    def pressed(configs: Any, **shared: Any) -> Any:
+        begun.append([config["batch_size"] for config in configs])
+        if len(begun) == 2:
             raise KeyboardInterrupt
-        return real(**arguments)
+        return real(configs, **shared)
 
-    monkeypatch.setattr(train, "fit", pressed)
-    monkeypatch.setattr("anynet.study.run.GROUP_SIZE", 2)
-    outcome = anynet(*study, 0.9, 1)
+    monkeypatch.setattr(train, "train_group", pressed)
+    outcome = anynet(*study, 64, 128)
     assert outcome.code == 130
-    kept = len(rows_of(out))
     assert outcome.err.endswith(
-        f"anynet: interrupted: {kept} finished runs are kept in {out}; the same command continues\n"
+        f"anynet: interrupted: 2 finished runs are kept in {out}; the same command continues\n"
     )
     assert not (out / "report.md").exists()
     before = rows_of(out)
-    assert anynet(*study, 0.9, 1).code == 0
-    assert rows_of(out)[:kept] == before
-    assert len(begun) == 4 + 4 - kept
-    assert "4 of 6 runs are there already" in anynet(*study, 0.9, 0.95, 1).err
-    assert len(begun) == 4 + 6 - kept
+    assert "2 of 4 runs are there already" in anynet(*study, 64, 128).err
+    assert rows_of(out)[:2] == before
+    assert anynet(*study, 32, 64, 128).code == 0
+    assert begun == [[64, 64], [128, 128], [128, 128], [32, 32]]
     whole = (out / "results.json").read_bytes()
-    assert anynet(*study, 0.9, 1).err == ""
+    assert anynet(*study, 64, 128).err == ""
     assert (out / "results.json").read_bytes() == whole
 
 

@@ -43,9 +43,13 @@ def test_a_row_tells_what_fit_did(tmp_path: Path, trials, arrays) -> None:
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, trials, arrays, monkeypatch) -> None:
-    trained = []
-    real = train.fit
-    monkeypatch.setattr(train, "fit", lambda **a: trained.append(a["seed"]) or real(**a))
+    trained, real = [], train.train_group
+
+    def counted(configs, **shared):
+        trained.extend(config["seed"] for config in configs)
+        return real(configs, **shared)
+
+    monkeypatch.setattr(train, "train_group", counted)
     with Results.open(tmp_path / "study", ABOUT) as results:
         run_missing(results, trials[:3], arrays, WHERE)
     assert trained == [0, 1, 0]
@@ -60,15 +64,15 @@ def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypa
     with Results.open(tmp_path / "straight", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE)
         straight = timeless(results)
-    real, begun = train.fit, []
+    real, begun = train.train_group, []
 
-    def pressed(**arguments):
-        begun.append(arguments)
-        if len(begun) == 3:
+    def pressed(configs, **shared):
+        begun.append(configs)
+        if len(begun) == 2:
             raise KeyboardInterrupt
-        return real(**arguments)
+        return real(configs, **shared)
 
-    monkeypatch.setattr(train, "fit", pressed)
+    monkeypatch.setattr(train, "train_group", pressed)
     with (
         Results.open(tmp_path / "study", ABOUT) as results,
         pytest.raises(KeyboardInterrupt),
@@ -78,7 +82,7 @@ def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypa
         assert len(results.rows) == 2
         run_missing(results, trials, arrays, WHERE)
         assert timeless(results) == straight
-    assert len(begun) == 5  # two finished, one was interrupted, two were left
+    assert [len(group) for group in begun] == [2, 2, 2]  # the second one twice
 
 
 def test_a_run_that_diverges_has_a_row(tmp_path: Path, trials, arrays) -> None:
