@@ -11,20 +11,21 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import backends, datasets, evaluate, export, predict, train
+from anynet.cli import backends, datasets, evaluate, export, predict, study, train
 from anynet.cli.kinds import did_you_mean
 from anynet.cli.reports import complain
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, evaluate, predict, export, backends, datasets)
+COMMANDS = (train, evaluate, predict, export, study, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
 PACKAGES = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
+    "scipy": "scipy",
     "sklearn": "scikit-learn",
     "tomli_w": "tomli-w",
     "tqdm": "tqdm",

@@ -23,19 +23,30 @@ def read_config(path: Path) -> dict[str, Any]:
     InvalidArgumentError
         The file is absent or not TOML, a key is unknown, or a value is of the wrong kind.
     """
+    table = read_toml(path)
+    about = table.pop(ABOUT, {})
+    if not isinstance(about, dict):
+        message = f"{path}: {ABOUT} is a table of notes, not an option"
+        raise InvalidArgumentError(message)
+    return options_from(table, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file, whatever it holds.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file is absent or not TOML.
+    """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         message = f"cannot read the config file {path}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
         message = f"{path} is not a TOML file: {error}"
         raise InvalidArgumentError(message) from error
-    about = table.pop(ABOUT, {})
-    if not isinstance(about, dict):
-        message = f"{path}: {ABOUT} is a table of notes, not an option"
-        raise InvalidArgumentError(message)
-    return options_from(table, str(path))
 
 
 def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -94,12 +94,13 @@ PARTS = {
 KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}
 
 
-def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the named options of the table to `parser`, with their defaults.
+def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | None = None) -> None:
+    """Add the named options of the table to `parser`; without names all are added.
 
-    Without names all are added, and their defaults suppressed: then the parsed namespace holds
-    only what was given, and the rest can come from a file.
+    Suppressed defaults, the rule where all are added, leave in the parsed namespace only what was
+    given, so that the rest can come from a file.
     """
+    suppress = not names if suppress is None else suppress
     part: argparse._ActionsContainer = parser
     for each in fields(TrainOptions):
         if not names and each.name in PARTS:
@@ -110,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
             part.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=_help(each))
             continue
         flag = "--" + each.name.replace("_", "-")
-        default = each.default if names else argparse.SUPPRESS
+        default = argparse.SUPPRESS if suppress else each.default
         how: dict[str, Any] = {"default": default, "help": _help(each)}
         if each.default is False:
             how["action"] = argparse.BooleanOptionalAction

@@ -1,0 +1,209 @@
+"""What the original report found, and what a study says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from anynet.study.rows import Row
+from anynet.study.summary import Summary, choose, decimals, deviation, mean
+
+Found = Mapping[str, Sequence[Summary]]
+
+#: The report's own numbers, by experiment and point.
+REPORTED: dict[str, dict[Any, str]] = {
+    "depth": {((64,),): "about 0.985", ((256, 128, 64),): "0.987"},
+    "width": {
+        ((128, 64),): "0.9898 in 29.02 s",
+        ((512, 64),): "0.9906 in 109.03 s",
+        ((512, 128),): "0.99 in 116.01 s",
+        ((512, 256),): "0.991 in 139.73 s",
+    },
+}
+
+AGREES, DISAGREES, OPEN = "agrees", "disagrees", "the seeds do not tell"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the report, what was measured of it, and how the two compare."""
+
+    reported: str
+    measured: str
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The claim that one value of an experiment has more of something than another."""
+
+    reported: str
+    experiment: str
+    more: Any
+    less: Any
+    figure: Callable[[Row], float | None]
+    unit: str
+
+    def judge(self, found: Found) -> Claim:
+        """Compare the runs of the same seeds."""
+        more, less = (
+            _runs(found[self.experiment], value).by_seed(self.figure)
+            for value in (self.more, self.less)
+        )
+        seeds = sorted(more.keys() & less.keys())
+        if not seeds:
+            return Claim(self.reported, "no runs to compare", OPEN)
+        difference = [more[seed] - less[seed] for seed in seeds]
+        averages = [mean([some[seed] for seed in seeds]) for some in (more, less)]
+        digits = decimals(max(averages)) if self.unit.startswith("seconds") else 4
+        measured = (
+            f"{self.unit} {averages[0]:.{digits}f} against {averages[1]:.{digits}f}: "
+            f"difference {mean(difference):+.{digits}f}"
+        )
+        if len(seeds) > 1:
+            measured += f" ± {deviation(difference):.{digits}f}"
+        return Claim(self.reported, measured, verdict(difference))
+
+
+def largest_drop(row: Row) -> float | None:
+    """How far validation accuracy fell from one epoch to the next, at the worst; 1 if diverged."""
+    if row.diverged:
+        return 1.0
+    return float(max(0.0, *(-np.diff(row.curve)))) if len(row.curve) > 1 else None
+
+
+COMPARISONS = (
+    Comparison(
+        "Three hidden layers reach 0.987, one about 0.985",
+        "depth",
+        (256, 128, 64),
+        (64,),
+        lambda row: row.validation_accuracy,
+        "accuracy",
+    ),
+    Comparison(
+        "Depth costs time",
+        "depth",
+        (256, 128, 64),
+        (64,),
+        lambda row: row.seconds / max(row.epochs_run, 1),
+        "seconds an epoch",
+    ),
+    Comparison(
+        "Width helps a little: 0.991 for 512,256 and 0.9898 for 128,64",
+        "width",
+        (512, 256),
+        (128, 64),
+        lambda row: row.validation_accuracy,
+        "accuracy",
+    ),
+    Comparison(
+        "Width costs time: 139.73 s for 512,256 and 29.02 s for 128,64, 15 epochs each",
+        "width",
+        (512, 256),
+        (128, 64),
+        lambda row: row.seconds / max(row.epochs_run, 1),
+        "seconds an epoch",
+    ),
+    Comparison(
+        "A learning rate of 0.1 does better than a small one, 0.01",
+        "learning-rate",
+        0.1,
+        0.01,
+        lambda row: row.validation_accuracy,
+        "accuracy",
+    ),
+    Comparison(
+        "From 0.6 on training is unstable (0.6 against 0.1)",
+        "learning-rate",
+        0.6,
+        0.1,
+        largest_drop,
+        "largest fall of accuracy from an epoch to the next (1 if diverged)",
+    ),
+    Comparison(
+        "And above (1 against 0.1)",
+        "learning-rate",
+        1.0,
+        0.1,
+        largest_drop,
+        "largest fall of accuracy from an epoch to the next (1 if diverged)",
+    ),
+    Comparison(
+        "Mini-batches regularise (32 against 256)",
+        "batch-size",
+        32,
+        256,
+        lambda row: row.validation_accuracy,
+        "accuracy",
+    ),
+    Comparison(
+        "Decay helps (0.95 against none)",
+        "decay",
+        0.95,
+        1.0,
+        lambda row: row.validation_accuracy,
+        "accuracy",
+    ),
+)
+
+
+def judge(found: Found, epochs: int) -> list[Claim]:
+    """Hold every conclusion of the report against what was measured.
+
+    Parameters
+    ----------
+    found : dict of str to sequence of Summary
+        The five experiments, with the report's values.
+    epochs : int
+        The most that a run could have.
+    """
+    claims = [comparison.judge(found) for comparison in COMPARISONS]
+    rows = {row.key: row for some in found.values() for each in some for row in each.rows}
+    early = sum(row.epochs_run < epochs and not row.diverged for row in rows.values())
+    best = mean([row.best_epoch for row in rows.values()])
+    claims.append(
+        Claim(
+            "Early stopping by patience saves epochs",
+            f"{early} of {len(rows)} runs ended before epoch {epochs}; "
+            f"the best epoch was {best:.1f} on average",
+        )
+    )
+    claims.append(_validation_claim(found))
+    claims.append(Claim("Kaiming initialisation goes with ReLU", "not varied: every run has both"))
+    return claims
+
+
+def _validation_claim(found: Found) -> Claim:
+    """How much better the chosen points look on the rows by which they were chosen."""
+    chosen = [choice for some in found.values() if (choice := choose(some)) is not None]
+    gaps = [
+        mean(choice.values("validation_accuracy")) - mean(choice.values("test_accuracy"))
+        for choice in chosen
+    ]
+    return Claim(
+        "A validation set is worth having",
+        f"the chosen points score {mean(gaps):+.4f} higher on validation rows than on test rows"
+        if gaps
+        else "no point was chosen",
+    )
+
+
+def verdict(differences: Sequence[float]) -> str:
+    """Say whether a mean difference is above zero, by its 95 % confidence interval."""
+    n = len(differences)
+    if n < 2:
+        return OPEN
+    half = float(stdtrit(n - 1, 0.975)) * deviation(differences) / n**0.5
+    middle = mean(differences)
+    if middle > half:
+        return AGREES
+    return DISAGREES if middle < -half else OPEN
+
+
+def _runs(summaries: Sequence[Summary], value: Any) -> Summary:
+    return next(summary for summary in summaries if value in summary.point.values())

@@ -1,0 +1,171 @@
+"""The pictures of a study, drawn on canvases of their own: pyplot's global state is left alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from anynet.data.files import replacing
+from anynet.study.rows import shown
+from anynet.study.summary import Summary, deviation, mean
+
+ACCENT = "#2f6db5"
+
+#: As many curves can be told from one another.
+MOST_CURVES = 8
+
+
+def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
+    """Draw validation accuracy against the studied value: mean and standard deviation."""
+    names = [_label(summary) for summary in summaries]
+    several = len(summaries[0].point) > 1
+    figure, axes = _figure(title, height=max(4.0, 0.3 * len(names) + 1.2) if several else 4.0)
+    accuracies = [summary.values("validation_accuracy") for summary in summaries]
+    means, errors = [mean(some) for some in accuracies], [deviation(some) for some in accuracies]
+    how: dict[str, Any] = {"color": ACCENT, "marker": "o", "markersize": 5, "capsize": 4}
+    if several:  # long names stand better in lines
+        places = np.arange(len(names))[::-1]
+        axes.errorbar(means, places, xerr=errors, linestyle="none", **how)
+        axes.set_yticks(places, names, fontsize=8)
+        axes.set_xlabel("validation accuracy")
+    else:
+        (option,) = summaries[0].point
+        values = [summary.point[option] for summary in summaries]
+        numbers = all(type(value) in (int, float) for value in values)
+        places = np.asarray(values) if numbers else np.arange(len(values))
+        order = np.argsort(places)
+        axes.errorbar(
+            places[order],
+            np.asarray(means)[order],
+            yerr=np.asarray(errors)[order],
+            linestyle="-" if numbers else "none",
+            linewidth=1,
+            **how,
+        )
+        if numbers and min(values) > 0 and max(values) / min(values) > 4:
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(places, names)
+        axes.set_xlabel(option.replace("_", " "))
+        axes.set_ylabel("validation accuracy")
+    _write(figure, path)
+
+
+def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
+    """Draw validation accuracy against the epoch: thin lines are runs, thick ones their means."""
+    figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
+    shown_first = summaries[:MOST_CURVES]
+    for summary, color in zip(shown_first, _colors(summaries), strict=True):
+        for row in summary.rows:
+            epochs = range(1, row.epochs_run + 1)
+            axes.plot(epochs, row.curve, color=color, linewidth=0.8, alpha=0.35)
+        shortest = min(row.epochs_run for row in summary.rows)
+        average = np.mean([row.curve[:shortest] for row in summary.rows], axis=0)
+        axes.plot(
+            range(1, shortest + 1),
+            average,
+            color=color,
+            linewidth=2,
+            marker="o",
+            markersize=3.5,
+            label=_label(summary),
+        )
+    # The first epochs lie far below: to show them would squeeze the differences that matter.
+    lowest = min(row.curve[-1] for summary in shown_first for row in summary.rows)
+    axes.set_ylim(bottom=lowest - 0.01)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation accuracy")
+    _legend(axes, summaries)
+    _write(figure, path)
+
+
+def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
+    """Draw validation accuracy against the seconds of training, both with their deviations."""
+    figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
+    for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
+        accuracy, seconds = summary.values("validation_accuracy"), summary.values("seconds")
+        axes.errorbar(
+            mean(seconds),
+            mean(accuracy),
+            xerr=deviation(seconds),
+            yerr=deviation(accuracy),
+            color=color,
+            marker="o",
+            markersize=6,
+            capsize=3,
+            linestyle="none",
+            label=_label(summary),
+        )
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel("validation accuracy")
+    _legend(axes, summaries)
+    _write(figure, path)
+
+
+PLOTS: dict[str, Callable[[Path, Sequence[Summary], str], None]] = {
+    "accuracy": save_accuracy,
+    "curves": save_curves,
+    "time": save_time,
+}
+CAPTIONS = {
+    "accuracy": "validation accuracy of each value",
+    "curves": "learning curves",
+    "time": "validation accuracy against time",
+}
+
+
+def _label(summary: Summary) -> str:
+    if len(summary.point) == 1:
+        return shown(next(iter(summary.point.values())))
+    return ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in summary.point.items())
+
+
+def _colors(summaries: Sequence[Summary]) -> list[Any]:
+    count = min(len(summaries), MOST_CURVES)
+    return list(colormaps["viridis"](np.linspace(0, 0.9, count)))
+
+
+def _legend(axes: Any, summaries: Sequence[Summary]) -> None:
+    names = list(summaries[0].point)
+    left_out = len(summaries) - MOST_CURVES
+    title = names[0].replace("_", " ") if len(names) == 1 else "point"
+    if left_out > 0:
+        title += f" (the first {MOST_CURVES} of {len(summaries)})"
+    figure = axes.get_figure()
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside right center" if len(names) == 1 else "outside lower center",
+        title=title,
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+    )
+
+
+def _figure(title: str, height: float = 4.0) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    axes: Any = figure.subplots()
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _write(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format="png")
+    with replacing(path) as file:
+        file.write(content.getvalue())

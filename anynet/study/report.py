@@ -1,0 +1,176 @@
+"""The report of a study, as Markdown with its plots beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anynet.data.files import replacing
+from anynet.study import plots
+from anynet.study.claims import REPORTED, Claim, judge
+from anynet.study.rows import Row, shown
+from anynet.study.summary import Plan, Summary, choose, decimals, mean, spread, summarise
+
+FILE = "report.md"
+
+#: A table of more points than this says little: the best are shown, the rest is in results.csv.
+MOST_POINTS = 30
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a reader must know of a study to judge its numbers.
+
+    Attributes
+    ----------
+    name : str
+        Of the study.
+    dataset : str
+    split : tuple of int
+        Training, validation and test rows.
+    fixed : dict
+        The options that no experiment varies.
+    machine : str
+        What computed, in words.
+    """
+
+    name: str
+    dataset: str
+    split: tuple[int, int, int]
+    fixed: Mapping[str, Any]
+    machine: str
+
+
+def write_report(
+    folder: Path, setting: Setting, plans: Sequence[Plan], rows: Iterable[Row]
+) -> Path:
+    """Write ``report.md`` and the plots of every plan; return the path of the former."""
+    rows = list(rows)
+    found = {plan.experiment.name: summarise(plan, rows) for plan in plans}
+    whole = setting.name == "report"
+    heading = "The report's experiments" if whole else plans[0].experiment.title
+    parts = [f"# {heading} on {setting.dataset}", _introduction(setting, found)]
+    if whole:
+        parts += ["## What the report concludes, and what was measured", _claims(found, setting)]
+    for plan in plans:
+        summaries = found[plan.experiment.name]
+        if whole:
+            parts.append(f"## {plan.experiment.title}")
+        parts += _section(plan, summaries, folder)
+    parts += ["## How it was measured", _method(setting)]
+    with replacing(folder / FILE) as file:
+        file.write(("\n\n".join(parts) + "\n").encode())
+    return folder / FILE
+
+
+def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> str:
+    runs = {row.key: row for some in found.values() for each in some for row in each.rows}
+    seeds = {row.seed for row in runs.values()}
+    seconds = sum(row.seconds for row in runs.values())
+    return (
+        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} a point, at most "
+        f"{setting.fixed['epochs']} epochs each; {_duration(seconds)} of training. Numbers are "
+        f"means over the seeds ± their standard deviation. Points are chosen by validation "
+        f"accuracy; test accuracy is told for the chosen one only."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str]:
+    """The table, the chosen point and the plots of one experiment."""
+    name, options = plan.experiment.name, plan.experiment.options
+    chosen = choose(summaries)
+    shown_first = list(summaries)
+    if len(options) > 1:
+        shown_first.sort(key=lambda summary: -mean(summary.values("validation_accuracy") or [-1]))
+    parts = [_table(shown_first[:MOST_POINTS], options, REPORTED.get(name, {}), chosen)]
+    if len(shown_first) > MOST_POINTS:
+        parts.append(
+            f"The best {MOST_POINTS} of {len(shown_first)} points; all are in results.csv."
+        )
+    parts.append(_chosen(chosen))
+    finished = [summary for summary in shown_first[:MOST_POINTS] if summary.eligible]
+    if finished:
+        for what, draw in plots.PLOTS.items():
+            file = f"{name}-{what}.png"
+            draw(folder / file, finished, plan.experiment.title)
+            parts.append(f"![{plan.experiment.title}: {plots.CAPTIONS[what]}]({file})")
+    return parts
+
+
+def _table(
+    summaries: Sequence[Summary],
+    options: Sequence[str],
+    reported: Mapping[Any, str],
+    chosen: Summary | None,
+) -> str:
+    names = [name.replace("_", " ") for name in options]
+    header = [*names, "validation accuracy", "best epoch", "epochs", "seconds", "runs", "diverged"]
+    if reported:
+        header.append("the report")
+    lines = [header, ["---"] * len(header)]
+    for summary in summaries:
+        strong = "**" if summary is chosen else ""
+        cells = [f"{strong}{shown(summary.point[name])}{strong}" for name in options]
+        cells += [
+            f"{strong}{spread(summary.values('validation_accuracy'))}{strong}",
+            f"{mean(summary.values('best_epoch')):.1f}",
+            f"{mean(summary.values('epochs_run')):.1f}",
+            spread(summary.values("seconds"), decimals(mean(summary.values("seconds")))),
+            str(len(summary.rows)),
+            str(summary.diverged),
+        ]
+        if reported:
+            cells.append(reported.get(tuple(summary.point.values()), "–"))
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _chosen(chosen: Summary | None) -> str:
+    if chosen is None:
+        return "No point is chosen: each has runs that diverged in their first epoch."
+    what = ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in chosen.point.items())
+    return (
+        f"Chosen by validation accuracy: **{what}**. Its test accuracy is "
+        f"**{spread(chosen.values('test_accuracy'))}**."
+    )
+
+
+def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
+    lines = ["| the report | measured here | |", "| --- | --- | --- |"]
+    for claim in judge(found, setting.fixed["epochs"]):
+        lines.append(_line(claim))
+    note = (
+        "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
+        "difference, paired by seed, leaves zero out (Student's t); otherwise the seeds do not "
+        "tell. Accuracies compared here are those of the validation rows."
+    )
+    if setting.dataset != "mnist":
+        note += f" The report used MNIST; this is {setting.dataset}."
+    return "\n".join(lines) + "\n\n" + note
+
+
+def _line(claim: Claim) -> str:
+    return f"| {claim.reported} | {claim.measured} | {claim.verdict} |"
+
+
+def _method(setting: Setting) -> str:
+    training, validation, test = setting.split
+    fixed = ", ".join(
+        f"{name.replace('_', ' ')} {shown(value)}"
+        for name, value in setting.fixed.items()
+        if value not in (None, False, 0)
+    )
+    return (
+        f"{setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
+        f"validation, the same for every run, and {test:,} to test. Each run keeps the weights of "
+        f"its best epoch by validation accuracy. Seconds are those of training alone, in the "
+        f"process that ran it.\n\n"
+        f"Kept the same: {fixed}.\n\n"
+        f"Computed by {setting.machine}."
+    )

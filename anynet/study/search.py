@@ -1,0 +1,150 @@
+"""Optuna's samplers and storage, asked for several points at a time and told their outcome."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from anynet.data.files import one_line
+from anynet.errors import InvalidArgumentError
+from anynet.study.grid import Point, Range, Space, check_space
+
+#: The samplers that there are; ``random`` is anynet's own and needs no Optuna.
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "qmc": "QMCSampler",
+}
+
+Evaluate = Callable[[Sequence[Point]], Sequence[float | None]]
+"""Takes points, and gives the score of each, None where there is none."""
+
+
+def require_optuna() -> Any:
+    """Import Optuna.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module("optuna")
+    except ModuleNotFoundError as error:
+        message = "this sampler is Optuna's: pip install optuna, or use --sampler random"
+        raise InvalidArgumentError(message) from error
+
+
+def optuna_search(
+    space: Space,
+    evaluate: Evaluate,
+    *,
+    n_trials: int,
+    sampler: str,
+    population: int,
+    folder: Path,
+    storage: str | None = None,
+    seed: int = 0,
+) -> list[Point]:
+    """Let Optuna choose points until it has `n_trials` of them, those of earlier calls included.
+
+    Parameters
+    ----------
+    space : Space
+    evaluate : callable
+        Trains points as one batch, and returns their scores: higher is better.
+    n_trials : int
+    sampler : str
+        One of ``SAMPLERS``.
+    population : int
+        Points that are asked for before the first of them is told.
+    folder : Path
+        Of the study; Optuna's journal is written into it.
+    storage : str, optional
+        An URL for Optuna to store its trials under instead, such as ``sqlite:///trials.db``.
+    seed : int
+        Of the sampler.
+
+    Returns
+    -------
+    list of dict
+        The points that were tried, each once.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the space is empty, Optuna is missing, or its storage cannot be used.
+    """
+    check_space(space)
+    optuna = require_optuna()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            storage=storage or _journal(folder / "optuna.log"),
+            study_name=folder.name,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except Exception as error:  # every kind of storage has exceptions of its own
+        where = storage or folder / "optuna.log"
+        message = f"Optuna cannot use the storage {where}: {one_line(error)}"
+        raise InvalidArgumentError(message) from error
+    distributions = {name: _distribution(values, optuna) for name, values in space.items()}
+    for trial in study.get_trials(deepcopy=False):
+        if trial.distributions != distributions:
+            message = (
+                f"Optuna's storage holds a study named {folder.name!r} of other options or ranges: "
+                f"choose another --out or --storage"
+            )
+            raise InvalidArgumentError(message)
+    # A sampler begins anew with every call: with the same seed it would propose the same points.
+    seed += len(study.get_trials(deepcopy=False))
+    try:
+        study.sampler = getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed)
+    except ImportError as error:
+        message = f"Optuna's sampler {sampler} needs a package of its own: {error}"
+        raise InvalidArgumentError(message) from error
+    states = optuna.trial.TrialState
+    while True:
+        trials = study.get_trials(deepcopy=False)
+        # Asked by a call that was interrupted, and never told: their turn comes first.
+        numbers = [
+            (trial.number, trial.params) for trial in trials if trial.state == states.RUNNING
+        ]
+        wanted = min(population, n_trials - len(trials))
+        for _ in range(wanted):
+            asked = study.ask(distributions)
+            numbers.append((asked.number, asked.params))
+        if not numbers:
+            points = [_point(trial.params, space) for trial in trials]
+            return [point for i, point in enumerate(points) if point not in points[:i]]
+        scores = evaluate([_point(params, space) for _, params in numbers])
+        for (number, _), score in zip(numbers, scores, strict=True):
+            if score is None:
+                study.tell(number, state=states.FAIL)
+            else:
+                study.tell(number, score)
+
+
+def _journal(path: Path) -> Any:
+    storages = importlib.import_module("optuna.storages")
+    journal = importlib.import_module("optuna.storages.journal")
+    return storages.JournalStorage(journal.JournalFileBackend(str(path)))
+
+
+def _distribution(values: Sequence[Any] | Range, optuna: Any) -> Any:
+    if not isinstance(values, Range):
+        # Optuna stores numbers and text; the place in the list stands for what is neither.
+        return optuna.distributions.CategoricalDistribution(range(len(values)))
+    kind = "IntDistribution" if values.whole else "FloatDistribution"
+    return getattr(optuna.distributions, kind)(values.low, values.high, log=values.log)
+
+
+def _point(params: Point, space: Space) -> Point:
+    return {
+        name: params[name] if isinstance(values, Range) else values[params[name]]
+        for name, values in space.items()
+    }

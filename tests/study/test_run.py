@@ -1,0 +1,177 @@
+"""What is missing is trained, once, and in whichever process gives the same rows."""
+
+import importlib.util
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import anynet
+from anynet.errors import InvalidArgumentError
+from anynet.study import Results, run_missing, train
+from anynet.study.jobs import spread
+from anynet.study.run import groups_of
+
+from .conftest import WHERE
+
+ABOUT = {"name": "tiny"}
+
+
+def timeless(results: Results) -> dict:
+    return {key: replace(row, seconds=0.0) for key, row in results.rows.items()}
+
+
+def test_a_row_tells_what_fit_did(tmp_path: Path, trials, arrays) -> None:
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE)
+        assert list(results.rows) == [trial.key for trial in trials]
+        for trial in trials:
+            model = anynet.fit(
+                data=arrays[:2],
+                validation=arrays[2:4],
+                seed=trial.seed,
+                backend="numpy",
+                **trial.arguments,
+            )
+            row = results.rows[trial.key]
+            assert row.validation_accuracy == model.history.best.validation_accuracy
+            assert row.validation_accuracy == row.curve[row.best_epoch - 1]
+            assert row.test_accuracy == model.score(*arrays[4:])
+            assert (row.epochs_run, row.stopped) == (2, "all 2 epochs done")
+            assert row.seconds > 0
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path, trials, arrays, monkeypatch) -> None:
+    trained, real = [], train.train_group
+
+    def counted(configs, **shared):
+        trained.extend(config["seed"] for config in configs)
+        return real(configs, **shared)
+
+    monkeypatch.setattr(train, "train_group", counted)
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        run_missing(results, trials[:3], arrays, WHERE)
+    assert trained == [0, 1, 0]
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        run_missing(results, [*trials, *trials], arrays, WHERE)
+        run_missing(results, trials, arrays, WHERE)
+        assert len(results.rows) == 4
+    assert trained == [0, 1, 0, 1]
+
+
+def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypatch) -> None:
+    with Results.open(tmp_path / "straight", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE)
+        straight = timeless(results)
+    real, begun = train.train_group, []
+
+    def pressed(configs, **shared):
+        begun.append(configs)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return real(configs, **shared)
+
+    monkeypatch.setattr(train, "train_group", pressed)
+    with (
+        Results.open(tmp_path / "study", ABOUT) as results,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        run_missing(results, trials, arrays, WHERE)
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        assert len(results.rows) == 2
+        run_missing(results, trials, arrays, WHERE)
+        assert timeless(results) == straight
+    assert [len(group) for group in begun] == [2, 2, 2]  # the second one twice
+
+
+def test_a_run_that_diverges_has_a_row(tmp_path: Path, trials, arrays) -> None:
+    wild = [replace(t, arguments={**t.arguments, "learning_rate": 1e38}) for t in trials]
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        run_missing(results, wild, arrays, WHERE)
+        for row in results.rows.values():
+            assert row.diverged
+            assert (row.validation_accuracy, row.test_accuracy, row.epochs_run) == (None, None, 0)
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        assert len(results.rows) == 4
+
+
+def test_groups_are_of_one_network_and_batch_size(trials) -> None:
+    small = replace(trials[0], arguments={**trials[0].arguments, "batch_size": 8})
+    groups = groups_of([*trials, small], 5)
+    assert groups == [trials[:2], trials[2:], [small]]
+    assert groups_of(trials, 1) == [[trial] for trial in trials]
+
+
+def test_other_processes_give_the_same_rows(tmp_path: Path, trials, arrays) -> None:
+    pytest.importorskip("joblib")
+    with Results.open(tmp_path / "here", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE)
+        here = timeless(results)
+    reported = []
+    with Results.open(tmp_path / "there", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE, jobs=2, report=reported.extend)
+        assert timeless(results) == here
+    assert len(reported) == 4
+
+
+@pytest.fixture
+def cluster():
+    """Two worker processes of Dask's, and this process their client."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        client.wait_for_workers(2)
+        yield client
+
+
+def test_a_dask_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, cluster) -> None:
+    with Results.open(tmp_path / "here", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE)
+        here = timeless(results)
+    pids = set(cluster.run(os.getpid).values())
+    assert len(pids) == 2
+    calls = [(os.getpid, ())] * 20
+    assert set(spread(calls, -1, "dask")) <= pids
+    before = cluster.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+    with Results.open(tmp_path / "there", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE, jobs=-1, engine="dask", group_size=1)
+        assert timeless(results) == here
+    after = cluster.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+    assert after > before  # it was Dask that ran them
+
+
+@pytest.mark.parametrize(
+    ("jobs", "engine", "says"),
+    [
+        (0, None, "jobs must be"),
+        (-2, None, "jobs must be"),
+        (True, None, "jobs must be"),
+        (2, "daks", "did you mean 'dask'"),
+    ],
+)
+def test_bad_jobs_are_refused(jobs, engine, says) -> None:
+    with pytest.raises(InvalidArgumentError, match=says):
+        list(spread([(os.getpid, ())], jobs, engine))
+
+
+def test_a_missing_engine_is_named() -> None:
+    if importlib.util.find_spec("ray"):
+        pytest.skip("ray is installed")
+    with pytest.raises(InvalidArgumentError, match="pip install ray"):
+        list(spread([(os.getpid, ())], 2, "ray"))
+
+
+def test_an_engine_that_answers_all_at_once(monkeypatch) -> None:
+    """Ray's backend of joblib is like this one: results are to come part by part all the same."""
+    pytest.importorskip("joblib")
+    from anynet.study import jobs
+
+    monkeypatch.setitem(jobs.ENGINES, "multiprocessing", "joblib")
+    results = spread([(divmod, (number, 7)) for number in range(5)], 2, "multiprocessing")
+    assert [next(results), next(results)] == [(0, 0), (0, 1)]
+    assert list(results) == [(0, 2), (0, 3), (0, 4)]
