@@ -125,6 +125,9 @@ class BaseMLP(BaseEstimator):
             refuse_for_lbfgs(self, validated=validation[0] is not None)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         home = home_of(X)
+        if not first:
+            method = "partial_fit" if incremental else "fit"
+            self._check_same_home(home, home_of(self.coefs_[0]), method)
         X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
         dtype = dtype_of(X, home)
         self._read_target(y, incremental=incremental)
@@ -273,10 +276,10 @@ class BaseMLP(BaseEstimator):
         message = (
             f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and "
             f"the same device as those passed to fit(). Array namespaces used during fit "
-            f"({before}) and {method} ({now}) differ."
+            f"({before}) and {method} ({now}) differ. Bring them there, or fit anew."
         )
         raise ValueError(message)
 
 
 def _place_name(home: Backend | None) -> str:
-    return "numpy" if home is None else f"{home.xp.__name__} on {home.device_name()}"
+    return "numpy" if home is None else f"{home.name} on {home.device_name()}"
