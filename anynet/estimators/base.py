@@ -50,7 +50,8 @@ class BaseMLP(BaseEstimator):
     def to_model(self) -> Model:
         """Return the fitted network as a ``Model`` of anynet, on NumPy.
 
-        It predicts codes, whose classes stand in ``Model.metadata["classes"]``.
+        It predicts the places of classes in ``Model.metadata["classes"]``, 0, 1, …, and is scored
+        on such; of two classes ``Model.predict_proba`` gives the second's (N, 1).
         """
         check_is_fitted(self)
         return bridges.to_model(self)
@@ -108,8 +109,12 @@ class BaseMLP(BaseEstimator):
         return export.to_torch(self.to_model())
 
     def to_onnx(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options."""
-        export.to_onnx(self.to_model(), path, **options)
+        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options.
+
+        Of a classifier it predicts what ``predict`` and ``predict_proba`` do: labels of
+        ``classes_`` (int64, float64 or strings), and for two classes the probabilities of both.
+        """
+        export.to_onnx(self.to_model(), path, **self._onnx_options() | options)
 
     def _fit(
         self,
@@ -158,6 +163,10 @@ class BaseMLP(BaseEstimator):
             )
             raise ValueError(message)
         return self
+
+    def _onnx_options(self) -> dict[str, Any]:
+        """What a file must be told beyond the network; the classifier's classes."""
+        return {}
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
