@@ -143,7 +143,7 @@ class BaseMLP(BaseEstimator):
         if self.early_stopping and incremental:
             message = "partial_fit does not support early_stopping=True"
             raise ValueError(message)
-        given = self._given_validation(*validation, home, dtype)
+        given = self._given_validation(*validation, y.shape[1:], home, dtype)
         backend = choose_backend(home, dtype, self.backend, self.device)
         network = self._network()
         objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
@@ -177,7 +177,13 @@ class BaseMLP(BaseEstimator):
         return sizes
 
     def _given_validation(
-        self, X: Any, y: Any, sample_weight: Any, home: Backend | None, dtype: str
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        columns: tuple[int, ...],
+        home: Backend | None,
+        dtype: str,
     ) -> tuple[Rows, Any] | None:
         """Check the validation set that was passed to ``fit``, if any."""
         if X is None and y is None:
@@ -190,6 +196,9 @@ class BaseMLP(BaseEstimator):
             raise ValueError(message)
         self._check_same_home(home_of(X), home, "fit")
         X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
+        if y.shape[1:] != columns:
+            message = f"y_val must have rows as y has, of shape {columns}, got {y.shape[1:]}"
+            raise ValueError(message)
         self._read_target(y, incremental=True)
         return self._rows(X, y, sample_weight, dtype, incremental=False), y
 
