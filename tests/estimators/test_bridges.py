@@ -111,6 +111,20 @@ def test_to_scikit_learn_and_back(table, solver: str) -> None:
     back.partial_fit(table.X, table.y)
 
 
+@pytest.mark.parametrize(
+    ("solver", "schedule", "expected"),
+    [
+        ("sgd", optim.Cosine(0.1, epochs=3), ("sgd", "constant")),
+        ("sgd", "invscaling", ("sgd", "invscaling")),
+        (optim.SGD(), "adaptive", ("adam", "adaptive")),
+    ],
+)
+def test_to_scikit_learn_drops_what_it_lacks_alone(classes, solver, schedule, expected) -> None:
+    model = classes.fit(anynet, solver=solver, learning_rate=schedule, **QUICK)
+    theirs = model.to_sklearn()
+    assert (theirs.solver, theirs.learning_rate) == expected
+
+
 def test_from_scikit_learn(table) -> None:
     theirs = table.fit(scikit_learn, **QUICK)
     ours = getattr(anynet, table.estimator).from_sklearn(theirs)
