@@ -50,7 +50,8 @@ class BaseMLP(BaseEstimator):
     def to_model(self) -> Model:
         """Return the fitted network as a ``Model`` of anynet, on NumPy.
 
-        It predicts codes, whose classes stand in ``Model.metadata["classes"]``.
+        It predicts the places of classes in ``Model.metadata["classes"]``, 0, 1, …, and is scored
+        on such; of two classes ``Model.predict_proba`` gives the second's (N, 1).
         """
         check_is_fitted(self)
         return bridges.to_model(self)
@@ -108,8 +109,12 @@ class BaseMLP(BaseEstimator):
         return export.to_torch(self.to_model())
 
     def to_onnx(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options."""
-        export.to_onnx(self.to_model(), path, **options)
+        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options.
+
+        Of a classifier it predicts what ``predict`` and ``predict_proba`` do: labels of
+        ``classes_`` (int64, float64 or strings), and for two classes the probabilities of both.
+        """
+        export.to_onnx(self.to_model(), path, **self._onnx_options() | options)
 
     def _fit(
         self,
@@ -125,6 +130,9 @@ class BaseMLP(BaseEstimator):
             refuse_for_lbfgs(self, validated=validation[0] is not None)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         home = home_of(X)
+        if not first:
+            method = "partial_fit" if incremental else "fit"
+            self._check_same_home(home, home_of(self.coefs_[0]), method)
         X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
         dtype = dtype_of(X, home)
         self._read_target(y, incremental=incremental)
@@ -135,7 +143,7 @@ class BaseMLP(BaseEstimator):
         if self.early_stopping and incremental:
             message = "partial_fit does not support early_stopping=True"
             raise ValueError(message)
-        given = self._given_validation(*validation, home, dtype)
+        given = self._given_validation(*validation, y.shape[1:], home, dtype)
         backend = choose_backend(home, dtype, self.backend, self.device)
         network = self._network()
         objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
@@ -156,6 +164,10 @@ class BaseMLP(BaseEstimator):
             raise ValueError(message)
         return self
 
+    def _onnx_options(self) -> dict[str, Any]:
+        """What a file must be told beyond the network; the classifier's classes."""
+        return {}
+
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
@@ -165,7 +177,13 @@ class BaseMLP(BaseEstimator):
         return sizes
 
     def _given_validation(
-        self, X: Any, y: Any, sample_weight: Any, home: Backend | None, dtype: str
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        columns: tuple[int, ...],
+        home: Backend | None,
+        dtype: str,
     ) -> tuple[Rows, Any] | None:
         """Check the validation set that was passed to ``fit``, if any."""
         if X is None and y is None:
@@ -178,6 +196,9 @@ class BaseMLP(BaseEstimator):
             raise ValueError(message)
         self._check_same_home(home_of(X), home, "fit")
         X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
+        if y.shape[1:] != columns:
+            message = f"y_val must have rows as y has, of shape {columns}, got {y.shape[1:]}"
+            raise ValueError(message)
         self._read_target(y, incremental=True)
         return self._rows(X, y, sample_weight, dtype, incremental=False), y
 
@@ -273,10 +294,10 @@ class BaseMLP(BaseEstimator):
         message = (
             f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and "
             f"the same device as those passed to fit(). Array namespaces used during fit "
-            f"({before}) and {method} ({now}) differ."
+            f"({before}) and {method} ({now}) differ. Bring them there, or fit anew."
         )
         raise ValueError(message)
 
 
 def _place_name(home: Backend | None) -> str:
-    return "numpy" if home is None else f"{home.xp.__name__} on {home.device_name()}"
+    return "numpy" if home is None else f"{home.name} on {home.device_name()}"

@@ -106,8 +106,10 @@ def to_scikit_learn(estimator: Any) -> Any:
     theirs = getattr(sklearn.neural_network, type(estimator).__name__)()
     given = estimator.get_params()
     shared = {name: given[name] for name in theirs.get_params() if name not in OF_THE_NETWORK}
-    if shared["solver"] not in ("adam", "sgd", "lbfgs") or callable(shared["learning_rate"]):
-        del shared["solver"], shared["learning_rate"]
+    if shared["solver"] not in ("adam", "sgd", "lbfgs"):
+        del shared["solver"]
+    if callable(shared["learning_rate"]):
+        del shared["learning_rate"]
     model = to_model(estimator)
     told = hasattr(estimator, "classes_") and not estimator._describe_labels()["several"]
     classes = {"classes": list(estimator.classes_)} if told else {}

@@ -23,6 +23,7 @@ from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights
+from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
 from anynet.typing import Array
 
@@ -278,7 +279,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _model_loss(self) -> Any:
         if self._class_labels().kind == MULTIOUTPUT:
             message = (
-                "a model file or another library has no several classifications at once: "
+                "a model file or another library holds one classification, not several at once: "
                 "pickle the estimator, or train one for each column of y"
             )
             raise InvalidArgumentError(message)
@@ -287,7 +288,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _describe_labels(self) -> dict[str, Any]:
         """What ``_restore_labels`` needs, JSON-able."""
         labels = self._class_labels()
-        return {"classes": labels.classes.tolist(), "several": labels.kind == MULTILABEL}
+        try:
+            classes = encode(labels.classes)
+        except InvalidArgumentError as error:
+            message = (
+                f"a model file or another library has numbers and strings as labels, y has "
+                f"{labels.classes.dtype}: pickle the estimator, or fit it on y.astype(str)"
+            )
+            raise InvalidArgumentError(message) from error
+        return {"classes": classes, "several": labels.kind == MULTILABEL}
+
+    def _onnx_options(self) -> dict[str, Any]:
+        labels = self._class_labels()
+        return {"classes": labels.classes} if labels.kind in (BINARY, MULTICLASS) else {}
 
     def _restore_labels(self, about: dict[str, Any]) -> None:
         classes = np.asarray(about["classes"])

@@ -55,7 +55,8 @@ EXTENSIONS = """dropout : float
         Whether each hidden layer is normalised before its activation.
     scoring : str, callable or None
         How the validation set is scored: a name of ``sklearn.metrics.get_scorer_names()``, a
-        scorer, ``"loss"``, or None for ``score``.
+        scorer, ``"loss"``, or None for ``score``. Scorers see NumPy arrays; where one gives NaN
+        there is no improvement.
     callbacks : sequence of callable or None
         Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
     progress_bar : bool

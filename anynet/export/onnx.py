@@ -42,6 +42,7 @@ def to_onnx(
     outputs: Sequence[str] | None = None,
     input_dtype: str | None = None,
     sample_shape: Sequence[int] | None = None,
+    classes: Sequence[Any] | None = None,
 ) -> Any:
     """Turn a model into an ONNX graph, and write it to a file where a path is given.
 
@@ -66,6 +67,10 @@ def to_onnx(
     sample_shape : sequence of int, optional
         The shape of one sample, such as (28, 28); it is flattened inside the graph. By default
         a row of inputs.
+    classes : sequence of int, float, bool or str, optional
+        What ``label`` gives in place of 0, 1, …: integers and booleans as int64, strings as
+        strings. With them a network of one output has two classes (or always the only one), and
+        ``probabilities`` (N, 2) of both.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def to_onnx(
     Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
     """
     chosen = _check_outputs(outputs, OUTPUTS[model.loss.task])
+    names = None if classes is None else _check_classes(classes, model)
     shape = _check_shape(sample_shape, model.network.n_inputs)
     dtype = model.backend.dtype
     input_dtype = input_dtype or dtype
@@ -97,7 +103,7 @@ def to_onnx(
         message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
         raise InvalidArgumentError(message)
     onnx = require("onnx")
-    proto = _build(onnx, model, chosen, np.dtype(input_dtype), shape)
+    proto = _build(onnx, model, chosen, np.dtype(input_dtype), shape, names)
     onnx.checker.check_model(proto, full_check=True)
     if path is not None:
         content = proto.SerializeToString()
@@ -107,12 +113,17 @@ def to_onnx(
 
 
 def _build(
-    onnx: Any, model: Model, outputs: Sequence[str], input_dtype: np.dtype[Any], shape: list[int]
+    onnx: Any,
+    model: Model,
+    outputs: Sequence[str],
+    input_dtype: np.dtype[Any],
+    shape: list[int],
+    classes: np.ndarray | None,
 ) -> Any:
     helper = onnx.helper
     graph = Graph(onnx, np.dtype(model.backend.dtype))
     logits = _add_layers(graph, model, "x", input_dtype, len(shape))
-    declared = [_add_output(graph, model, logits, name) for name in outputs]
+    declared = [_add_output(graph, model, logits, name, classes) for name in outputs]
     x = helper.make_tensor_value_info(
         "x", helper.np_dtype_to_tensor_dtype(input_dtype), ["N", *shape]
     )
@@ -150,10 +161,13 @@ def _add_layers(
     return x
 
 
-def _add_output(graph: Graph, model: Model, logits: str, name: str) -> Any:
+def _add_output(
+    graph: Graph, model: Model, logits: str, name: str, classes: np.ndarray | None
+) -> Any:
     """Add one of the outputs, and return how it is declared."""
     loss, width = model.loss, model.network.n_outputs
     kind = np.dtype(np.int64) if name == "label" else graph.dtype
+    binary = classes is not None and width == 1
     if name == "logits":
         found = logits
     elif name == "label":
@@ -161,9 +175,14 @@ def _add_output(graph: Graph, model: Model, logits: str, name: str) -> Any:
         width = 1 if loss.task == "classes" else width
     else:
         found = link(graph, logits, loss)
+        if binary:
+            other = graph.add("Sub", graph.number(1.0), found)
+            found, width = graph.add("Concat", other, found, axis=-1), 2
     shape: list[str | int] = ["N", width]
     if name in ("label", "value") and width == 1:
         found, shape = graph.add("Squeeze", found, graph.array(np.array([1]))), ["N"]
+    if name == "label" and classes is not None:
+        found, kind = graph.add("Gather", graph.array(classes), found), classes.dtype
     graph.add("Identity", found, output=name)
     helper = graph.onnx.helper
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(kind), shape)
@@ -175,6 +194,26 @@ def _properties(model: Model) -> dict[str, str]:
     if isinstance(model.metadata.get("classes"), list):
         properties["classes"] = json.dumps(model.metadata["classes"])
     return properties | {"metadata": json.dumps(model.metadata)}
+
+
+def _check_classes(classes: Sequence[Any], model: Model) -> np.ndarray:
+    """Return what ``label`` may be, one entry a class, as ONNX has it."""
+    width, names = model.network.n_outputs, np.asarray(classes)
+    known = {"classes": (width,), "labels": (2, 1) if width == 1 else ()}.get(model.loss.task, ())
+    if names.ndim != 1 or len(names) not in known:
+        message = (
+            f"classes must name the {' or '.join(map(str, known)) or 0} classes of the network, "
+            f"got {classes!r}"
+        )
+        raise InvalidArgumentError(message)
+    if model.loss.task == "labels" and len(names) == 1:
+        names = np.repeat(names, 2)  # whatever the logit
+    if all(isinstance(one, str) for one in names):
+        return names.astype(object)
+    if names.dtype.kind not in "biuf":
+        message = f"classes must be numbers or strings, got {names.dtype}"
+        raise InvalidArgumentError(message)
+    return names.astype(np.float64 if names.dtype.kind == "f" else np.int64)
 
 
 def _check_outputs(outputs: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:

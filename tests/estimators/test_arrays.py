@@ -137,6 +137,30 @@ def test_a_missing_device_names_the_mend(classes) -> None:
         classes.fit(anynet, backend="numpy", device="cuda:7")
 
 
+@OTHERS
+@READ_ONLY
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_training_goes_on_only_where_it_began(backend, classes, method: str) -> None:
+    there = on(backend, classes.X.astype(np.float32))
+    for first, second in ((there, classes.X), (classes.X, there)):
+        model = anynet.MLPClassifier(warm_start=True, **QUICK).fit(first, classes.y)
+        before = model.loss_curve_[:]
+        with pytest.raises(ValueError, match=rf"MLPClassifier\.{method}\(\) must use the same"):
+            getattr(model, method)(second, classes.y)
+        assert place(model.coefs_[0]) == place(first)
+        assert model.loss_curve_ == before
+        getattr(model, method)(first, classes.y)
+        model.set_params(warm_start=False).fit(second, classes.y)
+        assert place(model.coefs_[0]) == place(second)
+
+
+def test_places_are_named_as_users_know_them(classes) -> None:
+    torch = pytest.importorskip("torch")
+    model = classes.fit(anynet, **QUICK)
+    with pytest.raises(ValueError, match=r"\(numpy\) and predict \(torch on cpu\) differ"):
+        model.predict(torch.asarray(classes.X))
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_data_frames(library: str, values) -> None:
     frames = pytest.importorskip(library)

@@ -196,6 +196,14 @@ def test_validation_sets() -> None:
         model.fit(X, Y, X_val=[[1.0], [2.0]], y_val=[1, 0])
 
 
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("wide", ["y", "y_val"])
+def test_a_validation_target_of_another_width(name: str, wide: str) -> None:
+    targets = {"y": Y, "y_val": Y} | {wide: np.stack([Y, Y], axis=1)}
+    with pytest.raises(ValueError, match=r"y_val must have rows as y has, of shape \("):
+        getattr(anynet, name)().fit(X, **targets, X_val=X)
+
+
 def test_negative_counts_and_a_batch_that_is_too_large() -> None:
     with pytest.raises(ValueError, match="Poisson loss needs y >= 0"):
         anynet.MLPRegressor("poisson").fit(X, [-1.0, 0.0, 1.0, 2.0])

@@ -111,6 +111,20 @@ def test_to_scikit_learn_and_back(table, solver: str) -> None:
     back.partial_fit(table.X, table.y)
 
 
+@pytest.mark.parametrize(
+    ("solver", "schedule", "expected"),
+    [
+        ("sgd", optim.Cosine(0.1, epochs=3), ("sgd", "constant")),
+        ("sgd", "invscaling", ("sgd", "invscaling")),
+        (optim.SGD(), "adaptive", ("adam", "adaptive")),
+    ],
+)
+def test_to_scikit_learn_drops_what_it_lacks_alone(classes, solver, schedule, expected) -> None:
+    model = classes.fit(anynet, solver=solver, learning_rate=schedule, **QUICK)
+    theirs = model.to_sklearn()
+    assert (theirs.solver, theirs.learning_rate) == expected
+
+
 def test_from_scikit_learn(table) -> None:
     theirs = table.fit(scikit_learn, **QUICK)
     ours = getattr(anynet, table.estimator).from_sklearn(theirs)
@@ -138,8 +152,35 @@ def test_to_onnx(classes, tmp_path: Path) -> None:
     np.testing.assert_allclose(shares, model.predict_proba(single.X), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_classes", [1, 2, 10])
+@pytest.mark.parametrize(
+    "name", [lambda y: y + 5, lambda y: y > 0, lambda y: y.astype(float), lambda y: y.astype(str)]
+)
+def test_to_onnx_gives_the_labels(classes, n_classes: int, name, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    table = classes._replace(X=classes.X.astype(np.float32), y=name(classes.y % n_classes))
+    model = table.fit(anynet, **QUICK | {"learning_rate_init": 0.01})
+    model.to_onnx(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    label, shares = session.run(["label", "probabilities"], {"x": table.X})
+    np.testing.assert_array_equal(label, model.predict(table.X))
+    expected = model.predict_proba(table.X)
+    assert shares.shape == expected.shape
+    np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_labels_that_no_file_holds(classes, tmp_path: Path) -> None:
+    days = np.datetime64("2026-01-01") + classes.y % 3
+    model = classes._replace(y=days).fit(anynet, **QUICK)
+    for write in (model.save, model.to_onnx):
+        with pytest.raises(anynet.InvalidArgumentError, match=r"y has datetime64.*y\.astype"):
+            write(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_what_has_no_bridge_says_so() -> None:
     X = np.random.default_rng(0).normal(size=(30, 2))
     y = np.stack([np.arange(30) % 3, np.arange(30) % 2], axis=1)
-    with pytest.raises(anynet.InvalidArgumentError, match="several classifications at once"):
+    with pytest.raises(anynet.InvalidArgumentError, match="not several at once"):
         anynet.MLPClassifier(**QUICK).fit(X, y).to_model()

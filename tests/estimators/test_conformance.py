@@ -87,6 +87,17 @@ def test_metadata_routing_reaches_fit_and_score() -> None:
     assert routed.score.requests["sample_weight"] is True
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_pipeline_scales_the_validation_set_too(classes) -> None:
+    held = {"X_val": classes.X[:50], "y_val": classes.y[:50]}
+    with config_context(enable_metadata_routing=True):
+        estimator = anynet.MLPClassifier(**QUICK).set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), estimator, transform_input=["X_val"])
+        pipeline.fit(classes.X, classes.y, **held)
+    score = pipeline.score(held["X_val"], held["y_val"])
+    assert pipeline[-1].validation_scores_[-1] == score
+
+
 def test_importing_anynet_imports_no_scikit_learn() -> None:
     script = "import sys, anynet; assert 'sklearn' not in sys.modules; anynet.MLPClassifier"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -141,6 +141,8 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(digits_model, tmp_path
         ({"input_dtype": "complex64"}, "input_dtype must be one of .* got 'complex64'"),
         ({"sample_shape": (8, 9)}, "make up the 64 inputs"),
         ({"sample_shape": (-8, -8)}, "make up the 64 inputs"),
+        ({"classes": ["a", "b"]}, "must name the 10 classes of the network"),
+        ({"classes": np.arange(10) * 1j}, "must be numbers or strings"),
     ],
 )
 def test_bad_arguments(digits_model, options: dict[str, Any], message: str) -> None:
