@@ -1,9 +1,11 @@
 """What may differ between the members of a population that are trained as one computation.
 
 A part (a layer, a loss, an optimizer, a schedule, a step) is a frozen dataclass; its ``varies``
-names the fields in which members may differ; its ``to_varying``, if it has one, rounds such a number
-to what the part acts on, so that a device's arithmetic need not round as Python's does. In a step of a population such a field holds an array
+names the fields in which members may differ. In a step of a population such a field holds an array
 (*P,) instead of a number. Everything else must be the same for all members.
+
+A part's ``to_varying``, if it has one, rounds a number to what the part acts on, so that the
+arithmetic of a device need not round as Python's does.
 """
 
 from __future__ import annotations
