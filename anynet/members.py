@@ -3,6 +3,9 @@
 A part (a layer, a loss, an optimizer, a schedule, a step) is a frozen dataclass; its ``varies``
 names the fields in which members may differ. In a step of a population such a field holds an array
 (*P,) instead of a number. Everything else must be the same for all members.
+
+A part's ``to_varying``, if it has one, rounds a number to what the part acts on, so that the
+arithmetic of a device need not round as Python's does.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ def numbers(part: Any, path: str = "") -> Iterator[tuple[str, float]]:
     """Yield each number in which members may differ with its path, ``optimizer.momentum``."""
     for name, value in _children(part):
         if is_number(value) and name in getattr(part, "varies", ()):
-            yield path + name, value
+            yield path + name, getattr(part, "to_varying", float)(value)
         else:
             yield from numbers(value, f"{path}{name}.")
 
@@ -60,5 +63,9 @@ def _children(part: Any) -> list[tuple[str, Any]]:
     if isinstance(part, tuple):
         return [(str(index), child) for index, child in enumerate(part)]
     if dataclasses.is_dataclass(part):
-        return [(field.name, getattr(part, field.name)) for field in dataclasses.fields(part)]
+        return [
+            (field.name, getattr(part, field.name))
+            for field in dataclasses.fields(part)
+            if field.init
+        ]
     return []

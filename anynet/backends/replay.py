@@ -221,6 +221,8 @@ class CapturedLoop:
 
 def _without_loop(step: Any) -> Any:
     """Return an equal step whose backend has no loop: as a key here it would keep that alive."""
+    if is_dataclass(getattr(step, "step", None)):  # the step of a population holds another
+        return replace(step, step=_without_loop(step.step))
     backend = getattr(step, "backend", None)
     if getattr(backend, "loop", None) is None or not is_dataclass(step):
         return step

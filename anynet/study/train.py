@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from anynet.backends import get_backend
-from anynet.errors import DivergedError
 from anynet.study.rows import Row, key_of
-from anynet.training import Model, fit
+from anynet.training import Model, fit_population
 from anynet.typing import Array
 
 
@@ -56,23 +55,16 @@ class Arrays(NamedTuple):
     y_test: Array
 
 
-def train_group(configs: Sequence[Mapping[str, Any]], **shared: Any) -> list[Model | None]:
-    """Train one model for each mapping of arguments of ``fit``.
+def train_group(configs: Sequence[Mapping[str, Any]], **shared: Any) -> list[Model]:
+    """Train one model for each mapping of options, all of them as a population.
 
     Returns
     -------
-    list of Model or None
+    list of Model
         In the order of `configs`. A run that diverged gives the best model of the epochs before,
-        and None if there were none.
+        and an empty history if there were none.
     """
-    return [_fit(**shared, **config) for config in configs]
-
-
-def _fit(**arguments: Any) -> Model | None:
-    try:
-        return fit(**arguments)
-    except DivergedError as error:
-        return error.model if isinstance(error.model, Model) else None
+    return fit_population(configs[0]["network"], configs=configs, **shared)
 
 
 def run_group(trials: Sequence[Trial], where: Where, *arrays: Array) -> list[Row]:
@@ -91,10 +83,11 @@ def run_group(trials: Sequence[Trial], where: Where, *arrays: Array) -> list[Row
     return [_row(trial, model, data) for trial, model in zip(trials, models, strict=True)]
 
 
-def _row(trial: Trial, model: Model | None, data: Arrays) -> Row:
-    history = None if model is None else model.history
-    if model is None or history is None or not history.records:
-        return Row(trial.options, trial.seed, None, None, 0, 0, 0.0, "diverged in epoch 1", [])
+def _row(trial: Trial, model: Model, data: Arrays) -> Row:
+    history = model.history
+    assert history is not None, "a model that was trained here has one"
+    if not history.records:
+        return Row(trial.options, trial.seed, None, None, 0, 0, 0.0, history.stopped, [])
     assert history.best.validation_accuracy is not None, "a study always has validation rows"
     return Row(
         options=trial.options,

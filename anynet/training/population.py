@@ -307,7 +307,10 @@ def _group(runs: list[Run]) -> list[list[Run]]:
             run.training.n_samples,
             None if held_out is None else (id(held_out.rows), held_out.n_samples),
         )
-        groups.setdefault(key, []).append(run)
+        try:
+            groups.setdefault(key, []).append(run)
+        except TypeError:  # a part of the user's own that cannot be compared
+            groups[id(run)] = [run]
     return list(groups.values())
 
 

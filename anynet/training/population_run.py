@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,17 @@ from anynet.training.run import Run
 from anynet.training.state import copy, initial_state, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
 
-DIFFERS = "one number a member"
+
+class Differs(Enum):
+    """What stands in a common step where members have numbers of their own."""
+
+    DIFFERS = "one number a member"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+DIFFERS = Differs.DIFFERS
 
 
 def common_step(step: TrainingStep) -> TrainingStep:

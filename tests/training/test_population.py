@@ -241,6 +241,28 @@ def test_a_shared_order_is_that_of_the_first_seed(
         check_equal(model, alone(network, some, config, **options))
 
 
+def test_rates_of_dropout_are_rounded_as_in_single_runs(some: Any) -> None:
+    """A rate a hair from the middle of two thresholds, which float32 cannot tell from it."""
+    network = anynet.mlp([64, 64, 10], scale=1 / 16)
+    configs = [{"dropout": (29491.5 - 1e-4) / 2**16}, {"dropout": (29491.5 + 1e-4) / 2**16}]
+    options = {"epochs": 2, "backend": anynet.get_backend("numpy", dtype="float32")}
+    models = anynet.fit_population(network, some, configs, **options)
+    for model, config in zip(models, configs, strict=True):
+        check_equal(model, alone(network, some, config, **options), rtol=1e-4)
+
+
+def test_a_part_that_cannot_be_hashed_is_trained_alone(some: Any, counted: list[int]) -> None:
+    class Unhashable(CrossEntropy):
+        __hash__ = None  # type: ignore[assignment]
+
+    configs: list[dict[str, Any]] = [{"loss": CrossEntropy()}, {"seed": 1}]
+    network = anynet.mlp([64, 8, 10], scale=1 / 16)
+    configs.append({"loss": Unhashable(), "seed": 2})
+    models = anynet.fit_population(network, some, configs, epochs=1, backend="numpy")
+    assert counted == [2, 1]
+    assert len(models) == 3
+
+
 def test_a_shared_order_shares_the_hold_out(some: Any) -> None:
     network = anynet.mlp([64, 8, 10], scale=1 / 16)
     models = anynet.fit_population(

@@ -25,7 +25,7 @@ class Dropout:
     ----------
     rate : float
         The probability that an element is dropped, in [0, 1); in a step of a population it may
-        be an array (*P,).
+        be an array (*P,) of what ``to_varying`` returns.
     """
 
     kind: ClassVar[str] = "dropout"
@@ -38,6 +38,11 @@ class Dropout:
         if is_number(self.rate) and (isinstance(self.rate, bool) or not 0 <= self.rate < 1):
             message = f"the dropout rate must be at least 0 and below 1, got {self.rate!r}"
             raise InvalidArgumentError(message)
+
+    @staticmethod
+    def to_varying(rate: float) -> float:
+        """Return the multiple of 2⁻¹⁶ that the rate is rounded to."""
+        return _threshold(rate) / 2**16
 
     def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
         return {}, n_in
@@ -71,7 +76,7 @@ class Dropout:
             return halves >= threshold, 2**16 / (2**16 - threshold)
         xp = backend.xp
         rates: Any = per_member(self.rate, halves, xp)
-        thresholds = xp.minimum(xp.round(rates * 2**16), 2.0**16 - 1)
+        thresholds = rates * 2.0**16
         return halves >= xp.astype(thresholds, halves.dtype), 2.0**16 / (2.0**16 - thresholds)
 
 
