@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
             points = random_points(space, arguments.n_trials)
             experiments = [Experiment(GRID, "Random search", tuple(points))]
         else:
-            require_optuna()
+            require_optuna(arguments.sampler)
     else:
         experiments = _experiments(name, arguments)
         base, studied = base_options(given), studied_by(experiments)

@@ -19,23 +19,31 @@ SAMPLERS = {
     "qmc": "QMCSampler",
 }
 
+#: What some of them need beside Optuna, which finds that out only after the first trials.
+NEEDS = {"gp": ("scipy", "torch"), "cmaes": ("cmaes",)}
+
 Evaluate = Callable[[Sequence[Point]], Sequence[float | None]]
 """Takes points, and gives the score of each, None where there is none."""
 
 
-def require_optuna() -> Any:
+def require_optuna(sampler: str) -> Any:
     """Import Optuna.
 
     Raises
     ------
     InvalidArgumentError
-        If it is not installed.
+        If it is not installed, or something that the sampler needs.
     """
-    try:
-        return importlib.import_module("optuna")
-    except ModuleNotFoundError as error:
-        message = "this sampler is Optuna's: pip install optuna, or use --sampler random"
-        raise InvalidArgumentError(message) from error
+    for package in ("optuna", *NEEDS.get(sampler, ())):
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            message = (
+                f"the sampler {sampler} is Optuna's and needs {package}: pip install {package}, "
+                f"or use --sampler random"
+            )
+            raise InvalidArgumentError(message) from error
+    return importlib.import_module("optuna")
 
 
 def optuna_search(
@@ -79,7 +87,7 @@ def optuna_search(
         If the space is empty, Optuna is missing, or its storage cannot be used.
     """
     check_space(space)
-    optuna = require_optuna()
+    optuna = require_optuna(sampler)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
@@ -102,11 +110,7 @@ def optuna_search(
             raise InvalidArgumentError(message)
     # A sampler begins anew with every call: with the same seed it would propose the same points.
     seed += len(study.get_trials(deepcopy=False))
-    try:
-        study.sampler = getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed)
-    except ImportError as error:
-        message = f"Optuna's sampler {sampler} needs a package of its own: {error}"
-        raise InvalidArgumentError(message) from error
+    study.sampler = getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed)
     states = optuna.trial.TrialState
     while True:
         trials = study.get_trials(deepcopy=False)

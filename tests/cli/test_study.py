@@ -221,7 +221,7 @@ def test_without_optuna_its_samplers_are_refused(
     monkeypatch.setitem(sys.modules, "optuna", None)
     options = ("--config", config(tmp_path, SEARCH), "--n-trials", 3, "--sampler", "tpe")
     says = fails("study", "grid", "digits", *options, "--out", tmp_path / "out")
-    assert "pip install optuna, or use --sampler random" in says
+    assert "needs optuna: pip install optuna, or use --sampler random" in says
     assert not (tmp_path / "out").exists()
 
 

@@ -168,10 +168,21 @@ def test_a_missing_engine_is_named() -> None:
 
 def test_an_engine_that_answers_all_at_once(monkeypatch) -> None:
     """Ray's backend of joblib is like this one: results are to come part by part all the same."""
-    pytest.importorskip("joblib")
+    joblib = pytest.importorskip("joblib")
     from anynet.study import jobs
 
-    monkeypatch.setitem(jobs.ENGINES, "multiprocessing", "joblib")
-    results = spread([(divmod, (number, 7)) for number in range(5)], 2, "multiprocessing")
-    assert [next(results), next(results)] == [(0, 0), (0, 1)]
-    assert list(results) == [(0, 2), (0, 3), (0, 4)]
+    class AllAtOnce(joblib.parallel.ThreadingBackend):
+        supports_return_generator = False
+
+    joblib.register_parallel_backend("all at once", AllAtOnce)
+    monkeypatch.setitem(jobs.ENGINES, "all at once", "joblib")
+    seen: list[int] = []
+
+    def work(number: int) -> int:
+        seen.append(number)
+        return number
+
+    results = spread([(work, (number,)) for number in range(5)], 2, "all at once")
+    assert [next(results), next(results)] == [0, 1]
+    assert sorted(seen) == [0, 1]
+    assert list(results) == [2, 3, 4]

@@ -1,5 +1,6 @@
 """Optuna is asked for several points at a time, told their scores, and continued."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,13 @@ def test_another_searchs_storage_is_refused(tmp_path: Path) -> None:
 def test_a_storage_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot use the storage"):
         search(tmp_path, Judge(), storage="nonsense://x")
+
+
+def test_what_a_sampler_needs_is_named_at_once(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(InvalidArgumentError, match="needs cmaes: pip install cmaes"):
+        search(tmp_path, Judge(), sampler="cmaes")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_sampler_is_there() -> None:
