@@ -169,8 +169,8 @@ def _method(setting: Setting) -> str:
     return (
         f"{setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
         f"validation, the same for every run, and {test:,} to test. Each run keeps the weights of "
-        f"its best epoch by validation accuracy. Seconds are those of training alone, in the "
-        f"process that ran it.\n\n"
+        f"its best epoch by validation accuracy. Seconds are those of training alone: the share of "
+        f"a run in the time of all that were trained as one population with it.\n\n"
         f"Kept the same: {fixed}.\n\n"
         f"Computed by {setting.machine}."
     )

@@ -10,7 +10,8 @@ from anynet.study.results import Results
 from anynet.study.rows import Row
 from anynet.study.train import Arrays, Trial, Where, run_group
 
-#: An interruption loses the groups that are under way, so a group is not the whole study.
+#: An interruption loses the groups that are under way, and a run's seconds are its share of its
+#: group's: groups of one size, the default number of seeds, keep the times of points comparable.
 GROUP_SIZE = 5
 
 
