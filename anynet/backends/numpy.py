@@ -91,7 +91,11 @@ class NumPyBackend(Backend):
             return super().together(tasks)
         with one_thread_a_product(), ThreadPoolExecutor(threads) as pool:
             runs = [pool.submit(copy_context().run, task) for task in tasks]
-            return [run.result() for run in runs]
+            try:
+                return [run.result() for run in runs]
+            except BaseException:  # Ctrl-C included: what has not begun need not be waited for
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def describe(self) -> dict[str, str]:
         description = super().describe() | {"loop": "recorded"}

@@ -159,7 +159,7 @@ min_delta, clip_norm, average, shuffle, backend, resident
         message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
         raise InvalidArgumentError(message)
     check = _Remembered()
-    split_seed = configs[0].get("seed", 0) if shared_order else None
+    common_seed = configs[0].get("seed", 0) if shared_order else None
     runs = []
     for member, config in enumerate(configs):
         try:
@@ -170,7 +170,7 @@ min_delta, clip_norm, average, shuffle, backend, resident
                     backend=chosen,
                     resident=resident,
                     progress=None,
-                    split_seed=split_seed,
+                    split_seed=common_seed,
                     check=check,
                     **options,
                 )
@@ -178,11 +178,13 @@ min_delta, clip_norm, average, shuffle, backend, resident
         except InvalidArgumentError as error:
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
-    groups = [part for group in _group(runs) for part in _split(group, chosen, memory_limit)]
+    groups = [
+        part for group in _group(runs, shared_order) for part in _split(group, chosen, memory_limit)
+    ]
     try:
         with chosen.context():
             for index, group in enumerate(groups):
-                train_together(group, shared_order, _told(progress, index + 1, groups))
+                train_together(group, common_seed, _told(progress, index + 1, groups))
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
@@ -294,8 +296,11 @@ def with_dropout(network: Network, rate: float) -> Network:
     return dataclasses.replace(network, layers=tuple(layers))
 
 
-def _group(runs: list[Run]) -> list[list[Run]]:
-    """Put together what can be one computation, in the order of first appearance."""
+def _group(runs: list[Run], shared_order: bool) -> list[list[Run]]:
+    """Put together what can be one computation, in the order of first appearance.
+
+    Members that share an order must train on the same samples.
+    """
     groups: dict[Any, list[Run]] = {}
     for run in runs:
         held_out = run.held_out
@@ -305,6 +310,7 @@ def _group(runs: list[Run]) -> list[list[Run]]:
             run.shuffle,
             id(run.training.rows),
             run.training.n_samples,
+            _samples_of(run) if shared_order else None,
             None if held_out is None else (id(held_out.rows), held_out.n_samples),
         )
         try:
@@ -312,6 +318,11 @@ def _group(runs: list[Run]) -> list[list[Run]]:
         except TypeError:  # a part of the user's own that cannot be compared
             groups[id(run)] = [run]
     return list(groups.values())
+
+
+def _samples_of(run: Run) -> bytes | None:
+    index = run.training.index
+    return None if index is None else index.tobytes()
 
 
 def _split(group: list[Run], backend: Backend, memory_limit: int | None) -> list[list[Run]]:

@@ -66,13 +66,14 @@ class Batch:
     ----------
     runs : list of Run
         Of one ``common_step``, of equally many samples and of one batch size.
-    leader : Run, optional
-        In whose order all see the samples; without it each has its own.
+    order_seed : int, optional
+        Draws the one order in which all see the samples, which are then the same for all; without
+        it each has its own.
     """
 
-    def __init__(self, runs: list[Run], leader: Run | None = None) -> None:
+    def __init__(self, runs: list[Run], order_seed: int | None = None) -> None:
         self.runs = runs
-        self.leader = leader
+        self.order_seed = order_seed
         self.going = [True] * len(runs)
         self.backend: Backend = runs[0].step.backend
         for run in runs:
@@ -121,8 +122,8 @@ class Batch:
             sums=sums, rate_factor=backend.to_device(factors.astype(backend.dtype))
         )
         step = PopulationStep(self.step)
-        if self.leader is not None:
-            order = self.leader.order(epoch)
+        if self.order_seed is not None:
+            order = replace(first, seed=self.order_seed).order(epoch)
             parts = split_order(order, first.batch_size, short_first=first.shuffle)
         else:
             orders = [run.order(epoch) for run in self.runs]
@@ -236,25 +237,26 @@ class Batch:
 
 
 def train_together(
-    runs: list[Run], shared_order: bool, told: Callable[[int, int], None] | None = None
+    runs: list[Run],
+    order_seed: int | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> None:
     """Train runs of one ``common_step`` to their ends; ``Run.model`` of each is the result.
 
     Parameters
     ----------
     runs : list of Run
-    shared_order : bool
-        Whether all see the samples in the order of the first.
+    order_seed : int, optional
+        See ``Batch``.
     told : callable, optional
         Takes the epoch, and how many members go on, after every epoch.
     """
     backend = runs[0].step.backend
     batches, scored = runs[0].place()
     ends = list(itertools.accumulate(backend.batch_sizes(len(runs), parameter_bytes(runs[0]))))
-    leader = runs[0] if shared_order else None
     parts = backend.together(
         [
-            functools.partial(Batch, runs[start:end], leader)
+            functools.partial(Batch, runs[start:end], order_seed)
             for start, end in itertools.pairwise([0, *ends])
         ]
     )

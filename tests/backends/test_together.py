@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -57,3 +58,24 @@ def test_a_failure_is_raised_and_threads_are_restored(monkeypatch: pytest.Monkey
     with pytest.raises(np.linalg.LinAlgError):
         backend.together([fail, fail])
     assert blas.max_threads() == before
+
+
+@pytest.mark.skipif(blas._load_openblas() is None, reason="NumPy's BLAS is not OpenBLAS")
+def test_what_has_not_begun_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = anynet.get_backend("numpy")
+    monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
+    begun = []
+    failed = threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise KeyboardInterrupt
+
+    def wait() -> None:
+        begun.append(1)
+        failed.wait(60)
+        time.sleep(0.2)
+
+    with pytest.raises(KeyboardInterrupt):
+        backend.together([fail, *[wait] * 200])
+    assert len(begun) < 100

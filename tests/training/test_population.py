@@ -263,6 +263,32 @@ def test_a_part_that_cannot_be_hashed_is_trained_alone(some: Any, counted: list[
     assert len(models) == 3
 
 
+def test_a_shared_order_is_the_same_in_every_group_and_never_of_others_samples(
+    some: Any, monkeypatch: pytest.MonkeyPatch, counted: list[int]
+) -> None:
+    """Members that train on other samples make a group each, in the order of the first seed."""
+    network = anynet.mlp([64, 8, 10], scale=1 / 16)
+    halves = [np.arange(0, 300, 2), np.arange(1, 300, 2)]
+    configs: list[dict[str, Any]] = [
+        {"seed": 7, "samples": halves[0]},
+        {"seed": 8, "samples": halves[1]},
+        {"seed": 9, "samples": halves[0]},
+    ]
+    options = {"epochs": 2, "backend": anynet.get_backend("numpy", dtype="float64")}
+    models = anynet.fit_population(network, some, configs, shared_order=True, **options)
+    assert counted == [2, 1]
+
+    def of_the_first(n_samples: int, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+        del seed
+        return epoch_order(n_samples, 7, epoch, shuffle)
+
+    monkeypatch.setattr("anynet.training.run.epoch_order", of_the_first)
+    for model, config in zip(models, configs, strict=True):
+        kept = config["samples"]
+        data = (some[0][kept], some[1][kept])
+        check_equal(model, alone(network, data, {"seed": config["seed"]}, **options))
+
+
 def test_a_shared_order_shares_the_hold_out(some: Any) -> None:
     network = anynet.mlp([64, 8, 10], scale=1 / 16)
     models = anynet.fit_population(
