@@ -71,10 +71,7 @@ class NumPyBackend(Backend):
         """Record the calls of the first step and repeat them; a plain loop if that cannot be."""
         if order.shape[0] == 0:
             return state
-        try:
-            result: State = replay(step, state, order, data)
-        except Exception:  # whatever it is, the plain loop does without or says it better
-            result = super().scan(step, state, order, data)
+        result: State = replay(step, state, order, data)
         return result
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:

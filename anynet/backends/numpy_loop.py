@@ -9,6 +9,7 @@ The results are the same bits. It is what a captured CUDA graph is on a GPU.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,32 +31,33 @@ class Loop:
         self.data: Any = ()
         self.recordings: dict[Any, tuple[np.ndarray, list[Call]]] = {}
 
-    def run(self, step: Callable[..., Any], order: Any, data: Any, record: bool) -> None:
-        """Advance the state by the rows of ``order``, from a recording if there is to be one."""
+    def run(self, step: Callable[..., Any], order: Any, data: Any, record: bool) -> bool:
+        """Advance the state by the rows of ``order``, from a recording if there is to be one.
+
+        Returns
+        -------
+        bool
+            False if the step was to be recorded and cannot be: it ran without.
+        """
         leaves = tree.leaves(data)
         if len(leaves) != len(self.data) or any(map(_differ, leaves, self.data)):
             self.recordings, self.data = {}, leaves
         key = (step, order.shape[1:])
-        if key not in self.recordings and not record:
+        if record and key not in self.recordings:
+            recording = self._record(step, order[0], data)
+            if recording is not None:
+                self.recordings[key] = recording
+                order = order[1:]
+        if key not in self.recordings:
             for rows in order:
                 self._step_once(step, rows, data)
-            return
-        if key not in self.recordings:
-            rows = np.array(order[0])
-            calls: list[Call] = []
-            before = tree.map(np.array, self.state)
-            try:
-                self._record(step, rows, data, calls)
-            except Exception:
-                tree.map(np.copyto, self.state, before)
-                raise
-            self.recordings[key] = (rows, calls)
-            order = order[1:]
-        rows, calls = self.recordings[key]
-        for row in order:
-            rows[...] = row
+            return not record
+        buffer, calls = self.recordings[key]
+        for rows in order:
+            buffer[...] = rows
             for call in calls:
                 call()
+        return True
 
     def _step_once(self, step: Callable[..., Any], rows: np.ndarray, data: Any) -> None:
         """Run one step without recording it."""
@@ -63,11 +65,27 @@ class Loop:
         tree.map(np.copyto, self.state, results)
 
     def _record(
-        self, step: Callable[..., Any], rows: np.ndarray, data: Any, calls: list[Call]
-    ) -> None:
-        """Run the step once, and let its results return to where the state is kept."""
+        self, step: Callable[..., Any], rows: Any, data: Any
+    ) -> tuple[np.ndarray, list[Call]] | None:
+        """Run the step once on recorded arrays; None, and the state as it was, if that fails."""
+        buffer, before = np.array(rows), tree.map(np.array, self.state)
+        calls: list[Call] = []
         inputs = tree.map(lambda leaf: Recorded(leaf, calls), self.state)
-        results = tree.leaves(step(inputs, Recorded(rows, calls), data))
+        try:
+            results = tree.leaves(step(inputs, Recorded(buffer, calls), data))
+        except Exception:  # whatever it is: without a recording it goes well, or is said better
+            tree.map(np.copyto, self.state, before)
+            return None
+        self._bring_home(results, calls)
+        overwrite_the_dead(calls, [*tree.leaves(self.state), *self.data, buffer])
+        calls[:] = [
+            bind_product(*call.args) if call.func is add_product else call  # type: ignore[misc]
+            for call in calls
+        ]
+        return buffer, calls
+
+    def _bring_home(self, results: list[Any], calls: list[Call]) -> None:
+        """Let the results of a step return to where the state is kept."""
         homes = tree.leaves(self.state)
         moved = [
             (home, plain(result))
@@ -82,11 +100,6 @@ class Loop:
             np.copyto(home, result)
             if not redirect(calls, result, home):
                 calls.append(functools.partial(np.copyto, home, result))
-        overwrite_the_dead(calls, [*homes, *tree.leaves(data), rows])
-        calls[:] = [
-            bind_product(*call.args) if call.func is add_product else call  # type: ignore[misc]
-            for call in calls
-        ]
 
 
 def _differ(a: Any, b: Any) -> bool:
@@ -97,16 +110,13 @@ class Carrier(np.ndarray):
     """A scalar of the state that brings its loop, and what led to it, to the next call."""
 
     loop: Loop | None = None
-    steps: dict[Any, int]  # done by each step function, by the shape of its rows
+    steps: dict[Any, float]  # done by each step function, by the shape of its rows
 
 
 def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
     """Fold ``step`` over the rows of ``order`` by recording it once; see ``Backend.scan``.
 
-    Raises
-    ------
-    Exception
-        If the step cannot be recorded, or fails; the state given is then as it was.
+    A step that cannot be recorded runs in a plain loop, and is not tried again on that state.
     """
     given = tree.leaves(state)
     carrier = next((leaf for leaf in given if isinstance(leaf, Carrier)), None)
@@ -125,15 +135,16 @@ def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
         for home, leaf in zip(tree.leaves(loop.state), given, strict=True):
             if not np.may_share_memory(leaf, home):
                 np.copyto(home, leaf)
-    loop.run(step, order, data, record)
-    return _with_carrier(loop.state, loop, steps)
+    if not loop.run(step, order, data, record):
+        steps[key] = -math.inf
+    return _with_carrier(loop.state, loop if loop.recordings else None, steps)
 
 
 def _bare(leaf: Any) -> Any:
     return leaf.view(np.ndarray) if isinstance(leaf, Carrier) else leaf
 
 
-def _with_carrier(state: Any, loop: Loop | None, steps: dict[Any, int]) -> Any:
+def _with_carrier(state: Any, loop: Loop | None, steps: dict[Any, float]) -> Any:
     carried = False
 
     def leaf(array: Any) -> Any:

@@ -40,6 +40,9 @@ class Recorded(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
     ) -> Recorded:
+        if ufunc.nout != 1 or method not in ("__call__", "reduce"):
+            message = f"{ufunc.__name__}.{method} does not return one array"
+            raise UnrecordableError(message)
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         values = _typed([plain(value) for value in inputs])
         target = None if out is None else _owned(out[0])
@@ -79,7 +82,7 @@ class Recorded(NDArrayOperatorsMixin):
                 call = functools.partial(function, *args, out=result, **kwargs)
             elif function is np.take:  # without a mode, NumPy buffers the output
                 take = np.ndarray.take  # not numpy.take, which asks every argument's type first
-                call = functools.partial(take, *args, out=result, mode="clip", **kwargs)
+                call = functools.partial(take, *args, out=result, mode="wrap", **kwargs)
             elif function in (np.ndarray.astype, np.ndarray.copy):
                 call = functools.partial(np.copyto, result, args[0], casting="unsafe")
             else:
