@@ -122,13 +122,13 @@ def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
     carrier = next((leaf for leaf in given if isinstance(leaf, Carrier)), None)
     loop, steps = (None, {}) if carrier is None else (carrier.loop, carrier.steps)
     key = (step, order.shape[1:])
-    steps[key] = steps.get(key, 0) + len(order)
+    try:
+        steps[key] = steps.get(key, 0) + len(order)
+    except TypeError:  # with a part of the user's own that cannot be hashed, there is no key
+        return _fold(step, state, order, data)
     record = steps[key] >= WORTH_RECORDING
     if loop is None and not record:
-        state = tree.map(_bare, state)
-        for rows in order:
-            state = step(state, rows, data)
-        return _with_carrier(state, None, steps)
+        return _with_carrier(_fold(step, state, order, data), None, steps)
     if loop is None:
         loop = Loop(state)
     else:
@@ -138,6 +138,13 @@ def replay(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
     if not loop.run(step, order, data, record):
         steps[key] = -math.inf
     return _with_carrier(loop.state, loop if loop.recordings else None, steps)
+
+
+def _fold(step: Callable[..., Any], state: Any, order: Any, data: Any) -> Any:
+    state = tree.map(_bare, state)
+    for rows in order:
+        state = step(state, rows, data)
+    return state
 
 
 def _bare(leaf: Any) -> Any:

@@ -245,6 +245,18 @@ def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() ->
     np.testing.assert_array_equal(result[0], [2 * 3 * 4, 2 * 3 * 4])
 
 
+def test_a_step_that_cannot_be_hashed_runs_in_the_plain_loop() -> None:
+    class Adding:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG002
+            return (state[0] + rows,)
+
+    state = anynet.get_backend("numpy").scan(Adding(), (np.zeros(()),), np.arange(4.0), ())
+    assert not is_recorded(state)
+    assert float(state[0]) == 6
+
+
 def test_calls_of_several_results_are_not_recorded() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         fraction, whole = np.modf(state[0] + rows)[:2]
