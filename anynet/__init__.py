@@ -9,6 +9,7 @@ from anynet.data import Dataset, load_dataset
 from anynet.errors import (
     AnynetError,
     BackendError,
+    CheckpointError,
     DataError,
     DivergedError,
     InvalidArgumentError,
@@ -17,6 +18,7 @@ from anynet.errors import (
 )
 from anynet.nn import Network, mlp
 from anynet.training import (
+    Checkpoints,
     CrossValidation,
     Ensemble,
     EpochRecord,
@@ -28,6 +30,7 @@ from anynet.training import (
     fit,
     fit_population,
     load,
+    resume,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ __all__ = [
     "Backend",
     "BackendError",
     "BackendStatus",
+    "CheckpointError",
+    "Checkpoints",
     "CrossValidation",
     "DataError",
     "Dataset",
@@ -65,6 +70,7 @@ __all__ = [
     "load",
     "load_dataset",
     "mlp",
+    "resume",
 ]
 
 

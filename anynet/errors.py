@@ -21,6 +21,20 @@ class ModelFileError(AnynetError):
     """A file is not a model that anynet saved, or is damaged."""
 
 
+class CheckpointError(AnynetError):
+    """A checkpoint is absent, damaged, of another version, run or data, or cannot be written.
+
+    Attributes
+    ----------
+    model : Model or None
+        The best model so far, if a run ended because its checkpoint could not be written.
+    """
+
+    def __init__(self, message: str, model: object = None) -> None:
+        super().__init__(message)
+        self.model = model
+
+
 class DivergedError(AnynetError):
     """Training stopped because the loss was no longer finite.
 

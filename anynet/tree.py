@@ -6,7 +6,7 @@ keys, both as in JAX.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 Tree = TypeVar("Tree")
@@ -58,7 +58,34 @@ def flatten(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield path, tree
         return
     for name, child in children:
-        yield from flatten(child, f"{path}.{name}" if path else name)
+        yield from flatten(child, _join(path, name))
+
+
+def rebuild(tree: Tree, leaves: Mapping[str, Any], path: str = "") -> Tree:
+    """Return a tree of the same shape whose leaves are those that ``leaves`` has at their paths.
+
+    Raises
+    ------
+    KeyError
+        If there is none at a path.
+    """
+    children = _children(tree)
+    result: Any
+    if children is None:
+        result = None if tree is None else leaves[path]
+        return result  # type: ignore[no-any-return]
+    made = {name: rebuild(child, leaves, _join(path, name)) for name, child in children}
+    if isinstance(tree, dict):
+        result = {name: made[name] for name in tree}
+    else:
+        result = (
+            type(tree)(*made.values()) if hasattr(tree, "_fields") else type(tree)(made.values())  # type: ignore[call-arg]
+        )
+    return result  # type: ignore[no-any-return]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _children(tree: Any) -> list[tuple[str, Any]] | None:

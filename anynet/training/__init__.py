@@ -1,14 +1,17 @@
 """Training: from a network and data to a model."""
 
+from anynet.training.checkpoints import Checkpoints
 from anynet.training.cross_validation import CrossValidation, cross_validate
 from anynet.training.ensemble import Ensemble
 from anynet.training.fit import fit
 from anynet.training.history import Callback, EpochRecord, History, Progress
 from anynet.training.model import Model, load
 from anynet.training.population import PopulationProgress, fit_population
+from anynet.training.resume import resume
 
 __all__ = [
     "Callback",
+    "Checkpoints",
     "CrossValidation",
     "Ensemble",
     "EpochRecord",
@@ -20,4 +23,5 @@ __all__ = [
     "fit",
     "fit_population",
     "load",
+    "resume",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
 from anynet.optim.optimizers import OPTIMIZERS
+from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.inputs import check_rows, choose_loss
 from anynet.training.model import Model
@@ -46,6 +49,7 @@ def fit(
     callbacks: Callback | Sequence[Callback] = (),
     progress: ProgressCallback | None = None,
     metadata: dict[str, Any] | None = None,
+    checkpoint: Checkpoints | CheckpointFolder | str | os.PathLike[str] | None = None,
 ) -> Model:
     """Train a network; the defaults are the report's.
 
@@ -96,6 +100,10 @@ def fit(
         Takes a ``Progress`` about 20 times an epoch.
     metadata : dict, optional
         JSON-able notes that are saved with the model.
+    checkpoint : Checkpoints or path-like, optional
+        A new folder for checkpoints, from which ``anynet.resume`` goes on; one an epoch, if
+        ``anynet.Checkpoints`` does not say otherwise. Ctrl-C and SIGTERM then write one first,
+        within a twentieth of an epoch; a second signal acts at once.
 
     Returns
     -------
@@ -109,6 +117,8 @@ def fit(
         If an argument is not as documented, or shapes disagree.
     DivergedError
         If the loss of an epoch is not finite; its ``model`` is the best of the epochs before.
+    CheckpointError
+        If a checkpoint cannot be written; its ``model`` is the best so far.
     TrainingInterrupted
         On Ctrl-C; a KeyboardInterrupt whose ``model`` is the best so far.
 
@@ -143,8 +153,17 @@ def fit(
         progress=progress,
         metadata=metadata,
     )
-    with run.step.backend.context():
+    with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
         return run.train()
+
+
+def _begun(
+    checkpoint: Checkpoints | CheckpointFolder | str | os.PathLike[str] | None,
+) -> AbstractContextManager[CheckpointFolder | None]:
+    """Open a folder for checkpoints, if one is asked for and not open already."""
+    if checkpoint is None or isinstance(checkpoint, CheckpointFolder):
+        return nullcontext(checkpoint)
+    return (checkpoint if isinstance(checkpoint, Checkpoints) else Checkpoints(checkpoint)).begin()
 
 
 def prepare(

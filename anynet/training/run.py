@@ -20,14 +20,17 @@ from anynet.data.batches import (
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import no_better_than_guessing
+from anynet.training.checkpoint import Checkpoint
+from anynet.training.checkpoints import CheckpointFolder
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
 from anynet.training.history import Callback, EpochRecord, History, Progress, ProgressCallback
 from anynet.training.model import Model
+from anynet.training.saver import Saver, saving
 from anynet.training.state import TrainState, copy, initial_state, zero_sums
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 
-PROGRESS_PARTS = 20
+PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
 
 
@@ -48,27 +51,23 @@ class Run:
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
+    checkpoints: CheckpointFolder | None = None
+    resumed: Checkpoint | None = None
     best: Any = None
+    seen: int = 0  # samples of the epoch that is going on
+    seconds: float = 0.0  # that it has taken
 
     def train(self) -> Model:
-        step, backend = self.step, self.step.backend
         self.start()
         try:
-            batches, scored = self.place()
-            state = initial_state(
-                step.network,
-                step.loss,
-                step.optimizer,
-                self.seed,
-                backend,
-                average=step.average is not None,
-            )
-            for epoch in range(1, self.epochs + 1):
-                state, record = self._epoch(state, epoch, batches, scored)
-                if self._finish_epoch(state, record):
-                    break
-            else:
-                self.history.stopped = f"all {self.epochs} epochs done"
+            with saving(self) as saver:
+                batches, scored = self.place()
+                state = self._begin(saver)
+                while not self.history.stopped:
+                    state, record = self._epoch(state, batches, scored, saver)
+                    self._finish_epoch(state, record)
+                    if saver is not None:
+                        saver.after_epoch(state)
         except KeyboardInterrupt as interrupt:
             self.history.stopped = "interrupted"
             raise TrainingInterrupted(self.model()) from interrupt
@@ -81,34 +80,63 @@ class Run:
         self.history = History(self.step.loss.metric.name)
         self.spread = target_spread(*self.training.targets(), self.step.loss)
 
-    def _epoch(
-        self, state: TrainState, epoch: int, batches: Batches, scored: Batches
-    ) -> tuple[TrainState, EpochRecord]:
-        """Train one epoch, and score the result on the validation set."""
-        step, backend = self.step, self.step.backend
-        state = state._replace(sums=zero_sums(step.loss, step.network, state.seed.shape, backend))
-        if self.plateau is not None:
-            factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
-            state = state._replace(rate_factor=backend.to_device(factor))
-        order = self.order(epoch)
-        parts = split_order(
-            order, self.batch_size, PROGRESS_PARTS if self.progress else 1, short_first=self.shuffle
+    def _begin(self, saver: Saver | None) -> TrainState:
+        """Return the state before the first step, or that of a checkpoint."""
+        step = self.step
+        state = initial_state(
+            step.network,
+            step.loss,
+            step.optimizer,
+            self.seed,
+            step.backend,
+            average=step.average is not None,
         )
-        start, seen = time.perf_counter(), 0
+        return state if saver is None else saver.begin(state)
+
+    def _epoch(
+        self, state: TrainState, batches: Batches, scored: Batches, saver: Saver | None
+    ) -> tuple[TrainState, EpochRecord]:
+        """Train one epoch, or what is left of it, and score the result on the validation set."""
+        step, backend = self.step, self.step.backend
+        epoch = len(self.history.records) + 1
+        if self.seen == 0:
+            state = self._with_zero_sums(state)
+        order = self.order(epoch)
+        watched = self.progress is not None or saver is not None
+        parts = split_order(
+            order, self.batch_size, PROGRESS_PARTS if watched else 1, short_first=self.shuffle
+        )
+        start, position = time.perf_counter() - self.seconds, 0
         for part in parts:
+            position += part.size
+            if position <= self.seen:  # before the checkpoint
+                continue
             for local, block in batches.blocks(part):
                 state = backend.scan(step, state, local, block)
-            seen += part.size
+            self.seen = position
+            self.seconds = time.perf_counter() - start
             if self.progress is not None:
                 now = finish(state.sums, step.loss, self.spread, backend)
-                self.progress(Progress(epoch, self.epochs, seen, len(order), *now))
+                self.progress(Progress(epoch, self.epochs, self.seen, len(order), *now))
+            if saver is not None and self.seen < len(order):
+                saver.within_epoch(state)
         trained = finish(state.sums, step.loss, self.spread, backend)
         seconds = time.perf_counter() - start
+        self.seen, self.seconds = 0, 0.0
         self.check_finite("training", trained, epoch)
         validated = None if self.held_out is None else self._validate(state, scored)
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
         rate = backend.to_host(rate * state.rate_factor)
         return state, self.record(epoch, rate, trained, validated, seconds)
+
+    def _with_zero_sums(self, state: TrainState) -> TrainState:
+        """Return the state with which an epoch begins."""
+        step, backend = self.step, self.step.backend
+        state = state._replace(sums=zero_sums(step.loss, step.network, state.seed.shape, backend))
+        if self.plateau is None:
+            return state
+        factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
+        return state._replace(rate_factor=backend.to_device(factor))
 
     def order(self, epoch: int) -> np.ndarray:
         """Return where the samples of an epoch lie in the rows, in the order it sees them."""
@@ -144,13 +172,14 @@ class Run:
             seconds=seconds,
         )
 
-    def _finish_epoch(self, state: TrainState, record: EpochRecord) -> bool:
-        """Keep the weights if they are the best, and say whether to stop."""
+    def _finish_epoch(self, state: TrainState, record: EpochRecord) -> None:
+        """Keep the weights if they are the best, and note it if this is the end."""
 
         def keep() -> None:
             self.best = copy(self._weights(state), self.step.backend)
 
-        return self.observe(record, keep)
+        if not self.observe(record, keep) and record.epoch >= self.epochs:
+            self.history.stopped = epochs_done(self.epochs)
 
     def observe(self, record: EpochRecord, keep: Callable[[], None]) -> bool:
         """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
@@ -226,6 +255,11 @@ class Run:
         if resident or not isinstance(rows.x, np.ndarray):
             return ResidentBatches(rows, backend)
         return HostBatches(rows, backend)
+
+
+def epochs_done(epochs: int) -> str:
+    """Say that a run has ended because its epochs are over."""
+    return f"all {epochs} epochs done"
 
 
 def _shortest(number: np.ndarray) -> float:

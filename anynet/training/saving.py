@@ -181,7 +181,7 @@ def _place(
     path: Any, arrays: dict[str, np.ndarray], network: Network
 ) -> tuple[dict[str, np.ndarray], ...]:
     """Arrange named tensors as the network's parameters, whose shapes must agree."""
-    expected = _shapes(network)
+    expected = parameter_shapes(network)
     found = {name: array.shape for name, array in arrays.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -202,8 +202,8 @@ def _place(
     return tuple(layers)
 
 
-def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Shapes of all parameters, without drawing them."""
+def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all parameters, without drawing them."""
     shapes: dict[str, tuple[int, ...]] = {}
     width = network.n_inputs
     for index, layer in enumerate(network.layers):

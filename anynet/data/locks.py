@@ -1,0 +1,60 @@
+"""One process at a time: locks that the system lets go of even if their holder is killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anynet.data.files import quoted
+from anynet.errors import InvalidArgumentError
+
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
+
+@contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Hold the lock file `path`, which is made if need be, until the block ends.
+
+    A file system that knows no locks, as some network drives, is used without.
+
+    Parameters
+    ----------
+    path : Path
+        A file that serves this purpose alone.
+    taken : str
+        The message if another process, or another place in this one, holds it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is held already, or cannot be made.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        message = f"cannot write to the folder {quoted(path.parent)}: {error.strerror or error}"
+        raise InvalidArgumentError(message) from error
+    try:
+        try:
+            _lock(handle)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise InvalidArgumentError(taken) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,228 @@
+"""The folder of a run's checkpoints: when one is due, which are kept, and who may write there."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anynet.data.files import quoted
+from anynet.data.locks import locked
+from anynet.errors import CheckpointError, InvalidArgumentError
+from anynet.training.checkpoint import (
+    Checkpoint,
+    DamagedCheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+
+LOCK_FILE = "lock"
+_NAME = "step-{:012d}.safetensors"
+
+
+class Interval(NamedTuple):
+    """How far apart checkpoints are: in epochs, or in seconds."""
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+
+def parse_interval(every: Any) -> Interval:
+    """Read a number of epochs, ``5``, or of minutes, ``"10min"``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is neither.
+    """
+    if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
+        return Interval(epochs=every)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?min", every) if isinstance(every, str) else None
+    if found is None or not 0 < float(found[1]) < 1e9:
+        message = (
+            f"checkpoints are written every so many epochs, such as 5, or minutes, such as "
+            f"'10min', got {every!r}"
+        )
+        raise InvalidArgumentError(message)
+    return Interval(seconds=60 * float(found[1]))
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where ``fit`` writes checkpoints, how often, and how many are kept.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if need be, and for this run alone; ``anynet.resume`` takes it.
+    every : int or str
+        So many epochs, or minutes: ``"10min"``, ``"0.5min"``. Minutes are looked at about 20
+        times an epoch.
+    keep : int
+        The older ones are removed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument is not as documented.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> anynet.Checkpoints("runs/long", every="10min").keep
+    2
+    """
+
+    folder: str | os.PathLike[str]
+    every: int | str = 1
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        try:
+            os.fspath(self.folder)
+        except TypeError as error:
+            message = f"checkpoint must be the path of a folder, got {self.folder!r}"
+            raise InvalidArgumentError(message) from error
+        parse_interval(self.every)
+        if isinstance(self.keep, bool) or not isinstance(self.keep, int) or self.keep < 1:
+            message = f"keep must be a whole number of at least 1, got {self.keep!r}"
+            raise InvalidArgumentError(message)
+
+    @contextmanager
+    def begin(self) -> Iterator[CheckpointFolder]:
+        """Make the folder, and hold it for a new run.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it cannot be written to, is in use, or holds checkpoints or other files already.
+        """
+        path = Path(self.folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"cannot make the folder {quoted(path)}: {error.strerror or error}"
+            raise InvalidArgumentError(message) from error
+        with _held(path):
+            folder = CheckpointFolder(path, self.every, self.keep)
+            if folder.files():
+                message = (
+                    f"{quoted(path)} holds checkpoints of an earlier run: go on with it by "
+                    f"anynet.resume, or choose another folder"
+                )
+                raise InvalidArgumentError(message)
+            if {entry.name for entry in path.iterdir()} != {LOCK_FILE}:
+                message = f"{quoted(path)} holds other files: choose a folder for checkpoints alone"
+                raise InvalidArgumentError(message)
+            yield folder
+
+
+class CheckpointFolder:
+    """A folder that this process holds. Made by ``Checkpoints.begin`` and ``reopen``.
+
+    Attributes
+    ----------
+    path : Path
+    every, keep
+        See ``Checkpoints``.
+    """
+
+    def __init__(self, path: Path, every: int | str = 1, keep: int = 2) -> None:
+        self.path = path
+        self.every = every
+        self.keep = keep
+        self.written = time.monotonic()
+
+    def files(self) -> list[Path]:
+        """Return the checkpoints, the newest first."""
+        return sorted(self.path.glob("step-*.safetensors"), reverse=True)
+
+    def newest(self) -> Checkpoint:
+        """Read the newest checkpoint that is whole; warn if it is not the newest of all.
+
+        Raises
+        ------
+        CheckpointError
+            If there is none, or another version of anynet wrote it.
+        """
+        damaged: list[str] = []
+        for path in self.files():
+            try:
+                found = read_checkpoint(path)
+            except DamagedCheckpointError as error:
+                damaged.append(str(error))
+                continue
+            for message in damaged:
+                warnings.warn(f"{message}; going on from the one before", RuntimeWarning, 2)
+            return found
+        message = f"there is no checkpoint in {quoted(self.path)}"
+        raise CheckpointError("; ".join(damaged) or message)
+
+    def write(self, checkpoint: Checkpoint, step: int) -> None:
+        """Write a checkpoint, named by the updates made so far, and remove what is too many.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written; the ones before are untouched.
+        InvalidArgumentError
+            If its metadata are not what JSON can hold.
+        """
+        try:
+            write_checkpoint(self.path / _NAME.format(step), checkpoint)
+        except OSError as error:
+            message = (
+                f"cannot write a checkpoint to {quoted(self.path)}: {error.strerror or error}; "
+                f"those before it are whole, and the run can go on from the newest of them"
+            )
+            raise CheckpointError(message) from error
+        except (TypeError, ValueError) as error:
+            message = f"metadata must be what JSON can hold, to be kept in checkpoints: {error}"
+            raise InvalidArgumentError(message) from error
+        for path in self.files()[self.keep :]:
+            path.unlink(missing_ok=True)
+        self.written = time.monotonic()
+
+    def is_due_after(self, epoch: int) -> bool:
+        """Whether a checkpoint is due at the end of an epoch."""
+        epochs = parse_interval(self.every).epochs
+        return self.is_due() if epochs is None else epoch % epochs == 0
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is due by the clock."""
+        seconds = parse_interval(self.every).seconds
+        return seconds is not None and time.monotonic() - self.written >= seconds
+
+
+@contextmanager
+def reopen(path: Path) -> Iterator[CheckpointFolder]:
+    """Hold the folder of a run that is to go on.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such folder.
+    InvalidArgumentError
+        If it cannot be written to, or is in use.
+    """
+    if not path.is_dir():
+        message = f"there is no folder of checkpoints at {quoted(path)}"
+        raise CheckpointError(message)
+    with _held(path):
+        yield CheckpointFolder(path)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock the folder, and clear away what a killed process has left half-written."""
+    taken = f"{quoted(path)} is in use by another run: wait for it, or choose another folder"
+    with locked(path / LOCK_FILE, taken):
+        for partial in path.glob(".step-*.part"):
+            partial.unlink(missing_ok=True)
+        yield

@@ -1,0 +1,135 @@
+"""The arguments of a run as JSON, and back: what a checkpoint needs to set a run up again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anynet.backends import Backend, lives_on, to_numpy
+from anynet.data.subset import Subset
+from anynet.errors import CheckpointError
+from anynet.nn.losses import LOSSES
+from anynet.nn.network import Network
+from anynet.optim.optimizers import OPTIMIZERS
+from anynet.optim.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from anynet.training.run import Run
+
+#: The arguments of ``fit`` that are objects, each with the classes that it may be of.
+PARTS = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
+GIVEN = "given"  # in place of held-out arrays, which are not kept
+SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return the arguments of ``fit`` that make this run, the data left out."""
+    step, stopping, held_out = run.step, run.stopping, run.held_out
+    validation: Any = None
+    if held_out is not None:
+        shared = held_out.rows is run.training.rows
+        validation = held_out.n_samples if shared else GIVEN
+    return {
+        "network": step.network.to_config(),
+        "loss": _described(step.loss, LOSSES),
+        "optimizer": _described(step.optimizer, OPTIMIZERS),
+        "learning_rate": _described(step.schedule, SCHEDULES),
+        "validation": validation,
+        "epochs": run.epochs,
+        "batch_size": run.batch_size,
+        "patience": stopping.patience,
+        "target_accuracy": stopping.target,
+        "min_delta": stopping.min_delta,
+        "clip_norm": step.clip_norm,
+        "average": step.average,
+        "shuffle": run.shuffle,
+        "seed": run.seed,
+        "metadata": run.metadata,
+    }
+
+
+def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that ``describe`` has put down; ``own`` ones go before them.
+
+    Raises
+    ------
+    CheckpointError
+        If a part is of a class of the user's own, and was not given.
+    KeyError, TypeError, ValueError
+        If it is no description, or an option in it is unknown.
+    """
+    arguments = dict(description)
+    arguments["network"] = Network.from_config(description["network"])
+    for name, classes in PARTS.items():
+        if own.get(name) is not None:
+            arguments[name] = own[name]
+        elif description[name]["kind"] is None:
+            message = (
+                f"the run's {name} is of a class that is not anynet's, {description[name]['own']}: "
+                f"give it again, resume(…, {name}=…)"
+            )
+            raise CheckpointError(message)
+        else:
+            arguments[name] = _rebuilt(description[name], classes)
+    return arguments
+
+
+def describe_backend(backend: Backend) -> dict[str, Any]:
+    """Return what ``get_backend`` takes."""
+    return {
+        "name": backend.name,
+        "device": backend.device_name(),
+        "dtype": backend.dtype,
+        "precision": backend.precision,
+    }
+
+
+def fingerprint(samples: Subset, backend: Backend) -> dict[str, Any]:
+    """Tell data apart: shapes, all targets and weights, and rows spread evenly over the inputs.
+
+    It is the same wherever the arrays live, and for any dtype that holds the values.
+    """
+    rows, n_samples = samples.rows, samples.n_samples
+    most = max(1, SAMPLED_BYTES // max(1, rows.nbytes // rows.n_samples))
+    spread = np.unique(np.linspace(0, n_samples - 1, min(most, n_samples)).astype(np.int32))
+    code = hashlib.blake2b(digest_size=16)
+    for part in np.array_split(spread, -(-spread.size // 4096)):
+        index = samples.order(part)
+        code.update(index.tobytes())
+        code.update(_values(_select(rows.x, index, backend), backend))
+    for column in samples.targets():
+        if column is not None:
+            code.update(_values(to_numpy(column), backend))
+    return {"rows": n_samples, "columns": int(rows.x.shape[1]), "digest": code.hexdigest()}
+
+
+def _select(x: Any, index: np.ndarray, backend: Backend) -> np.ndarray:
+    if not lives_on(x, backend):
+        return np.asarray(x[index])
+    return backend.to_host(backend.xp.take(x, backend.to_device(index), axis=0))
+
+
+def _values(array: np.ndarray, backend: Backend) -> bytes:
+    with np.errstate(over="ignore"):
+        return array.astype(backend.dtype).tobytes()
+
+
+def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the kind and the fields of a part; of a class of the user's own, its name."""
+    if type(part) is not classes.get(getattr(part, "kind", "")):
+        return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    nested = {n: _described(v, classes) for n, v in values.items() if dataclasses.is_dataclass(v)}
+    return {"kind": part.kind} | values | nested
+
+
+def _rebuilt(described: dict[str, Any], classes: dict[str, Any]) -> Any:
+    options = {
+        name: _rebuilt(value, classes) if isinstance(value, dict) else value
+        for name, value in described.items()
+        if name != "kind"
+    }
+    return classes[described["kind"]](**options)

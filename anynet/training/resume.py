@@ -1,0 +1,211 @@
+"""``resume``: from a checkpoint and the data to the model that the whole run would have made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from anynet.backends import Backend, get_backend
+from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.optim import Optimizer, Schedule
+from anynet.training.checkpoint import Checkpoint
+from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
+from anynet.training.description import GIVEN, arguments_from, fingerprint
+from anynet.training.fit import prepare
+from anynet.training.history import Callback, ProgressCallback
+from anynet.training.model import Model
+from anynet.training.run import Run, epochs_done
+from anynet.training.saving import parameter_shapes
+
+
+def resume(
+    checkpoint: CheckpointFolder | str | os.PathLike[str],
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int | None = None,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    learning_rate: Schedule | None = None,
+    backend: Backend | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    resident: bool | None = None,
+    callbacks: Callback | Sequence[Callback] = (),
+    progress: ProgressCallback | None = None,
+) -> Model:
+    """Go on with a run of ``fit`` from its newest checkpoint.
+
+    On the backend that it began on, the result is that of the whole run, bit for bit; on another
+    it is so to rounding. The run goes on writing checkpoints, as often as before. If it had come
+    to its end, its model is returned.
+
+    Parameters
+    ----------
+    checkpoint : path-like
+        The folder that ``fit`` was given.
+    data : (x, y) or (x, y, sample_weight)
+        What ``fit`` was given.
+    validation : tuple, optional
+        Likewise, where ``fit`` was given arrays.
+    epochs : int, optional
+        At most so many epochs in all, in place of the number of before. Schedules keep the time
+        that they were made for.
+    loss, optimizer, learning_rate : optional
+        Those of before, where they are of a class of your own, which a checkpoint cannot hold.
+    backend : Backend or str, optional
+        Where to go on, see ``get_backend``; where the run began if not given.
+    device, precision : str, optional
+        Of the backend, where that is a name.
+    resident, callbacks, progress : optional
+        See ``fit``.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    CheckpointError
+        If there is no checkpoint, none is whole, the newest is of another version of anynet, or
+        the data are not those of before.
+    InvalidArgumentError
+        If the folder is in use, or an argument is not as documented.
+    BackendError
+        If the backend is not usable here.
+    DivergedError, TrainingInterrupted
+        As in ``fit``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import anynet
+    >>> digits = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=digits.scale)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = anynet.fit(network, digits.train, epochs=2, backend="numpy", checkpoint=folder)
+    ...     model = anynet.resume(folder, digits.train, epochs=4)
+    >>> len(model.history.records)
+    4
+    """
+    with _opened(checkpoint) as folder:
+        found = folder.newest()
+        own = {"loss": loss, "optimizer": optimizer, "learning_rate": learning_rate}
+        arguments = _arguments(folder, found, own)
+        dtype = found.content["backend"]["dtype"]
+        chosen = _backend(found, backend, device, precision)
+        if chosen.dtype != dtype:
+            message = f"the run is in {dtype}: it cannot go on with a backend of {chosen.dtype}"
+            raise InvalidArgumentError(message)
+        if arguments["validation"] == GIVEN:
+            if not isinstance(validation, (tuple, list)):
+                message = "the run was given arrays to validate on: give the same to resume"
+                raise InvalidArgumentError(message)
+            arguments["validation"] = validation
+        elif validation is not None:
+            message = "validation is what the run began with: leave it out"
+            raise InvalidArgumentError(message)
+        before = arguments["epochs"]
+        arguments["epochs"] = before if epochs is None else epochs
+        run = prepare(
+            data=data,
+            **arguments,
+            backend=chosen,
+            resident=resident,
+            callbacks=callbacks,
+            progress=progress,
+        )
+        _check_data(run, found)
+        run.checkpoints, run.resumed = folder, _until(found, before, run.epochs)
+        with chosen.context():
+            return run.train()
+
+
+@contextlib.contextmanager
+def _opened(
+    checkpoint: CheckpointFolder | str | os.PathLike[str],
+) -> Iterator[CheckpointFolder]:
+    if isinstance(checkpoint, CheckpointFolder):
+        yield checkpoint
+        return
+    if isinstance(checkpoint, Checkpoints):
+        checkpoint = checkpoint.folder
+    with reopen(Path(checkpoint)) as folder:
+        yield folder
+
+
+def _arguments(folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the run, checked against the arrays of its checkpoint."""
+    content = found.content
+    try:
+        again = Checkpoints(folder.path, content["every"], content["keep"])
+        folder.every, folder.keep = again.every, again.keep
+        arguments = arguments_from(content["arguments"], own)
+        _check_shapes(arguments["network"], found)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
+        raise CheckpointError(message) from error
+    return arguments
+
+
+def _check_shapes(network: Network, found: Checkpoint) -> None:
+    """Compare before anything is allocated: a damaged description may name any size."""
+    for name, shape in parameter_shapes(network).items():
+        array = found.arrays[f"state.params.{name}"]
+        if array.shape != shape:
+            message = f"{name} should have shape {shape}, got {array.shape}"
+            raise ValueError(message)
+
+
+def _backend(
+    found: Checkpoint, backend: Backend | str | None, device: str | None, precision: str | None
+) -> Backend:
+    """Return the backend to go on with: that of before, unless another is asked for."""
+    before = found.content["backend"]
+    if isinstance(backend, Backend):
+        if device is not None or precision is not None:
+            message = "device and precision are those of the Backend object: give one or the other"
+            raise InvalidArgumentError(message)
+        return backend
+    if backend is not None or device is not None or precision is not None:
+        return get_backend(backend or before["name"], device, before["dtype"], precision)
+    try:
+        return get_backend(**before)
+    except (BackendError, InvalidArgumentError) as error:
+        where = f"{before['name']} on {before['device']}"
+        message = f"the run began with {where}, which does not work here ({error}): choose another"
+        raise BackendError(message) from error
+
+
+def _check_data(run: Run, found: Checkpoint) -> None:
+    """Refuse data that are not those of before."""
+    for name, samples in (("training", run.training), ("held_out", run.held_out)):
+        before = found.content[name]
+        if samples is None:
+            continue
+        now = fingerprint(samples, run.step.backend)
+        if now != before:
+            shape = "{rows} rows of {columns} columns"
+            message = (
+                f"the data differ from those that the run began with: its {name.replace('_', '-')} "
+                f"samples were {shape.format(**before)}, here they are {shape.format(**now)}"
+                + (", of other values" if now["rows"] == before["rows"] else "")
+            )
+            raise CheckpointError(message)
+
+
+def _until(found: Checkpoint, before: int, epochs: int) -> Checkpoint:
+    """Let a run that has done its epochs go on, if there are more now."""
+    history = found.content["history"]
+    done = len(history["records"])
+    if done > epochs or (done == epochs and not history["stopped"]):
+        message = f"the run has done {done} epochs already: epochs must be more, got {epochs}"
+        raise InvalidArgumentError(message)
+    if epochs > done and history["stopped"] == epochs_done(before):
+        history = history | {"stopped": ""}
+    return found._replace(content=found.content | {"history": history})

@@ -1,0 +1,88 @@
+"""A run as a checkpoint, and back: all that changes while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anynet import tree
+from anynet.errors import CheckpointError
+from anynet.training.checkpoint import Checkpoint
+from anynet.training.history import EpochRecord, History
+from anynet.training.state import TrainState
+from anynet.training.stopping import Plateau
+
+if TYPE_CHECKING:
+    from anynet.backends import Backend
+    from anynet.training.run import Run
+
+
+def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Checkpoint:
+    """Return where a run stands, with what is known about it."""
+    backend, stopping, plateau = run.step.backend, run.stopping, run.plateau
+    leaves = [*tree.flatten(state, "state"), *tree.flatten(run.best, "best")]
+    content = {
+        "seen": run.seen,
+        "seconds": run.seconds,
+        "history": asdict(run.history),
+        "stopping": {"best": stopping.best, "waited": stopping.waited},
+        "plateau": None
+        if plateau is None
+        else {"factor": plateau.factor, "best": plateau.best, "waited": plateau.waited},
+    }
+    arrays = {name: backend.to_host(leaf) for name, leaf in leaves}
+    return Checkpoint(arrays, about | content)
+
+
+def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
+    """Put a run where it stood; return the state to go on from.
+
+    Parameters
+    ----------
+    run : Run
+    state : TrainState
+        Of the first step, which tells the shapes.
+    checkpoint : Checkpoint
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is not of such a run.
+    """
+    backend, content = run.step.backend, checkpoint.content
+    arrays = dict(checkpoint.arrays)
+    try:
+        state = _placed("state", state, arrays, backend)
+        if any(name.startswith("best.") for name in arrays):
+            run.best = _placed("best", state.params, arrays, backend)
+        if arrays:
+            message = f"it has the unknown arrays {', '.join(sorted(arrays))}"
+            raise ValueError(message)
+        history = dict(content["history"])
+        history["records"] = [EpochRecord(*record) for record in history["records"]]
+        run.history = History(**history)
+        run.stopping.best = float(content["stopping"]["best"])
+        run.stopping.waited = int(content["stopping"]["waited"])
+        if run.plateau is not None:
+            run.plateau = Plateau(run.plateau.rule, **content["plateau"])
+        run.seen, run.seconds = int(content["seen"]), float(content["seconds"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"the checkpoint is not of this run: {error}"
+        raise CheckpointError(message) from error
+    return state
+
+
+def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:
+    """Take the leaves of a tree out of ``arrays``, and place them on the device."""
+    placed = {}
+    for path, leaf in tree.flatten(like, name):
+        wanted, found = backend.to_host(leaf), arrays.pop(path)
+        if (wanted.shape, wanted.dtype) != (found.shape, found.dtype):
+            message = (
+                f"{path} should be {wanted.dtype} {wanted.shape}, got {found.dtype} {found.shape}"
+            )
+            raise ValueError(message)
+        placed[path] = backend.to_device(np.array(found))  # a copy: scan may write into it
+    return tree.rebuild(like, placed, name)
