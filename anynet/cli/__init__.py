@@ -1,7 +1,8 @@
 """The command line: ``anynet COMMAND …``, one module a command.
 
 Exit codes: 0; 1 for a failure that is the user's to mend, told in one line on standard error; 2
-for usage; 130 after Ctrl-C, and 141 when the reader of a pipe has gone, as shells have them.
+for usage; 130 after Ctrl-C, 143 after SIGTERM and 141 when the reader of a pipe has gone, as
+shells have them.
 """
 
 import argparse
@@ -11,14 +12,15 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import backends, datasets, evaluate, export, predict, study, train
+from anynet.cli import backends, datasets, evaluate, export, predict, resume, study, train
+from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
 from anynet.cli.reports import complain
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, evaluate, predict, export, study, backends, datasets)
+COMMANDS = (train, resume, evaluate, predict, export, study, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
@@ -85,9 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes again at exit; give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except KeyboardInterrupt:
-        complain("interrupted: nothing was written", "anynet: ")
-        return 130
+    except KeyboardInterrupt as interrupt:
+        complain(f"interrupted: {_notes(interrupt) or 'nothing was written'}", "anynet: ")
+        return exit_code(interrupt)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
@@ -96,9 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror or error}")
+        complain("; ".join(filter(None, [f"{where}{error.strerror or error}", _notes(error)])))
         return 1
     except AnynetError as error:
-        complain(str(error))
+        complain("; ".join(filter(None, [str(error), _notes(error)])))
         return 1
     return code
+
+
+def _notes(error: BaseException) -> str:
+    """What the way out has added to an exception: what is kept, and how to go on."""
+    return "; ".join(getattr(error, "__notes__", []))

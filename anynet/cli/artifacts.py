@@ -16,8 +16,8 @@ from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
 from anynet.cli.runs import CONFIG_FILE
+from anynet.data.files import replacing
 from anynet.training import Model
-from anynet.training.saving import MODEL_FILE
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
 _NOT_RECORDED = ("out", "json", "quiet")
@@ -30,7 +30,7 @@ def write_run(
     options: TrainOptions,
     result: dict[str, Any],
 ) -> None:
-    """Write the files of a run into an empty folder.
+    """Write the files of a run beside its model.
 
     Parameters
     ----------
@@ -47,9 +47,8 @@ def write_run(
     """
     history = model.history
     assert history is not None, "only a model that was loaded has none"
-    model.save(folder / MODEL_FILE)
-    (folder / CONFIG_FILE).write_text(to_toml(options, _about(model, result)), encoding="utf-8")
-    (folder / "history.csv").write_text(history.to_csv(), encoding="utf-8", newline="")
+    write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
+    write_text(folder / "history.csv", history.to_csv())
     name = result["dataset"]
     sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
     plots.save_curves(
@@ -64,6 +63,12 @@ def write_run(
         report.classes,
         f"{name}: {report.accuracy:.2%} of {report.counts.sum():,} test rows are right",
     )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anynet.training.checkpoints import parse_interval
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -130,6 +132,20 @@ def sizes() -> Kind:
         return tuple(size.convert(item) for item in value)
 
     return Kind("whole numbers of at least 1, such as 128,64", parse, convert)
+
+
+def interval() -> Kind:
+    """A number of epochs, ``5``, or of minutes, ``10min``."""
+
+    def convert(value: Any) -> int | str:
+        parse_interval(value)
+        every: int | str = value
+        return every
+
+    def parse(text: str) -> int | str:
+        return int(text) if text.strip().isdecimal() else text
+
+    return Kind("a number of epochs, such as 5, or of minutes, such as 10min", parse, convert)
 
 
 def switch() -> Kind:

@@ -65,6 +65,9 @@ class TrainOptions:
     target_accuracy: float = option(
         0.99, kinds.real(0, 1, positive=True), "validation accuracy that ends training"
     )
+    checkpoint_every: int | str | None = option(
+        None, kinds.interval(), "epochs or minutes (10min) between checkpoints (default: none)", "N"
+    )
     seed: int = option(0, kinds.whole(0), "of weights, order, dropout and the held-out rows")
     backend: str = option("auto", kinds.text("the name of a backend"), "numpy, cupy, torch, jax")
     device: str | None = option(None, kinds.text("a device"), "cpu, cuda, cuda:1, mps")

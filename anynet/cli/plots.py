@@ -12,6 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from anynet.data.files import replacing
 from anynet.training import EpochRecord
 
 TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
@@ -118,4 +119,5 @@ def save_confusion(
 
 def _write(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)

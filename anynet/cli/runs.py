@@ -1,17 +1,43 @@
-"""The run folder: complete or not there at all."""
+"""The run folder: complete or not there at all, or one with checkpoints that says it is unfinished.
 
+A folder that has ``checkpoints`` in it is unfinished, whatever else is there; these are taken away
+by one rename when all else is written.
+"""
+
+import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from anynet.cli.config import read_config
-from anynet.errors import InvalidArgumentError, ModelFileError
-from anynet.training.saving import MODEL_FILE
+from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
+from anynet.training import Model
+from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
+from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Save the model of a run; if there is no room for it, among the system's temporary files.
+
+    Raises
+    ------
+    OSError
+        It could not be saved in `folder`; a note says where it is instead, if anywhere.
+    """
+    try:
+        model.save(folder / MODEL_FILE)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path = Path(tempfile.mkdtemp(prefix="anynet-")) / MODEL_FILE
+            model.save(path)
+            error.add_note(f"the model was saved as {path} instead")
+        raise
 
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
@@ -29,7 +55,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `folder` when the block ends, and is gone if it fails.
 
     It is made before the block runs, beside `folder`: whether the place can be written to shows
-    at once, not after an hour of training, and the last step is one rename.
+    at once, not after an hour of training, and the last step is one rename. If the block fails
+    when the model is there already, the folder is kept, and the exception says so.
 
     Raises
     ------
@@ -55,6 +82,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
             raise InvalidArgumentError(message)
         scratch.rename(folder)
         done = True
+    except BaseException as error:
+        if (scratch / MODEL_FILE).is_file() and not os.path.lexists(folder):
+            scratch.rename(folder)
+            done = True
+            error.add_note(f"the model is kept in {folder}")
+        raise
     finally:
         if not done:
             _remove(scratch, parents)
@@ -70,14 +103,55 @@ def _remove(scratch: Path, parents: list[Path]) -> None:
             return
 
 
+@contextmanager
+def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFolder]:
+    """Hold an unfinished run for the block that finishes it; if that fails, it stays unfinished.
+
+    Parameters
+    ----------
+    run : Path
+        Its folder.
+    every : int or str, optional
+        How often there is to be a checkpoint, for a run that begins.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no unfinished run, or another process is at work on it.
+    """
+    checkpoints = run / CHECKPOINTS
+    if not checkpoints.is_dir():
+        what = "the run is finished" if (run / MODEL_FILE).is_file() else "there is no run"
+        message = (
+            f"{run}: {what}; RUN is the folder of a run that anynet train --checkpoint-every has "
+            f"begun, and not finished"
+        )
+        raise InvalidArgumentError(message)
+    held = reopen(checkpoints) if every is None else Checkpoints(checkpoints, every).begin()
+    with held as folder:
+        try:
+            yield folder
+        except DivergedError:  # it would again
+            raise
+        except BaseException as error:
+            error.add_note(f"anynet resume {run} goes on")
+            raise
+    done = run / f".{CHECKPOINTS}.done"
+    checkpoints.rename(done)
+    shutil.rmtree(done, ignore_errors=True)
+
+
 def model_file(run: Path) -> Path:
     """Find the model of a run: `run` is the run's folder, or the model file itself.
 
     Raises
     ------
     ModelFileError
-        There is none.
+        There is none, or the run is unfinished.
     """
+    if (run / CHECKPOINTS).is_dir():
+        message = f"the run in {run} is unfinished: anynet resume {run} finishes it"
+        raise ModelFileError(message)
     path = run / MODEL_FILE if run.is_dir() else run
     if not path.is_file():
         message = (

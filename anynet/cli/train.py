@@ -8,6 +8,7 @@ from typing import Any
 from anynet.backends import Backend, get_backend
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import read_config
+from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.models import metadata_of
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import Report, complain
@@ -15,6 +16,8 @@ from anynet.data import Dataset, load_dataset
 from anynet.data.splits import train_validation_split
 from anynet.errors import TrainingInterrupted
 from anynet.training import Model, fit
+from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 
 def add_parser(commands: Any) -> None:
@@ -22,7 +25,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network and write a run folder",
-        description="Train a network. Ctrl-C ends training and keeps the best epoch so far.",
+        description="Train a network. Ctrl-C ends training and keeps the best epoch so far; "
+        "with --checkpoint-every, anynet resume goes on.",
         usage="anynet train [DATASET] [options]",
     )
     add_options(parser)
@@ -52,39 +56,60 @@ def options_of(arguments: argparse.Namespace) -> TrainOptions:
 def run(arguments: argparse.Namespace) -> int:
     """Train, and write the run folder; after Ctrl-C that of the best epoch so far."""
     # What may be missing is imported now: better told before training than after.
-    from anynet.cli.artifacts import write_run
+    from anynet.cli.artifacts import to_toml, write_run, write_text
     from anynet.cli.progress import download_bar
 
     options = options_of(arguments)
     recipe.optimizer_of(options)  # refused before data are fetched, if it is
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
-    with runs.new_folder(folder) as scratch:
+    every, code = options.checkpoint_every, 0
+    with terminable(), runs.new_folder(folder) as scratch:
         backend = get_backend(options.backend, options.device, options.dtype, options.precision)
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_dataset(options.dataset, options.data_dir, progress=show)
         options = recipe.resolve(options, dataset, backend)
         ingredients = recipe.ingredients(options, dataset)
         if not silent:
-            print(_introduction(options, dataset, backend), flush=True)
-        model, interrupted = _train(options, dataset, backend, ingredients, silent)
-        report, result = _measure(model, options, dataset)
-        result["run"] = str(folder)
-        write_run(scratch, model, report, options, result)
-    if interrupted:
+            print(introduction(options, dataset, backend), flush=True)
+        if every is None:
+            try:
+                model = train(options, dataset, backend, ingredients, silent)
+            except TrainingInterrupted as stop:
+                if not isinstance(stop.model, Model):  # no epoch was finished
+                    raise
+                model, code = stop.model, exit_code(stop)
+            runs.save_model(model, scratch)
+            report, result = measure(model, options, dataset)
+            write_run(scratch, model, report, options, result)
+        else:
+            write_text(scratch / runs.CONFIG_FILE, to_toml(options))
+            (scratch / CHECKPOINTS).mkdir()
+    if every is not None:
+        with terminable(), runs.going_on(folder, every) as checkpoints:
+            model = train(options, dataset, backend, ingredients, silent, checkpoints)
+            model.save(folder / MODEL_FILE)
+            report, result = measure(model, options, dataset)
+            write_run(folder, model, report, options, result)
+    tell(result | {"run": str(folder)}, options.json)
+    return code
+
+
+def tell(result: dict[str, Any], as_json: bool) -> None:
+    """Print what a run has come to."""
+    if result["stopped"] == "interrupted":
         kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
         print(f"anynet: interrupted: {kept}", file=sys.stderr)
     if result["warning"]:
         complain(result["warning"], "anynet: warning: ")
-    if options.json:
+    if as_json:
         print(json.dumps(result))
     else:
         print(f"test accuracy {result['test_accuracy']:.4f}")
-        print(f"run folder {folder}")
-    return 130 if interrupted else 0
+        print(f"run folder {result['run']}")
 
 
-def _introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> str:
+def introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> str:
     """Say what will run where, and on what."""
     about = backend.describe()
     sizes = [dataset.train[0].shape[1], *options.layers, len(dataset.classes)]
@@ -98,44 +123,40 @@ def _introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> 
     )
 
 
-def _train(
+def train(
     options: TrainOptions,
     dataset: Dataset,
     backend: Backend,
     ingredients: dict[str, Any],
     silent: bool,
-) -> tuple[Model, bool]:
-    """Train, and say whether Ctrl-C ended it; without a finished epoch that goes on as an error."""
+    checkpoints: CheckpointFolder | None = None,
+) -> Model:
+    """Train, and show how it goes."""
     from anynet.cli.progress import ProgressBar
 
-    training, validation = _split(options, dataset)
-    try:
-        with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
-            model = fit(
-                data=training,
-                validation=validation,
-                **ingredients,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                patience=options.patience,
-                target_accuracy=options.target_accuracy,
-                min_delta=options.min_delta,
-                clip_norm=options.clip_norm,
-                average=options.average,
-                seed=options.seed,
-                backend=backend,
-                callbacks=[bar.finish],
-                progress=bar.update if bar.live else None,
-                metadata=metadata_of(dataset),
-            )
-    except TrainingInterrupted as stop:
-        if not isinstance(stop.model, Model):
-            raise
-        return stop.model, True
-    return model, False
+    training, validation = split(options, dataset)
+    with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
+        return fit(
+            data=training,
+            validation=validation,
+            **ingredients,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            patience=options.patience,
+            target_accuracy=options.target_accuracy,
+            min_delta=options.min_delta,
+            clip_norm=options.clip_norm,
+            average=options.average,
+            seed=options.seed,
+            backend=backend,
+            callbacks=[bar.finish],
+            progress=bar.update if bar.live else None,
+            metadata=metadata_of(dataset),
+            checkpoint=checkpoints,
+        )
 
 
-def _split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
+def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
     """Hold rows out of the training set, the same for the same seed."""
     assert options.validation is not None, "resolve the options first"
     x, y = dataset.train
@@ -143,12 +164,10 @@ def _split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
     return (x[kept], y[kept]), (x[held_out], y[held_out])
 
 
-def _measure(
-    model: Model, options: TrainOptions, dataset: Dataset
-) -> tuple[Report, dict[str, Any]]:
+def measure(model: Model, options: TrainOptions, dataset: Dataset) -> tuple[Report, dict[str, Any]]:
     """Score the model on all three parts of the data."""
     assert model.history is not None
-    training, validation = _split(options, dataset)
+    training, validation = split(options, dataset)
     x, y = dataset.test
     report = Report.of(y, model.predict(x), dataset.classes)
     records = model.history.records

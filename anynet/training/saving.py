@@ -18,6 +18,7 @@ from anynet.nn.network import Network
 FORMAT = 1
 KEY = "anynet"
 MODEL_FILE = "model.safetensors"  # its name in a run folder
+CHECKPOINTS = "checkpoints"  # a folder in it, as long as the run is unfinished
 
 
 class SavedModel(NamedTuple):
@@ -93,6 +94,9 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
     path = Path(path)
     if path.is_dir():
         folder, path = path, path / MODEL_FILE
+        if (folder / CHECKPOINTS).is_dir():
+            message = f"the run in {folder} is unfinished: anynet resume {folder} finishes it"
+            raise ModelFileError(message)
         if not path.exists():
             message = (
                 f"there is no model in {folder}: expected a file that Model.save wrote, or a "

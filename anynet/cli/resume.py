@@ -1,0 +1,127 @@
+"""``anynet resume RUN``: go on with a run that was killed, interrupted, or ran out of disk."""
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anynet.backends import Backend, get_backend
+from anynet.cli import kinds, recipe, runs
+from anynet.cli.config import read_config
+from anynet.cli.interrupts import terminable
+from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.train import introduction, measure, split, tell, train
+from anynet.data import Dataset, load_dataset
+from anynet.errors import BackendError
+from anynet.training import Model
+from anynet.training import resume as resume_training
+from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.saving import MODEL_FILE
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "resume",
+        help="go on with an unfinished run",
+        description="Go on with a run of anynet train --checkpoint-every from its newest "
+        "checkpoint, and finish its folder. On the backend that it began on the result is the "
+        "same, bit for bit; on another, to rounding.",
+    )
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="the folder of the run")
+    parser.add_argument(
+        "dataset", metavar="DATASET", nargs="?", help="where the data are now, if they have moved"
+    )
+    epochs = kinds.whole(1).from_text
+    parser.add_argument("--epochs", type=epochs, help="in all, in place of the number of before")
+    add_options(
+        parser, "backend", "device", "precision", "data_dir", "json", "quiet", suppress=True
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what is left, and write the files of the run."""
+    # What may be missing is imported now: better told before training than after.
+    from anynet.cli.artifacts import to_toml, write_run, write_text
+    from anynet.cli.progress import download_bar
+
+    folder = arguments.run_folder
+    with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
+        options = _options(arguments)
+        silent = options.quiet or options.json
+        backend = _backend(options)
+        with download_bar(options.dataset, silent=silent) as show:
+            dataset = load_dataset(options.dataset, options.data_dir, progress=show)
+        options = recipe.resolve(options, dataset, backend)
+        write_text(folder / runs.CONFIG_FILE, to_toml(options))
+        if not silent:
+            print(introduction(options, dataset, backend), flush=True)
+        model = _go_on(checkpoints, options, dataset, backend, silent)
+        model.save(folder / MODEL_FILE)
+        report, result = measure(model, options, dataset)
+        write_run(folder, model, report, options, result)
+    tell(result | {"run": str(folder)}, options.json)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> TrainOptions:
+    """Return the run's own options; where it computes may be said anew, all of it or none."""
+    options = TrainOptions(**read_config(arguments.run_folder / runs.CONFIG_FILE))
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("run", "run_folder") and value is not None
+    }
+    if {"backend", "device", "precision"} & given.keys():
+        options = replace(options, device=None, precision=None)
+    return replace(options, **given)
+
+
+def _backend(options: TrainOptions) -> Backend:
+    try:
+        return get_backend(options.backend, options.device, options.dtype, options.precision)
+    except BackendError as error:
+        error.add_note("to go on elsewhere, choose another --backend")
+        raise
+
+
+def _go_on(
+    checkpoints: CheckpointFolder,
+    options: TrainOptions,
+    dataset: Dataset,
+    backend: Backend,
+    silent: bool,
+) -> Model:
+    """Train from the newest checkpoint, or from the start if none was written."""
+    from anynet.cli.progress import ProgressBar
+
+    if not checkpoints.files():
+        checkpoints.every = options.checkpoint_every or checkpoints.every
+        ingredients = recipe.ingredients(options, dataset)
+        return train(options, dataset, backend, ingredients, silent, checkpoints)
+    training, validation = split(options, dataset)
+    with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
+        return resume_training(
+            checkpoints,
+            training,
+            validation=validation,
+            epochs=options.epochs,
+            backend=backend,
+            callbacks=[bar.finish],
+            progress=bar.update if bar.live else None,
+        )
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print a warning as a line for people, without the place in the code."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"anynet: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
