@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from anynet import export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
-from anynet.data import Dataset, load_dataset
+from anynet.data import Dataset, augment, load_dataset
 from anynet.errors import (
     AnynetError,
     BackendError,
@@ -61,6 +61,7 @@ __all__ = [
     "PopulationProgress",
     "Progress",
     "TrainingInterrupted",
+    "augment",
     "available_backends",
     "cross_validate",
     "export",

@@ -4,7 +4,7 @@ In a small network's step the calls cost as much as the arithmetic: ``numpy.sum`
 one to three microseconds before they touch an array, the methods and ufuncs below them a third of
 that. And some loops of NumPy's are slow where others do the same: a sum over an axis of a matrix is
 BLAS's product with a vector of ones; a maximum over short rows is one over long columns; a maximum
-with a number (no SIMD there) is one with a row of it.
+or minimum with a number (no SIMD there) is one with a row of it.
 """
 
 from __future__ import annotations
@@ -57,9 +57,15 @@ def _maximum(a: Any, b: Any, /) -> Any:
     return np.maximum(a, b)
 
 
+def _minimum(a: Any, b: Any, /) -> Any:
+    if isinstance(b, float) and a.ndim and a.dtype.kind == "f":
+        b = _filled(b, a.shape[-1], a.dtype)
+    return np.minimum(a, b)
+
+
 def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     bounded = x if min is None else _maximum(x, min)
-    return bounded if max is None else np.minimum(bounded, max)
+    return bounded if max is None else _minimum(bounded, max)
 
 
 def _argmax(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -85,6 +91,7 @@ vars(xp).update(
     isdtype=compat.isdtype,
     max=_max,
     maximum=_maximum,
+    minimum=_minimum,
     sum=_sum,
     take=_take,
     __version__=np.__version__,

@@ -104,6 +104,20 @@ def choice(*names: str) -> Kind:
     return Kind(f"one of {', '.join(names)}", str, convert, names)
 
 
+def some(*names: str) -> Kind:
+    """Some of `names`, such as ``affine,elastic``, in TOML ``["affine", "elastic"]``; or none."""
+
+    def parse(text: str) -> list[str]:
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def convert(value: Any) -> tuple[str, ...]:
+        _require(isinstance(value, list | tuple) and len(set(map(str, value))) == len(value))
+        _require(all(name in names for name in value))
+        return tuple(value)
+
+    return Kind(f"some of {', '.join(names)}, each once", parse, convert, names)
+
+
 def text(expects: str) -> Kind:
     """Any text that is not empty."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
+from anynet.data.augment import AUGMENTATIONS
 from anynet.nn import ACTIVATIONS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
@@ -18,6 +19,10 @@ _FOLDER = "the path of a folder"
 def option(default: Any, kind: Kind, help: str, metavar: str | None = None) -> Any:
     """Describe one option; the name is that of the dataclass field."""
     return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
+
+
+def _usual(augmentation: str, field: str) -> str:
+    return f"(default: {getattr(AUGMENTATIONS[augmentation], field):g})"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,27 @@ class TrainOptions:
         None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
     )
     label_smoothing: float = option(0.0, kinds.fraction(), "share of each label spread over all")
+    augment: tuple[str, ...] = option(
+        (), kinds.some(*AUGMENTATIONS), "new versions of the images in every epoch", "NAMES"
+    )
+    augment_rotation: float | None = option(
+        None, kinds.real(0, 90), f"affine: at most so many degrees {_usual('affine', 'rotation')}"
+    )
+    augment_shear: float | None = option(
+        None, kinds.real(0, 90), f"affine: slant in degrees {_usual('affine', 'shear')}"
+    )
+    augment_scale: float | None = option(
+        None, kinds.fraction(), f"affine: share of either side {_usual('affine', 'scale')}"
+    )
+    augment_shift: float | None = option(
+        None, kinds.real(0), f"affine: pixels {_usual('affine', 'shift')}"
+    )
+    augment_alpha: float | None = option(
+        None, kinds.real(0), f"elastic: factor of the displacements {_usual('elastic', 'alpha')}"
+    )
+    augment_sigma: float | None = option(
+        None, kinds.real(0.5), f"elastic: smoothness in pixels {_usual('elastic', 'sigma')}"
+    )
     epochs: int = option(15, kinds.whole(1), "passes over the training rows, at most")
     batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")
     validation: int | None = option(
@@ -89,6 +115,7 @@ class TrainOptions:
 PARTS = {
     "layers": "the network (the data decide its inputs and outputs)",
     "optimizer": "how it learns",
+    "augment": "what the images go through",
     "epochs": "how long, and on what",
     "backend": "where",
     "json": "what is said",
@@ -138,7 +165,7 @@ def _help(each: Field[Any]) -> str:
     default: Any = each.default
     if each.metadata["kind"].names:
         says += f": {', '.join(each.metadata['kind'].names)}"
-    if default is None or default is False or default == "":
+    if default is None or default is False or default in ("", ()):
         return says
     if isinstance(default, tuple):
         default = ",".join(map(str, default))

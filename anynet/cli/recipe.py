@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.backends import Backend
+from anynet.cli.augmentation import augmentations_of, resolve_augmentation
 from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, dataset_names
 from anynet.errors import InvalidArgumentError
@@ -56,7 +57,7 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     if name not in dataset_names():  # then it is a path
         name = str(Path(name).expanduser().absolute())
     return replace(
-        options,
+        resolve_augmentation(options),
         dataset=name,
         data_dir=options.data_dir and options.data_dir.absolute(),
         validation=validation,
@@ -80,6 +81,8 @@ def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "optimizer": optimizer_of(options),
         "learning_rate": schedule_of(options),
         "loss": loss_of(options),
+        "augment": augmentations_of(options),
+        "image_shape": dataset.image_shape,
     }
 
 

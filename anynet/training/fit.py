@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anynet.backends import Backend, backend_of, get_backend
+from anynet.data.augment import as_pipeline
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
@@ -42,6 +43,8 @@ def fit(
     min_delta: float = 0.0,
     clip_norm: float | None = None,
     average: float | None = None,
+    augment: Any = None,
+    image_shape: tuple[int, int] | None = None,
     shuffle: bool = True,
     seed: int = 0,
     backend: Backend | str | None = None,
@@ -86,6 +89,12 @@ def fit(
     average : float, optional
         The decay of a moving average of the weights, such as 0.999, which is then what is scored
         and returned.
+    augment : str, augmentation or sequence, optional
+        What makes new versions of the samples in every epoch, see ``anynet.augment``: names such
+        as ``"affine,elastic"``, or objects such as ``[Affine(rotation=15), Elastic()]``, which
+        are applied in that order. Scores on the validation set are those of its samples as given.
+    image_shape : (int, int), optional
+        Rows and columns of the images to augment, if they are not square and x is flat.
     shuffle : bool
         Whether each epoch has its own random order.
     seed : int
@@ -145,6 +154,8 @@ def fit(
         min_delta=min_delta,
         clip_norm=clip_norm,
         average=average,
+        augment=augment,
+        image_shape=image_shape,
         shuffle=shuffle,
         seed=seed,
         backend=choose_backend(backend, data),
@@ -181,6 +192,8 @@ def prepare(
     min_delta: float,
     clip_norm: float | None,
     average: float | None,
+    augment: Any,
+    image_shape: tuple[int, int] | None,
     shuffle: bool,
     seed: int,
     backend: Backend,
@@ -205,7 +218,7 @@ def prepare(
     """
     _check_counts(epochs=epochs, batch_size=batch_size)
     _check_options(patience, target_accuracy, min_delta, clip_norm, average)
-    y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
+    x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     loss = choose_loss(loss, y, network.n_outputs)
     rows = check(data, network, loss, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
@@ -228,6 +241,7 @@ def prepare(
         backend,
         clip_norm,
         average,
+        as_pipeline(augment, network.n_inputs, image_shape or _image_shape(x), backend),
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     return Run(
@@ -247,6 +261,12 @@ def prepare(
         progress=progress,
         metadata=metadata or {},
     )
+
+
+def _image_shape(x: Any) -> tuple[int, int] | None:
+    """Return rows and columns of a sample where x (N, H, W) tells them."""
+    shape: Any = getattr(x, "shape", ())
+    return (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
 
 
 def _check_samples(samples: Any, n_samples: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from anynet.backends import Backend
+from anynet.data.augment import Pipeline
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
 from anynet.nn.losses import Loss
@@ -17,7 +18,7 @@ from anynet.typing import Array, Key, Params
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """``(state, rows, data) -> state``: gather, forward, loss, backward, update.
+    """``(state, rows, data) -> state``: gather, augment, forward, loss, backward, update.
 
     A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
     is reused by every run of the same configuration, whatever its seed and data.
@@ -33,11 +34,14 @@ class TrainingStep:
     backend: Backend
     clip_norm: float | None = None
     average: float | None = None
+    augment: Pipeline | None = None
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
         backend = self.backend
         x, y, weight = data.gather(rows, backend)
         key = Key(state.seed, state.step)
+        if self.augment is not None:
+            x = self.augment(x, y, backend=backend, key=key)
         logits, pullback = self.network.apply(state.params, x, backend=backend, key=key)
         value, dlogits = self.loss(logits, y, weight, backend=backend)
         grads, _ = pullback(dlogits)

@@ -14,6 +14,7 @@ from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
+from anynet.data.augment import AUGMENTATIONS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
 
@@ -42,6 +43,13 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "clip_norm": st.none() | RATES,
     "average": st.none() | SHARES,
     "label_smoothing": SHARES,
+    "augment": st.lists(st.sampled_from(sorted(AUGMENTATIONS)), unique=True).map(tuple),
+    "augment_rotation": st.none() | st.floats(0, 90, exclude_max=True),
+    "augment_shear": st.none() | st.floats(0, 90, exclude_max=True),
+    "augment_scale": st.none() | SHARES,
+    "augment_shift": st.none() | AMOUNTS,
+    "augment_alpha": st.none() | AMOUNTS,
+    "augment_sigma": st.none() | st.floats(0.5, 1e6),
     "epochs": COUNTS,
     "batch_size": COUNTS,
     "validation": st.none() | COUNTS,
@@ -125,6 +133,9 @@ def test_dashes_and_underscores_are_the_same() -> None:
         ("nesterov", "yes", "true or false"),
         ("optimizer", "sdg", "one of sgd, rmsprop, adam, adamw"),
         ("optimizer", ["sgd"], "one of sgd"),
+        ("augment", "elastic", "some of affine, elastic, each once, not 'elastic'"),
+        ("augment", ["elastic", "elastic"], "each once"),
+        ("augment-scale", 1, "from 0 to below 1"),
         ("device", "", "a device"),
         ("data-dir", 3, "the path of a folder"),
     ],
