@@ -127,6 +127,9 @@ def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rebuilt(described: dict[str, Any], classes: dict[str, Any]) -> Any:
+    if any(isinstance(value, list) for value in described.values()):
+        message = f"a {described['kind']} has no lists: {described}"
+        raise ValueError(message)
     options = {
         name: _rebuilt(value, classes) if isinstance(value, dict) else value
         for name, value in described.items()

@@ -17,6 +17,7 @@ from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
 from anynet.training.description import GIVEN, arguments_from, fingerprint
 from anynet.training.fit import prepare
+from anynet.training.form import CONTENT, check_form
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.model import Model
 from anynet.training.run import Run, epochs_done
@@ -96,7 +97,7 @@ def resume(
     with _opened(checkpoint) as folder:
         found = folder.newest()
         own = {"loss": loss, "optimizer": optimizer, "learning_rate": learning_rate}
-        arguments = _arguments(folder, found, own)
+        arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
         if chosen.dtype != dtype:
@@ -139,15 +140,18 @@ def _opened(
         yield folder
 
 
-def _arguments(folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]) -> dict[str, Any]:
+def _checked_arguments(
+    folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]
+) -> dict[str, Any]:
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
     try:
+        check_form(content, CONTENT)
         again = Checkpoints(folder.path, content["every"], content["keep"])
         folder.every, folder.keep = again.every, again.keep
         arguments = arguments_from(content["arguments"], own)
         _check_shapes(arguments["network"], found)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
         raise CheckpointError(message) from error
     return arguments

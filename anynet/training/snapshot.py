@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,12 +63,11 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
         history = dict(content["history"])
         history["records"] = [EpochRecord(*record) for record in history["records"]]
         run.history = History(**history)
-        run.stopping.best = float(content["stopping"]["best"])
-        run.stopping.waited = int(content["stopping"]["waited"])
+        run.stopping = replace(run.stopping, **content["stopping"])
         if run.plateau is not None:
             run.plateau = Plateau(run.plateau.rule, **content["plateau"])
-        run.seen, run.seconds = int(content["seen"]), float(content["seconds"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        run.seen, run.seconds = content["seen"], content["seconds"]
+    except (KeyError, TypeError, ValueError) as error:
         message = f"the checkpoint is not of this run: {error}"
         raise CheckpointError(message) from error
     return state

@@ -56,6 +56,9 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "patience": COUNTS,
     "min_delta": AMOUNTS,
     "target_accuracy": RATES,
+    "checkpoint_every": st.none()
+    | COUNTS
+    | st.floats(0.001, 1e6).map(lambda minutes: f"{minutes:f}min"),
     "seed": st.integers(0, 2**62),
     "backend": WORDS,
     "device": st.none() | WORDS,

@@ -233,16 +233,41 @@ def test_an_existing_folder_is_refused_before_training(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_failure_while_writing_leaves_nothing(
+def test_a_failure_after_training_keeps_the_model(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "confusion.png"))
 
     monkeypatch.setattr(plots, "save_confusion", full)
-    says = fails("train", *QUICK, "--quiet", "--out", tmp_path / "runs" / "run")
-    assert says.endswith("confusion.png: No space left on device\n")
-    assert list(tmp_path.iterdir()) == []
+    run = tmp_path / "runs" / "run"
+    says = fails("train", *QUICK, "--quiet", "--out", run)
+    assert says.endswith(f"confusion.png: No space left on device; the model is kept in {run}\n")
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+    assert {path.name for path in run.iterdir()} == FILES - {"confusion.png"}
+    digits = library.load_dataset("digits")
+    about = tomllib.loads((run / "config.toml").read_text())["about"]
+    assert library.load(run).score(*digits.test) == pytest.approx(about["test_accuracy"])
+
+
+def test_a_model_that_has_no_room_is_saved_elsewhere(
+    fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, run, spare = library.Model.save, tmp_path / "runs" / "run", tmp_path / "spare"
+
+    def full(model: library.Model, path: Path) -> None:
+        if spare not in path.parents:
+            raise OSError(28, "No space left on device", str(path))
+        save(model, path)
+
+    spare.mkdir()
+    monkeypatch.setattr(library.Model, "save", full)
+    monkeypatch.setattr("tempfile.tempdir", str(spare))
+    says = fails("train", *QUICK, "--quiet", "--out", run)
+    (saved,) = spare.glob("*/model.safetensors")
+    assert says.endswith(f"No space left on device; the model was saved as {saved} instead\n")
+    assert library.load(saved).score(*library.load_dataset("digits").test) > 0.1
+    assert [path.name for path in tmp_path.iterdir()] == ["spare"]
 
 
 def interrupt_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,84 @@
+"""What a checkpoint's JSON must look like before any of it is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
+_SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str}
+
+CONTENT: dict[str, Any] = {
+    "arguments": {
+        "network": {"n_inputs": _COUNT, "layers": [dict]},
+        "loss": dict,
+        "optimizer": dict,
+        "learning_rate": dict,
+        "validation": _COUNT | str | None,
+        "epochs": _COUNT,
+        "batch_size": _COUNT,
+        "patience": _COUNT | None,
+        "target_accuracy": _MAYBE,
+        "min_delta": _NUMBER,
+        "clip_norm": _MAYBE,
+        "average": _MAYBE,
+        "shuffle": bool,
+        "seed": _COUNT,
+        "metadata": dict,
+    },
+    "backend": {"name": str, "device": str, "dtype": str, "precision": str | None},
+    "every": _COUNT | str,
+    "keep": _COUNT,
+    "training": _SAMPLES,
+    "held_out": (None, _SAMPLES),
+    "seen": _COUNT,
+    "seconds": _NUMBER,
+    "history": {
+        "metric": str,
+        "records": [[_COUNT, _NUMBER, _NUMBER, _NUMBER, _MAYBE, _MAYBE, _NUMBER]],
+        "best_epoch": _COUNT,
+        "stopped": str,
+        "warning": str,
+    },
+    "stopping": {"best": _NUMBER, "waited": _COUNT},
+    "plateau": (None, {"factor": _NUMBER, "best": _NUMBER, "waited": _COUNT}),
+}
+
+
+def check_form(value: Any, form: Any, name: str = "content") -> None:
+    """Compare a value that JSON held with its form.
+
+    Parameters
+    ----------
+    value : object
+    form : object
+        A type, or a union of types; a dict of forms, whose keys are those of the value; a list of
+        one form, for any number of such items, or of several, one an item; or ``(None, form)``,
+        for what may be None.
+    name : str
+        Of the value, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is not of that form.
+    """
+    if isinstance(form, tuple) and value is None:
+        return
+    form = form[1] if isinstance(form, tuple) else form
+    outer: Any = type(form) if isinstance(form, (dict, list)) else form
+    if not isinstance(value, outer):
+        message = f"{name} should be {getattr(outer, '__name__', outer)}, got {value!r:.60}"
+        raise ValueError(message)
+    if isinstance(form, dict):
+        if value.keys() != form.keys():
+            message = f"{name} should have {', '.join(form)}, got {', '.join(value)}"
+            raise ValueError(message)
+        for key, item in form.items():
+            check_form(value[key], item, f"{name}.{key}")
+    elif isinstance(form, list):
+        forms = form * len(value) if len(form) == 1 else form
+        if len(value) != len(forms):
+            message = f"{name} should have {len(forms)} items, got {len(value)}"
+            raise ValueError(message)
+        for index, item in enumerate(value):
+            check_form(item, forms[index], f"{name}.{index}")

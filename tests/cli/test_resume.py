@@ -1,0 +1,299 @@
+"""``anynet resume``: unfinished runs are told apart, go on, and are finished; nothing is lost."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import anynet as library
+from anynet.cli import main, plots, progress
+from anynet.data.locks import locked
+
+FILES = {"model.safetensors", "config.toml", "history.csv", "curves.png", "confusion.png"}
+QUICK = ("digits", "--layers", "8", "--epochs", "4", "--backend", "numpy", "--quiet")
+OFTEN = ("--checkpoint-every", "1")
+
+Command = Callable[..., Any]
+
+
+def left(where: Path) -> set[str]:
+    return {path.name for path in where.iterdir()}
+
+
+def outcome_of(run: Path) -> dict[str, Any]:
+    """Everything that a finished run says of itself, but for times."""
+    with (run / "history.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    config = tomllib.loads((run / "config.toml").read_text())
+    config["about"].pop("finished")
+    config.pop("checkpoint-every", None)
+    return {
+        "model": (run / "model.safetensors").read_bytes(),
+        "history": [row[:-1] for row in rows],
+        "config": config,
+        "files": left(run),
+    }
+
+
+def press(number: int, epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a signal come when an epoch is over."""
+    finish = progress.ProgressBar.finish
+
+    def finished(self: progress.ProgressBar, record: library.EpochRecord) -> None:
+        finish(self, record)
+        if record.epoch == epoch:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(progress.ProgressBar, "finish", finished)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never left."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    assert main(["train", *QUICK, "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def unfinished(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same run, left after two epochs."""
+    with monkeypatch.context() as patch:
+        press(signal.SIGINT, 2, patch)
+        outcome = anynet("train", *QUICK, *OFTEN, "--out", tmp_path / "run")
+    run = tmp_path / "run"
+    assert outcome.code == 130
+    assert outcome.out == ""
+    assert outcome.err == f"anynet: interrupted: anynet resume {run} goes on\n"
+    return run
+
+
+def test_checkpoints_change_nothing(anynet: Command, straight: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert anynet("train", *QUICK, *OFTEN, "--out", run).code == 0
+    assert outcome_of(run) == outcome_of(straight)
+    assert left(tmp_path) == {"run"}
+    assert left(run) == FILES
+    assert tomllib.loads((run / "config.toml").read_text())["checkpoint-every"] == 1
+
+
+def test_a_run_that_was_left_goes_on(anynet: Command, straight: Path, unfinished: Path) -> None:
+    assert left(unfinished) == {"config.toml", "checkpoints"}
+    outcome = anynet("resume", unfinished, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome_of(unfinished) == outcome_of(straight)
+    result = json.loads(outcome.out)
+    assert (result["run"], result["epochs"]) == (str(unfinished), 4)
+
+
+def test_what_people_see(anynet: Command, unfinished: Path) -> None:
+    code, out, err = anynet("resume", unfinished)
+    assert code == 0
+    assert "1,295 rows to train on" in out
+    assert out.endswith(f"run folder {unfinished}\n")
+    assert [line[:10] for line in err.splitlines()] == ["epoch 3/4 ", "epoch 4/4 "]
+
+
+def test_sigterm_is_as_ctrl_c_with_a_code_of_its_own(
+    anynet: Command, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        press(signal.SIGTERM, 1, patch)
+        outcome = anynet("train", *QUICK, *OFTEN, "--out", run)
+        assert outcome.code == 143
+        assert outcome.err == f"anynet: interrupted: anynet resume {run} goes on\n"
+        press(signal.SIGTERM, 3, patch)
+        assert anynet("resume", run, "--quiet").code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert anynet("resume", run, "--quiet").code == 0
+    assert outcome_of(run) == outcome_of(straight)
+
+
+def test_sigterm_without_checkpoints_keeps_the_best_epoch(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press(signal.SIGTERM, 2, monkeypatch)
+    outcome = anynet("train", *QUICK, "--out", tmp_path / "run")
+    assert outcome.code == 143
+    assert "the best of 2" in outcome.err
+    assert left(tmp_path / "run") == FILES
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "export", "load"])
+def test_an_unfinished_run_says_so(
+    fails: Command, unfinished: Path, command: str, tmp_path: Path
+) -> None:
+    says = f"is unfinished: anynet resume {unfinished} finishes it"
+    if command == "load":
+        with pytest.raises(library.ModelFileError, match="is unfinished: anynet resume"):
+            library.load(unfinished)
+        return
+    arguments = {
+        "evaluate": ["digits"],
+        "predict": ["some.png"],
+        "export": ["--format", "onnx", "--out", tmp_path / "model.onnx"],
+    }
+    assert says in fails(command, unfinished, *arguments[command])
+
+
+def test_what_cannot_go_on(fails: Command, straight: Path, tmp_path: Path) -> None:
+    before = outcome_of(straight)
+    assert "the run is finished" in fails("resume", straight)
+    assert outcome_of(straight) == before
+    assert "there is no run" in fails("resume", tmp_path)
+    assert "there is no run" in fails("resume", tmp_path / "none")
+    assert "exists already" in fails("train", *QUICK, *OFTEN, "--out", straight)
+
+
+def test_a_run_in_use_is_left_alone(fails: Command, unfinished: Path) -> None:
+    before = left(unfinished / "checkpoints")
+    with locked(unfinished / "checkpoints" / "lock", "here"):
+        assert "is in use by another run" in fails("resume", unfinished)
+        assert "exists already" in fails("train", *QUICK, "--out", unfinished)
+    assert left(unfinished / "checkpoints") == before
+
+
+def test_a_run_killed_before_its_first_checkpoint(
+    anynet: Command, straight: Path, unfinished: Path
+) -> None:
+    for path in (unfinished / "checkpoints").iterdir():
+        path.unlink()
+    assert anynet("resume", unfinished, "--quiet").code == 0
+    assert outcome_of(unfinished) == outcome_of(straight)
+
+
+def test_it_goes_on_with_another_library(
+    anynet: Command, fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        press(signal.SIGINT, 2, patch)
+        torch = ("--backend", "torch", "--precision", "bfloat16", "--validation", "500")
+        assert anynet("train", *QUICK, *torch, *OFTEN, "--out", run).code == 130
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda _: None)
+        says = fails("resume", run)
+    assert "torch, which is not installed" in says
+    assert f"choose another --backend; anynet resume {run} goes on" in says
+    assert anynet("resume", run, "--backend", "numpy", "--quiet").code == 0
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert (config["backend"], config["device"], config["validation"]) == ("numpy", "cpu", 500)
+    assert "precision" not in config
+    assert left(run) == FILES
+
+
+def test_more_epochs(anynet: Command, unfinished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        press(signal.SIGINT, 5, patch)
+        assert anynet("resume", unfinished, "--epochs", 6, "--quiet").code == 130
+    result = json.loads(anynet("resume", unfinished, "--json").out)
+    assert (result["epochs"], result["stopped"]) == (6, "all 6 epochs done")
+    assert tomllib.loads((unfinished / "config.toml").read_text())["epochs"] == 6
+
+
+def test_data_that_have_moved_or_changed(
+    anynet: Command, fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"x_train": rng.random((80, 3)), "y_train": np.arange(80) % 2}
+    own, run = tmp_path / "own.npz", tmp_path / "run"
+    np.savez(own, **arrays)
+    with monkeypatch.context() as patch:
+        press(signal.SIGINT, 1, patch)
+        assert anynet("train", own, *QUICK[1:], *OFTEN, "--out", run).code == 130
+    own.rename(tmp_path / "moved.npz")
+    assert "own.npz" in fails("resume", run)
+    np.savez(own, x_train=arrays["x_train"] + 1, y_train=arrays["y_train"])
+    assert "the data differ" in fails("resume", run, "--quiet")
+    assert anynet("resume", run, tmp_path / "moved.npz", "--quiet").code == 0
+    assert left(run) == FILES
+
+
+def test_a_plot_that_fails_loses_nothing(
+    anynet: Command,
+    fails: Command,
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device", "curves.png")
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(plots, "save_curves", full)
+        says = fails("train", *QUICK, *OFTEN, "--out", run)
+    assert says.endswith(f"No space left on device; anynet resume {run} goes on\n")
+    assert "unfinished" in fails("evaluate", run, "digits")
+    with monkeypatch.context() as patch:
+        patch.setattr("anynet.training.run.Run._epoch", lambda *_: pytest.fail("trained again"))
+        assert anynet("resume", run, "--quiet").code == 0
+    assert outcome_of(run) == outcome_of(straight)
+
+
+def test_a_damaged_checkpoint_is_told(straight: Path, unfinished: Path) -> None:
+    newest = max((unfinished / "checkpoints").glob("step-*"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    ran = subprocess.run(
+        [sys.executable, "-m", "anynet", "resume", unfinished, "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert ran.stderr.startswith(f"anynet: warning: '{newest}' is damaged or no checkpoint: ")
+    assert ran.stderr.endswith("; going on from the one before\n")
+    assert outcome_of(unfinished) == outcome_of(straight)
+
+
+def test_a_run_that_diverges_again_is_not_advised_to_go_on(fails: Command, tmp_path: Path) -> None:
+    rates = ("--learning-rate", "1e38", "--schedule", "constant")
+    says = fails("train", *QUICK, *rates, *OFTEN, "--out", tmp_path / "run")
+    assert "not finite in epoch 1" in says
+    assert "goes on" not in says
+
+
+@pytest.mark.parametrize("value", ["0", "1.5", "min", "1h", "-3", "five"])
+def test_what_is_no_interval(anynet: Command, value: str) -> None:
+    outcome = anynet("train", "digits", f"--checkpoint-every={value}")
+    assert outcome.code == 2
+    assert "a number of epochs, such as 5, or of minutes, such as 10min" in outcome.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the limit is POSIX's")
+def test_a_disk_that_fills_up(straight: Path, anynet: Command, tmp_path: Path) -> None:
+    """The limit on the size of files is met in another process, where it does no harm."""
+    run, model = tmp_path / "run", straight / "model.safetensors"
+    room = sum(array.nbytes for array in load_file(model).values())  # a checkpoint needs more
+    script = (
+        "import resource, signal, sys; from anynet.cli import main, progress\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "finish = progress.ProgressBar.finish\n"
+        "def filled(self, record):\n"
+        "    if record.epoch == 3:\n"
+        f"        resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "progress.ProgressBar.finish = filled\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["train", *QUICK, *OFTEN, "--out", str(run)]
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("anynet: error: cannot write a checkpoint to ")
+    assert ran.stderr.endswith(f"the newest of them; anynet resume {run} goes on\n")
+    assert anynet("resume", run, "--quiet").code == 0
+    assert outcome_of(run) == outcome_of(straight)

@@ -1,0 +1,42 @@
+"""What the tests of checkpoints share: runs that are left, and how they are compared."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import anynet
+from anynet import tree
+
+FIRST = "step-000000000000.safetensors"
+
+
+def curve(model: anynet.Model) -> list[Any]:
+    """The history, but for its seconds."""
+    assert model.history is not None
+    return [record[:-1] for record in model.history.records]
+
+
+def same(one: anynet.Model, other: anynet.Model) -> None:
+    """Assert that two runs came to the same, bit for bit."""
+    assert one.history is not None
+    assert other.history is not None
+    assert curve(one) == curve(other)
+    for name in ("best_epoch", "stopped", "warning", "metric"):
+        assert getattr(one.history, name) == getattr(other.history, name)
+    assert (one.network, one.loss, one.metadata) == (other.network, other.loss, other.metadata)
+    for a, b in zip(tree.leaves(one.params), tree.leaves(other.params), strict=True):
+        np.testing.assert_array_equal(one.backend.to_host(a), other.backend.to_host(b))
+
+
+def stop_at(*moment: int) -> Callable[[anynet.Progress], None]:
+    """Have Ctrl-C pressed in an epoch, when so many samples of it are seen."""
+
+    def progress(now: anynet.Progress) -> None:
+        if (now.epoch, now.samples) >= moment:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress

@@ -1,0 +1,219 @@
+"""Checkpoints: a run taken up again is the run that was never left."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from runs import curve, same, stop_at
+
+import anynet
+from anynet import tree
+from anynet.backends import Backend
+from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
+from anynet.training import checkpoints, description
+
+FIRST = "step-000000000000.safetensors"
+
+
+@pytest.mark.parametrize("moment", [(1, 1), (2, 200), (3, 300)])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    backend: Backend, data, network, tmp_path: Path, moment: tuple[int, int]
+) -> None:
+    options = {
+        "validation": 50,
+        "batch_size": 32,
+        "epochs": 4,
+        "optimizer": Adam(),
+        "learning_rate": Warmup(ReduceOnPlateau(0.01, patience=0), 2),
+        "average": 0.9,
+        "clip_norm": 1.0,
+        "metadata": {"note": [1, "two"]},
+        "backend": backend,
+    }
+    straight = anynet.fit(network, data, **options, progress=lambda _: None)
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(network, data, **options, checkpoint=tmp_path, progress=stop_at(*moment))
+    same(straight, anynet.resume(tmp_path, data, backend=backend))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": SGD(), "shuffle": False},
+        {"optimizer": SGD(momentum=0.9, nesterov=True), "learning_rate": Cosine(0.1, epochs=3)},
+        {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 5},
+        {"optimizer": AdamW(weight_decay=0.1), "patience": 1, "min_delta": 0.5, "validation": 0.2},
+        {"loss": anynet.nn.CrossEntropy(0.1), "validation": 0.1, "target_accuracy": 0.2},
+    ],
+)
+def test_every_checkpoint_of_a_run_leads_to_its_end(
+    data, network, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    whole = tmp_path / "whole"
+    often = anynet.Checkpoints(whole, every="0.0000001min", keep=1000)
+    straight = anynet.fit(
+        network, data, epochs=3, batch_size=64, backend="numpy", checkpoint=often, **options
+    )
+    same(anynet.fit(network, data, epochs=3, batch_size=64, backend="numpy", **options), straight)
+    written = sorted(whole.glob("step-*"))
+    assert len(written) >= 5
+    for number, path in enumerate(written):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / path.name).write_bytes(path.read_bytes())
+        same(straight, anynet.resume(tmp_path / str(number), data))
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), list(itertools.permutations(["numpy", "torch", "jax"], 2))
+)
+def test_a_run_goes_on_with_another_library(
+    data, network, tmp_path: Path, first: str, then: str
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    options = {"validation": 50, "epochs": 4, "optimizer": "adam", "learning_rate": 0.01}
+    straight = anynet.fit(network, data, **options, backend=first)
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(
+            network, data, **options, backend=first, checkpoint=tmp_path, progress=stop_at(2, 150)
+        )
+    finished = anynet.resume(tmp_path, data, backend=then)
+    assert finished.backend.name == then
+    losses = [[record[2] for record in curve(model)] for model in (straight, finished)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    for a, b in zip(tree.leaves(straight.params), tree.leaves(finished.params), strict=True):
+        one, other = straight.backend.to_host(a), finished.backend.to_host(b)
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_float64_weights_on_values(rng: np.random.Generator, tmp_path: Path) -> None:
+    x = rng.normal(size=(90, 5))
+    data = x, x @ rng.normal(size=(5, 2)), rng.uniform(0.5, 2, size=90)
+    network = anynet.mlp([5, 7, 2], layer_norm=True, activation="tanh")
+    options = {"validation": (x[:9], data[1][:9]), "epochs": 3, "learning_rate": 0.01}
+    backend = anynet.get_backend("numpy", dtype="float64")
+    straight = anynet.fit(network, data, **options, backend=backend)
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(
+            network, data, **options, backend=backend, checkpoint=tmp_path, progress=stop_at(3, 30)
+        )
+    with pytest.raises(anynet.InvalidArgumentError, match="arrays to validate on"):
+        anynet.resume(tmp_path, data)
+    again = anynet.resume(tmp_path, data, validation=options["validation"])
+    same(straight, again)
+    assert again.backend.dtype == "float64"
+
+
+def test_how_many_there_are_and_how_often(data, network, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def look(_: Any) -> None:
+        seen.append(sorted(path.name for path in tmp_path.glob("step-*")))
+
+    policy = anynet.Checkpoints(tmp_path, every=2, keep=2)
+    options = {"batch_size": 100, "epochs": 7, "backend": "numpy", "callbacks": look}
+    anynet.fit(network, data, checkpoint=policy, **options)
+    names = [f"step-{3 * epoch:012d}.safetensors" for epoch in range(8)]
+    assert (
+        seen
+        == [
+            names[:1],  # the one at the start
+            names[:1],
+            [names[0], names[2]],
+            [names[0], names[2]],
+            [names[2], names[4]],
+            [names[2], names[4]],
+            [names[4], names[6]],
+        ]
+    )
+    look(None)
+    assert seen[-1] == [names[6], names[7]]  # the end of a run is always there
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", names[6], names[7]}
+
+
+def test_minutes_pass_within_an_epoch(
+    data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(step=20)  # seconds, one tick a look
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: float(next(clock)))
+    policy = anynet.Checkpoints(tmp_path, every="1.5min", keep=100)
+    anynet.fit(network, data, batch_size=10, epochs=1, backend="numpy", checkpoint=policy)
+    steps = [int(path.stem[5:]) for path in sorted(tmp_path.glob("step-*"))]
+    assert steps == [0, 10, 20, 30]  # each write, and each fifth of the looks every two steps
+
+
+def test_more_epochs_than_before(data, network, tmp_path: Path) -> None:
+    options = {"validation": 50, "batch_size": 32, "backend": "numpy", "patience": None}
+    anynet.fit(network, data, epochs=2, checkpoint=tmp_path, **options)
+    with pytest.raises(anynet.InvalidArgumentError, match="done 2 epochs already"):
+        anynet.resume(tmp_path, data, epochs=1)
+    longer = anynet.resume(tmp_path, data, epochs=4)
+    same(anynet.fit(network, data, epochs=4, **options), longer)
+    same(longer, anynet.resume(tmp_path, data))  # a finished run is returned as it is
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.resume(tmp_path, data, epochs=8, progress=stop_at(6, 1))
+    same(anynet.fit(network, data, epochs=8, **options), anynet.resume(tmp_path, data))
+
+
+def test_a_run_that_stopped_early_has_stopped(data, network, tmp_path: Path) -> None:
+    options = {"validation": 50, "patience": 1, "min_delta": 0.9, "backend": "numpy"}
+    model = anynet.fit(network, data, checkpoint=tmp_path, **options)
+    assert "has not risen" in model.history.stopped
+    same(model, anynet.resume(tmp_path, data, epochs=50))
+
+
+@dataclass(frozen=True)
+class Halving:
+    """A schedule of the user's own."""
+
+    kind: ClassVar[str] = "constant"  # even under a name that anynet has
+
+    learning_rate: float = 0.1
+
+    def __call__(self, step: Any, steps_per_epoch: int, *, backend: Backend) -> Any:
+        return self.learning_rate * 0.5 ** backend.xp.astype(
+            step // steps_per_epoch, backend.float_dtype
+        )
+
+
+def test_parts_of_the_users_own_are_given_again(data, network, tmp_path: Path) -> None:
+    options = {"learning_rate": Halving(), "epochs": 4, "backend": "numpy"}
+    straight = anynet.fit(network, data, **options)
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(network, data, **options, checkpoint=tmp_path, progress=stop_at(2, 1))
+    with pytest.raises(anynet.CheckpointError, match=r"Halving: give it again.*learning_rate="):
+        anynet.resume(tmp_path, data)
+    same(straight, anynet.resume(tmp_path, data, learning_rate=Halving()))
+
+
+def test_other_data_are_refused(data, network, tmp_path: Path) -> None:
+    x, y = data
+    anynet.fit(network, data, validation=30, epochs=1, backend="numpy", checkpoint=tmp_path)
+    changed = x.copy()
+    changed[7, 20] += 1
+    swapped = y.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    assert y[0] != y[1]
+    for other in ((changed, y), (x, swapped), (x[:-1], y[:-1])):
+        with pytest.raises(anynet.CheckpointError, match="data differ") as told:
+            anynet.resume(tmp_path, other, epochs=2)
+        assert ("of other values" in str(told.value)) == (len(other[1]) == len(y))
+    with pytest.raises(anynet.CheckpointError, match="data differ"):
+        anynet.resume(tmp_path, (x, y, np.full(len(y), 0.5)), epochs=2)
+    assert anynet.resume(tmp_path, (x.astype(np.float64), list(y)), epochs=2)  # the same values
+
+
+def test_large_inputs_are_sampled_and_all_targets_read(
+    data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(description, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
+    anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
+    changed = data[0].copy()
+    changed[-1] += 1
+    with pytest.raises(anynet.CheckpointError, match="of other values"):
+        anynet.resume(tmp_path, (changed, data[1]), epochs=2)
