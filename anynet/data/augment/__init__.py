@@ -1,8 +1,24 @@
-"""Augmentation: new versions of the samples in every epoch, made on the device inside the step."""
+"""Augmentation: new versions of the samples in every epoch, made on the device inside the step.
+
+Each augmentation is a frozen dataclass of its strengths. All randomness comes from
+``Backend.random_bits``, by the seed and the step: a run repeats its images, on every backend.
+"""
 
 from anynet.data.augment.affine import Affine
 from anynet.data.augment.elastic import Elastic
+from anynet.data.augment.mixup import Mixup
 from anynet.data.augment.names import AUGMENTATIONS, as_pipeline
 from anynet.data.augment.pipeline import Pipeline
+from anynet.data.augment.pixels import Erase, Flip, Noise
 
-__all__ = ["AUGMENTATIONS", "Affine", "Elastic", "Pipeline", "as_pipeline"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Affine",
+    "Elastic",
+    "Erase",
+    "Flip",
+    "Mixup",
+    "Noise",
+    "Pipeline",
+    "as_pipeline",
+]

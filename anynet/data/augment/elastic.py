@@ -44,6 +44,7 @@ class Elastic:
     """
 
     kind: ClassVar[str] = "elastic"
+    needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: float = 34.0
