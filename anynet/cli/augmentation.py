@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from anynet.augment import AUGMENTATIONS
 from anynet.cli.options import TrainOptions
-from anynet.data.augment import AUGMENTATIONS
 from anynet.errors import InvalidArgumentError
 
 #: What the options of strengths, ``--augment-rotation``, are of: an augmentation and its field.

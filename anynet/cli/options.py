@@ -6,9 +6,9 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from anynet.augment import AUGMENTATIONS, Affine, Elastic, Erase, Flip, Mixup, Noise
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
-from anynet.data.augment import AUGMENTATIONS, Affine, Elastic, Erase, Flip, Mixup, Noise
 from anynet.nn import ACTIVATIONS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from anynet.augment import as_pipeline
 from anynet.backends import Backend, backend_of, get_backend
-from anynet.data.augment import as_pipeline
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset

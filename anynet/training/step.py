@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from anynet.augment import Pipeline
 from anynet.backends import Backend
-from anynet.data.augment import Pipeline
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
 from anynet.nn.losses import Loss

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anynet.augment import AUGMENTATIONS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
-from anynet.data.augment import AUGMENTATIONS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anynet.augment.layout import Layout
+from anynet.augment.mixup import Mixup
+from anynet.augment.warp import Warp
 from anynet.backends import Backend
-from anynet.data.augment.layout import Layout
-from anynet.data.augment.mixup import Mixup
-from anynet.data.augment.warp import Warp
 from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Key
 

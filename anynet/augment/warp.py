@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from anynet.augment.layout import Layout
 from anynet.backends import Backend
-from anynet.data.augment.layout import Layout
 from anynet.typing import Array, Key, Namespace
 
 

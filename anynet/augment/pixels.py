@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from anynet.augment.checks import check_strength
+from anynet.augment.draws import normal, uniform
+from anynet.augment.layout import Layout
 from anynet.backends import Backend
-from anynet.data.augment.checks import check_strength
-from anynet.data.augment.draws import normal, uniform
-from anynet.data.augment.layout import Layout
 from anynet.members import is_number, per_member
 from anynet.typing import Array, Key
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from anynet.augment.affine import Affine
+from anynet.augment.elastic import Elastic
+from anynet.augment.layout import Layout
+from anynet.augment.mixup import Mixup
+from anynet.augment.pipeline import Pipeline
+from anynet.augment.pixels import Erase, Flip, Noise
 from anynet.backends import Backend
-from anynet.data.augment.affine import Affine
-from anynet.data.augment.elastic import Elastic
-from anynet.data.augment.layout import Layout
-from anynet.data.augment.mixup import Mixup
-from anynet.data.augment.pipeline import Pipeline
-from anynet.data.augment.pixels import Erase, Flip, Noise
 from anynet.errors import InvalidArgumentError
 
 AUGMENTATIONS: dict[str, Any] = {

@@ -4,12 +4,12 @@ Each augmentation is a frozen dataclass of its strengths. All randomness comes f
 ``Backend.random_bits``, by the seed and the step: a run repeats its images, on every backend.
 """
 
-from anynet.data.augment.affine import Affine
-from anynet.data.augment.elastic import Elastic
-from anynet.data.augment.mixup import Mixup
-from anynet.data.augment.names import AUGMENTATIONS, as_pipeline
-from anynet.data.augment.pipeline import Pipeline
-from anynet.data.augment.pixels import Erase, Flip, Noise
+from anynet.augment.affine import Affine
+from anynet.augment.elastic import Elastic
+from anynet.augment.mixup import Mixup
+from anynet.augment.names import AUGMENTATIONS, as_pipeline
+from anynet.augment.pipeline import Pipeline
+from anynet.augment.pixels import Erase, Flip, Noise
 
 __all__ = [
     "AUGMENTATIONS",
