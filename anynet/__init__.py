@@ -3,9 +3,9 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anynet import export
+from anynet import augment, export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
-from anynet.data import Dataset, augment, load_dataset
+from anynet.data import Dataset, load_dataset
 from anynet.errors import (
     AnynetError,
     BackendError,

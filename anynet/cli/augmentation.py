@@ -3,18 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
+from anynet.augment import AUGMENTATIONS
 from anynet.cli.options import TrainOptions
-from anynet.data.augment import AUGMENTATIONS
 from anynet.errors import InvalidArgumentError
 
-#: Each strength's option, ``--augment-rotation``, and the augmentation whose field it is.
+#: What the options of strengths, ``--augment-rotation``, are of: an augmentation and its field.
 STRENGTHS = {
-    "rotation": "affine",
-    "shear": "affine",
-    "scale": "affine",
-    "shift": "affine",
-    "alpha": "elastic",
-    "sigma": "elastic",
+    "augment_rotation": ("affine", "rotation"),
+    "augment_shear": ("affine", "shear"),
+    "augment_scale": ("affine", "scale"),
+    "augment_shift": ("affine", "shift"),
+    "augment_halved": ("affine", "halved"),
+    "augment_either": ("affine", "either"),
+    "augment_alpha": ("elastic", "alpha"),
+    "augment_sigma": ("elastic", "sigma"),
+    "augment_flip": ("flip", "probability"),
+    "augment_erase": ("erase", "area"),
+    "augment_noise": ("noise", "strength"),
+    "augment_mixup": ("mixup", "alpha"),
 }
 
 
@@ -27,28 +33,22 @@ def resolve_augmentation(options: TrainOptions) -> TrainOptions:
         A strength is given of an augmentation that is not asked for.
     """
     filled: dict[str, Any] = {}
-    for field, kind in STRENGTHS.items():
-        name = f"augment_{field}"
+    for name, (kind, field) in STRENGTHS.items():
         given = getattr(options, name)
-        if kind not in options.augment and given is not None:
-            flag = name.replace("_", "-")
-            message = f"--{flag} is of {kind}: add {kind} to --augment, or leave --{flag} out"
+        if kind not in options.augment and given not in (None, (), False):
+            flag = "--" + name.replace("_", "-")
+            message = f"{flag} is of {kind}: add {kind} to --augment, or leave {flag} out"
             raise InvalidArgumentError(message)
         if kind in options.augment and given is None:
-            filled[name] = getattr(AUGMENTATIONS[kind], field)
+            filled[name] = getattr(AUGMENTATIONS[kind](), field)
     return replace(options, **filled)
 
 
 def augmentations_of(options: TrainOptions) -> tuple[Any, ...]:
     """Make the augmentations, in the order in which they are named."""
     options = resolve_augmentation(options)
-    return tuple(
-        AUGMENTATIONS[kind](
-            **{
-                field: getattr(options, f"augment_{field}")
-                for field, owner in STRENGTHS.items()
-                if owner == kind
-            }
-        )
-        for kind in options.augment
-    )
+    strengths: dict[str, dict[str, Any]] = {kind: {} for kind in options.augment}
+    for name, (kind, field) in STRENGTHS.items():
+        if kind in strengths:
+            strengths[kind][field] = getattr(options, name)
+    return tuple(AUGMENTATIONS[kind](**fields) for kind, fields in strengths.items())

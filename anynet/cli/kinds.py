@@ -136,16 +136,24 @@ def path(expects: str) -> Kind:
 
 def sizes() -> Kind:
     """Sizes such as ``128,64``, in TOML ``[128, 64]``; none at all is allowed."""
-    size = whole(1)
+    return _several(whole(1), "whole numbers of at least 1, such as 128,64")
+
+
+def classes() -> Kind:
+    """Classes such as ``1,7``, in TOML ``[1, 7]``; none at all is allowed."""
+    return _several(whole(0), "whole numbers of at least 0, such as 1,7")
+
+
+def _several(one: Kind, expects: str) -> Kind:
 
     def parse(text: str) -> list[int]:
         return [int(word) for word in text.split(",")] if text.strip() else []
 
     def convert(value: Any) -> tuple[int, ...]:
         _require(isinstance(value, list | tuple))
-        return tuple(size.convert(item) for item in value)
+        return tuple(one.convert(item) for item in value)
 
-    return Kind("whole numbers of at least 1, such as 128,64", parse, convert)
+    return Kind(expects, parse, convert)
 
 
 def interval() -> Kind:

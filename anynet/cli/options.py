@@ -1,13 +1,14 @@
 """The options of ``anynet train``: one table, from which argparse and TOML files are both read."""
 
 import argparse
+import math
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from anynet.augment import AUGMENTATIONS, Affine, Elastic, Erase, Flip, Mixup, Noise
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
-from anynet.data.augment import AUGMENTATIONS
 from anynet.nn import ACTIVATIONS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
@@ -21,8 +22,9 @@ def option(default: Any, kind: Kind, help: str, metavar: str | None = None) -> A
     return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
 
 
-def _usual(augmentation: str, field: str) -> str:
-    return f"(default: {getattr(AUGMENTATIONS[augmentation], field):g})"
+def _strength(default: float, limit: float, help: str) -> Any:
+    """Describe the strength of an augmentation; its class's own is the default."""
+    return option(None, kinds.real(0, limit), f"{help} (default: {default:g})")
 
 
 @dataclass(frozen=True)
@@ -63,23 +65,23 @@ class TrainOptions:
     augment: tuple[str, ...] = option(
         (), kinds.some(*AUGMENTATIONS), "new versions of the images in every epoch", "NAMES"
     )
-    augment_rotation: float | None = option(
-        None, kinds.real(0, 90), f"affine: at most so many degrees {_usual('affine', 'rotation')}"
+    augment_rotation: float | None = _strength(Affine.rotation, 90, "affine: degrees at most")
+    augment_shear: float | None = _strength(Affine.shear, 90, "affine: slant in degrees at most")
+    augment_scale: float | None = _strength(Affine.scale, 1, "affine: share of either side at most")
+    augment_shift: float | None = _strength(Affine.shift, math.inf, "affine: pixels at most")
+    augment_halved: tuple[int, ...] = option(
+        (), kinds.classes(), "affine: classes that turn and slant by half as much", "CLASSES"
     )
-    augment_shear: float | None = option(
-        None, kinds.real(0, 90), f"affine: slant in degrees {_usual('affine', 'shear')}"
-    )
-    augment_scale: float | None = option(
-        None, kinds.fraction(), f"affine: share of either side {_usual('affine', 'scale')}"
-    )
-    augment_shift: float | None = option(
-        None, kinds.real(0), f"affine: pixels {_usual('affine', 'shift')}"
-    )
-    augment_alpha: float | None = option(
-        None, kinds.real(0), f"elastic: factor of the displacements {_usual('elastic', 'alpha')}"
-    )
+    augment_either: bool = option(False, kinds.switch(), "affine: turn or slant, never both")
+    augment_alpha: float | None = _strength(Elastic.alpha, math.inf, "elastic: size")
     augment_sigma: float | None = option(
-        None, kinds.real(0.5), f"elastic: smoothness in pixels {_usual('elastic', 'sigma')}"
+        None, kinds.real(0.5), f"elastic: smoothness in pixels (default: {Elastic.sigma:g})"
+    )
+    augment_flip: float | None = _strength(Flip.probability, 1, "flip: share of the images")
+    augment_erase: float | None = _strength(Erase.area, 1, "erase: share of an image at most")
+    augment_noise: float | None = _strength(Noise.strength, math.inf, "noise: as a share of ink")
+    augment_mixup: float | None = option(
+        None, kinds.real(0, positive=True), f"mixup: of Beta's (default: {Mixup.alpha:g})"
     )
     epochs: int = option(15, kinds.whole(1), "passes over the training rows, at most")
     batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")

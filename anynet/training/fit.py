@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from anynet.augment import as_pipeline
 from anynet.backends import Backend, backend_of, get_backend
-from anynet.data.augment import as_pipeline
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import Scale
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
@@ -241,7 +242,14 @@ def prepare(
         backend,
         clip_norm,
         average,
-        as_pipeline(augment, network.n_inputs, image_shape or _image_shape(x), backend),
+        as_pipeline(
+            augment,
+            network.n_inputs,
+            image_shape or _image_shape(x),
+            backend,
+            top=_full_ink(network),
+            task=loss.task,
+        ),
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     return Run(
@@ -267,6 +275,12 @@ def _image_shape(x: Any) -> tuple[int, int] | None:
     """Return rows and columns of a sample where x (N, H, W) tells them."""
     shape: Any = getattr(x, "shape", ())
     return (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
+
+
+def _full_ink(network: Network) -> float:
+    """Return the value that the network scales to 1: 255 where it scales bytes."""
+    first = network.layers[0] if network.layers else None
+    return 1 / first.factor if isinstance(first, Scale) and first.factor else 1.0
 
 
 def _check_samples(samples: Any, n_samples: int) -> np.ndarray:

@@ -96,8 +96,8 @@ min_delta, clip_norm, average, augment, image_shape, shuffle, backend, resident
         See ``fit``.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that
-        of the first member's seed. Rows are then gathered once for all: quicker, and their
-        differences come from weights alone.
+        of the first member's seed. Rows are then gathered, and augmented, once for all: quicker,
+        and their differences come from weights alone.
     callbacks : callable or sequence of callable
         Each takes every ``EpochRecord`` of every member, and may return True to stop that member.
     progress : callable, optional

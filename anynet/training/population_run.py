@@ -19,6 +19,7 @@ from anynet.data.batches import Batches, split_order, split_orders
 from anynet.errors import DivergedError
 from anynet.members import numbers, per_member, with_numbers
 from anynet.optim import Constant, ReduceOnPlateau, Schedule, Warmup
+from anynet.seeds import device_seed
 from anynet.training.evaluate import (
     EVALUATION_BATCH,
     Evaluation,
@@ -110,6 +111,11 @@ class Batch:
             path: self.backend.to_device(np.array(values, dtype=self.backend.dtype))
             for path, values in differing.items()
         }
+        if self.order_seed is not None and self.step.augment is not None:
+            alike = not any(path.startswith("augment.") for path in differing)
+            if alike:  # the same rows, augmented once for all
+                seed = np.asarray(device_seed(self.order_seed), dtype=np.int32)
+                self.numbers["augment.seed"] = self.backend.to_device(seed)
 
     def train(self, epoch: int, batches: Batches) -> None:
         """Train all members for one epoch."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from anynet.augment import Pipeline
 from anynet.backends import Backend
-from anynet.data.augment import Pipeline
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule, clip_by_global_norm, update_average
+from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState
 from anynet.typing import Array, Key, Params
 
@@ -40,10 +41,12 @@ class TrainingStep:
         backend = self.backend
         x, y, weight = data.gather(rows, backend)
         key = Key(state.seed, state.step)
+        loss: Any = self.loss
         if self.augment is not None:
-            x = self.augment(x, y, backend=backend, key=key)
+            x, share = self.augment(x, y, backend=backend, key=key)
+            loss = loss if share is None else MixedLoss(loss, share)
         logits, pullback = self.network.apply(state.params, x, backend=backend, key=key)
-        value, dlogits = self.loss(logits, y, weight, backend=backend)
+        value, dlogits = loss(logits, y, weight, backend=backend)
         grads, _ = pullback(dlogits)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anynet.augment import AUGMENTATIONS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
-from anynet.data.augment import AUGMENTATIONS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
 
@@ -44,12 +44,18 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "average": st.none() | SHARES,
     "label_smoothing": SHARES,
     "augment": st.lists(st.sampled_from(sorted(AUGMENTATIONS)), unique=True).map(tuple),
-    "augment_rotation": st.none() | st.floats(0, 90, exclude_max=True),
-    "augment_shear": st.none() | st.floats(0, 90, exclude_max=True),
+    "augment_rotation": st.none() | st.floats(0, 90),
+    "augment_shear": st.none() | st.floats(0, 90),
     "augment_scale": st.none() | SHARES,
     "augment_shift": st.none() | AMOUNTS,
+    "augment_halved": st.lists(st.integers(0, 9), max_size=3).map(tuple),
+    "augment_either": st.booleans(),
     "augment_alpha": st.none() | AMOUNTS,
     "augment_sigma": st.none() | st.floats(0.5, 1e6),
+    "augment_flip": st.none() | SHARES,
+    "augment_erase": st.none() | SHARES,
+    "augment_noise": st.none() | AMOUNTS,
+    "augment_mixup": st.none() | RATES,
     "epochs": COUNTS,
     "batch_size": COUNTS,
     "validation": st.none() | COUNTS,
@@ -136,9 +142,9 @@ def test_dashes_and_underscores_are_the_same() -> None:
         ("nesterov", "yes", "true or false"),
         ("optimizer", "sdg", "one of sgd, rmsprop, adam, adamw"),
         ("optimizer", ["sgd"], "one of sgd"),
-        ("augment", "elastic", "some of affine, elastic, each once, not 'elastic'"),
+        ("augment", "elastic", "some of affine, elastic, flip, erase, noise, mixup, each once"),
         ("augment", ["elastic", "elastic"], "each once"),
-        ("augment-scale", 1, "from 0 to below 1"),
+        ("augment-scale", 1.5, "at least 0 and at most 1"),
         ("device", "", "a device"),
         ("data-dir", 3, "the path of a folder"),
     ],

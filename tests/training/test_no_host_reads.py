@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from augmentations import CASES as AUGMENTATIONS
+from augmentations import pipeline
 from conftest import make_backend
 
 import anynet
@@ -148,6 +150,8 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
         "schedule": schedules.Constant(0.1),
         "steps_per_epoch": 7,
     }
+    if "augment" in options:  # what it keeps on the device is made before the first step
+        options["augment"] = pipeline(backend, *options["augment"], shape=(2, 2))
     step = TrainingStep(network, backend=backend, **arguments | options)
     seed = tuple(range(members)) if members else 1
     state = initial_state(
@@ -184,6 +188,12 @@ def test_every_optimizer_with_clipping_and_averaging(refusing: Any, optimizer: A
 @pytest.mark.parametrize("schedule", SCHEDULE_CASES, ids=repr)
 def test_every_schedule(refusing: Any, schedule: Any) -> None:
     take_steps(refusing, schedule=schedule)
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=repr)
+@pytest.mark.parametrize("members", [0, 3])
+def test_every_augmentation(refusing: Any, augmentation: Any, members: int) -> None:
+    take_steps(refusing, augment=[augmentation], members=members)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_CASES[:3], ids=repr)

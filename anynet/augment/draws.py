@@ -11,9 +11,9 @@ BYTES_VARIANCE = 4 * (256**2 - 1) / 12  # of the sum of four bytes
 
 
 def uniform(bits: Array, backend: Backend) -> Array:
-    """Turn words of 32 random bits into numbers in [−1, 1], evenly."""
-    numbers: Array = backend.xp.astype(bits, backend.float_dtype)
-    return numbers * 2.0**-31 - 1.0
+    """Turn words of 32 random bits into numbers in [0, 1): multiples of 2⁻²⁴, exact in float32."""
+    numbers: Array = backend.xp.astype(bits >> 8, backend.float_dtype)
+    return numbers * 2.0**-24
 
 
 def normal(bits: Array, backend: Backend) -> Array:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from anynet.augment.layout import Layout
 from anynet.backends import Backend
 from anynet.typing import Array, Key, Namespace
 
@@ -39,8 +40,6 @@ class Warp:
     Parameters
     ----------
     deformations : tuple of Deformation
-    image_shape : (int, int)
-        H and W.
     fields : tuple of int
         How many each deformation has.
     basis : Array of shape (2 + sum(fields), H·W)
@@ -48,27 +47,26 @@ class Warp:
     """
 
     deformations: tuple[Any, ...]
-    image_shape: tuple[int, int]
     fields: tuple[int, ...]
     basis: Any = field(compare=False, repr=False)
 
     @classmethod
-    def of(
-        cls, deformations: tuple[Any, ...], image_shape: tuple[int, int], backend: Backend
-    ) -> Warp:
+    def of(cls, deformations: tuple[Any, ...], layout: Layout, backend: Backend) -> Warp:
         """Compute the fields and place them on the device."""
-        height, width = image_shape
-        parts = [deformation.basis(image_shape) for deformation in deformations]
+        height, width = layout.shape
+        parts = [deformation.basis(layout.shape) for deformation in deformations]
         grid = np.mgrid[:height, :width].reshape(2, -1)
         basis = np.concatenate([grid, *parts]).astype(backend.dtype)
         fields = tuple(part.shape[0] for part in parts)
-        return cls(deformations, image_shape, fields, backend.to_device(basis))
+        return cls(deformations, fields, backend.to_device(basis))
 
-    def __call__(self, images: Array, labels: Any, *, backend: Backend, key: Key) -> Array:
+    def __call__(
+        self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
+    ) -> Array:
         """Return the images (B, H·W) or (*P, B, H·W) deformed, (*P, B, H·W) floats."""
         coordinates = self.coordinates(images.shape[-2], labels, backend=backend, key=key)
         y, x = coordinates[..., 0, :, :], coordinates[..., 1, :, :]
-        return sample(images, y, x, self.image_shape, backend=backend)
+        return sample(images, y, x, layout.shape, backend=backend)
 
     def coordinates(self, n_images: int, labels: Any, *, backend: Backend, key: Key) -> Array:
         """Return where each pixel's value is taken from, (*P, 2, B, H·W): y and x in pixels."""
@@ -123,7 +121,8 @@ def sample(
     pixels = xp.astype(xp.concat([ends, grid, ends]), backend.float_dtype)
     above, down = _split(y, height, xp)
     left, right = _split(x, width, xp)
-    starts = xp.arange(0, math.prod(lead) * block, block, device=backend.device)
+    first = row + 1  # the place of the first pixel, after the margin before it
+    starts = xp.arange(first, first + math.prod(lead) * block, block, device=backend.device)
     index = xp.astype(above * row + left, starts.dtype) + xp.reshape(starts, (*lead, 1))
     index, shape = xp.reshape(index, (-1,)), y.shape
 
@@ -139,7 +138,7 @@ def sample(
 
 
 def _split(places: Array, length: int, xp: Namespace) -> tuple[Array, Array]:
-    """Return the pixel before each place, counted from the one before the border, and the rest."""
-    places = xp.clip(places + 1.0, 0.0, length + 1.0)
+    """Return the pixel before each place, from −1 to the length, and how far it is from there."""
+    places = xp.clip(places, -1.0, float(length))
     whole = xp.floor(places)
     return whole, places - whole

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from anynet.augment.checks import check_strength
+from anynet.augment.draws import normal
 from anynet.backends import Backend
-from anynet.data.augment.checks import check_strength
-from anynet.data.augment.draws import normal
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.typing import Array
@@ -44,6 +44,7 @@ class Elastic:
     """
 
     kind: ClassVar[str] = "elastic"
+    needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: float = 34.0

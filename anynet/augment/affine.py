@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from anynet.augment.checks import check_strength
+from anynet.augment.draws import uniform
 from anynet.backends import Backend
-from anynet.data.augment.checks import check_strength
-from anynet.data.augment.draws import uniform
+from anynet.errors import InvalidArgumentError
 from anynet.members import per_member
 from anynet.typing import Array
 
@@ -44,6 +45,7 @@ class Affine:
     """
 
     kind: ClassVar[str] = "affine"
+    needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("rotation", "shear", "scale", "shift")
 
     rotation: float = 10.0
@@ -54,10 +56,13 @@ class Affine:
     either: bool = False
 
     def __post_init__(self) -> None:
-        check_strength("rotation", self.rotation, 90, "degrees")
-        check_strength("shear", self.shear, 90, "degrees")
-        check_strength("scale", self.scale, 1)
+        check_strength("rotation", self.rotation, below=90, unit="degrees")
+        check_strength("shear", self.shear, below=90, unit="degrees")
+        check_strength("scale", self.scale, below=1)
         check_strength("shift", self.shift, unit="pixels")
+        if not isinstance(self.halved, tuple) or any(type(c) is not int for c in self.halved):
+            message = f"halved must be a tuple of classes such as (1, 7), got {self.halved!r}"
+            raise InvalidArgumentError(message)
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the fields that are mixed, (3, H·W): everywhere 1, and y and x from the centre."""
@@ -74,7 +79,7 @@ class Affine:
         """Return how much of each field is in the displacement, (*P, 2, B, 3): y, then x."""
         del fields
         xp = backend.xp
-        drawn = uniform(bits, backend)
+        drawn = uniform(bits, backend) * 2.0 - 1.0
         angle, slant, up, across, down, right, coin = (drawn[..., i, :] for i in range(7))
 
         def bounded(draw: Array, bound: Any, unit: float = 1.0) -> Array:
