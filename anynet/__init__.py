@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from anynet import export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
-from anynet.data import Dataset, load_dataset
+from anynet.data import Dataset, Preprocessing, Table, load_dataset, load_table, read_table
 from anynet.errors import (
     AnynetError,
     BackendError,
@@ -54,7 +54,9 @@ __all__ = [
     "ModelFileError",
     "Network",
     "PopulationProgress",
+    "Preprocessing",
     "Progress",
+    "Table",
     "TrainingInterrupted",
     "available_backends",
     "cross_validate",
@@ -64,7 +66,9 @@ __all__ = [
     "get_backend",
     "load",
     "load_dataset",
+    "load_table",
     "mlp",
+    "read_table",
 ]
 
 

@@ -25,6 +25,7 @@ COMMANDS = (train, evaluate, predict, export, study, backends, datasets)
 PACKAGES = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
+    "pyarrow": "pyarrow",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "tomli_w": "tomli-w",
