@@ -49,10 +49,10 @@ def as_table(answers: Sequence[dict[str, Any]]) -> str:
     return table(rows, left=len(rows[0]))
 
 
-def as_csv(columns: dict[str, Sequence[Any]]) -> str:
-    """Write columns of equal length as CSV, numbers in the shortest form that reads back."""
+def as_csv(columns: Sequence[tuple[str, Sequence[Any]]]) -> str:
+    """Write named columns of equal length as CSV, numbers in the shortest form that reads back."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerow([name for name, _ in columns])
+    writer.writerows(zip(*(values for _, values in columns), strict=True))
     return text.getvalue()

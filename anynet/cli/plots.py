@@ -53,7 +53,7 @@ def save_curves(
         axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=":", label=f"best epoch ({best})")
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(_plain(title), fontsize=11)
     _write(figure, path)
 
 
@@ -105,6 +105,7 @@ def save_confusion(
                     predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
                 )
     long = max(map(len, classes)) > 2
+    classes = [_plain(name) for name in classes]
     axes.set_xticks(
         range(n),
         classes,
@@ -121,7 +122,7 @@ def save_confusion(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=11)
+    axes.set_title(_plain(title), fontsize=11)
     _write(figure, path)
 
 
@@ -148,12 +149,17 @@ def save_predictions(
     opacity = min(1.0, 30 / len(true) ** 0.5)
     axes.plot(true, predicted, "o", color=TRAIN, markersize=3.5, alpha=opacity, markeredgewidth=0)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(f"true {name}")
-    axes.set_ylabel(f"predicted {name}")
+    axes.set_xlabel(_plain(f"true {name}"))
+    axes.set_ylabel(_plain(f"predicted {name}"))
     axes.grid(color="#e4e4e4", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, fontsize=11)
+    axes.set_title(_plain(title), fontsize=11)
     _write(figure, path)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading what stands between dollars as a formula."""
+    return text.replace("$", r"\$")
 
 
 def _write(figure: Figure, path: Path) -> None:

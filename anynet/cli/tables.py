@@ -17,7 +17,8 @@ from anynet.data.download import Progress
 from anynet.data.files import replacing
 from anynet.data.holdout import TEST_FRACTION
 from anynet.data.tables import Preprocessing, is_table, load_table, read_table
-from anynet.data.tables.load import held_out_again, labelled_rows
+from anynet.data.tables.load import labelled_rows, rows_to_score
+from anynet.data.tables.table import some
 from anynet.data.tables.target import Classes, Target
 from anynet.errors import InvalidArgumentError
 from anynet.training import Model
@@ -49,8 +50,8 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
             raise InvalidArgumentError(message)
         return load_dataset(name, options.data_dir, progress=progress)
     if options.target is None:
-        columns = ", ".join(read_table(name).columns)
-        message = f"say which column of {name} to predict, by --target: it has {columns}"
+        has = some(read_table(name).columns)
+        message = f"say which column of {name} to predict, by --target COLUMN: it has {has}"
         raise InvalidArgumentError(message)
     return load_table(
         name,
@@ -80,19 +81,17 @@ def score_rows(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Re
 def evaluate(model: Model, path: str, *, as_json: bool) -> int:
     """Print the scores of a model on the rows of a table; of its own, on those held out."""
     preprocessing = Preprocessing.of(model)
-    rows = read_table(path)
-    held_out = held_out_again(model, path, rows)
-    which = "rows" if held_out is None else "rows that training held out"
-    (x, y), notes = labelled_rows(preprocessing, rows if held_out is None else held_out)
+    rows, what = rows_to_score(model, path)
+    (x, y), notes = labelled_rows(preprocessing, rows)
     report = score_rows(model, x, y, preprocessing)
     for note in notes:
         complain(note, "anynet: warning: ")
     name = Path(path).stem
     if as_json:
-        print(json.dumps({"dataset": name, "held_out": held_out is not None, **report.as_json()}))
+        print(json.dumps({"dataset": name, "scored": what, **report.as_json()}))
     else:
         metric = "R²" if isinstance(report, ValueReport) else "accuracy"
-        print(f"{name}: {metric} {report.score:.4f} on {len(y)} {which}\n")
+        print(f"{name}: {metric} {report.score:.4f} on {len(y)} {what}\n")
         print(report.as_text())
     return 0
 
@@ -144,16 +143,17 @@ def refuse_existing(out: Path) -> None:
 def _write(out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Target) -> None:
     """Write predictions in the order of the rows; with several files, each line names its own."""
     outputs = np.concatenate(likely)
-    columns: dict[str, Any] = {"index": [i for each in likely for i in range(len(each))]}
+    columns: list[tuple[str, Sequence[Any]]] = []
     if len(paths) > 1:
         files = [str(path) for path, each in zip(paths, likely, strict=True) for _ in each]
-        columns = {"file": files} | columns
+        columns.append(("file", files))
+    columns.append(("index", [i for each in likely for i in range(len(each))]))
     if isinstance(target, Classes):
-        columns[target.column] = target.decode(outputs.argmax(axis=1)).tolist()
+        columns.append((target.column, target.decode(outputs.argmax(axis=1)).tolist()))
         for level, column in zip(target.levels, outputs.T, strict=True):
-            columns[f"probability {level}"] = list(column)
+            columns.append((f"probability {level}", list(column)))
     else:
-        columns[target.column] = target.decode(outputs[:, 0]).tolist()
+        columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
     with replacing(out) as file:
         file.write(as_csv(columns).encode())
         refuse_existing(out)  # it may have come into being meanwhile

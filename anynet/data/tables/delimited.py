@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from anynet.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
 
-#: Records that are looked at to find the separator.
-SAMPLE = 100
+#: Records, and characters, that are looked at to find the separator.
+SAMPLE, SAMPLE_SIZE = 100, 1 << 20
 
 #: Records that are kept as Python's strings at a time, before they become columns.
 CHUNK = 16384
@@ -108,12 +109,15 @@ def _separator(text: str) -> str:
     Where none does, it is the one that splits the header into most.
     """
 
+    sample = text[:SAMPLE_SIZE]
+    if len(sample) < len(text):
+        sample = sample[: sample.rfind("\n") + 1]
+
     def score(separator: str) -> tuple[bool, int]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        try:
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+        widths = []
+        with contextlib.suppress(csv.Error):  # it is told when the file is read
             widths = [len(fields) for fields in islice(reader, SAMPLE) if fields]
-        except csv.Error:  # it is told when the file is read
-            widths = []
         even = len(set(widths)) == 1 and widths[0] > 1
         return even, widths[0] if widths else 0
 
@@ -139,7 +143,8 @@ def _records(text: str, separator: str, path: Path) -> Iterator[Record]:
 
 def _names(header: Record, path: Path) -> list[str]:
     """Return the names of the columns; one without is called by its number."""
-    names = [field.strip() or f"column {i}" for i, field in enumerate(header.fields, start=1)]
+    fields = [" ".join(field.split()) for field in header.fields]
+    names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
     if all(_is_number(name) for name in names):
         message = (
             f"{quoted(path)} has no column names: line {header.line} holds numbers; put a line of "

@@ -30,7 +30,7 @@ class Encoded(NamedTuple):
 
     Attributes
     ----------
-    x : ndarray of shape (N, K)
+    x : ndarray of shape (N, K), float32
     bad : ndarray of bool, (N,)
         Where a value could not be read, and counted as missing.
     unseen : ndarray of bool, (N,)
@@ -224,7 +224,7 @@ class Category:
         code = np.array([known.get(str(word), elsewhere) for word in distinct], dtype=int)[places]
         unseen = ~absent & (code < 0)
         code[absent] = self._width - 1 if self.indicator else -1
-        x = np.zeros((len(words), self._width))
+        x = np.zeros((len(words), self._width), dtype=np.float32)
         rows = np.flatnonzero(code >= 0)
         x[rows, code[rows]] = 1.0
         return Encoded(x, np.zeros(len(words), dtype=bool), unseen)
@@ -271,7 +271,8 @@ def _encoded(
     columns = [np.where(np.isnan(part), 0.0, part) for part in parts]
     if indicator:
         columns.append(absent.astype(np.float64))
-    return Encoded(np.stack(columns, axis=1), bad, np.zeros(len(values), dtype=bool))
+    x = np.stack(columns, axis=1).astype(np.float32)
+    return Encoded(x, bad, np.zeros(len(values), dtype=bool))
 
 
 def _indicator_name(encoder: Number | Date | Boolean) -> list[str]:

@@ -14,7 +14,7 @@ from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.locate import expanded
 from anynet.data.tables.kinds import infer_kinds
-from anynet.data.tables.notes import notes_on_kinds
+from anynet.data.tables.notes import note_on_classes, notes_on_kinds
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.read import read_table
 from anynet.data.tables.table import Table
@@ -86,7 +86,7 @@ def load_table(
     >>> data.notes
     ('id is not used: it numbers the rows',)
     """
-    check_task(task)
+    wanted = check_task(task)
     share = float(test) if isinstance(test, (int, float)) else None
     if share is not None and not 0 < share < 1:
         message = f"test must be a share in (0, 1), or a table of test rows, got {test!r}"
@@ -94,10 +94,12 @@ def load_table(
     table = read_table(source)
     table.require(target)
     found = infer_kinds(table, target, columns)
-    task = task or infer_task(table, target)
+    task = wanted or infer_task(table, target)
     rows, note = usable_rows(table, target, task)
-    notes = [*table.notes, *notes_on_kinds(found), *note]
     classes = find_classes(rows, target) if task == "classification" else None
+    notes = [*notes_on_kinds(found), *note]
+    if classes is not None and wanted is None:
+        notes += note_on_classes(classes)
     if share is None:
         test_rows = read_table(test)
     else:
@@ -109,10 +111,9 @@ def load_table(
     train, told = labelled_rows(preprocessing, rows)
     notes += told
     held_out, told = labelled_rows(preprocessing, test_rows)
-    if share is None:
-        notes += [f"test rows: {each}" for each in told]
+    notes += [f"test rows: {each}" for each in told if each not in notes]
     named = isinstance(source, (str, os.PathLike))
-    split = {"sha256": digest(source), "share": share, "seed": seed} if named and share else None
+    split = {"sha256": digest(source), "share": share, "seed": seed} if named else None
     return Dataset(
         name=Path(source).stem if named else table.name,
         train=train,
@@ -167,23 +168,32 @@ def split_rows(
     return table.take(kept), table.take(held)
 
 
-def held_out_again(model: Any, source: Any, table: Table) -> Table | None:
-    """Return the rows of a table that were held out when it trained a model; None for others.
+def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
+    """Read a table to score a model on: of the file that it was trained on, the rows held out.
 
-    The file is recognised by its checksum, so that rows that trained are never taken for new ones.
+    The file is recognised by its checksum, so that rows that trained are not taken for new ones.
+
+    Returns
+    -------
+    rows : Table
+    what : str
+        What they are, in words.
     """
+    table = read_table(source)
     split = model.metadata.get(SPLIT)
     if not isinstance(split, dict) or split.get("sha256") != digest(source):
-        return None
-    preprocessing = Preprocessing.of(model)
-    goal = preprocessing.target
-    rows, _ = usable_rows(table, goal.column, goal.task)
-    classes = goal if isinstance(goal, Classes) else None
+        return table, "rows"
+    if split.get("share") is None:
+        return table, "rows, on which it was trained"
+    target = Preprocessing.of(model).target
+    rows, _ = usable_rows(table, target.column, target.task)
+    classes = target if isinstance(target, Classes) else None
     try:
-        return split_rows(rows, classes, float(split["share"]), int(split["seed"]))[1]
+        held_out = split_rows(rows, classes, float(split["share"]), int(split["seed"]))[1]
     except (KeyError, TypeError, ValueError) as error:
         message = f"the model does not say properly which rows were held out: {split!r}"
         raise ModelFileError(message) from error
+    return held_out, "rows that training held out"
 
 
 def digest(path: str | os.PathLike[str]) -> str:

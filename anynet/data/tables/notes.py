@@ -9,6 +9,7 @@ import numpy as np
 from anynet.data.tables.encoders import Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.table import Table, is_missing, nearest
+from anynet.data.tables.target import Classes
 
 
 def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[str]:
@@ -48,6 +49,17 @@ def notes_on_kinds(found: dict[str, Found]) -> list[str]:
         for name, each in found.items()
         if each.kind == "ignored"
     ]
+
+
+def note_on_classes(target: Classes) -> list[str]:
+    """Tell that numbers were taken for classes."""
+    if not target.numeric or len(target.levels) == 2:
+        return []
+    told = (
+        f"{target.column}: its {len(target.levels)} different whole numbers are taken for classes; "
+        f"choose the task regression if they are amounts"
+    )
+    return [told]
 
 
 def _rows(table: Table, mask: np.ndarray, column: np.ndarray) -> str:

@@ -119,7 +119,7 @@ class Preprocessing:
             raise DataError(message)
         notes = list(table.notes) + self._extra(table)
         parts = [self._encode(each, table, notes) for each in self.encoders]
-        return np.concatenate(parts, axis=1).astype(np.float32), notes
+        return np.concatenate(parts, axis=1), notes
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return what a network predicted as the table has it: names of classes, or values."""

@@ -46,7 +46,9 @@ class Table:
 
     @classmethod
     def of(cls, columns: Any, name: str = "the table") -> Table:
-        """Make a table of a mapping of names to sequences, or of a pandas or polars data frame.
+        """Make a table of a mapping of names to sequences, or of a data frame.
+
+        Data frames are those of pandas and polars, and pyarrow's tables.
 
         Values may be numbers, booleans, text, dates (NumPy's, or ``datetime`` objects) and None.
 
@@ -56,6 +58,7 @@ class Table:
             If it is no such mapping, or the columns have different lengths.
         """
         names = columns if isinstance(columns, Mapping) else getattr(columns, "columns", None)
+        names = getattr(columns, "column_names", names)  # pyarrow's
         if names is None:
             message = f"expected a mapping of names to columns, got {type(columns).__name__}"
             raise InvalidArgumentError(message)

@@ -194,8 +194,8 @@ def measure_values(name: str, column: np.ndarray, decimal: str) -> Values:
     return Values(name, mean, scale)
 
 
-def check_task(task: str | None) -> None:
-    """Check the name of a task.
+def check_task(task: str | None) -> str | None:
+    """Check the name of a task, and return it.
 
     Raises
     ------
@@ -205,3 +205,4 @@ def check_task(task: str | None) -> None:
     if task is not None and task not in TASKS:
         message = f"task must be one of {', '.join(TASKS)}, got {task!r}"
         raise InvalidArgumentError(message)
+    return task
