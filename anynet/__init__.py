@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from anynet import augment, export
 from anynet.backends import Backend, BackendStatus, available_backends, get_backend
-from anynet.data import Dataset, load_dataset
+from anynet.data import Dataset, Preprocessing, Table, load_dataset, load_table, read_table
 from anynet.errors import (
     AnynetError,
     BackendError,
@@ -59,7 +59,9 @@ __all__ = [
     "ModelFileError",
     "Network",
     "PopulationProgress",
+    "Preprocessing",
     "Progress",
+    "Table",
     "TrainingInterrupted",
     "augment",
     "available_backends",
@@ -70,7 +72,9 @@ __all__ = [
     "get_backend",
     "load",
     "load_dataset",
+    "load_table",
     "mlp",
+    "read_table",
     "resume",
 ]
 

@@ -16,6 +16,7 @@ from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
 from anynet.cli.runs import CONFIG_FILE
+from anynet.cli.values import ValueReport
 from anynet.data.files import replacing
 from anynet.training import Model
 
@@ -26,7 +27,7 @@ _NOT_RECORDED = ("out", "json", "quiet")
 def write_run(
     folder: Path,
     model: Model,
-    report: Report,
+    report: Report | ValueReport,
     options: TrainOptions,
     result: dict[str, Any],
 ) -> None:
@@ -56,7 +57,14 @@ def write_run(
         history.records,
         history.best_epoch,
         f"{name}, {'-'.join(map(str, sizes))}",
+        history.metric,
     )
+    if isinstance(report, ValueReport):
+        title = f"{name}: R² {report.score:.4f} on {len(report.true):,} test rows"
+        plots.save_predictions(
+            folder / "predicted.png", report.true, report.predicted, report.name, title
+        )
+        return
     plots.save_confusion(
         folder / "confusion.png",
         report.counts,
@@ -73,7 +81,8 @@ def write_text(path: Path, text: str) -> None:
 
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
     """Notes on how the run went; not needed to repeat it, and skipped when it is repeated."""
-    numbers = ("test_accuracy", "validation_accuracy", "train_accuracy", "epochs", "best_epoch")
+    scores = [name for name in result if name.startswith(("test_", "validation_", "train_"))]
+    notes = {"notes": result["notes"]} if result["notes"] else {}
     return {
         "anynet": anynet.__version__,
         "python": platform.python_version(),
@@ -81,7 +90,8 @@ def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
         "backend": f"{model.backend.name} {model.backend.describe()['version']}",
         "finished": datetime.now().astimezone().replace(microsecond=0),
         "stopped": result["stopped"],
-        **{name: result[name] for name in numbers},
+        **{name: result[name] for name in (*scores, "epochs", "best_epoch")},
+        **notes,
     }
 
 

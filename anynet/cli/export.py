@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.cli import kinds
+from anynet.cli.reports import complain
 from anynet.errors import InvalidArgumentError
 
 FORMATS = ("onnx", "torch", "sklearn")
@@ -45,6 +46,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and say what it holds."""
+    from anynet.cli.models import knows_tables
     from anynet.cli.runs import model_file
     from anynet.export import save_torch, to_onnx
     from anynet.training import load
@@ -65,6 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
         message = f"{out} exists already: choose another --out, or remove it"
         raise InvalidArgumentError(message)
     model = load(path, "numpy")
+    if knows_tables(model):
+        complain(
+            "the file takes columns as they are encoded, not a table's rows: encode them by "
+            "anynet.Preprocessing.of(model).transform",
+            "anynet: note: ",
+        )
     if arguments.format == "torch":
         save_torch(model, out)
         print(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")

@@ -170,6 +170,40 @@ def interval() -> Kind:
     return Kind("a number of epochs, such as 5, or of minutes, such as 10min", parse, convert)
 
 
+def assignments(values: tuple[str, ...]) -> Kind:
+    """Names with one of the values each, such as ``a=x,b=y``, in TOML ``["a=x", "b=y"]``."""
+
+    def convert(value: Any) -> tuple[str, ...]:
+        _require(isinstance(value, list | tuple))
+        for item in value:
+            _require(isinstance(item, str))
+            name, _, chosen = item.rpartition("=")
+            _require(bool(name) and chosen in values)
+        return tuple(value)
+
+    expects = f"names with one of {', '.join(values)} each, such as name={values[0]}"
+    return Kind(expects, lambda text: text.split(",") if text else [], convert)
+
+
+def share_or_path() -> Kind:
+    """A number above 0 and below 1, or else the path of a file."""
+
+    def parse(text: str) -> float | str:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    def convert(value: Any) -> float | Path:
+        if isinstance(value, str | Path):
+            _require(str(value) != "")
+            return Path(value).expanduser()
+        _require(type(value) is float and 0 < value < 1)
+        return float(value)
+
+    return Kind("a number above 0 and below 1, or the path of a file", parse, convert)
+
+
 def switch() -> Kind:
     """True or false; on the shell ``--name`` or ``--no-name``."""
 

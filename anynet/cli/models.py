@@ -2,10 +2,10 @@
 
 import argparse
 from dataclasses import dataclass
-from typing import Any
 
 from anynet.cli.runs import model_file
 from anynet.data import Dataset
+from anynet.data.dataset import TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Model, load
 
@@ -29,33 +29,28 @@ class ImageFormat:
     top: float
 
 
-def metadata_of(dataset: Dataset) -> dict[str, Any]:
-    """Collect what `predict` must know of the data that a model was trained on."""
-    image = None
-    if dataset.image_shape is not None:
-        image = {"shape": list(dataset.image_shape), "box": dataset.image_box}
-    return {
-        "dataset": dataset.name,
-        "classes": list(dataset.classes),
-        "image": image,
-        "scale": dataset.scale,
-    }
-
-
 def open_model(arguments: argparse.Namespace) -> Model:
     """Load the model of RUN on the backend that the options name.
 
     Raises
     ------
     InvalidArgumentError
-        The model does not tell classes apart.
+        The model does not tell classes apart, and was not trained on a table.
     """
     path = model_file(arguments.model)
     model = load(path, arguments.backend, arguments.device, arguments.dtype)
-    if model.loss.task != "classes":
-        message = f"{path} predicts {model.loss.task}: this command is for models that tell classes"
+    if model.loss.task != "classes" and not knows_tables(model):
+        message = (
+            f"{path} predicts {model.loss.task}: this command is for models that tell classes, or "
+            f"were trained on a table"
+        )
         raise InvalidArgumentError(message)
     return model
+
+
+def knows_tables(model: Model) -> bool:
+    """Whether a model was trained on a table, and takes its raw rows."""
+    return model.metadata.get(TABLE) is not None
 
 
 def classes_of(model: Model) -> tuple[str, ...]:
@@ -72,7 +67,7 @@ def image_format(model: Model) -> ImageFormat | None:
     Raises
     ------
     ModelFileError
-        The metadata is not what ``metadata_of`` makes.
+        The metadata is not what ``Dataset.metadata`` is.
     """
     image = model.metadata.get("image")
     if image is None:

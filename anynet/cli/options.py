@@ -9,10 +9,21 @@ from typing import Any
 from anynet.augment import AUGMENTATIONS, Affine, Elastic, Erase, Flip, Mixup, Noise
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
+from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
+from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
+
+#: What is decided otherwise for tables, which have few rows and many kinds of inputs.
+TABLE_DEFAULTS: dict[str, Any] = {
+    "optimizer": "adam",
+    "epochs": 200,
+    "batch_size": 32,
+    "patience": 20,
+    "target_accuracy": 1.0,
+}
 
 _FOLDER = "the path of a folder"
 
@@ -31,7 +42,30 @@ def _strength(default: float, limit: float, help: str) -> Any:
 class TrainOptions:
     """Everything that decides a training run. ``None`` means: decided when the data are known."""
 
-    dataset: str = option("", kinds.text("the name or path of a data set"), "name, folder or .npz")
+    dataset: str = option(
+        "",
+        kinds.text("the name or path of a data set"),
+        "name, folder, .npz, or table such as .csv",
+    )
+    target: str | None = option(
+        None, kinds.text("the name of a column"), "the column to predict", "COLUMN"
+    )
+    task: str | None = option(
+        None, kinds.choice(*TASKS), "what to predict of it (default: as its values suggest)"
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        kinds.assignments(COLUMN_KINDS),
+        f"what columns hold, if not what their values suggest, as zip=category,id=ignored; one of "
+        f"{', '.join(COLUMN_KINDS)}",
+        "NAME=KIND,…",
+    )
+    test: float | Path | None = option(  # noqa: RUF009
+        None,
+        kinds.share_or_path(),
+        "share of the rows to hold out for the test, or a table of test rows (default: 0.2)",
+        "SHARE|FILE",
+    )
     layers: tuple[int, ...] = option(
         (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
     )
@@ -40,7 +74,9 @@ class TrainOptions:
     layer_norm: bool = option(False, kinds.switch(), "normalise each hidden layer")
     optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "how gradients become updates")
     learning_rate: float | None = option(
-        None, kinds.real(0, positive=True), "step size (default: 0.1; 0.001 unless sgd)"
+        None,
+        kinds.real(0, positive=True),
+        "step size (default: 0.1 for sgd, else 0.001, or 0.005 for tables)",
     )
     momentum: float = option(0.0, kinds.fraction(), "of sgd")
     nesterov: bool = option(False, kinds.switch(), "look ahead along the momentum")
@@ -86,7 +122,10 @@ class TrainOptions:
     epochs: int = option(15, kinds.whole(1), "passes over the training rows, at most")
     batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")
     validation: int | None = option(
-        None, kinds.whole(1), "training rows held out (default: 5000, or a tenth if fewer)", "ROWS"
+        None,
+        kinds.whole(1),
+        "training rows held out (default: 5000, or a tenth if fewer; a fifth for tables)",
+        "ROWS",
     )
     patience: int = option(5, kinds.whole(1), "epochs without a better validation score", "EPOCHS")
     min_delta: float = option(0.0, kinds.real(0), "least gain that counts as better")
@@ -115,6 +154,9 @@ class TrainOptions:
 
 #: How the help of the command is divided: the first option of each part, and its title.
 PARTS = {
+    "target": "a table: CSV, Parquet, Arrow (trained by "
+    + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in TABLE_DEFAULTS.items())
+    + " unless you say otherwise)",
     "layers": "the network (the data decide its inputs and outputs)",
     "optimizer": "how it learns",
     "augment": "what the images go through",

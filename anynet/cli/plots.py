@@ -17,12 +17,16 @@ from anynet.training import EpochRecord
 
 TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
 
+METRICS = {"accuracy": "accuracy", "r2": "R²"}
+
 #: With more classes than this, the squares are too small for numbers.
 MOST_NUMBERED = 20
 
 
-def save_curves(path: Path, records: Sequence[EpochRecord], best: int, title: str) -> None:
-    """Draw loss and accuracy against the epoch, for the training and the validation rows.
+def save_curves(
+    path: Path, records: Sequence[EpochRecord], best: int, title: str, metric: str = "accuracy"
+) -> None:
+    """Draw loss and score against the epoch, for the training and the validation rows.
 
     Parameters
     ----------
@@ -34,29 +38,34 @@ def save_curves(path: Path, records: Sequence[EpochRecord], best: int, title: st
         The epoch whose weights the model has; it is marked.
     title : str
         What was trained.
+    metric : str
+        What the scores are: accuracy or r2, of which nothing below 0 is shown.
     """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    _curves(loss, records, "loss")
+    loss, score = figure.subplots(1, 2)
+    _curves(loss, records, "loss", "loss")
     loss.set_ylim(bottom=0)
-    _curves(accuracy, records, "accuracy")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    for axes in (loss, accuracy):
+    _curves(score, records, "score", METRICS[metric])
+    if metric == "accuracy":
+        score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    else:
+        score.set_ylim(bottom=max(score.get_ylim()[0], 0), top=1)
+    for axes in (loss, score):
         axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=":", label=f"best epoch ({best})")
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(_plain(title), fontsize=11)
     _write(figure, path)
 
 
-def _curves(axes: Axes, records: Sequence[EpochRecord], what: str) -> None:
+def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -> None:
     epochs = [record.epoch for record in records]
     for part, color in (("train", TRAIN), ("validation", VALIDATION)):
         values = [getattr(record, f"{part}_{what}") for record in records]
         if all(value is not None for value in values):
             label = "training rows, during the epoch" if part == "train" else "validation rows"
             axes.plot(epochs, values, color=color, marker="o", markersize=3.5, label=label)
-    axes.set_title(what, loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("epoch")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -97,6 +106,7 @@ def save_confusion(
                     predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
                 )
     long = max(map(len, classes)) > 2
+    classes = [_plain(name) for name in classes]
     axes.set_xticks(
         range(n),
         classes,
@@ -113,8 +123,44 @@ def save_confusion(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=11)
+    axes.set_title(_plain(title), fontsize=11)
     _write(figure, path)
+
+
+def save_predictions(
+    path: Path, true: npt.NDArray[Any], predicted: npt.NDArray[Any], name: str, title: str
+) -> None:
+    """Draw predicted against true values, with the diagonal on which they agree.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    true, predicted : array (N,)
+        Finite, in the units of the table.
+    name : str
+        Of the values.
+    title : str
+        What was measured.
+    """
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes: Any = figure.subplots()
+    ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+    axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=":")
+    opacity = min(1.0, 30 / len(true) ** 0.5)
+    axes.plot(true, predicted, "o", color=TRAIN, markersize=3.5, alpha=opacity, markeredgewidth=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel(_plain(f"true {name}"))
+    axes.set_ylabel(_plain(f"predicted {name}"))
+    axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(_plain(title), fontsize=11)
+    _write(figure, path)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading what stands between dollars as a formula."""
+    return text.replace("$", r"\$")
 
 
 def _write(figure: Figure, path: Path) -> None:

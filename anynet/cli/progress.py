@@ -26,12 +26,17 @@ class ProgressBar:
         Samples of an epoch.
     silent : bool
         Show nothing.
+    metric : str
+        The name of the scores.
     """
 
-    def __init__(self, epochs: int, rows: int, *, silent: bool = False) -> None:
+    def __init__(
+        self, epochs: int, rows: int, *, silent: bool = False, metric: str = "accuracy"
+    ) -> None:
         self.epochs = epochs
         self.rows = rows
         self.silent = silent
+        self.metric = metric
         self.live = not silent and sys.stderr.isatty()
         self.bar: Any = None
 
@@ -49,7 +54,7 @@ class ProgressBar:
                 leave=False,
                 dynamic_ncols=True,
             )
-        shown = f"loss {progress.loss:.4f}, accuracy {progress.score:.4f}"
+        shown = f"loss {progress.loss:.4f}, {self.metric} {progress.score:.4f}"
         self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(progress.samples - self.bar.n)
 
@@ -58,9 +63,9 @@ class ProgressBar:
         self.close()
         if self.silent:
             return
-        text = f"loss {record.train_loss:.4f}  accuracy {record.train_accuracy:.4f}"
-        if record.validation_accuracy is not None:
-            text += f"  validation {record.validation_accuracy:.4f}"
+        text = f"loss {record.train_loss:.4f}  {self.metric} {record.train_score:.4f}"
+        if record.validation_score is not None:
+            text += f"  validation {record.validation_score:.4f}"
         rate = self.rows / max(record.seconds, 1e-9)
         print(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
 

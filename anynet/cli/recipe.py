@@ -8,9 +8,10 @@ from anynet.backends import Backend
 from anynet.cli.augmentation import augmentations_of, resolve_augmentation
 from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, dataset_names
+from anynet.data.holdout import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
-from anynet.nn.losses import CrossEntropy
+from anynet.nn.losses import CrossEntropy, Loss, SquaredError
 from anynet.optim import (
     SGD,
     Adam,
@@ -28,7 +29,8 @@ from anynet.optim import (
     Warmup,
 )
 
-#: Of the rows for training, as many are held out by default, or a tenth if that is less.
+#: Of the rows for training, as many are held out by default, or a tenth (of tables a fifth) if that
+#: is less.
 VALIDATION_ROWS = 5000
 
 
@@ -40,8 +42,9 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     InvalidArgumentError
         Options do not go together, or the data set has too few rows for them.
     """
-    rows = len(dataset.train[0])
-    validation = options.validation or max(1, min(VALIDATION_ROWS, rows // 10))
+    rows, is_table = len(dataset.train[0]), dataset.preprocessing is not None
+    part = 5 if is_table else 10  # tables are small, and a score of a dozen rows is none
+    validation = options.validation or max(1, min(VALIDATION_ROWS, rows // part))
     if validation >= rows:
         message = (
             f"--validation {validation} leaves nothing to train on: "
@@ -50,15 +53,22 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
         raise InvalidArgumentError(message)
     rate, weight_decay = options.learning_rate, options.weight_decay
     if rate is None:
-        rate = 0.1 if options.optimizer == "sgd" else 0.001
+        slow = 0.005 if is_table else 0.001
+        rate = 0.1 if options.optimizer == "sgd" else slow
     if weight_decay is None:
         weight_decay = 0.01 if options.optimizer == "adamw" else 0.0
+    test, task = options.test, options.task
+    if dataset.preprocessing is not None:
+        test = test.absolute() if isinstance(test, Path) else test or TEST_FRACTION
+        task = dataset.preprocessing.target.task
     name = options.dataset
     if name not in dataset_names():  # then it is a path
         name = str(Path(name).expanduser().absolute())
     return replace(
         resolve_augmentation(options),
         dataset=name,
+        test=test,
+        task=task,
         data_dir=options.data_dir and options.data_dir.absolute(),
         validation=validation,
         learning_rate=rate,
@@ -80,16 +90,16 @@ def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "network": network_of(options, dataset),
         "optimizer": optimizer_of(options),
         "learning_rate": schedule_of(options),
-        "loss": loss_of(options),
+        "loss": loss_of(options, dataset),
         "augment": augmentations_of(options),
         "image_shape": dataset.image_shape,
     }
 
 
 def network_of(options: TrainOptions, dataset: Dataset) -> Network:
-    """Describe the network: its inputs and outputs are the data's features and classes."""
+    """Describe the network: its inputs and outputs are those of the data."""
     return mlp(
-        [dataset.train[0].shape[1], *options.layers, len(dataset.classes)],
+        [dataset.n_inputs, *options.layers, dataset.n_outputs],
         activation=options.activation,
         dropout=options.dropout,
         layer_norm=options.layer_norm,
@@ -133,6 +143,17 @@ def schedule_of(options: TrainOptions) -> Schedule:
     return Warmup(schedule, options.warmup) if options.warmup else schedule
 
 
-def loss_of(options: TrainOptions) -> CrossEntropy:
-    """Make the loss."""
+def loss_of(options: TrainOptions, dataset: Dataset) -> Loss:
+    """Make the loss: cross-entropy for classes, squared error for values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Labels are to be smoothed, and there are none.
+    """
+    if not dataset.classes:
+        if options.label_smoothing:
+            message = "--label-smoothing is an option for classes, not for values"
+            raise InvalidArgumentError(message)
+        return SquaredError()
     return CrossEntropy(options.label_smoothing)

@@ -31,6 +31,13 @@ class Report:
         pairs = np.asarray(true, dtype=np.int64) * n + np.asarray(predicted, dtype=np.int64)
         return cls(np.bincount(pairs, minlength=n * n).reshape(n, n), tuple(classes))
 
+    metric = "accuracy"
+
+    @property
+    def score(self) -> float:
+        """The accuracy."""
+        return self.accuracy
+
     @property
     def accuracy(self) -> float:
         """Share of the rows that were taken for what they are."""
@@ -45,6 +52,10 @@ class Report:
     def recall(self) -> npt.NDArray[np.float64]:
         """Of the rows of each class, the share that were taken for it; 0 if there are none."""
         return _share(np.diag(self.counts), self.counts.sum(axis=1))
+
+    def measures(self) -> dict[str, float]:
+        """What a run reports of its test set."""
+        return {"accuracy": self.accuracy}
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""

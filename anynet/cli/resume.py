@@ -13,8 +13,10 @@ from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.reports import complain
+from anynet.cli.tables import load_data
 from anynet.cli.train import introduction, measure, split, tell, train
-from anynet.data import Dataset, load_dataset
+from anynet.data import Dataset
 from anynet.errors import BackendError
 from anynet.training import Model
 from anynet.training import resume as resume_training
@@ -55,16 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
         silent = options.quiet or options.json
         backend = _backend(options)
         with download_bar(options.dataset, silent=silent) as show:
-            dataset = load_dataset(options.dataset, options.data_dir, progress=show)
+            dataset = load_data(options, show)
         options = recipe.resolve(options, dataset, backend)
         write_text(folder / runs.CONFIG_FILE, to_toml(options))
         if not silent:
+            for note in dataset.notes:
+                complain(note, "anynet: note: ")
             print(introduction(options, dataset, backend), flush=True)
         model = _go_on(checkpoints, options, dataset, backend, silent)
         model.save(folder / MODEL_FILE)
         report, result = measure(model, options, dataset)
         write_run(folder, model, report, options, result)
-    tell(result | {"run": str(folder)}, options.json)
+    tell(report, result | {"run": str(folder)}, options.json)
     return 0
 
 
@@ -104,7 +108,8 @@ def _go_on(
         ingredients = recipe.ingredients(options, dataset)
         return train(options, dataset, backend, ingredients, silent, checkpoints)
     training, validation = split(options, dataset)
-    with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
+    metric = "accuracy" if dataset.classes else "R²"
+    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
         return resume_training(
             checkpoints,
             training,

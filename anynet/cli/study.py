@@ -9,7 +9,8 @@ from anynet.backends import get_backend
 from anynet.cli import kinds
 from anynet.cli.options import KINDS, TrainOptions, add_options
 from anynet.cli.reports import complain
-from anynet.data import load_dataset
+from anynet.cli.tables import defaults_for, load_data
+from anynet.errors import InvalidArgumentError
 from anynet.study.experiments import EXPERIMENTS, Experiment, single
 from anynet.study.grid import product, random_points
 from anynet.study.jobs import ENGINES, check_engine
@@ -19,7 +20,10 @@ from anynet.study.search import SAMPLERS, require_optuna
 REPORT = "report"
 GRID = "grid"
 
-OPTIONS = ("epochs", "patience", "backend", "device", "dtype", "data_dir", "quiet")
+OPTIONS = (
+    *("target", "task", "columns", "test"),
+    *("epochs", "patience", "backend", "device", "dtype", "data_dir", "quiet"),
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -54,7 +58,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
     """Add what every study takes."""
-    parser.add_argument("dataset", metavar="DATASET", help="name, folder or .npz")
+    parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
     parser.add_argument(
         "--seeds", type=kinds.whole(1).from_text, default=5, help="runs of a point (default: 5)"
     )
@@ -130,7 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
     experiments: list[Experiment] = []
     if name == GRID:
         filed, space = read_study(arguments.config, searched=searched)
-        base, studied = TrainOptions(**{**filed, **given}), tuple(space)
+        options = {**defaults_for({**filed, **given}), **filed, **given}
+        base, studied = TrainOptions(**options), tuple(space)
         if not searched:
             lists = {option: values for option, values in space.items() if isinstance(values, list)}
             experiments = [Experiment(GRID, "Grid", tuple(product(lists)))]
@@ -141,10 +146,16 @@ def run(arguments: argparse.Namespace) -> int:
             require_optuna(arguments.sampler)
     else:
         experiments = _experiments(name, arguments)
-        base, studied = base_options(given), studied_by(experiments)
+        base, studied = base_options({**defaults_for(given), **given}), studied_by(experiments)
     backend = get_backend(base.backend, base.device, base.dtype, base.precision)
     with download_bar(base.dataset, silent=base.quiet) as show:
-        dataset = load_dataset(base.dataset, base.data_dir, progress=show)
+        dataset = load_data(base, show)
+    if not dataset.classes:
+        message = (
+            f"studies compare accuracies, and {base.target!r} holds values to regress on: choose "
+            f"a target of classes, or --task classification"
+        )
+        raise InvalidArgumentError(message)
     study = Study(name, base, studied, dataset, backend, arguments.seeds)
     jobs = arguments.jobs or (-1 if arguments.joblib in ("dask", "ray") else 1)
     check_engine(jobs, arguments.joblib)

@@ -23,7 +23,10 @@ from anynet.study.train import Arrays, Trial, Where
 SPLIT_SEED = 0
 
 #: Options that say nothing about the numbers of a run, or stand elsewhere in its row.
-_NOT_RECORDED = ("dataset", "seed", "out", "json", "quiet", "data_dir", "checkpoint_every")
+_NOT_RECORDED = (
+    *("dataset", "target", "task", "columns", "test"),
+    *("seed", "out", "json", "quiet", "data_dir", "checkpoint_every"),
+)
 
 #: Options that are the same for all runs of a study: who computes, and which rows are held out.
 SHARED = (*_NOT_RECORDED, "backend", "device", "dtype", "precision", "validation")

@@ -9,15 +9,19 @@ from anynet.backends import Backend, get_backend
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import exit_code, terminable
-from anynet.cli.models import metadata_of
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import Report, complain
-from anynet.data import Dataset, load_dataset
+from anynet.cli.tables import defaults_for, load_data, score
+from anynet.cli.values import ValueReport
+from anynet.data import Dataset
 from anynet.data.splits import train_validation_split
 from anynet.errors import TrainingInterrupted
 from anynet.training import Model, fit
 from anynet.training.checkpoints import CheckpointFolder
 from anynet.training.saving import CHECKPOINTS, MODEL_FILE
+
+#: Columns of a table that are listed when training begins.
+MOST_COLUMNS = 12
 
 
 def add_parser(commands: Any) -> None:
@@ -47,7 +51,7 @@ def options_of(arguments: argparse.Namespace) -> TrainOptions:
         if name not in ("run", "usage_error", "config")
     }
     filed = read_config(arguments.config) if arguments.config else {}
-    options = TrainOptions(**{**filed, **given})
+    options = TrainOptions(**{**defaults_for({**filed, **given}), **filed, **given})
     if not options.dataset:
         arguments.usage_error("name a DATASET, such as digits")
     return options
@@ -67,10 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     with terminable(), runs.new_folder(folder) as scratch:
         backend = get_backend(options.backend, options.device, options.dtype, options.precision)
         with download_bar(options.dataset, silent=silent) as show:
-            dataset = load_dataset(options.dataset, options.data_dir, progress=show)
+            dataset = load_data(options, show)
         options = recipe.resolve(options, dataset, backend)
         ingredients = recipe.ingredients(options, dataset)
         if not silent:
+            for note in dataset.notes:
+                complain(note, "anynet: note: ")
             print(introduction(options, dataset, backend), flush=True)
         if every is None:
             try:
@@ -91,11 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
             model.save(folder / MODEL_FILE)
             report, result = measure(model, options, dataset)
             write_run(folder, model, report, options, result)
-    tell(result | {"run": str(folder)}, options.json)
+    tell(report, result | {"run": str(folder)}, options.json)
     return code
 
 
-def tell(result: dict[str, Any], as_json: bool) -> None:
+def tell(report: Report | ValueReport, result: dict[str, Any], as_json: bool) -> None:
     """Print what a run has come to."""
     if result["stopped"] == "interrupted":
         kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
@@ -105,21 +111,44 @@ def tell(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(result))
     else:
-        print(f"test accuracy {result['test_accuracy']:.4f}")
+        print(f"test {_told(report)}")
         print(f"run folder {result['run']}")
 
 
 def introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> str:
     """Say what will run where, and on what."""
     about = backend.describe()
-    sizes = [dataset.train[0].shape[1], *options.layers, len(dataset.classes)]
+    sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
     held_out = options.validation or 0
     products = f", products in {options.precision}" if options.precision else ""
     return (
         f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}"
-        f"{products}: {about['reason']}\n"
+        f"{products}: {about['reason']}\n{_target(dataset)}"
         f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, {held_out:,} held "
         f"out, {len(dataset.test[0]):,} to test; layers {'-'.join(map(str, sizes))}"
+    )
+
+
+def _target(dataset: Dataset) -> str:
+    """Say in a line what is predicted of a table, and from how many columns."""
+    if dataset.preprocessing is None:
+        return ""
+    target, encoders = dataset.preprocessing.target, dataset.preprocessing.encoders
+    columns = ", ".join(f"{each.column} ({each.kind})" for each in encoders[:MOST_COLUMNS])
+    if len(encoders) > MOST_COLUMNS:
+        columns += f" and {len(encoders) - MOST_COLUMNS} more"
+    what = f"{len(dataset.classes)} classes" if dataset.classes else "values"
+    return f"{target.task} of {target.column} ({what}) by {columns}\n"
+
+
+def _told(report: Report | ValueReport) -> str:
+    """Say in a line how well the test set was predicted."""
+    measures = report.measures()
+    if isinstance(report, Report):
+        return f"accuracy {measures['accuracy']:.4f}"
+    return (
+        f"R² {measures['r2']:.4f}, error {measures['rmse']:.6g} (root of the mean square), "
+        f"{measures['mae']:.6g} (mean)"
     )
 
 
@@ -135,7 +164,8 @@ def train(
     from anynet.cli.progress import ProgressBar
 
     training, validation = split(options, dataset)
-    with ProgressBar(options.epochs, len(training[0]), silent=silent) as bar:
+    metric = "accuracy" if dataset.classes else "R²"
+    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
         return fit(
             data=training,
             validation=validation,
@@ -151,7 +181,7 @@ def train(
             backend=backend,
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
-            metadata=metadata_of(dataset),
+            metadata=dataset.metadata,
             checkpoint=checkpoints,
         )
 
@@ -164,23 +194,25 @@ def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
     return (x[kept], y[kept]), (x[held_out], y[held_out])
 
 
-def measure(model: Model, options: TrainOptions, dataset: Dataset) -> tuple[Report, dict[str, Any]]:
+def measure(
+    model: Model, options: TrainOptions, dataset: Dataset
+) -> tuple[Report | ValueReport, dict[str, Any]]:
     """Score the model on all three parts of the data."""
     assert model.history is not None
     training, validation = split(options, dataset)
-    x, y = dataset.test
-    report = Report.of(y, model.predict(x), dataset.classes)
+    report = score(model, *dataset.test, dataset)
     records = model.history.records
     seconds = sum(record.seconds for record in records)
     return report, {
         "dataset": dataset.name,
-        "test_accuracy": report.accuracy,
-        "validation_accuracy": model.score(*validation),
-        "train_accuracy": model.score(*training),
+        **{f"test_{name}": value for name, value in report.measures().items()},
+        f"validation_{report.metric}": model.score(*validation),
+        f"train_{report.metric}": model.score(*training),
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
         "warning": model.history.warning,
+        "notes": list(dataset.notes),
         "seconds": seconds,
         "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),
         "backend": options.backend,

@@ -10,17 +10,22 @@ from anynet.data.download import download
 from anynet.data.fetch import fetch_dataset
 from anynet.data.idx import read_idx, write_idx
 from anynet.data.names import dataset_names
+from anynet.data.tables import Preprocessing, Table, load_table, read_table
 from anynet.data.verify import FileState
 
 __all__ = [
     "Dataset",
     "FileState",
+    "Preprocessing",
+    "Table",
     "dataset_names",
     "download",
     "fetch_dataset",
     "load_dataset",
+    "load_table",
     "locate_dataset",
     "read_idx",
+    "read_table",
     "verify_dataset",
     "write_idx",
 ]

@@ -1,9 +1,15 @@
 """What a data set is to the rest of the house."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from anynet.data.tables.preprocessing import Preprocessing
+
+#: Names in the metadata of a model: how its table is encoded, and which rows were held out.
+TABLE, SPLIT = "table", "split"
 
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Samples and their labels."""
@@ -19,11 +25,11 @@ class Dataset:
         The name it was asked for by, or that of its file or folder.
     train : tuple of ndarray
         ``x`` of shape (N, features) in its own type (bytes stay uint8), and ``y`` of shape (N,),
-        int64 class labels from 0.
+        int64 class labels from 0, or standardised float64 values of a table.
     test : tuple of ndarray
         The same for the test set. No training decision may look at it.
     classes : tuple of str
-        The names of the classes; a label is an index into it.
+        The names of the classes; a label is an index into it. None where values are predicted.
     scale : float
         What multiplies ``x`` to reach [0, 1]: 1/255 for bytes, 1/16 for the digits of
         scikit-learn, 1.0 for floating point.
@@ -33,6 +39,12 @@ class Dataset:
     image_box : int or None
         The longest side, in pixels, of the box around the ink: 20 of 28 in MNIST and EMNIST, which
         centre the ink in a margin. A drawing must be brought to this size to look like the rest.
+    preprocessing : Preprocessing or None
+        Of a table: what makes ``x`` of raw rows, and names of classes or values of predictions.
+    notes : tuple of str
+        What people should know of how it was read.
+    split : dict or None
+        How the test set was drawn from a table's file: its sha256, the share and the seed.
     """
 
     name: str
@@ -42,3 +54,32 @@ class Dataset:
     scale: float
     image_shape: tuple[int, int] | None
     image_box: int | None
+    preprocessing: "Preprocessing | None" = None
+    notes: tuple[str, ...] = ()
+    split: dict[str, Any] | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        """The features of a sample."""
+        return int(self.train[0].shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """The outputs that a network for it has: one a class, or one value."""
+        return len(self.classes) or 1
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a model must know of its data to predict more of the kind, JSON-able."""
+        image = None
+        if self.image_shape is not None:
+            image = {"shape": list(self.image_shape), "box": self.image_box}
+        known = {
+            "dataset": self.name,
+            "classes": list(self.classes) or None,
+            "image": image,
+            "scale": self.scale,
+        }
+        if self.preprocessing is None:
+            return known
+        return known | {TABLE: self.preprocessing.to_config(), SPLIT: self.split}

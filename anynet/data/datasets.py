@@ -13,8 +13,9 @@ from anynet.data.files import is_file, is_folder, quoted
 from anynet.data.locate import cache_folder, expanded, find_all, find_most, search_roots
 from anynet.data.names import find_source, unknown_name
 from anynet.data.read import read_path, read_published
+from anynet.data.tables.read import is_table
 from anynet.data.verify import FileState, check_file
-from anynet.errors import DataError
+from anynet.errors import DataError, InvalidArgumentError
 
 
 def load_dataset(
@@ -57,6 +58,12 @@ def load_dataset(
     if name_or_path == DIGITS:
         return load_digits()
     if not isinstance(name_or_path, str) or name_or_path not in CATALOGUE:
+        if isinstance(name_or_path, (str, os.PathLike)) and is_table(name_or_path):
+            message = (
+                f"{quoted(Path(name_or_path))} is a table: load it by anynet.load_table, with the "
+                f"column to predict as target"
+            )
+            raise InvalidArgumentError(message)
         if _looks_like_path(name_or_path):
             return read_path(expanded(name_or_path))
         raise unknown_name(name_or_path)

@@ -13,12 +13,14 @@ TEST_SEED = 0
 Indices = npt.NDArray[np.int64]
 
 
-def hold_out(labels: npt.NDArray[Any], name: str) -> tuple[Indices, Indices]:
-    """Split samples into 80 % for training and 20 % for test, class by class.
+def hold_out(
+    labels: npt.NDArray[Any], name: str, share: float = TEST_FRACTION, seed: int = TEST_SEED
+) -> tuple[Indices, Indices]:
+    """Split samples into those for training and a share for test, class by class.
 
-    The split is a function of the labels alone (the seed is 0), so everyone's test set is the same.
-    Within each class the number of test samples is 20 % rounded, one at least; a class with a
-    single sample stays in training.
+    The split is a function of labels, share and seed alone; with the defaults, 20 % and seed 0,
+    everyone's test set is the same. Within each class the number of test samples is that share
+    rounded, but one at least is on either side; a class with a single sample stays in training.
 
     Parameters
     ----------
@@ -26,6 +28,10 @@ def hold_out(labels: npt.NDArray[Any], name: str) -> tuple[Indices, Indices]:
         Shape (N,): the class of each sample.
     name : str
         The data set, for the message.
+    share : float
+        Of the samples of each class, in (0, 1).
+    seed : int
+        Draws which they are.
 
     Returns
     -------
@@ -37,12 +43,12 @@ def hold_out(labels: npt.NDArray[Any], name: str) -> tuple[Indices, Indices]:
     DataError
         When no class has two samples, so that nothing can be held out.
     """
-    generator = np.random.default_rng(TEST_SEED)
+    generator = np.random.default_rng(seed)
     in_test = np.zeros(labels.shape[0], dtype=bool)
     by_class = np.argsort(labels, kind="stable")
     borders = np.flatnonzero(labels[by_class][1:] != labels[by_class][:-1]) + 1
     for members in np.split(by_class, borders):
-        count = max(round(TEST_FRACTION * members.size), 1) if members.size > 1 else 0
+        count = min(max(round(share * members.size), 1), members.size - 1)
         in_test[generator.permutation(members)[:count]] = True
     if not in_test.any():
         message = (

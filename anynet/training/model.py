@@ -11,6 +11,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend, backend_of, get_backend, lives_on
 from anynet.data.batches import ResidentBatches
+from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
 from anynet.nn.losses import Loss
@@ -72,15 +73,19 @@ class Model:
 
         Parameters
         ----------
-        x : array of shape (N, I)
-            NumPy or anything that turns into it, or an array of torch, JAX or CuPy.
+        x : array of shape (N, I), or Table
+            NumPy or anything that turns into it, or an array of torch, JAX or CuPy. A model that
+            was trained on a table takes the raw rows of another, see ``read_table``.
 
         Returns
         -------
         array
             On the host for host arrays, else where ``x`` lives. Values and labels of a network
-            with one output have shape (N,).
+            with one output have shape (N,). For a table: names of classes, or values in its units.
         """
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            return preprocessing.decode(self.predict(preprocessing.transform(x)))
         xp = self.backend.xp
 
         def decide(logits: Array) -> Array:
@@ -113,6 +118,10 @@ class Model:
 
     def predict_mean(self, x: Any) -> Any:
         """Predict the mean of the target (N, O): probabilities, or values."""
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            mean = self.predict_mean(preprocessing.transform(x))
+            return mean if self.loss.task == "classes" else preprocessing.decode(mean)
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:

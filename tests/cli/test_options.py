@@ -15,6 +15,8 @@ from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
+from anynet.data.tables.kinds import KINDS
+from anynet.data.tables.target import TASKS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
 
@@ -27,6 +29,13 @@ RATES = st.floats(0, 1, exclude_min=True)
 COUNTS = st.integers(1, 10**6)
 KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "dataset": WORDS,
+    "target": st.none() | WORDS,
+    "task": st.none() | st.sampled_from(TASKS),
+    "columns": st.lists(
+        st.builds("{}={}".format, WORDS.filter(lambda w: "," not in w), st.sampled_from(KINDS)),
+        max_size=3,
+    ).map(tuple),
+    "test": st.none() | RATES.filter(lambda rate: rate < 1) | st.just(Path("test.csv")),
     "layers": st.lists(COUNTS, max_size=4).map(tuple),
     "activation": st.sampled_from(sorted(ACTIVATIONS)),
     "dropout": SHARES,
@@ -147,6 +156,12 @@ def test_dashes_and_underscores_are_the_same() -> None:
         ("augment-scale", 1.5, "at least 0 and at most 1"),
         ("device", "", "a device"),
         ("data-dir", 3, "the path of a folder"),
+        ("columns", ["zip"], "such as name=number"),
+        ("columns", ["zip=word"], "one of number, boolean, date, category, ignored each"),
+        ("columns", "zip=category", "such as name=number"),
+        ("test", 1, "above 0 and below 1, or the path of a file"),
+        ("test", True, "above 0 and below 1"),
+        ("task", "clustering", "one of classification, regression"),
     ],
 )
 def test_bad_toml_values_are_named(key: str, value: Any, says: str) -> None:

@@ -226,7 +226,7 @@ def test_bad_options_are_refused_before_anything_is_said(
 def test_an_existing_folder_is_refused_before_training(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anynet.cli.train.load_dataset", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr("anynet.cli.train.load_data", lambda *_, **__: pytest.fail("too late"))
     assert "exists already" in fails("train", *QUICK, "--out", tmp_path)
     (tmp_path / "file").touch()
     assert "cannot write" in fails("train", *QUICK, "--out", tmp_path / "file" / "run")

@@ -1,0 +1,159 @@
+"""What the commands do with tables: load, score and predict their rows."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
+from anynet.cli.options import TABLE_DEFAULTS, TrainOptions
+from anynet.cli.reports import Report, complain
+from anynet.cli.values import ValueReport
+from anynet.data import Dataset, dataset_names, load_dataset
+from anynet.data.download import Progress
+from anynet.data.files import replacing
+from anynet.data.holdout import TEST_FRACTION
+from anynet.data.tables import Preprocessing, is_table, load_table, read_table
+from anynet.data.tables.load import labelled_rows, rows_to_score
+from anynet.data.tables.table import some
+from anynet.data.tables.target import Classes, Target
+from anynet.errors import InvalidArgumentError
+from anynet.training import Model
+
+TABLE_OPTIONS = ("target", "task", "columns", "test")
+
+
+def defaults_for(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are decided otherwise for a table, if the data set is one."""
+    dataset = values.get("dataset", "")
+    return TABLE_DEFAULTS if values.get("target") is not None or is_table(dataset) else {}
+
+
+def load_data(options: TrainOptions, progress: Progress | None = None) -> Dataset:
+    """Load the data set that the options name: a table if it has a target.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The options of tables are given for another data set, or a table has no target.
+    DataError
+        The data are absent, damaged, or nothing can be learnt from them.
+    """
+    name = options.dataset
+    if name in dataset_names() or (options.target is None and not is_table(name)):
+        given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, ())]
+        if given:
+            message = f"--{given[0]} is an option of tables, and {name!r} is none"
+            raise InvalidArgumentError(message)
+        return load_dataset(name, options.data_dir, progress=progress)
+    if options.target is None:
+        has = some(read_table(name).columns)
+        message = f"say which column of {name} to predict, by --target COLUMN: it has {has}"
+        raise InvalidArgumentError(message)
+    return load_table(
+        name,
+        options.target,
+        task=options.task,
+        columns=dict(each.rpartition("=")[::2] for each in options.columns),
+        test=options.test or TEST_FRACTION,
+    )
+
+
+def score(model: Model, x: Any, y: Any, dataset: Dataset) -> Report | ValueReport:
+    """Compare what a model predicts with what is true."""
+    if dataset.classes:
+        return Report.of(y, model.predict(x), dataset.classes)
+    assert dataset.preprocessing is not None, "only tables have values"
+    return score_rows(model, x, y, dataset.preprocessing)
+
+
+def score_rows(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Report | ValueReport:
+    """Compare what a model predicts for encoded rows of a table with what is true."""
+    target = preprocessing.target
+    if isinstance(target, Classes):
+        return Report.of(y, model.predict(x), target.levels)
+    return ValueReport(target.decode(y), target.decode(model.predict(x)), target.column)
+
+
+def evaluate(model: Model, path: str, *, as_json: bool) -> int:
+    """Print the scores of a model on the rows of a table; of its own, on those held out."""
+    preprocessing = Preprocessing.of(model)
+    rows, what = rows_to_score(model, path)
+    (x, y), notes = labelled_rows(preprocessing, rows)
+    report = score_rows(model, x, y, preprocessing)
+    for note in notes:
+        complain(note, "anynet: warning: ")
+    name = Path(path).stem
+    if as_json:
+        print(json.dumps({"dataset": name, "scored": what, **report.as_json()}))
+    else:
+        metric = "R²" if isinstance(report, ValueReport) else "accuracy"
+        print(f"{name}: {metric} {report.score:.4f} on {len(y)} {what}\n")
+        print(report.as_text())
+    return 0
+
+
+def predict(
+    model: Model, paths: Sequence[Path], *, out: Path | None, top: int, as_json: bool
+) -> int:
+    """Predict the rows of tables: print them, or write them as CSV; all of them or none."""
+    preprocessing = Preprocessing.of(model)
+    target = preprocessing.target
+    if out is not None:
+        refuse_existing(out)
+    if top > 1 and not isinstance(target, Classes):
+        message = f"--top is for classes, and the model predicts values of {target.column!r}"
+        raise InvalidArgumentError(message)
+    likely = []
+    for path in paths:
+        x, notes = preprocessing.encode(read_table(path))
+        for note in notes:
+            complain(f"{path}: {note}", "anynet: warning: ")
+        likely.append(np.asarray(model.predict_mean(x)))
+    if out is not None:
+        _write(out, paths, likely, target)
+        print(f"{out}: {sum(map(len, likely)):,} predictions of {target.column}")
+        return 0
+    answers = []
+    for path, outputs in zip(paths, likely, strict=True):
+        if isinstance(target, Classes):
+            answers += class_answers(path, outputs, target.levels, top)
+        else:
+            answers += value_answers(path, target.decode(outputs[:, 0]))
+    print(json.dumps(answers) if as_json else as_table(answers))
+    return 0
+
+
+def refuse_existing(out: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Something is there.
+    """
+    if os.path.lexists(out):
+        message = f"{out} exists already: choose another --out, or remove it"
+        raise InvalidArgumentError(message)
+
+
+def _write(out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Target) -> None:
+    """Write predictions in the order of the rows; with several files, each line names its own."""
+    outputs = np.concatenate(likely)
+    columns: list[tuple[str, Sequence[Any]]] = []
+    if len(paths) > 1:
+        files = [str(path) for path, each in zip(paths, likely, strict=True) for _ in each]
+        columns.append(("file", files))
+    columns.append(("index", [i for each in likely for i in range(len(each))]))
+    if isinstance(target, Classes):
+        columns.append((target.column, target.decode(outputs.argmax(axis=1)).tolist()))
+        for level, column in zip(target.levels, outputs.T, strict=True):
+            columns.append((f"probability {level}", list(column)))
+    else:
+        columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
+    with replacing(out) as file:
+        file.write(as_csv(columns).encode())
+        refuse_existing(out)  # it may have come into being meanwhile

@@ -1,0 +1,73 @@
+"""What people are told of rows unlike those that trained: which, how many, what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from anynet.data.tables.encoders import Encoded, Encoder
+from anynet.data.tables.kinds import Found
+from anynet.data.tables.table import Table, is_missing, nearest
+from anynet.data.tables.target import Classes
+
+
+def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[str]:
+    """Tell of values that could not be read, are missing for the first time, or are new."""
+    name, column = encoder.column, table.columns[encoder.column]
+    absent = is_missing(column)
+    told = []
+    if encoded.bad.any():
+        told.append(
+            f"{_rows(table, encoded.bad, column)} no {encoder.kind}: taken as missing, which is "
+            f"{encoder.imputed()}"
+        )
+    if absent.any() and not encoder.indicator:
+        told.append(
+            f"{_count(absent)} no value, as none for training: taken as {encoder.imputed()}"
+        )
+    if encoded.unseen.any():
+        told.append(
+            f"{_rows(table, encoded.unseen, column)} a category that training did not have: taken "
+            f"as none of those it had"
+        )
+    return [f"{name}: {each}" for each in told]
+
+
+def note_on_absent_column(encoder: Encoder, others: Iterable[str]) -> str:
+    """Tell of a column that is not there; `others` are those whose names may be misspelt."""
+    return (
+        f"{encoder.column}: there is no such column{nearest(encoder.column, others)}: taken as "
+        f"missing in every row, which is {encoder.imputed()}"
+    )
+
+
+def notes_on_kinds(found: dict[str, Found]) -> list[str]:
+    """Tell which columns are not used, and why."""
+    return [
+        f"{name} is not used: {each.reason}"
+        for name, each in found.items()
+        if each.kind == "ignored"
+    ]
+
+
+def note_on_classes(target: Classes) -> list[str]:
+    """Tell that numbers were taken for classes."""
+    if not target.numeric or len(target.levels) == 2:
+        return []
+    told = (
+        f"{target.column}: its {len(target.levels)} different whole numbers are taken for classes; "
+        f"choose the task regression if they are amounts"
+    )
+    return [told]
+
+
+def _rows(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
+    """Say how many rows these are, with the first of them as an example."""
+    row = int(np.flatnonzero(mask)[0])
+    return f"{_count(mask)} ({str(column[row])[:30]!r} in {table.where(row)})"
+
+
+def _count(mask: np.ndarray) -> str:
+    count = int(np.sum(mask))
+    return f"{count:,} of {mask.size:,} rows {'has' if count == 1 else 'have'}"

@@ -1,0 +1,248 @@
+"""From the rows of a table to the inputs of a network, and from its outputs back."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from anynet.data.dataset import TABLE
+from anynet.data.tables.encoders import ENCODERS, Encoder
+from anynet.data.tables.kinds import Found
+from anynet.data.tables.notes import note_on_absent_column, notes_on_column
+from anynet.data.tables.table import Table, some
+from anynet.data.tables.target import Classes, Target, Values
+from anynet.errors import DataError, ModelFileError
+
+VERSION = 1  # of what to_config gives
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What was learnt of a table's columns from its training rows.
+
+    It is plain numbers and names: `to_config` gives what JSON can hold, which is saved with the
+    model, so that raw rows can be predicted later and on any backend.
+
+    Attributes
+    ----------
+    encoders : tuple of Encoder
+        One a column that is used, in the order of the inputs.
+    target : Classes or Values
+        The column that is predicted.
+    ignored : tuple of str
+        Columns that the training table had and that are not used.
+    """
+
+    encoders: tuple[Encoder, ...]
+    target: Target
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(cls, table: Table, found: Mapping[str, Found], target: Target) -> Preprocessing:
+        """Measure the training rows.
+
+        Parameters
+        ----------
+        table : Table
+            The training rows, and no others.
+        found : mapping of str to Found
+            The kind of each column, see `infer_kinds`.
+        target : Classes or Values
+
+        Raises
+        ------
+        DataError
+            If no column is left to predict from.
+        """
+        used = {name: each.kind for name, each in found.items() if each.kind != "ignored"}
+        if not used:
+            message = f"{table.name} has no column to predict {target.column!r} from: {_why(found)}"
+            raise DataError(message)
+        encoders = tuple(
+            ENCODERS[kind].fit(name, table.columns[name], table.decimal)
+            for name, kind in used.items()
+        )
+        return cls(encoders, target, tuple(name for name in found if name not in used))
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the network's inputs."""
+        return [name for each in self.encoders for name in each.names()]
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs the columns become."""
+        return len(self.input_names)
+
+    def transform(self, table: Any) -> np.ndarray:
+        """Return the inputs (N, n_inputs) of raw rows, float32.
+
+        What is amiss with the rows is handled, and told by warnings: see `encode`.
+        """
+        x, notes = self.encode(table)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return x
+
+    def encode(self, table: Any) -> tuple[np.ndarray, list[str]]:
+        """Return the inputs of raw rows, and what had to be done about them.
+
+        Missing columns and values that cannot be read count as missing values; other columns are
+        passed over; the order of the columns does not matter.
+
+        Parameters
+        ----------
+        table : Table, mapping or data frame
+
+        Returns
+        -------
+        x : ndarray of shape (N, n_inputs), float32
+        notes : list of str
+            One a column and matter: which, how many rows, what was done.
+
+        Raises
+        ------
+        DataError
+            If the table has none of the columns.
+        """
+        table = table if isinstance(table, Table) else Table.of(table)
+        names = [each.column for each in self.encoders]
+        if not any(name in table.columns for name in names):
+            message = (
+                f"{table.name} has none of the columns that the model reads: expected "
+                f"{some(names)}, found {some(table.columns) or 'none'}"
+            )
+            raise DataError(message)
+        notes = list(table.notes) + self._extra(table)
+        parts = [self._encode(each, table, notes) for each in self.encoders]
+        return np.concatenate(parts, axis=1), notes
+
+    def decode(self, predicted: np.ndarray) -> np.ndarray:
+        """Return what a network predicted as the table has it: names of classes, or values."""
+        return self.target.decode(predicted)
+
+    def labels(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return the encoded targets of rows, and in which rows there is none that is known.
+
+        Raises
+        ------
+        DataError
+            If the table has no such column, or no row a target that is known.
+        """
+        table.require(self.target.column)
+        y, absent = self.target.encode(table.columns[self.target.column], table.decimal)
+        if absent.all():
+            message = f"{table.name}: no row has a {self.target.column!r} that the model knows"
+            raise DataError(message)
+        return y, absent
+
+    def to_config(self) -> dict[str, Any]:
+        """Return it as what JSON can hold."""
+        target = {"task": self.target.task} | asdict(self.target)
+        encoders = [{"kind": each.kind} | asdict(each) for each in self.encoders]  # type: ignore[call-overload]
+        return {
+            "version": VERSION,
+            "target": target,
+            "columns": encoders,
+            "ignored": list(self.ignored),
+        }
+
+    @classmethod
+    def from_config(cls, config: Any) -> Preprocessing:
+        """Make it again from what `to_config` gave.
+
+        Raises
+        ------
+        ModelFileError
+            If it is not that.
+        """
+        try:
+            if config["version"] != VERSION:
+                message = f"version {config['version']!r} of tables, expected {VERSION}"
+                raise ValueError(message)
+            target = dict(config["target"])
+            made = _made(
+                {"classification": Classes, "regression": Values}[target.pop("task")], target
+            )
+            encoders = []
+            for each in config["columns"]:
+                options = dict(each)
+                encoders.append(_made(ENCODERS[options.pop("kind")], options))
+            return cls(tuple(encoders), made, tuple(map(str, config["ignored"])))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            message = f"the model does not say properly what its table looks like: {error}"
+            raise ModelFileError(message) from error
+
+    @classmethod
+    def of(cls, model: Any) -> Preprocessing:
+        """Return that of a model, from its metadata.
+
+        Raises
+        ------
+        ModelFileError
+            If the model was not trained on a table.
+        """
+        config = model.metadata.get(TABLE)
+        if config is None:
+            message = (
+                "this model was not trained on a table that anynet read: give it arrays, or train "
+                "with metadata=data.metadata of anynet.load_table"
+            )
+            raise ModelFileError(message)
+        made = cls.from_config(config)
+        if made.n_inputs != model.network.n_inputs:
+            message = (
+                f"the model takes {model.network.n_inputs} inputs, and its table has "
+                f"{made.n_inputs}: the file is damaged"
+            )
+            raise ModelFileError(message)
+        return made
+
+    def _encode(self, encoder: Encoder, table: Table, notes: list[str]) -> np.ndarray:
+        """Encode one column, and tell what is amiss."""
+        name = encoder.column
+        if name in table.columns:
+            encoded = encoder.encode(table.columns[name], table.decimal)
+            notes += notes_on_column(encoder, table, encoded)
+            return encoded.x
+        new = table.columns.keys() - {each.column for each in self.encoders}
+        notes.append(note_on_absent_column(encoder, sorted(new)))
+        return encoder.encode(np.full(table.n_rows, np.nan), table.decimal).x
+
+    def _extra(self, table: Table) -> list[str]:
+        known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
+        extra = [name for name in table.columns if name not in known]
+        return [f"training had no column {some(extra)}: passed over"] if extra else []
+
+
+def _made(cls: Any, options: dict[str, Any]) -> Any:
+    """Make a dataclass of what a file says, each field checked against its type."""
+    expected = {field.name: field.type for field in fields(cls)}
+    if options.keys() != expected.keys():
+        message = f"expected {sorted(expected)}, got {sorted(options)}"
+        raise ValueError(message)
+    for name, kind in expected.items():
+        value = options[name]
+        if kind == "tuple[str, ...]" and isinstance(value, list):
+            options[name] = value = tuple(value)
+        sound = {
+            "str": isinstance(value, str),
+            "bool": isinstance(value, bool),
+            "float": type(value) in (int, float) and np.isfinite(value),
+            "tuple[str, ...]": isinstance(value, tuple) and all(type(v) is str for v in value),
+        }
+        if not sound[str(kind)] or (name == "scale" and value <= 0):
+            message = f"{name} is {value!r}"
+            raise ValueError(message)
+    return cls(**options)
+
+
+def _why(found: Mapping[str, Found]) -> str:
+    """Say why there is nothing to predict from."""
+    if not found:
+        return "it has no other column"
+    return "; ".join(f"{name!r} is ignored: {each.reason}" for name, each in found.items())
