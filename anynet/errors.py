@@ -1,8 +1,20 @@
 """The exceptions that users may catch: each says what was expected, what came, and the mend."""
 
+LONGEST = 2000  # characters of a message
+
 
 class AnynetError(Exception):
-    """Base of every error that anynet raises on purpose."""
+    """Base of every error that anynet raises on purpose.
+
+    Its message is one line that can be shown, whatever it quotes from a file: what is not printable
+    is escaped, and the middle of a very long message is left out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        if len(shown) > LONGEST:
+            shown = f"{shown[: LONGEST // 2]} … {shown[-LONGEST // 2 :]}"
+        super().__init__(shown)
 
 
 class InvalidArgumentError(AnynetError, ValueError):

@@ -12,6 +12,9 @@ from anynet.errors import InvalidArgumentError
 #: Facts about a finished run that stand in its config.toml and are no options.
 ABOUT = "about"
 
+#: Python's reader of TOML takes time that grows with the square of a key's length.
+MOST_BYTES = 1 << 16
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """Read the options in a TOML file.
@@ -37,14 +40,20 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     InvalidArgumentError
-        The file is absent or not TOML.
+        The file is absent, not TOML, or too large to be a configuration.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         message = f"cannot read the config file {path}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
+    if len(content) > MOST_BYTES:
+        message = f"{path} is longer than {MOST_BYTES} bytes, too long for a configuration"
+        raise InvalidArgumentError(message)
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:  # bytes that are no text are a ValueError too
         message = f"{path} is not a TOML file: {error}"
         raise InvalidArgumentError(message) from error
 

@@ -36,7 +36,7 @@ class Kind:
         """Read a shell argument; this is the ``type`` that argparse calls."""
         try:
             return self.convert(self.parse(text))
-        except ValueError:
+        except (ValueError, OverflowError):
             message = f"expected {self.expects}, not {text!r}{did_you_mean(text, self.names)}"
             raise argparse.ArgumentTypeError(message) from None
 
@@ -44,9 +44,9 @@ class Kind:
         """Take a value out of TOML, or raise a ``ValueError`` that says what was expected."""
         try:
             return self.convert(value)
-        except ValueError:
-            near = did_you_mean(str(value), self.names)
-            message = f"expected {self.expects}, not {value!r}{near}"
+        except (ValueError, OverflowError):
+            near = did_you_mean(value, self.names) if isinstance(value, str) else ""
+            message = f"expected {self.expects}, not {shown(value)}{near}"
             raise ValueError(message) from None
 
 
@@ -54,6 +54,14 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """The end of a message about a word that is not among the names: the nearest of them."""
     near = difflib.get_close_matches(word, names, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def shown(value: Any) -> str:
+    """Write a value as Python does, where Python can: not a whole number of 5,000 digits."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to be shown"
 
 
 def _require(condition: bool) -> None:
@@ -131,7 +139,16 @@ def text(expects: str) -> Kind:
 def path(expects: str) -> Kind:
     """A path; a leading ``~`` is the user's home, as the shell has it."""
     name = text(expects)
-    return Kind(expects, str, lambda value: Path(name.convert(value)).expanduser())
+
+    def convert(value: Any) -> Path:
+        written = name.convert(value)
+        _require("\0" not in written)
+        try:
+            return Path(written).expanduser()
+        except RuntimeError as error:  # there is no such user
+            raise ValueError from error
+
+    return Kind(expects, str, convert)
 
 
 def sizes() -> Kind:

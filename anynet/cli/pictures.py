@@ -1,5 +1,7 @@
 """Reading pictures out of files: PNG, JPEG, IDX and .npy, told apart by their first bytes."""
 
+import io
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from anynet.cli.images import BLANK, Floats, prepare
 from anynet.cli.models import ImageFormat
 from anynet.data import read_idx
+from anynet.data.npy import read_npy
 from anynet.errors import DataError
 
 _NPY = b"\x93NUMPY"
 _IDX = (b"\x00\x00", b"\x1f\x8b")  # IDX begins with two zeros; the other is gzip, which may hold it
+
+_SCAN = b"\xff\xda"  # begins a scan of a JPEG, and occurs nowhere within one
+
+#: A scan of a few bytes may visit every pixel; encoders write about ten.
+MOST_SCANS = 100
+#: The most that deflate, and so PNG, expands; a pixel takes a bit at least.
+DEFLATE = 1032
+#: Pictures are averaged to no more than about so many pixels before they are computed with.
+MOST_PIXELS = 1 << 22
 
 
 def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
@@ -45,7 +57,7 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
         with path.open("rb") as file:
             start = file.read(len(_NPY))
         if start == _NPY:
-            return _rows_of(_read_npy(path), features, wanted)
+            return _rows_of(read_npy(path), features, wanted)
         if start.startswith(_IDX):
             return _rows_of(read_idx(path), features, wanted)
         if wanted is None:
@@ -59,15 +71,6 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
     except DataError as error:
         message = str(error)
         raise DataError(message if str(path) in message else f"{path}: {message}") from error
-
-
-def _read_npy(path: Path) -> Any:
-    """Load an array through a memory map, so that a header that lies is found out unallocated."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        message = f"not an array that can be read ({error})"
-        raise DataError(message) from error
 
 
 def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
@@ -117,11 +120,16 @@ def _white(values: Floats, unit: float) -> float:
 
 def _read_image(path: Path) -> tuple[Floats, float]:
     """Decode a PNG or JPEG, the right way up, and say what white is in it."""
+    content = path.read_bytes()
+    if content.count(_SCAN) > MOST_SCANS:
+        message = f"more than {MOST_SCANS} scans: a JPEG like that only wastes time"
+        raise DataError(message)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata are no reason to fail
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
+            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+                _check_claim(image, len(content))
                 return _grey(ImageOps.exif_transpose(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             message = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: too large to unpack safely"
@@ -129,22 +137,45 @@ def _read_image(path: Path) -> tuple[Floats, float]:
         except UnidentifiedImageError as error:
             message = "not a PNG, JPEG, IDX or .npy file"
             raise DataError(message) from error
+        except DataError:
+            raise
         except Exception as error:  # decoders fail in many ways, and always because of the file
             message = f"a damaged image ({error})"
             raise DataError(message) from error
 
 
+def _check_claim(image: Image.Image, size: int) -> None:
+    """Refuse what promises more pixels than its bytes can hold, before memory is spent on them."""
+    if image.width * image.height > 8 * DEFLATE * size:
+        message = f"a damaged image: {image.width}×{image.height} pixels cannot be in {size} bytes"
+        raise DataError(message)
+
+
 def _grey(image: Image.Image) -> tuple[Floats, float]:
     """Turn any mode to grey; what is transparent is white paper, or black if the ink is white."""
     if image.mode.startswith(("I", "F")):
-        deep = np.asarray(image, dtype=np.float64)
+        deep = _floats(image)
         return deep, _white(deep, 255.0)
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return np.asarray(image.convert("L"), dtype=np.float64), 255.0
-    image = image.convert("RGBA")
+        return _floats(image.convert("L")), 255.0
+    image = _reduced(image if image.mode == "RGBA" else image.convert("RGBA"))
     for paper in ("white", "black"):
         flat = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
-        grey = np.asarray(flat.convert("L"), dtype=np.float64)
+        grey = _floats(flat.convert("L"))
         if np.ptp(grey) >= BLANK * 255:
             break
     return grey, 255.0
+
+
+def _floats(image: Image.Image) -> Floats:
+    return np.asarray(_reduced(image), dtype=np.float64)
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Average whole blocks of pixels where there are far more than any network looks at."""
+    factor = math.ceil(math.sqrt(image.width * image.height / MOST_PIXELS))
+    if factor <= 1:
+        return image
+    if image.mode.startswith("I;"):
+        image = image.convert("I")  # the only integers that can be averaged
+    return image.reduce(factor)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.cli.config import options_from, read_toml
-from anynet.cli.kinds import did_you_mean
+from anynet.cli.kinds import did_you_mean, shown
 from anynet.cli.options import KINDS
 from anynet.cli.study_plan import SHARED
 from anynet.errors import InvalidArgumentError
@@ -73,7 +73,7 @@ def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:
         elif isinstance(value, list):
             space[name] = [options_from({key: item}, source)[name] for item in value]
         else:
-            message = f"{source}: {key}: expected a list of values, not {value!r}"
+            message = f"{source}: {key}: expected a list of values, not {shown(value)}"
             raise InvalidArgumentError(message)
     try:
         check_space(space)
@@ -99,7 +99,7 @@ def _range(key: str, table: dict[str, Any], source: str, *, searched: bool) -> R
         raise InvalidArgumentError(message)
     log = table.get("log", False)
     if not isinstance(log, bool):
-        message = f"{source}: {key}: log of a range must be true or false, not {log!r}"
+        message = f"{source}: {key}: log of a range must be true or false, not {shown(log)}"
         raise InvalidArgumentError(message)
     low, high = (options_from({key: table[end]}, source)[name] for end in ("low", "high"))
     if type(low) not in (int, float):

@@ -45,7 +45,7 @@ def read_at_most(stream: Readable, limit: int) -> bytearray:
     return data
 
 
-def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> int:
+def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> int:
     """Return the size in bytes of an array as a header describes it, if NumPy can hold it at all.
 
     Parameters
@@ -54,8 +54,8 @@ def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> 
         The extents.
     dtype : dtype
         The element type.
-    path : Path
-        The file, for the message.
+    where : str
+        What it is of, to begin the message with.
 
     Returns
     -------
@@ -69,9 +69,7 @@ def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> 
     """
     # An extent of zero makes the array empty but does not excuse the others: NumPy refuses those.
     if math.prod(extent for extent in shape if extent) * dtype.itemsize > MAX_BYTES:
-        message = (
-            f"{quoted(path)} claims the shape {shape}, which no array can have: the file is damaged"
-        )
+        message = f"{where} claims the shape {shape}, which no array can have: the file is damaged"
         raise DataError(message)
     return math.prod(shape) * dtype.itemsize
 

@@ -161,7 +161,7 @@ def _decode(stream: Readable, path: Path, size: int | None) -> npt.NDArray[Any]:
         message = f"{quoted(path)} ends within its header of {4 + 4 * rank} bytes: {_MEND}"
         raise DataError(message)
     shape = struct.unpack(f">{rank}I", extents)
-    promised = promised_bytes(shape, dtype, path)
+    promised = promised_bytes(shape, dtype, quoted(path))
 
     # A plain file answers for its header before anything is read; a compressed one while it is.
     came = None if size is None else size - 4 - 4 * rank

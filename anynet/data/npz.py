@@ -1,22 +1,15 @@
 """NumPy's ``.npz`` archives, read without trust: no pickles, and no memory on a header's word."""
 
-import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from anynet.data.archives import member, open_zip
-from anynet.data.files import one_line, promised_bytes, quoted, read_at_most
-from anynet.errors import DataError
-
-_HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+from anynet.data.files import quoted
+from anynet.data.npy import read_array
 
 
 def array_names(path: Path) -> list[str]:
@@ -69,39 +62,4 @@ def read_npz(path: Path, names: Iterable[str]) -> list[npt.NDArray[Any]]:
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> npt.NDArray[Any]:
     info = member(archive, name, path)
     with archive.open(info) as stream:
-        shape, fortran, dtype = _read_header(stream, name, path)
-        promised = promised_bytes(shape, dtype, path)
-        # The directory's size of the member is a second claim; both must agree before we read.
-        claimed = info.file_size - stream.tell()
-        if claimed == promised:
-            data = read_at_most(stream, promised)
-            claimed = len(data)
-        if claimed != promised:
-            message = (
-                f"{quoted(path)}: the array {name!r} promises {promised} bytes (shape {shape}, "
-                f"{dtype.name}) and holds {claimed}: the file is damaged"
-            )
-            raise DataError(message)
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.astype(dtype.newbyteorder("="), order="C", copy=False)
-
-
-def _read_header(
-    stream: IO[bytes], name: str, path: Path
-) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # headers that Python 2 wrote are welcome
-            shape, fortran, dtype = _HEADER_READERS[version](stream)
-    # NumPy parses the header as Python source: damage raises whatever Python's parsers raise.
-    except Exception as error:
-        message = f"{quoted(path)}: the array {name!r} has a damaged header ({one_line(error)})"
-        raise DataError(message) from error
-    if dtype.kind not in "biufU" or not dtype.itemsize or any(extent < 0 for extent in shape):
-        message = (
-            f"{quoted(path)}: the array {name!r} has elements of type {dtype} and shape {shape}: "
-            "expected plain numbers or text; objects are never unpickled"
-        )
-        raise DataError(message)
-    return shape, fortran, dtype
+        return read_array(stream, info.file_size, f"{quoted(path)}: the array {name!r}")

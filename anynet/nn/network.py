@@ -14,6 +14,7 @@ from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import LAYERS, Activation, Dense, Dropout, Layer, LayerNorm, Scale
+from anynet.nn.parts import make_part
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array, Grads, Key, LayerGrads, Params
 
@@ -132,17 +133,13 @@ class Network:
         Raises
         ------
         InvalidArgumentError
-            If a layer or option is unknown to this version.
+            If a layer or option is unknown to this version, or a number is not possible.
         """
-        layers = []
-        for entry in config["layers"]:
-            options = {name: value for name, value in entry.items() if name != "kind"}
-            try:
-                layers.append(LAYERS[entry["kind"]](**options))
-            except (KeyError, TypeError) as error:
-                message = f"unknown layer {entry!r}; known are {', '.join(LAYERS)}"
-                raise InvalidArgumentError(message) from error
-        return cls(int(config["n_inputs"]), tuple(layers))
+        n_inputs, layers = config["n_inputs"], config["layers"]
+        if type(n_inputs) is not int or not 0 < n_inputs < 2**63 or not isinstance(layers, list):
+            message = f"expected a count of inputs and a list of layers, got {config!r}"
+            raise InvalidArgumentError(message)
+        return cls(n_inputs, tuple(make_part("layer", LAYERS, entry) for entry in layers))
 
     @staticmethod
     def _cast(x: Array, backend: Backend) -> Array:

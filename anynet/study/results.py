@@ -83,7 +83,7 @@ class Results:
         with replacing(self.folder / FILE) as file:
             file.write(json.dumps(content, indent=1).encode() + b"\n")
         with replacing(self.folder / "results.csv") as file:
-            file.write(to_csv(self.rows.values()).encode())
+            file.write(to_csv(self.rows.values()).encode(errors="backslashreplace"))
 
 
 def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:

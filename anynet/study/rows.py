@@ -76,12 +76,12 @@ class Row:
         row = cls(**entry)
         sound = (
             isinstance(row.options, dict)
-            and all(type(n) is int and n >= 0 for n in (row.seed, row.best_epoch, row.epochs_run))
+            and all(_is_count(n) for n in (row.seed, row.best_epoch, row.epochs_run))
             and _is_share(row.validation_accuracy)
             and _is_share(row.test_accuracy)
             and (row.validation_accuracy is None) == (row.test_accuracy is None)
             and type(row.seconds) in (int, float)
-            and row.seconds >= 0
+            and 0 <= row.seconds < 2**63
             and isinstance(row.stopped, str)
             and isinstance(row.curve, list)
             and len(row.curve) == row.epochs_run
@@ -91,6 +91,10 @@ class Row:
             message = f"the row of seed {row.seed!r} holds values that no run has"
             raise ValueError(message)
         return row
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _is_share(value: Any) -> bool:

@@ -14,6 +14,7 @@ from anynet.data.files import one_line, replacing
 from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
 from anynet.nn.losses import LOSSES, Loss
 from anynet.nn.network import Network
+from anynet.nn.parts import make_part
 
 FORMAT = 1
 KEY = "anynet"
@@ -172,8 +173,7 @@ def _rebuild(
 ) -> SavedModel:
     try:
         network = Network.from_config(config["network"])
-        options = dict(config["loss"])
-        loss: Loss = LOSSES[options.pop("kind")](**options)
+        loss: Loss = make_part("loss", LOSSES, config["loss"])
         metadata = dict(metadata)
     except (AnynetError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         message = f"{path} holds a configuration that this version cannot read: {error}"

@@ -1,0 +1,324 @@
+"""What the search found, and what it cannot: each a small file, and how it is refused."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import pickle
+import re
+import struct
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save as to_safetensors
+
+import anynet
+from anynet.cli.config import read_config
+from anynet.cli.models import ImageFormat
+from anynet.cli.pictures import MOST_SCANS, read_rows
+from anynet.cli.study_config import read_study
+from anynet.data import load_dataset
+from anynet.data.archives import extract
+from anynet.data.catalogue import CATALOGUE
+from anynet.errors import LONGEST, AnynetError, DataError, InvalidArgumentError, ModelFileError
+from anynet.study.results import Results
+from anynet.study.rows import Row
+
+PICTURES = ImageFormat((28, 28), 20, 255.0)
+
+
+def refused(read: Callable[[], Any], match: str, error: type[AnynetError] = DataError) -> None:
+    """Check that a reader refuses, in few words and for little memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(error, match=match) as caught:
+            read()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= LONGEST + 3
+    assert peak < 8 << 20
+
+
+def npy(header: str, elements: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    text = header.encode() + b"\n"
+    length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text))
+    return b"\x93NUMPY" + version + length + text + elements
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("layers = " + "[" * 2000, "not a TOML file: maximum recursion depth"),
+        ("a." * 40_000 + "a = 1", "longer than 65536 bytes"),
+        ("learning-rate = 1" + "0" * 400, "learning-rate: expected a number above 0"),
+        ("epochs = 0x" + "f" * 9000, "epochs: expected .* a int too large to be shown"),
+        ("data-dir = '~nobody-of-this-name/x'", "data-dir: expected the path of a folder"),
+        ('out = "a\\u0000b"', "out: expected the path of a folder"),
+        ('backend = "\\u001b[2J"\nbackend = ""', "not a TOML file"),
+        ('activation = "\\u001b[31mrelu"', r"not '\\x1b\[31mrelu'"),
+        ("\xff", "longer|no option|not a TOML"),
+    ],
+)
+def test_configurations(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("latin-1"))
+    refused(lambda: read_config(path), says, InvalidArgumentError)
+
+
+def test_a_number_too_large_to_be_shown_in_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text("[grid]\nepochs = 0x" + "f" * 9000)
+    refused(lambda: read_study(path, searched=False), "a list of values", InvalidArgumentError)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "(" * 9000,
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 9000 + ",), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "1," * 4000 + "), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,) * 100000, }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1" + ", 1" * 69 + "), }",
+        "__import__('os').system('true')",
+    ],
+)
+def test_headers_of_numpys(tmp_path: Path, header: str) -> None:
+    plain, archive = tmp_path / "x.npy", tmp_path / "x.npz"
+    plain.write_bytes(npy(header, b"a"))
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x.npy", plain.read_bytes())
+        file.writestr("y.npy", plain.read_bytes())
+    refused(lambda: read_rows(plain, 784, PICTURES), "damaged|axes")
+    refused(lambda: load_dataset(archive), "damaged|axes")
+
+
+def test_a_header_that_is_a_bomb(tmp_path: Path) -> None:
+    """The text of a header is as long as it says: here 64 MiB, of which deflate makes 64 KiB."""
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("x.npy", "y.npy"):
+            file.writestr(name, npy(" " * (1 << 26), version=b"\x02\x00"))
+    refused(lambda: load_dataset(path), "damaged header")
+
+
+def test_archives_write_only_where_they_are_told_to(tmp_path: Path) -> None:
+    path, inside = tmp_path / "x.zip", tmp_path / "inside"
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16  # a symbolic link, as Unix writes it
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("../outside", "1")
+        file.writestr(str(tmp_path / "absolute"), "2")
+        file.writestr(link, "/etc/passwd")
+        file.writestr("wanted", "3")
+    extract(path, {"wanted": inside / "a", "link": inside / "b"}, 100)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["inside", "x.zip"]
+    assert sorted(each.name for each in inside.iterdir()) == ["a", "b"]
+    assert (inside / "b").read_text() == "/etc/passwd"  # its text, not what it points to
+    assert not (inside / "b").is_symlink()
+
+
+def change_model(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Write a model whose configuration differs."""
+    path = tmp_path / "model.safetensors"
+    data = np.zeros((4, 3)), np.array([0, 1, 0, 1])
+    network = anynet.mlp([3, 2, 2], scale=0.5, dropout=0.1, layer_norm=True)
+    model = anynet.fit(network, data, epochs=1, backend="numpy")
+    config = {
+        "format": 1,
+        "network": network.to_config(),
+        "loss": {"kind": "cross_entropy", "label_smoothing": 0.0},
+        "metadata": {},
+    }
+    change(config)
+    arrays = {f"{i}.{k}": v for i, layer in enumerate(model.params) for k, v in layer.items()}
+    path.write_bytes(to_safetensors(arrays, {"anynet": json.dumps(config)}))
+    return path
+
+
+def test_models_as_they_are(tmp_path: Path) -> None:
+    path = change_model(tmp_path, lambda _: None)
+    assert anynet.load(path, "numpy").predict(np.zeros((1, 3))).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["network"].update(n_inputs=float("inf")),
+        lambda c: c["network"].update(n_inputs="3"),
+        lambda c: c["network"].update(n_inputs=True),
+        lambda c: c["network"]["layers"][0].update(factor=None),
+        lambda c: c["network"]["layers"][0].update(factor=10**400),
+        lambda c: c["network"]["layers"][0].update(factor=float("nan")),
+        lambda c: c["network"]["layers"][2].update(epsilon="small"),
+        lambda c: c["network"]["layers"][4].update(rate=[0.5]),
+        lambda c: c["network"]["layers"][3].update(function=["relu"]),
+        lambda c: c["network"]["layers"].append(None),
+        lambda c: c["loss"].update(label_smoothing="much"),
+        lambda c: c["loss"].update(kind=["huber"]),
+        lambda c: c["loss"].update(kind="\x1b[2J" + "x" * 9000),
+        lambda c: c.update(metadata=[[1, 2, 3]]),
+    ],
+)
+def test_configurations_of_models(tmp_path: Path, change: Any) -> None:
+    path = change_model(tmp_path, change)
+    refused(lambda: anynet.load(path, "numpy"), "cannot read", ModelFileError)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"dtype": "F32", "shape": [1] * 100_000, "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2**30], "data_offsets": [0, 2**32]},
+        {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]},
+        {"dtype": "\x1b[2J", "shape": [1], "data_offsets": [0, 4]},
+    ],
+)
+@pytest.mark.parametrize("name", ["0.weight", "../../../etc/passwd", "/etc/passwd\n"])
+def test_headers_of_safetensors(tmp_path: Path, name: str, tensor: dict[str, Any]) -> None:
+    config = {
+        "format": 1,
+        "network": {"n_inputs": 1, "layers": []},
+        "loss": {"kind": "huber"},
+        "metadata": {},
+    }
+    header = json.dumps({"__metadata__": {"anynet": json.dumps(config)}, name: tensor}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    refused(lambda: anynet.load(path, "numpy"), "cannot be read|should have", ModelFileError)
+
+
+@pytest.mark.parametrize("length", [0, 2**31, 2**63, 2**64 - 1])
+def test_a_length_of_a_safetensors_header(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + b"{}")
+    refused(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
+
+
+def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
+    """JSON can say it and UTF-8 cannot: the table for people shows its number."""
+    row = Row({"name": "\ud800"}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5])
+    with Results.open(tmp_path / "study", {}) as results:
+        results.add([row])
+    with Results.open(tmp_path / "study", {}) as results:
+        assert list(results.rows.values()) == [row]
+    assert "\\ud800" in (tmp_path / "study" / "results.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "values", [{"seconds": float("inf")}, {"seconds": 10**400}, {"seed": 2**63}]
+)
+def test_figures_that_no_run_has(values: dict[str, Any]) -> None:
+    row = Row({}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5]).as_json()
+    with pytest.raises(ValueError, match="values that no run has"):
+        Row.from_json(row | values)
+
+
+def test_a_png_that_claims_more_pixels_than_it_has_bytes(tmp_path: Path) -> None:
+    def chunk(content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        )
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", 9000, 9000, 1, 0, 0, 0, 0)
+    path = tmp_path / "x.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(header) + chunk(b"IDAT" + bytes(9)))
+    refused(lambda: read_rows(path, 784, PICTURES), "9000×9000 pixels cannot be in 54 bytes")
+
+
+def test_a_jpeg_of_scans(tmp_path: Path) -> None:
+    """Each scan may visit all pixels, so a small file could keep a processor busy for hours."""
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content[content.rindex(b"\xff\xda") : -2]
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content[:-2] + last * (MOST_SCANS + 1) + content[-2:])
+    refused(lambda: read_rows(path, 784, PICTURES), f"more than {MOST_SCANS} scans")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_picture_far_larger_than_needed_is_averaged(tmp_path: Path, mode: str) -> None:
+    """Sixteen million pixels would be 128 MiB as numbers; the answer is that of a smaller one."""
+    rows = []
+    for size in (4000, 400):
+        bar = np.zeros((size, size), np.uint16 if mode == "I;16" else np.uint8)
+        bar[size // 4 : size // 2, size // 2 : size * 9 // 16] = 65535 if mode == "I;16" else 255
+        picture = Image.fromarray(bar)
+        picture = picture if mode == "I;16" else picture.convert(mode)
+        picture.save(tmp_path / "x.png")
+        tracemalloc.start()
+        rows.append(read_rows(tmp_path / "x.png", 784, PICTURES))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+        tracemalloc.stop()
+    np.testing.assert_allclose(rows[0], rows[1], atol=3)
+
+
+def test_messages_are_one_line_that_can_be_shown() -> None:
+    message = str(DataError("a\nb\x1b[2J" + "x" * 9000 + "end"))
+    assert message.startswith("a\\nb\\x1b[2Jxxx")
+    assert message.endswith("xxxend")
+    assert len(message) <= LONGEST + 3
+    assert str(DataError("“ünïcödé” stays: 9000×9000")) == "“ünïcödé” stays: 9000×9000"
+
+
+class Payload:
+    """Unpickling it would make a file."""
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("unpickled"),)
+
+
+def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    array = np.array([Payload()], dtype=object)
+    np.save("x.npy", array, allow_pickle=True)
+    np.savez("x.npz", allow_pickle=True, x=array, y=array)
+    Path("x.pkl").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(DataError, match="never unpickled"):
+        read_rows(Path("x.npy"), 784, PICTURES)
+    with pytest.raises(DataError, match="never unpickled"):
+        load_dataset("./x.npz")
+    for name in ("x.npy", "x.npz", "x.pkl"):
+        with pytest.raises(ModelFileError):
+            anynet.load(name, "numpy")
+        with pytest.raises(DataError):
+            load_dataset(f"./{name}")
+    assert not Path("unpickled").exists()
+
+
+SOURCES = sorted(Path(anynet.__file__).parent.rglob("*.py"))
+FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml"}
+
+
+def test_no_source_file_unpickles_or_evaluates() -> None:
+    """``numpy.load`` is called without pickles, and nothing that runs what it reads is called."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import):
+                assert not {name.name.partition(".")[0] for name in node.names} & FORBIDDEN, where
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] not in FORBIDDEN, where
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in ("eval", "exec", "compile", "torch.load", "joblib.load"), where
+                if re.fullmatch(r"(np|numpy)\.load", name):
+                    assert "allow_pickle=False" in ast.unparse(node), where
+
+
+def test_every_published_file_has_a_checksum() -> None:
+    for source in CATALOGUE.values():
+        assert len(source.md5) == (1 if source.archive else len(source.files)), source.name
+        assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in source.md5), source.name

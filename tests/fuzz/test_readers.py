@@ -1,0 +1,26 @@
+"""Spoilt files of every kind: refused in anynet's own words, within bounds of time and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fuzz.campaign import Reader, search
+from fuzz.readers import readers
+
+READERS = readers()
+FEW, MANY = 150, 9000
+
+
+@pytest.mark.parametrize("reader", READERS, ids=str)
+def test_a_few_spoilt_files(reader: Reader, tmp_path: Path) -> None:
+    counts = search(reader, FEW, tmp_path)
+    assert counts["refused"] > FEW // 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS, ids=str)
+def test_many_spoilt_files(reader: Reader, tmp_path: Path) -> None:
+    assert MANY * len(READERS) >= 100_000
+    counts = search(reader, MANY, tmp_path, seed=1)
+    assert min(counts.values()) > 0
