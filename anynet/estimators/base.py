@@ -8,24 +8,18 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from anynet import export, tree
+from anynet import export
 from anynet.backends import Backend
-from anynet.data.batches import Rows
 from anynet.estimators import bridges
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
-from anynet.estimators.descent import descend
-from anynet.estimators.heldout import HeldOut
 from anynet.estimators.inference import infer
-from anynet.estimators.lbfgs import minimise, refuse_for_lbfgs
-from anynet.estimators.packing import Packing
 from anynet.estimators.pickling import from_portable, to_portable
-from anynet.estimators.placement import place
-from anynet.estimators.samples import check_inputs, check_training
+from anynet.estimators.samples import check_inputs, check_samples
 from anynet.estimators.step import Objective
+from anynet.estimators.task import Task
 from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
 from anynet.training.model import Model
@@ -125,43 +119,8 @@ class BaseMLP(BaseEstimator):
         *,
         incremental: bool = False,
     ) -> Any:
-        sizes = self._hidden_sizes()
-        if self.solver == "lbfgs":
-            refuse_for_lbfgs(self, validated=validation[0] is not None)
-        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        home = home_of(X)
-        if not first:
-            method = "partial_fit" if incremental else "fit"
-            self._check_same_home(home, home_of(self.coefs_[0]), method)
-        X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
-        dtype = dtype_of(X, home)
-        self._read_target(y, incremental=incremental)
-        rows = self._rows(X, y, sample_weight, dtype, incremental=incremental)
-        rng = check_random_state(self.random_state)
-        if first:
-            self._initialize([X.shape[1], *sizes, self._n_logits(y)], dtype, rng)
-        if self.early_stopping and incremental:
-            message = "partial_fit does not support early_stopping=True"
-            raise ValueError(message)
-        given = self._given_validation(*validation, y.shape[1:], home, dtype)
-        backend = choose_backend(home, dtype, self.backend, self.device)
-        network = self._network()
-        objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
-        with backend.context():
-            packed = objective.packing.pack(load_params(self, network, backend), backend)
-            if self.solver == "lbfgs":
-                packed = self._minimise(objective, packed, rows)
-            else:
-                held = HeldOut.of(self, rows, y, given, objective, rng)
-                packed = descend(self, objective, packed, held, rng, incremental)
-            finite = [backend.xp.all(backend.xp.isfinite(v)) for v in tree.leaves(packed)]
-            self._store(packed, objective, home, dtype)
-        if not all(bool(one) for one in finite):
-            message = (
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
-            raise ValueError(message)
+        samples = check_samples(self, X, y, sample_weight, validation, incremental=incremental)
+        Task.of(self, samples, incremental=incremental).train()
         return self
 
     def _onnx_options(self) -> dict[str, Any]:
@@ -176,31 +135,8 @@ class BaseMLP(BaseEstimator):
             raise ValueError(message)
         return sizes
 
-    def _given_validation(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        columns: tuple[int, ...],
-        home: Backend | None,
-        dtype: str,
-    ) -> tuple[Rows, Any] | None:
-        """Check the validation set that was passed to ``fit``, if any."""
-        if X is None and y is None:
-            if sample_weight is not None:
-                message = "sample_weight_val was given without X_val and y_val"
-                raise ValueError(message)
-            return None
-        if X is None or y is None:
-            message = "X_val and y_val belong together: give both or neither"
-            raise ValueError(message)
-        self._check_same_home(home_of(X), home, "fit")
-        X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
-        if y.shape[1:] != columns:
-            message = f"y_val must have rows as y has, of shape {columns}, got {y.shape[1:]}"
-            raise ValueError(message)
-        self._read_target(y, incremental=True)
-        return self._rows(X, y, sample_weight, dtype, incremental=False), y
+    def _begins_anew(self, *, incremental: bool) -> bool:
+        return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
     def _initialize(self, widths: list[int], dtype: str, rng: np.random.RandomState) -> None:
         """Draw weights, and reset every attribute that training adds to."""
@@ -240,19 +176,6 @@ class BaseMLP(BaseEstimator):
         backend = objective.backend
         params = objective.packing.unpack(packed, backend.xp)
         store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
-
-    def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
-        packed, self.loss_, self.n_iter_ = minimise(
-            objective,
-            packed,
-            place(rows, objective.backend),
-            rows.n_samples,
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            verbose=self.verbose,
-        )
-        return packed
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
