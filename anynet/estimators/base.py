@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from anynet import export
+from anynet import export, tree
 from anynet.backends import Backend
 from anynet.estimators import bridges
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
+from anynet.estimators.ensemble import fit_ensemble, refuse_for_ensemble
 from anynet.estimators.inference import infer
 from anynet.estimators.pickling import from_portable, to_portable
 from anynet.estimators.samples import check_inputs, check_samples
@@ -119,8 +120,14 @@ class BaseMLP(BaseEstimator):
         *,
         incremental: bool = False,
     ) -> Any:
+        if self.n_ensemble > 1:
+            refuse_for_ensemble(self)
         samples = check_samples(self, X, y, sample_weight, validation, incremental=incremental)
-        Task.of(self, samples, incremental=incremental).train()
+        if self.n_ensemble > 1:
+            fit_ensemble(self, samples)
+        else:
+            self.__dict__.pop("estimators_", None)
+            Task.of(self, samples, incremental=incremental).train()
         return self
 
     def _onnx_options(self) -> dict[str, Any]:
@@ -177,11 +184,26 @@ class BaseMLP(BaseEstimator):
         params = objective.packing.unpack(packed, backend.xp)
         store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
+    @property
+    def _is_ensemble(self) -> bool:
+        return hasattr(self, "estimators_")
+
+    @property
+    def _networks(self) -> list[Any]:
+        """The estimators that hold weights: this one, or those of an ensemble."""
+        return self.estimators_ if self._is_ensemble else [self]
+
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
             message = (
                 "partial_fit is only available for stochastic optimizers. "
                 f"{self.solver} is not stochastic."
+            )
+            raise AttributeError(message)
+        if self.n_ensemble > 1:
+            message = (
+                f"partial_fit goes on with one network, n_ensemble is {self.n_ensemble}: call it "
+                "on each of several estimators, or set n_ensemble=1"
             )
             raise AttributeError(message)
         return True
@@ -192,13 +214,17 @@ class BaseMLP(BaseEstimator):
         """Return ``function`` of the logits of some samples, and where X lives."""
         check_is_fitted(self)
         home = home_of(X)
-        self._check_same_home(home, home_of(self.coefs_[0]), method)
+        first = self._networks[0]
+        self._check_same_home(home, home_of(first.coefs_[0]), method)
         X = check_inputs(self, X, home)
-        dtypes = {dtype_of(self.coefs_[0], home), float_name(X)}
+        dtypes = {dtype_of(first.coefs_[0], home), float_name(X)}
         dtype = "float64" if "float64" in dtypes else "float32"
         backend = choose_backend(home, dtype, self.backend, self.device)
-        network = self._network()
-        params = load_params(self, network, backend)
+        network = first._network()
+        loaded = [load_params(one, network, backend) for one in self._networks]
+        params = loaded[0]
+        if self._is_ensemble:
+            params = tree.map(lambda *leaves: backend.xp.stack(leaves), *loaded)
         result = infer(network, params, X, backend, lambda logits: function(logits, backend))
         floating = result.dtype == backend.float_dtype
         return deliver(result, backend, home, dtype if floating else None), home

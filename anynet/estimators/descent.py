@@ -47,6 +47,7 @@ class Descent:
     batch_size: int
     seed: int  # keys dropout
     memory: Memory | None  # what to go on from
+    held: HeldOut
     run: Run
 
     @classmethod
@@ -90,12 +91,15 @@ class Descent:
             patience=_patience(estimator),
             rate=_make_rate(estimator) if memory is None else memory.rate,
             plateau=plateau,
-            validation=held.validation(estimator, objective),
             callbacks=tuple(estimator.callbacks or ()),
             incremental=incremental,
         )
         step = SolverStep(objective, optimizer, schedule, -(-n_samples // batch_size))
-        return cls(step, batch_size, seed, memory, run)
+        return cls(step, batch_size, seed, memory, held, run)
+
+    def select_validation(self) -> None:
+        """Let the run have its validation set."""
+        self.run.validation = self.held.validation(self.run.estimator, self.step.objective)
 
     def start(self, packed: Params) -> SolverState:
         """Return the state before the first step from some weights, which it consumes."""
@@ -129,6 +133,7 @@ def descend(descent: Descent, batches: Batches, packed: Params) -> Params:
     """Run a stochastic solver from some weights, which it consumes; return those to keep."""
     run = descent.run
     estimator = run.estimator
+    descent.select_validation()
     with ExitStack() as stack:
         if estimator.progress_bar:
             bar = stack.enter_context(progress_bar(run.max_iter))

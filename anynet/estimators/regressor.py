@@ -92,6 +92,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring: Any = None,
         callbacks: Any = None,
         progress_bar: bool = False,
+        n_ensemble: int = 1,
         backend: str | None = None,
         device: str | None = None,
     ) -> None:
@@ -156,7 +157,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
 
         def function(logits: Array, backend: Backend) -> Array:
-            return self._value_loss().link(logits, backend.xp)  # type: ignore[no-any-return]
+            values = self._value_loss().link(logits, backend.xp)
+            return backend.xp.mean(values, axis=0) if self._is_ensemble else values  # type: ignore[no-any-return]
 
         values, _ = self._forward(X, "predict", function)
         return values[:, 0] if values.shape[1] == 1 else values

@@ -33,9 +33,9 @@ class Run:
     patience: Patience
     rate: Rate
     plateau: Plateau | None
-    validation: Validation | None
     callbacks: tuple[Callback, ...]
-    incremental: bool = False
+    incremental: bool
+    validation: Validation | None = None
     order: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
