@@ -31,7 +31,7 @@ from anynet.training import (
 )
 
 if TYPE_CHECKING:
-    from anynet.estimators import MLPClassifier, MLPRegressor
+    from anynet.estimators import MLPClassifier, MLPRegressor, PopulationSearchCV
 
 __version__ = "0.1.0"
 
@@ -54,6 +54,7 @@ __all__ = [
     "ModelFileError",
     "Network",
     "PopulationProgress",
+    "PopulationSearchCV",
     "Progress",
     "TrainingInterrupted",
     "available_backends",
@@ -70,7 +71,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the estimators, and with them scikit-learn, when they are first asked for."""
-    if name in ("MLPClassifier", "MLPRegressor"):
+    if name in ("MLPClassifier", "MLPRegressor", "PopulationSearchCV"):
         return getattr(importlib.import_module("anynet.estimators"), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -111,18 +111,11 @@ class BaseMLP(BaseEstimator):
         """
         export.to_onnx(self.to_model(), path, **self._onnx_options() | options)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        validation: tuple[Any, Any, Any] = (None, None, None),
-        *,
-        incremental: bool = False,
-    ) -> Any:
+    def _fit(self, *given: Any, incremental: bool = False, **options: Any) -> Any:
+        """Train on what ``check_samples`` takes."""
         if self.n_ensemble > 1:
             refuse_for_ensemble(self)
-        samples = check_samples(self, X, y, sample_weight, validation, incremental=incremental)
+        samples = check_samples(self, *given, incremental=incremental, **options)
         if self.n_ensemble > 1:
             fit_ensemble(self, samples)
         else:

@@ -142,7 +142,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         MLPClassifier
             Itself.
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return self._fit(X, y, sample_weight, **held)  # type: ignore[no-any-return]
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)

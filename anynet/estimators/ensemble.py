@@ -29,7 +29,7 @@ def fit_ensemble(estimator: Any, samples: Samples) -> None:
     seeds = rng.randint(2**31 - 1, size=estimator.n_ensemble)
     networks = [_network(estimator, int(seed)) for seed in seeds]
     tasks = [Task.of(network, samples) for network in networks]
-    if can_be_member(estimator):
+    if can_be_member(networks[0]):
         with ExitStack() as stack:
             callbacks: tuple[Callback, ...] = ()
             if estimator.progress_bar:

@@ -25,12 +25,13 @@ PLAIN = (bool, int, float, str, tuple, list, np.ndarray, np.generic, NoneType)
 
 
 def can_be_member(estimator: Any) -> bool:
-    """Whether an estimator may be trained with others: by steps, and by anynet's own parts.
+    """Whether an estimator is one network, trained by steps, of parts that are anynet's own.
 
     A part of the user's may know nothing of a population axis.
     """
     parts = [estimator.solver, estimator.learning_rate, getattr(estimator, "loss", None)]
-    return estimator.solver != "lbfgs" and all(map(_is_own, parts))
+    in_steps = estimator.solver != "lbfgs" and estimator.n_ensemble == 1
+    return in_steps and all(map(_is_own, parts))
 
 
 def _is_own(part: Any) -> bool:

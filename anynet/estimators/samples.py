@@ -44,8 +44,10 @@ def check_samples(
     X: Any,
     y: Any,
     sample_weight: Any = None,
-    validation: tuple[Any, Any, Any] = (None, None, None),
     *,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
     incremental: bool = False,
 ) -> Samples:
     """Check what ``fit`` was given, and set the attributes that tell of it, such as ``classes_``.
@@ -57,7 +59,7 @@ def check_samples(
     """
     estimator._hidden_sizes()
     if estimator.solver == "lbfgs":
-        refuse_for_lbfgs(estimator, validated=validation[0] is not None)
+        refuse_for_lbfgs(estimator, validated=X_val is not None)
     anew, home = estimator._begins_anew(incremental=incremental), home_of(X)
     if not anew:
         method = "partial_fit" if incremental else "fit"
@@ -69,6 +71,7 @@ def check_samples(
     if estimator.early_stopping and incremental:
         message = "partial_fit does not support early_stopping=True"
         raise ValueError(message)
+    validation = (X_val, y_val, sample_weight_val)
     given = _check_validation(estimator, *validation, y.shape[1:], home, dtype)
     return Samples(rows, y, given, home, dtype)
 
