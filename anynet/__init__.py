@@ -34,7 +34,7 @@ from anynet.training import (
 )
 
 if TYPE_CHECKING:
-    from anynet.estimators import MLPClassifier, MLPRegressor
+    from anynet.estimators import MLPClassifier, MLPRegressor, PopulationSearchCV
 
 __version__ = "0.1.0"
 
@@ -59,6 +59,7 @@ __all__ = [
     "ModelFileError",
     "Network",
     "PopulationProgress",
+    "PopulationSearchCV",
     "Preprocessing",
     "Progress",
     "Table",
@@ -81,7 +82,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the estimators, and with them scikit-learn, when they are first asked for."""
-    if name in ("MLPClassifier", "MLPRegressor"):
+    if name in ("MLPClassifier", "MLPRegressor", "PopulationSearchCV"):
         return getattr(importlib.import_module("anynet.estimators"), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

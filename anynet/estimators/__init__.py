@@ -11,5 +11,6 @@ if importlib.util.find_spec("sklearn") is None:
 
 from anynet.estimators.classifier import MLPClassifier
 from anynet.estimators.regressor import MLPRegressor
+from anynet.estimators.search import PopulationSearchCV
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "PopulationSearchCV"]

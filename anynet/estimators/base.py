@@ -8,24 +8,19 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from anynet import export, tree
 from anynet.backends import Backend
-from anynet.data.batches import Rows
 from anynet.estimators import bridges
 from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
-from anynet.estimators.descent import descend
-from anynet.estimators.heldout import HeldOut
+from anynet.estimators.ensemble import fit_ensemble, refuse_for_ensemble
 from anynet.estimators.inference import infer
-from anynet.estimators.lbfgs import minimise, refuse_for_lbfgs
-from anynet.estimators.packing import Packing
 from anynet.estimators.pickling import from_portable, to_portable
-from anynet.estimators.placement import place
-from anynet.estimators.samples import check_inputs, check_training
+from anynet.estimators.samples import check_inputs, check_samples
 from anynet.estimators.step import Objective
+from anynet.estimators.task import Task
 from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
 from anynet.training.model import Model
@@ -116,52 +111,16 @@ class BaseMLP(BaseEstimator):
         """
         export.to_onnx(self.to_model(), path, **self._onnx_options() | options)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        validation: tuple[Any, Any, Any] = (None, None, None),
-        *,
-        incremental: bool = False,
-    ) -> Any:
-        sizes = self._hidden_sizes()
-        if self.solver == "lbfgs":
-            refuse_for_lbfgs(self, validated=validation[0] is not None)
-        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        home = home_of(X)
-        if not first:
-            method = "partial_fit" if incremental else "fit"
-            self._check_same_home(home, home_of(self.coefs_[0]), method)
-        X, y = check_training(self, X, y, numeric=self._numeric, reset=first)
-        dtype = dtype_of(X, home)
-        self._read_target(y, incremental=incremental)
-        rows = self._rows(X, y, sample_weight, dtype, incremental=incremental)
-        rng = check_random_state(self.random_state)
-        if first:
-            self._initialize([X.shape[1], *sizes, self._n_logits(y)], dtype, rng)
-        if self.early_stopping and incremental:
-            message = "partial_fit does not support early_stopping=True"
-            raise ValueError(message)
-        given = self._given_validation(*validation, y.shape[1:], home, dtype)
-        backend = choose_backend(home, dtype, self.backend, self.device)
-        network = self._network()
-        objective = Objective(Packing(network), self._loss(), float(self.alpha), backend)
-        with backend.context():
-            packed = objective.packing.pack(load_params(self, network, backend), backend)
-            if self.solver == "lbfgs":
-                packed = self._minimise(objective, packed, rows)
-            else:
-                held = HeldOut.of(self, rows, y, given, objective, rng)
-                packed = descend(self, objective, packed, held, rng, incremental)
-            finite = [backend.xp.all(backend.xp.isfinite(v)) for v in tree.leaves(packed)]
-            self._store(packed, objective, home, dtype)
-        if not all(bool(one) for one in finite):
-            message = (
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
-            raise ValueError(message)
+    def _fit(self, *given: Any, incremental: bool = False, **options: Any) -> Any:
+        """Train on what ``check_samples`` takes."""
+        if self.n_ensemble > 1:
+            refuse_for_ensemble(self)
+        samples = check_samples(self, *given, incremental=incremental, **options)
+        if self.n_ensemble > 1:
+            fit_ensemble(self, samples)
+        else:
+            self.__dict__.pop("estimators_", None)
+            Task.of(self, samples, incremental=incremental).train()
         return self
 
     def _onnx_options(self) -> dict[str, Any]:
@@ -176,31 +135,8 @@ class BaseMLP(BaseEstimator):
             raise ValueError(message)
         return sizes
 
-    def _given_validation(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        columns: tuple[int, ...],
-        home: Backend | None,
-        dtype: str,
-    ) -> tuple[Rows, Any] | None:
-        """Check the validation set that was passed to ``fit``, if any."""
-        if X is None and y is None:
-            if sample_weight is not None:
-                message = "sample_weight_val was given without X_val and y_val"
-                raise ValueError(message)
-            return None
-        if X is None or y is None:
-            message = "X_val and y_val belong together: give both or neither"
-            raise ValueError(message)
-        self._check_same_home(home_of(X), home, "fit")
-        X, y = check_training(self, X, y, numeric=self._numeric, reset=False)
-        if y.shape[1:] != columns:
-            message = f"y_val must have rows as y has, of shape {columns}, got {y.shape[1:]}"
-            raise ValueError(message)
-        self._read_target(y, incremental=True)
-        return self._rows(X, y, sample_weight, dtype, incremental=False), y
+    def _begins_anew(self, *, incremental: bool) -> bool:
+        return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
     def _initialize(self, widths: list[int], dtype: str, rng: np.random.RandomState) -> None:
         """Draw weights, and reset every attribute that training adds to."""
@@ -241,24 +177,26 @@ class BaseMLP(BaseEstimator):
         params = objective.packing.unpack(packed, backend.xp)
         store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
-    def _minimise(self, objective: Objective, packed: Params, rows: Rows) -> Params:
-        packed, self.loss_, self.n_iter_ = minimise(
-            objective,
-            packed,
-            place(rows, objective.backend),
-            rows.n_samples,
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            verbose=self.verbose,
-        )
-        return packed
+    @property
+    def _is_ensemble(self) -> bool:
+        return hasattr(self, "estimators_")
+
+    @property
+    def _networks(self) -> list[Any]:
+        """The estimators that hold weights: this one, or those of an ensemble."""
+        return self.estimators_ if self._is_ensemble else [self]
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
             message = (
                 "partial_fit is only available for stochastic optimizers. "
                 f"{self.solver} is not stochastic."
+            )
+            raise AttributeError(message)
+        if self.n_ensemble > 1:
+            message = (
+                f"partial_fit goes on with one network, n_ensemble is {self.n_ensemble}: call it "
+                "on each of several estimators, or set n_ensemble=1"
             )
             raise AttributeError(message)
         return True
@@ -269,13 +207,17 @@ class BaseMLP(BaseEstimator):
         """Return ``function`` of the logits of some samples, and where X lives."""
         check_is_fitted(self)
         home = home_of(X)
-        self._check_same_home(home, home_of(self.coefs_[0]), method)
+        first = self._networks[0]
+        self._check_same_home(home, home_of(first.coefs_[0]), method)
         X = check_inputs(self, X, home)
-        dtypes = {dtype_of(self.coefs_[0], home), float_name(X)}
+        dtypes = {dtype_of(first.coefs_[0], home), float_name(X)}
         dtype = "float64" if "float64" in dtypes else "float32"
         backend = choose_backend(home, dtype, self.backend, self.device)
-        network = self._network()
-        params = load_params(self, network, backend)
+        network = first._network()
+        loaded = [load_params(one, network, backend) for one in self._networks]
+        params = loaded[0]
+        if self._is_ensemble:
+            params = tree.map(lambda *leaves: backend.xp.stack(leaves), *loaded)
         result = infer(network, params, X, backend, lambda logits: function(logits, backend))
         floating = result.dtype == backend.float_dtype
         return deliver(result, backend, home, dtype if floating else None), home

@@ -100,6 +100,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scoring: Any = None,
         callbacks: Any = None,
         progress_bar: bool = False,
+        n_ensemble: int = 1,
         backend: str | None = None,
         device: str | None = None,
     ) -> None:
@@ -141,7 +142,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         MLPClassifier
             Itself.
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return self._fit(X, y, sample_weight, **held)  # type: ignore[no-any-return]
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -179,7 +181,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         check_is_fitted(self)
         labels = self._class_labels()
-        codes, home = self._forward(X, "predict", labels.decide)
+
+        def function(logits: Array, backend: Backend) -> Array:
+            if not self._is_ensemble:
+                return labels.decide(logits, backend)
+            return labels.decide(self._mean_share(logits, backend), backend, border=0.5)
+
+        codes, home = self._forward(X, "predict", function)
         if home is None:
             return labels.decode(codes)
         decoded = labels.decode(home.to_host(codes))
@@ -223,13 +231,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         def function(logits: Array, backend: Backend) -> Array:
             xp = backend.xp
-            share = loss.link(logits, xp)
+            share = self._mean_share(logits, backend)
             if labels.kind == BINARY:
                 share = xp.concat([1 - share, share], axis=-1)
-            return xp.log(share) if logarithm else share  # type: ignore[no-any-return]
+            return xp.log(share) if logarithm else share
 
         joined, _ = self._forward(X, method, function)
         return loss.split(joined) if isinstance(loss, GroupedCrossEntropy) else joined
+
+    def _mean_share(self, logits: Array, backend: Backend) -> Array:
+        """Return the probabilities that logits say, of an ensemble the mean over its networks."""
+        share = self._class_labels().loss(0.0).link(logits, backend.xp)
+        return backend.xp.mean(share, axis=0) if self._is_ensemble else share  # type: ignore[no-any-return]
 
     def _class_labels(self) -> Labels:
         """The classes; of an estimator that was put together by hand, those in ``classes_``."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from anynet import tree
+from anynet.data.batches import Batches
 from anynet.estimators.heldout import HeldOut
 from anynet.estimators.optimizers import ClassicalMomentum, ShortAdam
-from anynet.estimators.placement import place
 from anynet.estimators.progress import progress_bar
+from anynet.estimators.run import Run
 from anynet.estimators.step import Objective, SolverState, SolverStep
 from anynet.estimators.stochastic import Epochs
 from anynet.estimators.stopping import Patience, Rate
+from anynet.optim import ReduceOnPlateau
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.state import copy
+from anynet.training.stopping import Plateau
 from anynet.typing import Params
 
 
@@ -35,83 +39,108 @@ class Memory(NamedTuple):
         return self.rate.current
 
 
-def descend(
-    estimator: Any,
-    objective: Objective,
-    packed: Params,
-    held: HeldOut,
-    rng: np.random.RandomState,
-    incremental: bool,
-) -> Params:
-    """Run a stochastic solver, on from the last ``partial_fit`` where there was one.
+@dataclass(frozen=True)
+class Descent:
+    """A stochastic solver that is set up, and has not made a step yet."""
 
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        Its parameters say how; it receives the attributes that tell the run.
-    objective : Objective
-    packed : Params
-        Where to start; consumed.
-    held : HeldOut
-    rng : RandomState
-        Draws the order of each epoch.
-    incremental : bool
-        Whether this is ``partial_fit``: one epoch.
+    step: SolverStep
+    batch_size: int
+    seed: int  # keys dropout
+    memory: Memory | None  # what to go on from
+    held: HeldOut
+    run: Run
 
-    Returns
-    -------
-    Params
-        The weights to keep.
-    """
-    backend = objective.backend
-    n_samples = held.train.n_samples
-    batch_size = _batch_size(estimator.batch_size, n_samples)
-    if not hasattr(estimator, "loss_curve_"):  # the last solver was L-BFGS
-        estimator._begin_record()
-    if held.validation is not None and estimator.validation_scores_ is None:
-        estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
-    optimizer = _make_optimizer(estimator)
-    memory = getattr(estimator, "_optimizer", None) if incremental else None
-    if memory is None or memory.optimizer != optimizer:
-        state = optimizer.init(packed, backend=backend)
-        memory = Memory(optimizer, state, 0, _make_rate(estimator))
+    @classmethod
+    def of(
+        cls,
+        estimator: Any,
+        objective: Objective,
+        held: HeldOut,
+        rng: np.random.RandomState,
+        incremental: bool = False,
+    ) -> Descent:
+        """Read the parameters of an estimator, which receives the attributes that tell the run.
 
-    def scalar(value: float, dtype: Any) -> Any:
-        return backend.to_device(np.asarray(value, dtype=dtype))
-
-    start = SolverState(
-        packed=packed,
-        # Updates happen in place: a state that was unpickled may be another's, or read-only.
-        optimizer=copy(tree.map(backend.to_device, memory.state), backend),
-        step=scalar(memory.step, np.int32),
-        seed=scalar(rng.randint(2**31 - 1) if estimator.dropout else 0, np.int32),
-        rate=scalar(0, backend.dtype),
-        loss=scalar(0, backend.dtype),
-    )
-    schedule = estimator.learning_rate if callable(estimator.learning_rate) else None
-    with ExitStack() as stack:
-        callbacks = tuple(estimator.callbacks or ())
-        if estimator.progress_bar:
-            bar = stack.enter_context(progress_bar(estimator.max_iter))
-            callbacks = (*callbacks, bar)
-        run = Epochs(
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+        objective : Objective
+        held : HeldOut
+        rng : RandomState
+            Draws the order of each epoch.
+        incremental : bool
+            Whether this is ``partial_fit``: one epoch, on from the last one where there was one.
+        """
+        n_samples = held.n_samples
+        batch_size = _batch_size(estimator.batch_size, n_samples)
+        if not hasattr(estimator, "loss_curve_"):  # the last solver was L-BFGS
+            estimator._begin_record()
+        if held.held is not None and estimator.validation_scores_ is None:
+            estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+        optimizer = _make_optimizer(estimator)
+        memory = getattr(estimator, "_optimizer", None) if incremental else None
+        if memory is not None and memory.optimizer != optimizer:
+            memory = None
+        schedule = estimator.learning_rate if callable(estimator.learning_rate) else None
+        plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
+        seed = rng.randint(2**31 - 1) if estimator.dropout else 0
+        run = Run(
             estimator=estimator,
-            step=SolverStep(objective, optimizer, schedule, -(-n_samples // batch_size)),
-            state=start,
-            batches=place(held.train, backend),
             n_samples=n_samples,
-            batch_size=batch_size,
-            max_iter=estimator.max_iter,
             rng=rng,
             patience=_patience(estimator),
-            rate=memory.rate,
-            validation=held.validation,
-            callbacks=callbacks,
+            rate=_make_rate(estimator) if memory is None else memory.rate,
+            plateau=plateau,
+            callbacks=tuple(estimator.callbacks or ()),
             incremental=incremental,
         )
-        packed = run.train()
-    step = int(backend.to_host(run.state.step))
-    estimator._optimizer = Memory(optimizer, run.state.optimizer, step, run.rate)
+        step = SolverStep(objective, optimizer, schedule, -(-n_samples // batch_size))
+        return cls(step, batch_size, seed, memory, held, run)
+
+    def select_validation(self) -> None:
+        """Let the run have its validation set."""
+        self.run.validation = self.held.validation(self.run.estimator, self.step.objective)
+
+    def start(self, packed: Params) -> SolverState:
+        """Return the state before the first step from some weights, which it consumes."""
+        backend = self.step.objective.backend
+        state, updates = self.step.optimizer.init(packed, backend=backend), 0
+        if self.memory is not None:
+            # Updates happen in place: a state that was unpickled may be another's, or read-only.
+            state = copy(tree.map(backend.to_device, self.memory.state), backend)
+            updates = self.memory.step
+
+        def scalar(value: float, dtype: Any) -> Any:
+            return backend.to_device(np.asarray(value, dtype=dtype))
+
+        return SolverState(
+            packed=packed,
+            optimizer=state,
+            step=scalar(updates, np.int32),
+            seed=scalar(self.seed, np.int32),
+            rate=scalar(0, backend.dtype),
+            loss=scalar(0, backend.dtype),
+        )
+
+    def remember(self, state: SolverState) -> None:
+        """Let the estimator keep what ``partial_fit`` goes on from."""
+        step = int(self.step.objective.backend.to_host(state.step))
+        memory = Memory(self.step.optimizer, state.optimizer, step, self.run.rate)
+        self.run.estimator._optimizer = memory
+
+
+def descend(descent: Descent, batches: Batches, packed: Params) -> Params:
+    """Run a stochastic solver from some weights, which it consumes; return those to keep."""
+    run = descent.run
+    estimator = run.estimator
+    descent.select_validation()
+    with ExitStack() as stack:
+        if estimator.progress_bar:
+            bar = stack.enter_context(progress_bar(run.max_iter))
+            run.callbacks = (*run.callbacks, bar)
+        epochs = Epochs(run, descent.step, descent.start(packed), batches, descent.batch_size)
+        packed = epochs.train()
+    descent.remember(epochs.state)
     return packed
 
 

@@ -61,6 +61,9 @@ EXTENSIONS = """dropout : float
         Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
     progress_bar : bool
         Show the epochs by tqdm.
+    n_ensemble : int
+        Train so many networks of seeds of their own at once, as one population; predictions are
+        the mean of their probabilities or values.
     backend : {"auto", "numpy", "cupy", "torch", "jax"} or None
         Where to compute, see ``get_backend``; None is where ``X`` lives, NumPy for host data.
     device : str or None
@@ -80,7 +83,11 @@ ATTRIBUTES = """coefs_, intercepts_ : list of array
     n_iter_, t_ : int
         Epochs (or iterations) of the last fit, and samples seen in all.
     n_layers_, n_outputs_, out_activation_ : int, int, str
-    n_features_in_, feature_names_in_ : int, ndarray of str"""
+    n_features_in_, feature_names_in_ : int, ndarray of str
+    estimators_ : list of estimator
+        With ``n_ensemble`` above 1 the fitted networks, each with the attributes above, and a
+        ``random_state`` that trains it alone; the ensemble itself then has ``classes_`` (of a
+        classifier), the last two lines, and the largest ``n_iter_`` of them."""
 
 
 def documented(estimator: Estimator) -> Estimator:

@@ -13,27 +13,29 @@ from anynet import tree
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import home_of, to_host
 from anynet.estimators.pickling import find_backend
+from anynet.estimators.samples import Samples
 from anynet.estimators.step import Objective
 from anynet.estimators.validation import Validation
 from anynet.typing import Params
 
 
-class HeldOut(NamedTuple):
-    """The samples of one fit: targets as the loss takes them, and as the user gave them."""
+class Held(NamedTuple):
+    """A validation set: of some samples these (None is all), and targets as the user has them."""
 
-    train: Rows
-    validation: Validation | None
+    rows: Rows
+    places: np.ndarray | None
+    labels: Any
+
+
+class HeldOut(NamedTuple):
+    """The samples of one fit by their places in a table, of which nothing is copied yet."""
+
+    rows: Rows
+    places: np.ndarray | None  # of those that train; None is all
+    held: Held | None
 
     @classmethod
-    def of(
-        cls,
-        estimator: Any,
-        rows: Rows,
-        y: Any,
-        given: tuple[Rows, Any] | None,
-        objective: Objective,
-        rng: np.random.RandomState,
-    ) -> HeldOut:
+    def of(cls, estimator: Any, samples: Samples, rng: np.random.RandomState) -> HeldOut:
         """Take the validation set that was given, or split one off if there is to be one.
 
         Raises
@@ -41,11 +43,12 @@ class HeldOut(NamedTuple):
         ValueError
             If a set of fewer than two samples would remain.
         """
-        if given is not None:
-            held, labels = given
-            return cls(rows, _validation(estimator, held, labels, objective))
+        rows = samples.rows
+        if samples.given is not None:
+            held, labels = samples.given
+            return cls(rows, None, Held(held, None, labels))
         if not estimator.early_stopping:
-            return cls(rows, None)
+            return cls(rows, None, None)
         kept, out = train_test_split(
             np.arange(rows.n_samples),
             random_state=rng,
@@ -58,8 +61,36 @@ class HeldOut(NamedTuple):
                 "or the size of your dataset."
             )
             raise ValueError(message)
-        validation = _validation(estimator, _select(rows, out, objective), y[out], objective)
-        return cls(_select(rows, kept, objective), validation)
+        return cls(rows, kept, Held(rows, out, samples.y[out]))
+
+    @property
+    def n_samples(self) -> int:
+        """How many train."""
+        return self.rows.n_samples if self.places is None else len(self.places)
+
+    def within(self, table: Rows, places: np.ndarray) -> HeldOut:
+        """Return the same samples as those of a larger table, where they have these places."""
+
+        def moved(chosen: np.ndarray | None) -> np.ndarray:
+            return places if chosen is None else places[chosen]
+
+        held = self.held
+        if held is not None and held.rows is self.rows:
+            held = Held(table, moved(held.places), held.labels)
+        return HeldOut(table, moved(self.places), held)
+
+    def train(self, objective: Objective) -> Rows:
+        """Return the samples that train."""
+        return self.rows if self.places is None else _select(self.rows, self.places, objective)
+
+    def validation(self, estimator: Any, objective: Objective) -> Validation | None:
+        """Return the others, and how they are scored; None if there are none."""
+        if self.held is None:
+            return None
+        rows, places, labels = self.held
+        if places is not None:
+            rows = _select(rows, places, objective)
+        return _validation(estimator, rows, labels, objective)
 
 
 def _select(rows: Rows, chosen: np.ndarray, objective: Objective) -> Rows:

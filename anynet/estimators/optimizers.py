@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from anynet.backends import Backend
 from anynet.estimators.packing import each
+from anynet.members import is_number, per_member
 from anynet.optim.optimizers import AdamState, SGDState
 from anynet.typing import Array, Grads, Namespace, Params
 
@@ -25,18 +26,19 @@ class ClassicalMomentum:
     Parameters
     ----------
     momentum : float
-        μ, in [0, 1].
+        μ, in [0, 1]; in a step of a population it may be an array (*P,).
     nesterov : bool
         Step along μ v − η g instead.
     """
 
     kind: ClassVar[str] = "classical_momentum"
+    varies: ClassVar[tuple[str, ...]] = ("momentum",)
 
     momentum: float = 0.9
     nesterov: bool = True
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
-        if self.momentum == 0:
+        if self._has_none:
             return SGDState(())
         return SGDState(each(backend.xp.zeros_like, params))
 
@@ -47,14 +49,15 @@ class ClassicalMomentum:
         params: Params,
         rate: Array,
         *,
-        backend: Backend,  # noqa: ARG002  (one signature for all)
+        backend: Backend,
     ) -> tuple[Params, SGDState]:
-        steps = each(lambda g: g * rate, grads)
-        if self.momentum == 0:
+        xp = backend.xp
+        steps = each(lambda g: g * per_member(rate, g, xp), grads)
+        if self._has_none:
             return each(lambda p, s: p - s, params, steps), state
 
         def slowed(v: Array, s: Array) -> Array:
-            v *= self.momentum
+            v *= per_member(self.momentum, v, xp)
             v -= s
             return v
 
@@ -63,12 +66,16 @@ class ClassicalMomentum:
             return each(lambda p, v: p + v, params, velocity), SGDState(velocity)
 
         def ahead(p: Array, v: Array, s: Array) -> Array:
-            moved = self.momentum * v
+            moved: Array = per_member(self.momentum, v, xp) * v
             moved -= s
             moved += p
             return moved
 
         return each(ahead, params, velocity, steps), SGDState(velocity)
+
+    @property
+    def _has_none(self) -> bool:
+        return is_number(self.momentum) and self.momentum == 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class ShortAdam:
             step = xp.sqrt(v)
             step += self.epsilon / spread
             step = m / step
-            step *= rate
+            step *= per_member(rate, p, xp)
             new: Array = p - step
             return new
 

@@ -42,7 +42,7 @@ class Packing:
 
     Weights of dense layers go to ``weight``; biases, and gains of normalised layers, to ``bias``;
     both in the order of the layers. Optimizers take ``({"weight": …, "bias": …},)`` as the
-    parameters of a network of one layer.
+    parameters of a network of one layer. Those of a population are (*P, W) and (*P, V).
     """
 
     network: Network
@@ -67,20 +67,22 @@ class Packing:
         xp = backend.xp
         weights: list[Array] = []
         rest: list[Array] = []
-        for layer, name, group, *_ in self.slots:
+        for layer, name, group, _, _, shape in self.slots:
             leaf = params[layer][name]
             if isinstance(leaf, ProductGradient):
                 leaf = leaf.form(backend)
-            if leaf.ndim > 1:
-                leaf = xp.reshape(leaf, (-1,))
+            if len(shape) > 1:
+                leaf = xp.reshape(leaf, (*leaf.shape[: -len(shape)], -1))
             (weights if group == "weight" else rest).append(leaf)
-        return ({"weight": xp.concat(weights), "bias": xp.concat(rest)},)
+        return ({"weight": xp.concat(weights, axis=-1), "bias": xp.concat(rest, axis=-1)},)
 
     def unpack(self, packed: Params, xp: Namespace) -> Params:
         """Cut the vectors into the tree that ``Network.apply`` takes; shares memory if it can."""
         params: list[dict[str, Array]] = [{} for _ in self.network.layers]
         vectors = packed[0]
         for layer, name, group, start, stop, shape in self.slots:
-            part = vectors[group][start:stop]
-            params[layer][name] = xp.reshape(part, shape) if len(shape) > 1 else part
+            part = vectors[group][..., start:stop]
+            if len(shape) > 1:
+                part = xp.reshape(part, (*part.shape[:-1], *shape))
+            params[layer][name] = part
         return tuple(params)

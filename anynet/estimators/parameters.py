@@ -111,6 +111,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [StrOptions({"loss", *get_scorer_names()}), SCORER, None],
     "callbacks": [CALLBACKS, None],
     "progress_bar": ["boolean"],
+    "n_ensemble": [Interval(Integral, 1, None, closed="left")],
     "backend": [StrOptions({"auto", "numpy", "cupy", "torch", "jax"}), None],
     "device": [str, None],
 }

@@ -8,9 +8,9 @@ from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.estimators.arrays import home_of, to_host
+from anynet.estimators.weights import WEIGHTS
 
 WHERE = "_home"  # in the pickle alone: library, device and dtype of the fitted attributes
-WEIGHTS = ("coefs_", "intercepts_", "norm_gains_", "norm_biases_")
 
 
 def to_portable(state: dict[str, Any]) -> dict[str, Any]:

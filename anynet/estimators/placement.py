@@ -39,7 +39,7 @@ class SparseBatches(HostBatches):
     def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
         row_bytes = self.rows.x.shape[1] * np.dtype(self.backend.dtype).itemsize
-        steps = max(1, self.block_bytes // max(1, order.shape[1] * row_bytes))
+        steps = max(1, self.block_bytes // max(1, order[0].size * row_bytes))
         for start in range(0, order.shape[0], steps):
             part = order[start : start + steps]
             wanted = part.reshape(-1)

@@ -92,6 +92,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring: Any = None,
         callbacks: Any = None,
         progress_bar: bool = False,
+        n_ensemble: int = 1,
         backend: str | None = None,
         device: str | None = None,
     ) -> None:
@@ -127,7 +128,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))  # type: ignore[no-any-return]
+        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return self._fit(X, y, sample_weight, **held)  # type: ignore[no-any-return]
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -156,7 +158,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
 
         def function(logits: Array, backend: Backend) -> Array:
-            return self._value_loss().link(logits, backend.xp)  # type: ignore[no-any-return]
+            values = self._value_loss().link(logits, backend.xp)
+            return backend.xp.mean(values, axis=0) if self._is_ensemble else values  # type: ignore[no-any-return]
 
         values, _ = self._forward(X, "predict", function)
         return values[:, 0] if values.shape[1] == 1 else values

@@ -3,14 +3,104 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from anynet.backends import Backend
-from anynet.estimators.arrays import home_of, to_host
+from anynet.data.batches import Rows
+from anynet.estimators.arrays import dtype_of, home_of, to_host
+from anynet.estimators.lbfgs import refuse_for_lbfgs
+
+
+class Samples(NamedTuple):
+    """What ``fit`` was given, checked.
+
+    Attributes
+    ----------
+    rows : Rows
+        Inputs where they live; targets and weights as the loss takes them, on the host.
+    y : ndarray
+        The target as it was given.
+    given : tuple of Rows and ndarray, or None
+        The same of a validation set.
+    home : Backend or None
+        Where the inputs live; None is the host.
+    dtype : str
+        Of the weights to be.
+    """
+
+    rows: Rows
+    y: np.ndarray
+    given: tuple[Rows, np.ndarray] | None
+    home: Backend | None
+    dtype: str
+
+
+def check_samples(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
+    incremental: bool = False,
+) -> Samples:
+    """Check what ``fit`` was given, and set the attributes that tell of it, such as ``classes_``.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be trained on.
+    """
+    estimator._hidden_sizes()
+    if estimator.solver == "lbfgs":
+        refuse_for_lbfgs(estimator, validated=X_val is not None)
+    anew, home = estimator._begins_anew(incremental=incremental), home_of(X)
+    if not anew:
+        method = "partial_fit" if incremental else "fit"
+        estimator._check_same_home(home, home_of(estimator.coefs_[0]), method)
+    X, y = check_training(estimator, X, y, numeric=estimator._numeric, reset=anew)
+    dtype = dtype_of(X, home)
+    estimator._read_target(y, incremental=incremental)
+    rows = estimator._rows(X, y, sample_weight, dtype, incremental=incremental)
+    if estimator.early_stopping and incremental:
+        message = "partial_fit does not support early_stopping=True"
+        raise ValueError(message)
+    validation = (X_val, y_val, sample_weight_val)
+    given = _check_validation(estimator, *validation, y.shape[1:], home, dtype)
+    return Samples(rows, y, given, home, dtype)
+
+
+def _check_validation(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    columns: tuple[int, ...],
+    home: Backend | None,
+    dtype: str,
+) -> tuple[Rows, np.ndarray] | None:
+    """Check the validation set that was passed to ``fit``, if any."""
+    if X is None and y is None:
+        if sample_weight is not None:
+            message = "sample_weight_val was given without X_val and y_val"
+            raise ValueError(message)
+        return None
+    if X is None or y is None:
+        message = "X_val and y_val belong together: give both or neither"
+        raise ValueError(message)
+    estimator._check_same_home(home_of(X), home, "fit")
+    X, y = check_training(estimator, X, y, numeric=estimator._numeric, reset=False)
+    if y.shape[1:] != columns:
+        message = f"y_val must have rows as y has, of shape {columns}, got {y.shape[1:]}"
+        raise ValueError(message)
+    estimator._read_target(y, incremental=True)
+    return estimator._rows(X, y, sample_weight, dtype, incremental=False), y
 
 
 def check_training(

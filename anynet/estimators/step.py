@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.packing import Packing
+from anynet.members import is_number, per_member
 from anynet.optim import Optimizer, Schedule
 from anynet.typing import Array, Key, Params
 
 
 class SolverState(NamedTuple):
-    """What one update maps to the next, a tree of device arrays."""
+    """What one update maps to the next, a tree of device arrays; P is () for one network."""
 
     packed: Params  # see Packing
     optimizer: Any
     step: Array  # int32 (), updates made
-    seed: Array  # int32 (), keys dropout
-    rate: Array  # (), the learning rate, or what multiplies a schedule
-    loss: Array  # (), running sum over the samples of an epoch
+    seed: Array  # int32 (*P,), keys dropout
+    rate: Array  # (*P,), the learning rate, or what multiplies a schedule
+    loss: Array  # (*P,), running sum over the samples of an epoch
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,11 @@ class Objective:
     """The mean loss of a batch plus ½ α ‖W‖² / Σw, biases left out, and its gradient.
 
     Σw is the sum of the sample weights of the batch, its number of samples without weights: that
-    is where scikit-learn's ``alpha`` differs from a weight decay.
+    is where scikit-learn's ``alpha`` differs from a weight decay. In a step of a population
+    ``alpha`` may be an array (*P,).
     """
+
+    varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
     packing: Packing
     loss: Any
@@ -37,7 +41,7 @@ class Objective:
     backend: Backend
 
     def __call__(self, packed: Params, batch: Rows, key: Key | None) -> tuple[Array, Params]:
-        """Return the value () and the gradient, packed like the parameters."""
+        """Return the value (*P,) and the gradient, packed like the parameters."""
         backend = self.backend
         xp = backend.xp
         x, y, weight = batch
@@ -45,14 +49,14 @@ class Objective:
         logits, pullback = self.packing.network.apply(params, x, backend=backend, key=key)
         value, dlogits = self.loss(logits, y, weight, backend=backend)
         grads = self.packing.pack(pullback(dlogits)[0], backend)
-        if self.alpha:
-            share: Any = self.alpha / x.shape[0]
+        if not is_number(self.alpha) or self.alpha:
+            share: Any = self.alpha / x.shape[-2]
             if weight is not None:
-                total = xp.sum(weight)
+                total = xp.sum(weight, axis=-1)
                 share = xp.where(total > 0, self.alpha / xp.where(total > 0, total, 1.0), 0.0)
             weights = packed[0]["weight"]
             value = value + 0.5 * share * xp.vecdot(weights, weights)
-            grads[0]["weight"] += share * weights
+            grads[0]["weight"] += per_member(share, weights, xp) * weights
         return value, grads
 
 
@@ -78,5 +82,5 @@ class SolverStep:
         packed, optimizer = self.optimizer.update(
             grads, state.optimizer, state.packed, rate, backend=backend
         )
-        loss = state.loss + value * rows.shape[0]
+        loss = state.loss + value * rows.shape[-1]
         return SolverState(packed, optimizer, state.step + 1, state.seed, state.rate, loss)

@@ -133,15 +133,24 @@ class Labels:
             return code.astype(dtype)[:, None]
         return code.astype(np.int32)
 
-    def decide(self, logits: Array, backend: Backend) -> Array:
-        """Return the predicted codes on the device: (B,), or (B, labels or outputs)."""
+    def decide(self, outputs: Array, backend: Backend, border: float = 0.0) -> Array:
+        """Return the predicted codes on the device: (B,), or (B, labels or outputs).
+
+        Parameters
+        ----------
+        outputs : Array
+            Logits or, with ``border`` ½, the probabilities that the loss makes of them.
+        backend : Backend
+        border : float
+            Above it a label is predicted.
+        """
         xp = backend.xp
         if self.kind == MULTICLASS:
-            return xp.argmax(logits, axis=-1)  # type: ignore[no-any-return]
+            return xp.argmax(outputs, axis=-1)  # type: ignore[no-any-return]
         if self.kind == MULTIOUTPUT:
-            groups = GroupedCrossEntropy(tuple(len(c) for c in self.classes)).split(logits)
+            groups = GroupedCrossEntropy(tuple(len(c) for c in self.classes)).split(outputs)
             return xp.stack([xp.argmax(group, axis=-1) for group in groups], axis=-1)  # type: ignore[no-any-return]
-        positive = logits > 0
+        positive = outputs > border
         return positive[:, 0] if self.kind == BINARY else positive
 
     def decode(self, codes: np.ndarray) -> Any:

@@ -17,6 +17,8 @@ ATTRIBUTES = {
 }
 """Kinds of layer: names of their parameters, and the lists that hold them, one entry a layer."""
 
+WEIGHTS = tuple(attribute for pairs in ATTRIBUTES.values() for _, attribute in pairs)
+
 
 def load_params(estimator: Any, network: Network, backend: Backend) -> Params:
     """Place the fitted attributes where to compute; they may be the user's own."""

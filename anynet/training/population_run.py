@@ -6,10 +6,10 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,10 @@ from anynet.training.evaluate import (
 )
 from anynet.training.run import Run
 from anynet.training.state import copy, initial_state, zero_sums
-from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
+from anynet.training.step import EvaluationStep, PopulationStep
+from anynet.typing import Array
+
+Step = TypeVar("Step")  # a TrainingStep, or another dataclass with a ``schedule``
 
 
 class Differs(Enum):
@@ -43,20 +46,48 @@ class Differs(Enum):
 DIFFERS = Differs.DIFFERS
 
 
-def common_step(step: TrainingStep) -> TrainingStep:
+def common_step(step: Step) -> Step:
     """Return what members of one computation must share: a step without its numbers.
 
     Reducing the rate on a plateau is done by the host, so such a schedule is a constant one here.
     """
-    step = replace(step, schedule=_without_plateau(step.schedule))
+    step = _without_plateau(step)
     return with_numbers(step, {path: DIFFERS for path, _ in numbers(step)})
 
 
-def _without_plateau(schedule: Schedule) -> Schedule:
+def stack_numbers(steps: Sequence[Step], backend: Backend) -> tuple[Step, dict[str, Array]]:
+    """Split steps of one ``common_step`` into what they share and the numbers that differ.
+
+    Returns
+    -------
+    step
+        For ``PopulationStep``.
+    dict of str to Array
+        One number a member, (P,), at each path of ``anynet.members.numbers`` where they differ.
+    """
+    steps = [_without_plateau(step) for step in steps]
+    columns = zip(*(numbers(step) for step in steps), strict=True)
+    differing = {
+        column[0][0]: [value for _, value in column]
+        for column in columns
+        if len({value for _, value in column}) > 1
+    }
+    arrays = {
+        path: backend.to_device(np.array(values, dtype=backend.dtype))
+        for path, values in differing.items()
+    }
+    return with_numbers(steps[0], dict.fromkeys(differing, DIFFERS)), arrays
+
+
+def _without_plateau(step: Step) -> Step:
+    return replace(step, schedule=_as_constant(step.schedule))  # type: ignore[type-var, attr-defined]
+
+
+def _as_constant(schedule: Schedule) -> Schedule:
     if isinstance(schedule, ReduceOnPlateau):
         return Constant(schedule.learning_rate)
     if isinstance(schedule, Warmup):
-        return replace(schedule, schedule=_without_plateau(schedule.schedule))
+        return replace(schedule, schedule=_as_constant(schedule.schedule))
     return schedule
 
 
@@ -97,22 +128,9 @@ class Batch:
 
     def _stack_numbers(self) -> None:
         """Split the steps of the members into what they share and the numbers that differ."""
-        steps = [
-            replace(run.step, schedule=_without_plateau(run.step.schedule)) for run in self.runs
-        ]
-        columns = zip(*(numbers(step) for step in steps), strict=True)
-        differing = {
-            column[0][0]: [value for _, value in column]
-            for column in columns
-            if len({value for _, value in column}) > 1
-        }
-        self.step = with_numbers(steps[0], dict.fromkeys(differing, DIFFERS))
-        self.numbers = {
-            path: self.backend.to_device(np.array(values, dtype=self.backend.dtype))
-            for path, values in differing.items()
-        }
+        self.step, self.numbers = stack_numbers([run.step for run in self.runs], self.backend)
         if self.order_seed is not None and self.step.augment is not None:
-            alike = not any(path.startswith("augment.") for path in differing)
+            alike = not any(path.startswith("augment.") for path in self.numbers)
             if alike:  # the same rows, augmented once for all
                 seed = np.asarray(device_seed(self.order_seed), dtype=np.int32)
                 self.numbers["augment.seed"] = self.backend.to_device(seed)

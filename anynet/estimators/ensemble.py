@@ -1,0 +1,83 @@
+"""``n_ensemble``: several networks in one estimator, trained as one population."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from anynet.estimators.bridges import FIGURES
+from anynet.estimators.member import Member, can_be_member
+from anynet.estimators.population import grouped, train_together
+from anynet.estimators.progress import progress_bar
+from anynet.estimators.samples import Samples
+from anynet.estimators.task import Task
+from anynet.estimators.weights import WEIGHTS
+from anynet.training.history import Callback
+
+OF_THE_DATA = ("classes_", "_labels", "n_outputs_", "out_activation_", "n_features_in_")
+
+
+def fit_ensemble(estimator: Any, samples: Samples) -> None:
+    """Train ``n_ensemble`` networks, each as it would be trained alone with its seed.
+
+    On Ctrl-C they keep what they have learnt, as one network does.
+    """
+    rng = check_random_state(estimator.random_state)
+    seeds = rng.randint(2**31 - 1, size=estimator.n_ensemble)
+    networks = [_network(estimator, int(seed)) for seed in seeds]
+    tasks = [Task.of(network, samples) for network in networks]
+    if can_be_member(networks[0]):
+        with ExitStack() as stack:
+            callbacks: tuple[Callback, ...] = ()
+            if estimator.progress_bar:
+                epochs = estimator.n_ensemble * estimator.max_iter
+                callbacks = (stack.enter_context(progress_bar(epochs)),)
+            _train([Member(task, callbacks) for task in tasks])
+    else:
+        for task in tasks:
+            task.train()
+    for name in (*WEIGHTS, *FIGURES, "_optimizer"):
+        if name not in OF_THE_DATA:
+            vars(estimator).pop(name, None)
+    estimator.estimators_ = networks
+    estimator.n_layers_ = networks[0].n_layers_
+    estimator.n_iter_ = max(network.n_iter_ for network in networks)
+
+
+def refuse_for_ensemble(estimator: Any) -> None:
+    """Refuse what means one network.
+
+    Raises
+    ------
+    ValueError
+        If such a thing was asked for.
+    """
+    if estimator.warm_start:
+        message = (
+            f"warm_start=True goes on from the weights of one network, n_ensemble is "
+            f"{estimator.n_ensemble}: set one of them back, or fit each of estimators_ further"
+        )
+        raise ValueError(message)
+
+
+def _network(estimator: Any, seed: int) -> Any:
+    """Return an estimator of one network, which knows what was found out about the data."""
+    own = {"n_ensemble": 1, "random_state": seed, "progress_bar": False}
+    network = type(estimator)(**estimator.get_params(deep=False) | own)
+    known = {name: value for name, value in vars(estimator).items() if name in OF_THE_DATA}
+    vars(network).update(known)
+    return network
+
+
+def _train(members: list[Member]) -> None:
+    try:
+        for group in grouped(members):
+            train_together(group)
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    for member in members:
+        if member.failure is not None:
+            raise member.failure

@@ -1,0 +1,153 @@
+"""``PopulationSearchCV``: a grid search that trains candidates and folds as populations."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.validation import _num_samples
+
+from anynet.estimators.base import BaseMLP
+from anynet.estimators.classifier import MLPClassifier
+from anynet.estimators.fold_fits import FoldFit, Given, fit_all
+from anynet.estimators.regressor import MLPRegressor
+
+
+class PopulationSearchCV(GridSearchCV):
+    """``GridSearchCV`` that trains candidates × folds at once where they differ in numbers alone.
+
+    Parameters, attributes and results are those of ``sklearn.model_selection.GridSearchCV``, the
+    scores to rounding.
+
+    Candidates of ``MLPClassifier`` or ``MLPRegressor`` that share all but ``learning_rate_init``,
+    ``alpha``, ``momentum``, ``dropout`` (above 0), ``label_smoothing``, ``random_state`` and what
+    says when to stop make one population, on all folds with equally many samples. What cannot be
+    trained with others is trained alone, ``n_jobs`` at a time: ``solver="lbfgs"``, ``n_ensemble``
+    above 1, an optimizer or a loss of one's own. For all other estimators, such as pipelines, it is
+    ``GridSearchCV``.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or any other
+    param_grid : dict or list of dict
+        Names of parameters, and the values to try.
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+        See ``GridSearchCV``. ``verbose`` tells of groups instead of single fits.
+
+    Attributes
+    ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
+refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
+        See ``GridSearchCV``. A fit time in ``cv_results_`` is the share of that of all.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> network = anynet.MLPClassifier(max_iter=10, n_iter_no_change=10, tol=0, random_state=0)
+    >>> grid = {"learning_rate_init": [1e-5, 1e-3], "alpha": [1e-4, 1e-2]}
+    >>> search = anynet.PopulationSearchCV(network, grid, cv=3, refit=False).fit(X / 16, y)
+    >>> search.best_params_["learning_rate_init"]
+    0.001
+    """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> PopulationSearchCV:
+        """Train all candidates on all folds, and the best on all samples.
+
+        Parameters
+        ----------
+        X, y
+            As the estimator takes them.
+        **params
+            For ``fit`` of the estimator (such as ``sample_weight``, split with the samples), the
+            splitter (``groups``) and the scorer; see ``GridSearchCV.fit``.
+        """
+        if type(self.estimator) not in (MLPClassifier, MLPRegressor):
+            return super().fit(X, y, **params)  # type: ignore[no-any-return]
+        self._validate_params()
+        self._get_scorers()  # better told before training than after
+        X, y = indexable(X, y)
+        split, options = self._route(params)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        folds = list(cv.split(X, y, **split))
+        candidates = list(ParameterGrid(self.param_grid))
+        self._check_names(candidates)
+        fits = fit_all(
+            self.estimator,
+            candidates,
+            [np.arange(_num_samples(X))[train] for train, _ in folds],
+            Given(X, y, options),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        search = copy.copy(self)
+        search.estimator, search.cv = _handing_out(self.estimator, iter(fits)), folds
+        search.n_jobs, search.verbose = 1, 0
+        GridSearchCV.fit(search, X, y, **params)
+        parameters = self.get_params(deep=False)
+        self.__dict__.update({k: v for k, v in vars(search).items() if k not in parameters})
+        seconds = np.array([one.seconds for one in fits]).reshape(len(candidates), len(folds))
+        self.cv_results_["mean_fit_time"] = seconds.mean(axis=1)
+        self.cv_results_["std_fit_time"] = seconds.std(axis=1)
+        return self
+
+    def _check_names(self, candidates: list[dict[str, Any]]) -> None:
+        """Refuse parameters that the estimator does not have.
+
+        Raises
+        ------
+        ValueError
+            With the nearest name that it has.
+        """
+        known = self.estimator.get_params()
+        for name in dict.fromkeys(name for candidate in candidates for name in candidate):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+                message = (
+                    f"Invalid parameter {name!r} in param_grid: did you mean {near[0]!r}? "
+                    f"{type(self.estimator).__name__} has {', '.join(sorted(known))}"
+                )
+                raise ValueError(message)
+
+    def _route(self, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the splitter takes and what ``fit`` of the estimator takes."""
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params)
+            return routed.splitter.split, routed.estimator.fit
+        fit = dict(params)
+        return {"groups": fit.pop("groups", None)}, fit
+
+
+def _handing_out(estimator: BaseMLP, fits: Iterator[FoldFit]) -> BaseMLP:
+    """Return the estimator as one whose clones find their fit already made.
+
+    ``GridSearchCV`` fits candidate after candidate, each on fold after fold, then the best on all.
+    """
+    kind = type(estimator)
+
+    class Fitted(kind):  # type: ignore[valid-type, misc]
+        @functools.wraps(kind.fit)
+        def fit(self, X: Any, y: Any, **params: Any) -> Any:
+            self.__class__ = kind  # so that scorers and users see what they expect
+            made = next(fits, None)
+            if made is None:
+                return self.fit(X, y, **params)
+            if made.failure is not None:
+                raise made.failure
+            self.__dict__.update(vars(made.estimator))
+            return self
+
+    Fitted.__name__ = kind.__name__
+    template = clone(estimator)
+    template.__class__ = Fitted
+    return template  # type: ignore[no-any-return]
