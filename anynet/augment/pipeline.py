@@ -51,6 +51,14 @@ class Pipeline:
             parts += [Warp.of(some, layout, backend)] if deforms else some
         return cls(tuple(parts), layout, mixups[0].bound(backend) if mixups else None)
 
+    @property
+    def augmentations(self) -> tuple[Any, ...]:
+        """What it was made of, in the order in which it is done."""
+        listed: list[Any] = []
+        for part in self.parts:
+            listed += part.deformations if isinstance(part, Warp) else [part]
+        return (*listed, Mixup(self.mixup.alpha)) if self.mixup is not None else tuple(listed)
+
     def __call__(
         self, x: Array, labels: Any, *, backend: Backend, key: Key
     ) -> tuple[Array, Array | None]:

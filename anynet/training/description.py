@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anynet.augment.names import from_config, to_config
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
@@ -28,6 +29,7 @@ SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
     step, stopping, held_out = run.step, run.stopping, run.held_out
+    augment = step.augment
     validation: Any = None
     if held_out is not None:
         shared = held_out.rows is run.training.rows
@@ -45,6 +47,8 @@ def describe(run: Run) -> dict[str, Any]:
         "min_delta": stopping.min_delta,
         "clip_norm": step.clip_norm,
         "average": step.average,
+        "augment": [] if augment is None else to_config(augment.augmentations),
+        "image_shape": None if augment is None else list(augment.layout.shape),
         "shuffle": run.shuffle,
         "seed": run.seed,
         "metadata": run.metadata,
@@ -63,6 +67,7 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     """
     arguments = dict(description)
     arguments["network"] = Network.from_config(description["network"])
+    arguments["augment"] = from_config(description["augment"])
     for name, classes in PARTS.items():
         if own.get(name) is not None:
             arguments[name] = own[name]

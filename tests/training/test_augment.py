@@ -192,3 +192,11 @@ def test_bound_errors_reach_the_user(some, network) -> None:
         backend="numpy",
     )
     assert curve(narrow) == curve(stacked)
+
+
+def test_a_resumed_run_goes_on_with_the_same_images(some, network, tmp_path) -> None:
+    options: dict[str, Any] = {"augment": CASES, "backend": "numpy", "learning_rate": 0.05}
+    whole = anynet.fit(network, some, epochs=4, **options)
+    anynet.fit(network, some, epochs=2, checkpoint=tmp_path / "c", **options)
+    resumed = anynet.resume(tmp_path / "c", some, epochs=4)
+    assert curve(resumed) == curve(whole)
