@@ -1,14 +1,20 @@
-"""From ``--augment`` and its strengths to the augmentations that training takes."""
+"""From ``--augment`` and ``--preprocess`` to what is done to samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from anynet.augment import AUGMENTATIONS
+from anynet.augment import AUGMENTATIONS, preprocess
+from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli.options import TrainOptions
+from anynet.data import Dataset
 from anynet.errors import InvalidArgumentError
 
-#: What the options of strengths, ``--augment-rotation``, are of: an augmentation and its field.
+CLASSES = AUGMENTATIONS | PREPROCESSINGS
+
+#: Of what an option such as ``--augment-rotation`` is the strength: kind and field.
 STRENGTHS = {
+    "preprocess_width": ("width", "width"),
     "augment_rotation": ("affine", "rotation"),
     "augment_shear": ("affine", "shear"),
     "augment_scale": ("affine", "scale"),
@@ -24,31 +30,63 @@ STRENGTHS = {
 }
 
 
-def resolve_augmentation(options: TrainOptions) -> TrainOptions:
+def resolve_strengths(options: TrainOptions) -> TrainOptions:
     """Fill in the strengths that were not given, so that a run records them.
 
     Raises
     ------
     InvalidArgumentError
-        A strength is given of an augmentation that is not asked for.
+        A strength is given of what is not asked for.
     """
     filled: dict[str, Any] = {}
     for name, (kind, field) in STRENGTHS.items():
-        given = getattr(options, name)
-        if kind not in options.augment and given not in (None, (), False):
-            flag = "--" + name.replace("_", "-")
-            message = f"{flag} is of {kind}: add {kind} to --augment, or leave {flag} out"
-            raise InvalidArgumentError(message)
-        if kind in options.augment and given is None:
-            filled[name] = getattr(AUGMENTATIONS[kind](), field)
+        given, which = getattr(options, name), name.partition("_")[0]
+        if kind not in getattr(options, which):
+            if given not in (None, (), False):
+                flag = "--" + name.replace("_", "-")
+                message = f"{flag} is of {kind}: add {kind} to --{which}, or leave {flag} out"
+                raise InvalidArgumentError(message)
+        elif given is None:
+            filled[name] = getattr(CLASSES[kind](), field)
     return replace(options, **filled)
 
 
 def augmentations_of(options: TrainOptions) -> tuple[Any, ...]:
     """Make the augmentations, in the order in which they are named."""
-    options = resolve_augmentation(options)
-    strengths: dict[str, dict[str, Any]] = {kind: {} for kind in options.augment}
+    return _made(options.augment, options)
+
+
+def preprocessing_of(options: TrainOptions) -> tuple[Any, ...]:
+    """Make the steps of preprocessing, in the order in which they are named."""
+    return _made(options.preprocess, options)
+
+
+def _made(kinds: tuple[str, ...], options: TrainOptions) -> tuple[Any, ...]:
+    options = resolve_strengths(options)
+    strengths: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for name, (kind, field) in STRENGTHS.items():
         if kind in strengths:
             strengths[kind][field] = getattr(options, name)
-    return tuple(AUGMENTATIONS[kind](**fields) for kind, fields in strengths.items())
+    return tuple(CLASSES[kind](**fields) for kind, fields in strengths.items())
+
+
+def preprocessed(dataset: Dataset, steps: Sequence[Any]) -> Dataset:
+    """Return the data set with all its images preprocessed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Its samples are no images, or not such that this can be done to them.
+    """
+    if not steps:
+        return dataset
+    if dataset.image_shape is None:
+        message = f"--preprocess {steps[0].kind} is for images, which {dataset.name} has none of"
+        raise InvalidArgumentError(message)
+    (x, y), (x_test, y_test) = dataset.train, dataset.test
+    return replace(
+        dataset,
+        image_steps=tuple(steps),
+        train=(preprocess(x, steps, dataset.image_shape), y),
+        test=(preprocess(x_test, steps, dataset.image_shape), y_test),
+    )

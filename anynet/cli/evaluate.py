@@ -21,7 +21,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the scores of the model on the rows of the test set."""
-    from anynet.cli.models import check_fit, knows_tables, open_model
+    from anynet.cli.augmentation import preprocessed
+    from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
     from anynet.cli.reports import Report
     from anynet.cli.runs import trained_from
     from anynet.data import load_dataset
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
     dataset = load_dataset(arguments.dataset, data_dir)
     check_fit(model, dataset)
+    dataset = preprocessed(dataset, preprocessing_in(model))
     x, y = dataset.test
     report = Report.of(y, model.predict(x), dataset.classes)
     if arguments.json:

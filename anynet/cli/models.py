@@ -2,10 +2,12 @@
 
 import argparse
 from dataclasses import dataclass
+from typing import Any
 
+from anynet.augment.preprocess import from_config
 from anynet.cli.runs import model_file
 from anynet.data import Dataset
-from anynet.data.dataset import TABLE
+from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Model, load
 
@@ -51,6 +53,21 @@ def open_model(arguments: argparse.Namespace) -> Model:
 def knows_tables(model: Model) -> bool:
     """Whether a model was trained on a table, and takes its raw rows."""
     return model.metadata.get(TABLE) is not None
+
+
+def preprocessing_in(model: Model) -> tuple[Any, ...]:
+    """Return the preprocessing that images must go through before the model takes them.
+
+    Raises
+    ------
+    ModelFileError
+        The metadata names what this version does not know.
+    """
+    try:
+        return from_config(model.metadata.get(IMAGE_STEPS, ()))
+    except InvalidArgumentError as error:
+        message = f"the model does not say properly how its pictures are prepared: {error}"
+        raise ModelFileError(message) from error
 
 
 def classes_of(model: Model) -> tuple[str, ...]:

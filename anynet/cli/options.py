@@ -6,7 +6,17 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from anynet.augment import AUGMENTATIONS, Affine, Elastic, Erase, Flip, Mixup, Noise
+from anynet.augment import (
+    AUGMENTATIONS,
+    Affine,
+    Elastic,
+    Erase,
+    Flip,
+    Mixup,
+    Noise,
+    NormaliseWidth,
+)
+from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
@@ -98,6 +108,15 @@ class TrainOptions:
         None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
     )
     label_smoothing: float = option(0.0, kinds.fraction(), "share of each label spread over all")
+    preprocess: tuple[str, ...] = option(
+        (),
+        kinds.some(*PREPROCESSINGS),
+        "done to all images, those of the test set and of anynet predict too",
+        "NAMES",
+    )
+    preprocess_width: int | None = option(
+        None, kinds.whole(1), f"width: of the ink, in pixels (default: {NormaliseWidth.width})"
+    )
     augment: tuple[str, ...] = option(
         (), kinds.some(*AUGMENTATIONS), "new versions of the images in every epoch", "NAMES"
     )
@@ -159,7 +178,7 @@ PARTS = {
     + " unless you say otherwise)",
     "layers": "the network (the data decide its inputs and outputs)",
     "optimizer": "how it learns",
-    "augment": "what the images go through",
+    "preprocess": "what the images go through",
     "epochs": "how long, and on what",
     "backend": "where",
     "json": "what is said",

@@ -36,7 +36,14 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each picture; a file that cannot be read is named, and the others told."""
-    from anynet.cli.models import classes_of, image_format, knows_tables, open_model
+    from anynet.augment import preprocess
+    from anynet.cli.models import (
+        classes_of,
+        image_format,
+        knows_tables,
+        open_model,
+        preprocessing_in,
+    )
 
     model = open_model(arguments)
     if knows_tables(model):
@@ -49,12 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidArgumentError(message)
     from anynet.cli.pictures import read_rows
 
-    wanted = image_format(model)
+    wanted, steps = image_format(model), preprocessing_in(model)
     answers: list[dict[str, Any]] = []
     code = 0
     for path in arguments.files:
         try:
             rows = read_rows(path, model.network.n_inputs, wanted)
+            rows = preprocess(rows, steps, wanted.shape if wanted else None)
         except DataError as error:
             complain(str(error))
             code = 1

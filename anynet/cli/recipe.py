@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.backends import Backend
-from anynet.cli.augmentation import augmentations_of, resolve_augmentation
+from anynet.cli.augmentation import augmentations_of, resolve_strengths
 from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, dataset_names
 from anynet.data.holdout import TEST_FRACTION
@@ -65,7 +65,7 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     if name not in dataset_names():  # then it is a path
         name = str(Path(name).expanduser().absolute())
     return replace(
-        resolve_augmentation(options),
+        resolve_strengths(options),
         dataset=name,
         test=test,
         task=task,

@@ -10,6 +10,7 @@ from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.cli import kinds, recipe, runs
+from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_data(options, show)
         options = recipe.resolve(options, dataset, backend)
+        dataset = preprocessed(dataset, preprocessing_of(options))
         write_text(folder / runs.CONFIG_FILE, to_toml(options))
         if not silent:
             for note in dataset.notes:

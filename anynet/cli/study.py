@@ -7,6 +7,7 @@ from typing import Any
 
 from anynet.backends import get_backend
 from anynet.cli import kinds
+from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.options import KINDS, TrainOptions, add_options
 from anynet.cli.reports import complain
 from anynet.cli.tables import defaults_for, load_data
@@ -156,6 +157,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"a target of classes, or --task classification"
         )
         raise InvalidArgumentError(message)
+    if steps := [option for option in studied if option.startswith("preprocess")]:
+        message = f"{steps[0]} cannot be studied: all runs of a study share their data"
+        raise InvalidArgumentError(message)
+    dataset = preprocessed(dataset, preprocessing_of(base))
     study = Study(name, base, studied, dataset, backend, arguments.seeds)
     jobs = arguments.jobs or (-1 if arguments.joblib in ("dask", "ray") else 1)
     check_engine(jobs, arguments.joblib)

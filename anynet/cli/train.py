@@ -7,6 +7,7 @@ from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.cli import kinds, recipe, runs
+from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import TrainOptions, add_options
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_data(options, show)
         options = recipe.resolve(options, dataset, backend)
+        dataset = preprocessed(dataset, preprocessing_of(options))
         ingredients = recipe.ingredients(options, dataset)
         if not silent:
             for note in dataset.notes:

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from anynet.augment.preprocess import to_config
+
 if TYPE_CHECKING:
     from anynet.data.tables.preprocessing import Preprocessing
 
 #: Names in the metadata of a model: how its table is encoded, and which rows were held out.
 TABLE, SPLIT = "table", "split"
+IMAGE_STEPS = "preprocess"  # and what was done to its images
 
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Samples and their labels."""
@@ -45,6 +48,8 @@ class Dataset:
         What people should know of how it was read.
     split : dict or None
         How the test set was drawn from a table's file: its sha256, the share and the seed.
+    image_steps : tuple
+        What ``anynet.augment.preprocess`` did to the images.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Dataset:
     preprocessing: "Preprocessing | None" = None
     notes: tuple[str, ...] = ()
     split: dict[str, Any] | None = None
+    image_steps: tuple[Any, ...] = ()
 
     @property
     def n_inputs(self) -> int:
@@ -80,6 +86,8 @@ class Dataset:
             "image": image,
             "scale": self.scale,
         }
+        if self.image_steps:
+            known[IMAGE_STEPS] = to_config(self.image_steps)
         if self.preprocessing is None:
             return known
         return known | {TABLE: self.preprocessing.to_config(), SPLIT: self.split}

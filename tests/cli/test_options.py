@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anynet.augment import AUGMENTATIONS
+from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
@@ -52,6 +53,8 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "clip_norm": st.none() | RATES,
     "average": st.none() | SHARES,
     "label_smoothing": SHARES,
+    "preprocess": st.lists(st.sampled_from(sorted(PREPROCESSINGS)), unique=True).map(tuple),
+    "preprocess_width": st.none() | COUNTS,
     "augment": st.lists(st.sampled_from(sorted(AUGMENTATIONS)), unique=True).map(tuple),
     "augment_rotation": st.none() | st.floats(0, 90),
     "augment_shear": st.none() | st.floats(0, 90),

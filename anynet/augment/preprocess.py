@@ -1,0 +1,158 @@
+"""Preprocessing of images: upright and of one width, the same for training and for prediction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from anynet.augment.warp import sample
+from anynet.backends import get_backend
+from anynet.errors import InvalidArgumentError
+
+STEEPEST = 1.0  # pixels to the side a row: a flat stroke has no slant to speak of
+BLOCK = 2048  # images at once
+
+
+@dataclass(frozen=True)
+class Deslant:
+    """Shear each image so that its ink stands upright.
+
+    Rows are moved so that the covariance of the ink's x and y vanishes, by 45° at most; the ink's
+    centre of mass stays where it is. LeCun et al. 1998, "Gradient-Based Learning Applied to
+    Document Recognition", section III.C, did so to the inputs of their linear classifiers.
+    """
+
+    kind: ClassVar[str] = "deslant"
+
+    def columns(self, images: np.ndarray) -> np.ndarray:
+        """Return from where in its row each pixel of (N, H, W) is taken, (N, H, W)."""
+        _, height, width = images.shape
+        mass = np.maximum(images.sum(axis=(1, 2)), np.finfo(np.float64).tiny)
+        y = np.arange(height) - (images.sum(axis=2) @ np.arange(height) / mass)[:, None]
+        x = np.arange(width) - (images.sum(axis=1) @ np.arange(width) / mass)[:, None]
+        covariance = np.einsum("nij,ni,nj->n", images, y, x, optimize=True)
+        variance = np.einsum("nij,ni->n", images, y**2, optimize=True)
+        slant = covariance / np.maximum(variance, np.finfo(np.float64).tiny)
+        slant = np.clip(slant, -STEEPEST, STEEPEST)
+        moved: np.ndarray = np.arange(width) + (slant[:, None] * y)[:, :, None]
+        return moved
+
+
+@dataclass(frozen=True)
+class NormaliseWidth:
+    """Stretch each image sideways so that its ink is so many pixels wide, and centre it.
+
+    Cireşan et al. 2011, "Convolutional Neural Network Committees for Handwritten Character
+    Classification", section II, train the members of a committee on widths from 10 to 20.
+
+    Parameters
+    ----------
+    width : int
+        Pixels from the first column with ink to the last, at most those of the image.
+    """
+
+    kind: ClassVar[str] = "width"
+
+    width: int = 20
+
+    def __post_init__(self) -> None:
+        if type(self.width) is not int or self.width < 1:
+            message = f"the width of ink must be a whole number of pixels, got {self.width!r}"
+            raise InvalidArgumentError(message)
+
+    def columns(self, images: np.ndarray) -> np.ndarray:
+        """Return from where in its row each pixel of (N, H, W) is taken, (N, H, W)."""
+        n_images, height, width = images.shape
+        if self.width > width:
+            message = f"ink of {self.width} pixels does not fit images that are {width} wide"
+            raise InvalidArgumentError(message)
+        inked: np.ndarray = np.any(images > 0, axis=1)
+        first = np.argmax(inked, axis=1)
+        last = width - 1 - np.argmax(inked[:, ::-1], axis=1)
+        from_centre = np.arange(width) - (width - 1) / 2
+        stretch = np.where(np.any(inked, axis=1), (last - first + 1) / self.width, 1.0)
+        x = (first + last)[:, None] / 2 + stretch[:, None] * from_centre
+        return np.broadcast_to(x[:, None, :], (n_images, height, width))
+
+
+PREPROCESSINGS: dict[str, Any] = {each.kind: each for each in (Deslant, NormaliseWidth)}
+
+
+def preprocess(
+    samples: Any, steps: Sequence[Any], image_shape: tuple[int, int] | None
+) -> np.ndarray:
+    """Apply preprocessing, one after another.
+
+    Parameters
+    ----------
+    samples : array of shape (N, H·W)
+        Images on paper of value 0, in any real dtype, on the host.
+    steps : sequence of Deslant, NormaliseWidth
+    image_shape : (int, int) or None
+        H and W; None for samples that are no images.
+
+    Returns
+    -------
+    ndarray of shape (N, H·W)
+        In the same dtype, whole numbers rounded.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the samples are no such images.
+    """
+    x: np.ndarray = np.asarray(samples)
+    if not steps:
+        return x
+    if image_shape is None or x.ndim != 2 or x.shape[1] != image_shape[0] * image_shape[1]:
+        message = (
+            f"{steps[0].kind} works on images (N, rows · columns) whose shape is known, got "
+            f"samples of shape {x.shape} and image shape {image_shape}"
+        )
+        raise InvalidArgumentError(message)
+    if x.size and x.min() < 0:
+        message = f"{steps[0].kind} works on ink above 0 on paper of 0, found {x.min():g}"
+        raise InvalidArgumentError(message)
+    parts = [_transform(x[i : i + BLOCK], steps, image_shape) for i in range(0, len(x), BLOCK)]
+    return np.concatenate(parts) if parts else x
+
+
+def _transform(x: np.ndarray, steps: Sequence[Any], shape: tuple[int, int]) -> np.ndarray:
+    backend = get_backend("numpy", dtype="float64")
+    rows = np.repeat(np.arange(shape[0], dtype=np.float64), shape[1])
+    images: Any = x.astype(np.float64)
+    for step in steps:
+        columns = step.columns(images.reshape(-1, *shape)).reshape(len(x), -1)
+        images = sample(
+            images, np.broadcast_to(rows, columns.shape), columns, shape, backend=backend
+        )
+    rounded: np.ndarray = images if x.dtype.kind == "f" else np.rint(images)
+    return rounded.astype(x.dtype)
+
+
+def to_config(steps: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return a JSON-able description that ``from_config`` turns back into the steps."""
+    return [{"kind": step.kind} | dataclasses.asdict(step) for step in steps]
+
+
+def from_config(config: Any) -> tuple[Any, ...]:
+    """Rebuild the steps from ``to_config``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one is unknown to this version.
+    """
+    steps = []
+    try:
+        for entry in config:
+            options = dict(entry)
+            steps.append(PREPROCESSINGS[options.pop("kind")](**options))
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"unknown preprocessing {config!r}; known are {', '.join(PREPROCESSINGS)}"
+        raise InvalidArgumentError(message) from error
+    return tuple(steps)
