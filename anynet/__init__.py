@@ -30,6 +30,7 @@ from anynet.training import (
     fit,
     fit_population,
     load,
+    predict_augmented,
     resume,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "load_dataset",
     "load_table",
     "mlp",
+    "predict_augmented",
     "read_table",
     "resume",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import backends, datasets, evaluate, export, predict, resume, study, train
+from anynet.cli import augment, backends, datasets, evaluate, export, predict, resume, study, train
 from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
 from anynet.cli.reports import complain
@@ -20,7 +20,7 @@ from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, resume, evaluate, predict, export, study, backends, datasets)
+COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.

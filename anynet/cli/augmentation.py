@@ -51,9 +51,20 @@ def resolve_strengths(options: TrainOptions) -> TrainOptions:
     return replace(options, **filled)
 
 
-def augmentations_of(options: TrainOptions) -> tuple[Any, ...]:
-    """Make the augmentations, in the order in which they are named."""
-    return _made(options.augment, options)
+def augmentations_of(options: TrainOptions, dataset: Dataset | None = None) -> tuple[Any, ...]:
+    """Make the augmentations, in the order in which they are named.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The options do not go together, or some are for images and the data set has none.
+    """
+    made = _made(options.augment, options)
+    of_images = [one.kind for one in made if one.needs_images]
+    if of_images and dataset is not None and dataset.image_shape is None:
+        message = f"{dataset.name} has no images: leave {', '.join(of_images)} out of --augment"
+        raise InvalidArgumentError(message)
+    return made
 
 
 def preprocessing_of(options: TrainOptions) -> tuple[Any, ...]:

@@ -2,9 +2,19 @@
 
 import argparse
 import json
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from anynet.cli.options import add_model_options, add_options
+import numpy as np
+
+from anynet.cli import kinds
+from anynet.cli.augmentation import STRENGTHS, augmentations_of
+from anynet.cli.options import TrainOptions, add_model_options, add_options
+from anynet.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from anynet.data import Dataset
+    from anynet.training import Model
 
 
 def add_parser(commands: Any) -> None:
@@ -15,6 +25,14 @@ def add_parser(commands: Any) -> None:
     add_model_options(parser)
     parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
     add_options(parser, "data_dir")
+    parser.add_argument(
+        "--times",
+        metavar="N",
+        type=kinds.whole(1).from_text,
+        help="with --augment: new versions of each image, over which is averaged (default: 8)",
+    )
+    strengths = (name for name in STRENGTHS if name.startswith("augment"))
+    add_options(parser, "augment", *strengths, "seed", suppress=True)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 
@@ -37,10 +55,34 @@ def run(arguments: argparse.Namespace) -> int:
     check_fit(model, dataset)
     dataset = preprocessed(dataset, preprocessing_in(model))
     x, y = dataset.test
-    report = Report.of(y, model.predict(x), dataset.classes)
+    predicted = _predict(model, x, dataset, arguments)
+    report = Report.of(y, predicted, dataset.classes)
     if arguments.json:
         print(json.dumps({"dataset": dataset.name, **report.as_json()}))
     else:
         print(f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows\n")
         print(report.as_text())
     return 0
+
+
+def _predict(model: "Model", x: Any, dataset: "Dataset", arguments: argparse.Namespace) -> Any:
+    """Return the class of each row, by the mean over its versions if there are to be any."""
+    from anynet.training import predict_augmented
+
+    names = {each.name for each in fields(TrainOptions)} - {"dataset", "data_dir"}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    augmentations = augmentations_of(TrainOptions(**given), dataset)
+    if not augmentations:
+        if arguments.times is not None:
+            message = "--times counts the versions of each image: add --augment"
+            raise InvalidArgumentError(message)
+        return model.predict(x)
+    mean = predict_augmented(
+        model,
+        x,
+        augmentations,
+        times=arguments.times or 8,
+        seed=given.get("seed", 0),
+        image_shape=dataset.image_shape,
+    )
+    return np.argmax(mean, axis=1)

@@ -163,6 +163,35 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> None:
+    """Draw rows of images, dark ink on white paper; the first column stands apart.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    grid : array (rows, columns, H, W)
+    top : float
+        The value of full ink.
+    title : str
+        What they are.
+    """
+    n_rows, n_columns, height, width = grid.shape
+    gap = max(1, min(height, width) // 7)
+    canvas = np.zeros((n_rows * (height + gap) - gap, n_columns * (width + gap) + gap))
+    for row, column in np.ndindex(n_rows, n_columns):
+        top_edge, left = row * (height + gap), column * (width + gap) + (2 * gap if column else 0)
+        canvas[top_edge : top_edge + height, left : left + width] = grid[row, column]
+    inches = 8 / canvas.shape[1]
+    figure = Figure(figsize=(8, canvas.shape[0] * inches + 0.4), layout="constrained")
+    axes: Any = figure.subplots()
+    axes.imshow(canvas, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest")
+    axes.axvline(width + 1.5 * gap - 0.5, color=MUTED, linewidth=0.8)
+    axes.set_axis_off()
+    axes.set_title(_plain(title), fontsize=10)
+    _write(figure, path)
+
+
 def _write(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     with replacing(path) as file:

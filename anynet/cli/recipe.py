@@ -91,7 +91,7 @@ def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "optimizer": optimizer_of(options),
         "learning_rate": schedule_of(options),
         "loss": loss_of(options, dataset),
-        "augment": augmentations_of(options),
+        "augment": augmentations_of(options, dataset),
         "image_shape": dataset.image_shape,
     }
 

@@ -1,5 +1,6 @@
 """Training: from a network and data to a model."""
 
+from anynet.training.augmented import predict_augmented
 from anynet.training.checkpoints import Checkpoints
 from anynet.training.cross_validation import CrossValidation, cross_validate
 from anynet.training.ensemble import Ensemble
@@ -23,5 +24,6 @@ __all__ = [
     "fit",
     "fit_population",
     "load",
+    "predict_augmented",
     "resume",
 ]

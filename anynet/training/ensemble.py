@@ -69,7 +69,7 @@ class Ensemble:
 
     def predict(self, x: Any) -> Any:
         """Predict classes (N,), 0/1 labels (N, O), or values (N, O), as ``Model.predict`` does."""
-        mean = self._mean(x)
+        mean = self.predict_mean(x)
         home = backend_of(mean)
         xp = np if home is None else home.xp
         task = self.models[0].loss.task
@@ -88,13 +88,18 @@ class Ensemble:
         """
         if self.models[0].loss.task == "values":
             return self.models[0].predict_proba(x)  # says why there are none
-        return self._mean(x)
+        return self.predict_mean(x)
+
+    def predict_mean(self, x: Any) -> Any:
+        """Predict the mean of the members' means of the target, (N, O): where ``x`` lives."""
+        first, *others = (model.predict_mean(x) for model in self.models)
+        return sum(others, start=first) / len(self.models)
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy (of whole rows for several labels), or R² for values."""
         first = self.models[0]
         rows = check_rows((x, y, sample_weight), first.network, first.loss, first.backend)
-        mean = to_numpy(self._mean(x)).astype(np.float64)
+        mean = to_numpy(self.predict_mean(x)).astype(np.float64)
         if first.loss.task == "labels":
             mean = mean - 0.5  # the metric takes logits, whose border is 0
         total = first.loss.metric.batch_sum(mean, rows.y, rows.weight, np)
@@ -140,8 +145,3 @@ class Ensemble:
             raise InvalidArgumentError(message)
         models = [place_model(saved, backend) for saved in members]
         return cls(models, metadata)
-
-    def _mean(self, x: Any) -> Any:
-        """The mean of the members' predicted means, (N, O), where ``x`` lives."""
-        first, *others = (model.predict_mean(x) for model in self.models)
-        return sum(others, start=first) / len(self.models)

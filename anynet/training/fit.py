@@ -15,14 +15,13 @@ from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
-from anynet.nn.layers import Scale
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
-from anynet.training.inputs import check_rows, choose_loss
+from anynet.training.inputs import check_rows, choose_loss, full_ink, image_shape_of
 from anynet.training.model import Model
 from anynet.training.run import Run
 from anynet.training.step import TrainingStep
@@ -245,9 +244,9 @@ def prepare(
         as_pipeline(
             augment,
             network.n_inputs,
-            image_shape or _image_shape(x),
+            image_shape or image_shape_of(x),
             backend,
-            top=_full_ink(network),
+            top=full_ink(network),
             task=loss.task,
         ),
     )
@@ -269,18 +268,6 @@ def prepare(
         progress=progress,
         metadata=metadata or {},
     )
-
-
-def _image_shape(x: Any) -> tuple[int, int] | None:
-    """Return rows and columns of a sample where x (N, H, W) tells them."""
-    shape: Any = getattr(x, "shape", ())
-    return (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
-
-
-def _full_ink(network: Network) -> float:
-    """Return the value that the network scales to 1: 255 where it scales bytes."""
-    first = network.layers[0] if network.layers else None
-    return 1 / first.factor if isinstance(first, Scale) and first.factor else 1.0
 
 
 def _check_samples(samples: Any, n_samples: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import Scale
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from anynet.nn.network import Network
 
@@ -164,6 +165,18 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
             raise InvalidArgumentError(message)
         return SquaredError()
     return BinaryCrossEntropy() if array.ndim == 2 or n_outputs == 1 else CrossEntropy()
+
+
+def image_shape_of(x: Any) -> tuple[int, int] | None:
+    """Return rows and columns of a sample where x (N, H, W) tells them."""
+    shape: Any = getattr(x, "shape", ())
+    return (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
+
+
+def full_ink(network: Network) -> float:
+    """Return the value that the network scales to 1: 255 where it scales bytes."""
+    first = network.layers[0] if network.layers else None
+    return 1 / first.factor if isinstance(first, Scale) and first.factor else 1.0
 
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
