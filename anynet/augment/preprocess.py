@@ -14,7 +14,7 @@ from anynet.backends import get_backend
 from anynet.errors import InvalidArgumentError
 
 STEEPEST = 1.0  # pixels to the side a row: a flat stroke has no slant to speak of
-BLOCK = 2048  # images at once
+BLOCK = 128  # images at once: what they make stays in the cache
 
 
 @dataclass(frozen=True)

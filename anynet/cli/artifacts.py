@@ -90,7 +90,7 @@ def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
         "backend": f"{model.backend.name} {model.backend.describe()['version']}",
         "finished": datetime.now().astimezone().replace(microsecond=0),
         "stopped": result["stopped"],
-        **{name: result[name] for name in (*scores, "epochs", "best_epoch")},
+        **{n: result[n] for n in (*scores, "epochs", "best_epoch") if result[n] is not None},
         **notes,
     }
 

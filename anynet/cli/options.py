@@ -22,6 +22,7 @@ from anynet.cli.kinds import Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
+from anynet.nn.initializers import INITIALIZERS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
@@ -79,8 +80,17 @@ class TrainOptions:
     layers: tuple[int, ...] = option(
         (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
     )
-    activation: str = option("relu", kinds.choice(*ACTIVATIONS), "of the hidden layers")
+    activation: str = option(
+        "relu", kinds.choice(*ACTIVATIONS, "scaled_tanh"), "of the hidden layers"
+    )
+    initializer: str | None = option(
+        None, kinds.choice(*INITIALIZERS), "of the weights (default: what suits the activation)"
+    )
+    signed_inputs: bool = option(
+        False, kinds.switch(), "images as numbers in [-1, 1] instead of [0, 1]"
+    )
     dropout: float = option(0.0, kinds.fraction(), "share of hidden units dropped in a step")
+    input_dropout: float = option(0.0, kinds.fraction(), "share of inputs dropped in a step")
     layer_norm: bool = option(False, kinds.switch(), "normalise each hidden layer")
     optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "how gradients become updates")
     learning_rate: float | None = option(
@@ -103,6 +113,14 @@ class TrainOptions:
     warmup: float = option(0.0, kinds.real(0), "epochs in which the rate rises from 0", "EPOCHS")
     clip_norm: float | None = option(
         None, kinds.real(0, positive=True), "longest gradient allowed (default: any)"
+    )
+    max_norm: float | None = option(
+        None, kinds.real(0, positive=True), "longest incoming weights of a unit (default: any)"
+    )
+    adversarial: float | None = option(
+        None,
+        kinds.real(0, positive=True),
+        "distance to samples of larger loss, which are half of it; in inputs scaled to [0, 1]",
     )
     average: float | None = option(
         None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
@@ -142,8 +160,9 @@ class TrainOptions:
     batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")
     validation: int | None = option(
         None,
-        kinds.whole(1),
-        "training rows held out (default: 5000, or a tenth if fewer; a fifth for tables)",
+        kinds.whole(0),
+        "training rows held out (default: 5000, or a tenth if fewer; a fifth for tables); with 0 "
+        "all are trained on, and the last epoch is kept",
         "ROWS",
     )
     patience: int = option(5, kinds.whole(1), "epochs without a better validation score", "EPOCHS")

@@ -43,8 +43,10 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
         Options do not go together, or the data set has too few rows for them.
     """
     rows, is_table = len(dataset.train[0]), dataset.preprocessing is not None
-    part = 5 if is_table else 10  # tables are small, and a score of a dozen rows is none
-    validation = options.validation or max(1, min(VALIDATION_ROWS, rows // part))
+    validation = options.validation
+    if validation is None:
+        part = 5 if is_table else 10  # tables are small, and a score of a dozen rows is none
+        validation = max(1, min(VALIDATION_ROWS, rows // part))
     if validation >= rows:
         message = (
             f"--validation {validation} leaves nothing to train on: "
@@ -93,17 +95,24 @@ def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "loss": loss_of(options, dataset),
         "augment": augmentations_of(options, dataset),
         "image_shape": dataset.image_shape,
+        "adversarial": options.adversarial and options.adversarial / dataset.scale,
     }
 
 
 def network_of(options: TrainOptions, dataset: Dataset) -> Network:
     """Describe the network: its inputs and outputs are those of the data."""
+    scale, offset = dataset.scale, 0.0
+    if options.signed_inputs:
+        scale, offset = 2 * scale, -1.0
     return mlp(
         [dataset.n_inputs, *options.layers, dataset.n_outputs],
         activation=options.activation,
         dropout=options.dropout,
+        input_dropout=options.input_dropout,
         layer_norm=options.layer_norm,
-        scale=dataset.scale,
+        initializer=options.initializer,
+        scale=scale,
+        offset=offset,
     )
 
 

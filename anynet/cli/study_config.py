@@ -56,6 +56,9 @@ def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:
         if name in _ELSEWHERE:
             message = f"{path}: {name} is no option of a study's file: {_ELSEWHERE[name]}"
             raise InvalidArgumentError(message)
+    if options.get("validation") == 0:
+        message = f"{path}: a study chooses by held-out rows: validation must be at least 1"
+        raise InvalidArgumentError(message)
     source = f"{path}: [{GRID}]"
     space: Space = {}
     for key, value in grid.items():

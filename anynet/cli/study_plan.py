@@ -97,6 +97,7 @@ class Study:
                     "min_delta",
                     "clip_norm",
                     "average",
+                    "max_norm",
                 )
             }
             recorded = _recorded(options)

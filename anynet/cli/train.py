@@ -179,6 +179,7 @@ def train(
             min_delta=options.min_delta,
             clip_norm=options.clip_norm,
             average=options.average,
+            max_norm=options.max_norm,
             seed=options.seed,
             backend=backend,
             callbacks=[bar.finish],
@@ -189,9 +190,11 @@ def train(
 
 
 def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
-    """Hold rows out of the training set, the same for the same seed."""
+    """Hold rows out of the training set, the same for the same seed; None if none are."""
     assert options.validation is not None, "resolve the options first"
     x, y = dataset.train
+    if options.validation == 0:
+        return (x, y), None
     kept, held_out = train_validation_split(len(x), options.validation, options.seed)
     return (x[kept], y[kept]), (x[held_out], y[held_out])
 
@@ -208,7 +211,7 @@ def measure(
     return report, {
         "dataset": dataset.name,
         **{f"test_{name}": value for name, value in report.measures().items()},
-        f"validation_{report.metric}": model.score(*validation),
+        f"validation_{report.metric}": None if validation is None else model.score(*validation),
         f"train_{report.metric}": model.score(*training),
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,

@@ -37,35 +37,49 @@ def host_pieces(model: Model) -> list[Piece]:
 def fold_scales(pieces: list[Piece]) -> list[Piece]:
     """Return pieces that compute the same without any Scale layer.
 
-    A factor goes into the parameters of the layer before it, s (x W + b) = x (s W) + s b, or
-    into the weight of the dense layer after it, (s x) W = x (s W). Dropout lets it pass.
+    They go into the parameters of the layer before them, s (x W + b) + t = x (s W) + (s b + t), or
+    into those of the dense layer after them, (s x + t) W + b = x (s W) + (b + t Σᵢ Wᵢ). Dropout,
+    which is left out of what is exported, lets them pass.
 
     Raises
     ------
     InvalidArgumentError
-        If a factor has neither neighbour.
+        If a Scale layer has neither neighbour.
     """
     folded: list[Piece] = []
-    factor, origin = 1.0, 0
+    pending, origin = Scale(1.0), 0
     for piece in pieces:
         index, layer, params = piece
         if isinstance(layer, Scale):
             before = _last_affine(folded)
-            if before is None or factor != 1:
-                factor, origin = factor * layer.factor, index
+            if before is None or pending != Scale(1.0):
+                pending, origin = _after(pending, layer), index
             else:
                 scaled = {name: a * layer.factor for name, a in folded[before].params.items()}
+                scaled["bias"] = scaled["bias"] + layer.offset
                 folded[before] = folded[before]._replace(params=scaled)
         elif isinstance(layer, Dense):
-            folded.append(piece._replace(params={**params, "weight": params["weight"] * factor}))
-            factor = 1.0
-        elif isinstance(layer, Dropout) or factor == 1:
+            folded.append(piece._replace(params=_after_scale(params, pending)))
+            pending = Scale(1.0)
+        elif isinstance(layer, Dropout) or pending == Scale(1.0):
             folded.append(piece)
         else:
             _refuse(origin, f"layer {index} ({layer.kind}) comes next")
-    if factor != 1:
+    if pending != Scale(1.0):
         _refuse(origin, "no layer comes after it")
     return folded
+
+
+def _after(first: Scale, second: Scale) -> Scale:
+    """One layer for two."""
+    return Scale(second.factor * first.factor, second.factor * first.offset + second.offset)
+
+
+def _after_scale(params: dict[str, np.ndarray], scale: Scale) -> dict[str, np.ndarray]:
+    """The parameters of a dense layer that does what it did after a Scale layer."""
+    weight, bias = params["weight"], params["bias"]
+    bias = bias + scale.offset * weight.sum(axis=0) if scale.offset else bias
+    return {**params, "weight": weight * scale.factor, "bias": bias}
 
 
 def _last_affine(pieces: list[Piece]) -> int | None:

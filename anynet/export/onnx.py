@@ -149,6 +149,8 @@ def _add_layers(
     for _, layer, params in host_pieces(model):
         if isinstance(layer, Scale):
             x = graph.add("Mul", x, graph.number(layer.factor))
+            if layer.offset:
+                x = graph.add("Add", x, graph.number(layer.offset))
         elif isinstance(layer, Dense):
             x = graph.add("Gemm", x, graph.array(params["weight"]), graph.array(params["bias"]))
         elif isinstance(layer, LayerNorm):

@@ -52,6 +52,11 @@ def _fixed(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
     return 0.01
 
 
+def _ciresan(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
+    """Uniform in [−0.05, 0.05], whatever the size: Cireşan et al. 2010, section 3."""
+    return 0.05 / math.sqrt(3)
+
+
 INITIALIZERS: dict[str, Initializer] = {
     "he_normal": _normal(_he),
     "he_uniform": _uniform(_he),
@@ -61,6 +66,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_uniform": _uniform(_lecun),
     "normal": _normal(_fixed),
     "uniform": _uniform(_fixed),
+    "ciresan_uniform": _uniform(_ciresan),
 }
 
 
@@ -68,7 +74,7 @@ def initializer_for(activation: str) -> str:
     """Return the name of the initializer whose theory fits an activation."""
     if activation in ("tanh", "sigmoid", "identity"):
         return "glorot_uniform"
-    return "lecun_normal" if activation == "selu" else "he_normal"
+    return "lecun_normal" if activation in ("selu", "scaled_tanh") else "he_normal"
 
 
 def get_initializer(name: str) -> Initializer:

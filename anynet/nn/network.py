@@ -154,9 +154,11 @@ def mlp(
     *,
     activation: str = "relu",
     dropout: float = 0.0,
+    input_dropout: float = 0.0,
     layer_norm: bool = False,
     initializer: str | None = None,
     scale: float | None = None,
+    offset: float = 0.0,
 ) -> Network:
     """Describe a fully connected network.
 
@@ -166,16 +168,22 @@ def mlp(
         Inputs, hidden units, outputs: ``[784, 128, 64, 10]`` has two hidden layers.
     activation : str
         After each hidden layer: relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid or
-        identity.
+        identity, or scaled_tanh, which is 1.7159 tanh(⅔ x) (LeCun et al. 1998, "Efficient
+        BackProp", section 4.4).
     dropout : float
         The share of each hidden layer's outputs that is dropped while training.
+    input_dropout : float
+        The share of the inputs that is.
     layer_norm : bool
         Whether each hidden layer is normalised before its activation.
     initializer : str, optional
         A name of ``anynet.nn.initializers.INITIALIZERS``; by default the one whose theory fits
-        the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU).
+        the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU and
+        scaled_tanh).
     scale : float, optional
         What multiplies the inputs: 1/255 for bytes.
+    offset : float
+        What is then added to them.
 
     Returns
     -------
@@ -202,17 +210,27 @@ def mlp(
             f"such as [784, 128, 64, 10], got {layer_sizes!r}"
         )
         raise InvalidArgumentError(message)
-    Activation(activation)  # refuses an unknown one even where no hidden layer takes it
+    after_hidden = _activation(activation)  # an unknown one is refused even if none takes it
     hidden_initializer = initializer or initializer_for(activation)
     layers: list[Layer] = []
-    if scale is not None and scale != 1:
-        layers.append(Scale(float(scale)))
+    factor = 1.0 if scale is None else float(scale)
+    if factor != 1 or offset:
+        layers.append(Scale(factor, float(offset)))
+    if input_dropout:
+        layers.append(Dropout(input_dropout))
     for units in sizes[1:-1]:
         layers.append(Dense(int(units), hidden_initializer))
         if layer_norm:
             layers.append(LayerNorm())
-        layers.append(Activation(activation))
+        layers += after_hidden
         if dropout:
             layers.append(Dropout(dropout))
     layers.append(Dense(int(sizes[-1]), hidden_initializer))
     return Network(int(sizes[0]), tuple(layers))
+
+
+def _activation(name: str) -> list[Layer]:
+    """The layers of an activation, which are several where a scaled one is made of a plain one."""
+    if name == "scaled_tanh":
+        return [Scale(2 / 3), Activation("tanh"), Scale(1.7159)]
+    return [Activation(name)]

@@ -2,6 +2,7 @@
 
 from anynet.optim.averaging import update_average
 from anynet.optim.clipping import clip_by_global_norm
+from anynet.optim.max_norm import limit_weight_norms
 from anynet.optim.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
 from anynet.optim.schedules import (
     Constant,
@@ -34,5 +35,6 @@ __all__ = [
     "Warmup",
     "as_schedule",
     "clip_by_global_norm",
+    "limit_weight_norms",
     "update_average",
 ]

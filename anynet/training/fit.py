@@ -43,6 +43,8 @@ def fit(
     min_delta: float = 0.0,
     clip_norm: float | None = None,
     average: float | None = None,
+    max_norm: float | None = None,
+    adversarial: float | None = None,
     augment: Any = None,
     image_shape: tuple[int, int] | None = None,
     shuffle: bool = True,
@@ -89,6 +91,12 @@ def fit(
     average : float, optional
         The decay of a moving average of the weights, such as 0.999, which is then what is scored
         and returned.
+    max_norm : float, optional
+        The bound of the length of each unit's incoming weights, such as 3, kept after every
+        update; it goes with dropout.
+    adversarial : float, optional
+        Half of the loss is that of samples that are moved by this distance, in the units of x,
+        to where it is larger. It doubles the cost of a step.
     augment : str, augmentation or sequence, optional
         What makes new versions of the samples in every epoch, see ``anynet.augment``: names such
         as ``"affine,elastic"``, or objects such as ``[Affine(rotation=15), Elastic()]``, which
@@ -154,6 +162,8 @@ def fit(
         min_delta=min_delta,
         clip_norm=clip_norm,
         average=average,
+        max_norm=max_norm,
+        adversarial=adversarial,
         augment=augment,
         image_shape=image_shape,
         shuffle=shuffle,
@@ -192,6 +202,8 @@ def prepare(
     min_delta: float,
     clip_norm: float | None,
     average: float | None,
+    max_norm: float | None,
+    adversarial: float | None,
     augment: Any,
     image_shape: tuple[int, int] | None,
     shuffle: bool,
@@ -217,7 +229,7 @@ def prepare(
         ``check_rows``, or what remembers its results.
     """
     _check_counts(epochs=epochs, batch_size=batch_size)
-    _check_options(patience, target_accuracy, min_delta, clip_norm, average)
+    _check_options(patience, target_accuracy, min_delta, clip_norm, average, max_norm, adversarial)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     loss = choose_loss(loss, y, network.n_outputs)
     rows = check(data, network, loss, backend)
@@ -241,6 +253,7 @@ def prepare(
         backend,
         clip_norm,
         average,
+        max_norm,
         as_pipeline(
             augment,
             network.n_inputs,
@@ -249,6 +262,7 @@ def prepare(
             top=full_ink(network),
             task=loss.task,
         ),
+        adversarial,
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     return Run(
@@ -328,6 +342,8 @@ def _check_options(
     min_delta: float,
     clip_norm: float | None,
     average: float | None,
+    max_norm: float | None,
+    adversarial: float | None,
 ) -> None:
     if patience is not None:
         _check_counts(patience=patience)
@@ -337,9 +353,11 @@ def _check_options(
     if not 0 <= min_delta < float("inf"):
         message = f"min_delta must be at least 0, got {min_delta!r}"
         raise InvalidArgumentError(message)
-    if clip_norm is not None and not 0 < clip_norm < float("inf"):
-        message = f"clip_norm must be above 0 or None, got {clip_norm!r}"
-        raise InvalidArgumentError(message)
+    bounds = {"clip_norm": clip_norm, "max_norm": max_norm, "adversarial": adversarial}
+    for name, bound in bounds.items():
+        if bound is not None and not 0 < bound < float("inf"):
+            message = f"{name} must be above 0 or None, got {bound!r}"
+            raise InvalidArgumentError(message)
     if average is not None and not 0 <= average < 1:
         message = f"average must be in [0, 1) or None, got {average!r}"
         raise InvalidArgumentError(message)

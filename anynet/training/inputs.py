@@ -176,7 +176,7 @@ def image_shape_of(x: Any) -> tuple[int, int] | None:
 def full_ink(network: Network) -> float:
     """Return the value that the network scales to 1: 255 where it scales bytes."""
     first = network.layers[0] if network.layers else None
-    return 1 / first.factor if isinstance(first, Scale) and first.factor else 1.0
+    return (1 - first.offset) / first.factor if isinstance(first, Scale) and first.factor else 1.0
 
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:

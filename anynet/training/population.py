@@ -64,6 +64,8 @@ def fit_population(
     min_delta: float = 0.0,
     clip_norm: float | None = None,
     average: float | None = None,
+    max_norm: float | None = None,
+    adversarial: float | None = None,
     augment: Any = None,
     image_shape: tuple[int, int] | None = None,
     shuffle: bool = True,
@@ -92,7 +94,8 @@ def fit_population(
         and ``weight_decay`` of its optimizer, ``label_smoothing`` of its loss, and ``dropout``,
         the rate of all its dropout layers, which a network without any gets after its activations.
     validation, epochs, batch_size, optimizer, learning_rate, loss, patience, target_accuracy, \
-min_delta, clip_norm, average, augment, image_shape, shuffle, backend, resident
+min_delta, clip_norm, average, max_norm, adversarial, augment, image_shape, shuffle, \
+backend, resident
         See ``fit``.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that
@@ -147,6 +150,8 @@ min_delta, clip_norm, average, augment, image_shape, shuffle, backend, resident
         "min_delta": min_delta,
         "clip_norm": clip_norm,
         "average": average,
+        "max_norm": max_norm,
+        "adversarial": adversarial,
         "augment": augment,
         "image_shape": image_shape,
         "shuffle": shuffle,

@@ -5,16 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from anynet import tree
 from anynet.augment import Pipeline
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
+from anynet.nn.gradients import form_gradients
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.optim import Optimizer, Schedule, clip_by_global_norm, update_average
+from anynet.optim import (
+    Optimizer,
+    Schedule,
+    clip_by_global_norm,
+    limit_weight_norms,
+    update_average,
+)
+from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState
-from anynet.typing import Array, Key, Params
+from anynet.typing import Array, Grads, Key, Params
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class TrainingStep:
     is reused by every run of the same configuration, whatever its seed and data.
     """
 
-    varies: ClassVar[tuple[str, ...]] = ("clip_norm", "average")
+    varies: ClassVar[tuple[str, ...]] = ("clip_norm", "max_norm", "average", "adversarial")
 
     network: Network
     loss: Loss
@@ -35,7 +44,9 @@ class TrainingStep:
     backend: Backend
     clip_norm: float | None = None
     average: float | None = None
+    max_norm: float | None = None
     augment: Pipeline | None = None
+    adversarial: float | None = None
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
         backend = self.backend
@@ -45,9 +56,7 @@ class TrainingStep:
         if self.augment is not None:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
-        logits, pullback = self.network.apply(state.params, x, backend=backend, key=key)
-        value, dlogits = loss(logits, y, weight, backend=backend)
-        grads, _ = pullback(dlogits)
+        value, logits, grads = self._gradients(loss, state.params, x, y, weight, key)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
         rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
@@ -55,6 +64,8 @@ class TrainingStep:
         params, optimizer = self.optimizer.update(
             grads, state.optimizer, state.params, rate, backend=backend
         )
+        if self.max_norm is not None:
+            params = limit_weight_norms(params, self.max_norm, state.seed.ndim, backend=backend)
         average: Params | tuple[()] = ()
         if self.average is not None:
             average = update_average(
@@ -69,6 +80,27 @@ class TrainingStep:
             rate_factor=state.rate_factor,
             sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
         )
+
+    def _gradients(
+        self, loss: Any, params: Params, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Grads]:
+        """Return the loss, the logits and the gradients of a batch.
+
+        The gradients are those of half the loss of the samples and half of that of their
+        adversarial neighbours, if there are any.
+        """
+        backend = self.backend
+        logits, pullback = self.network.apply(params, x, backend=backend, key=key)
+        value, dlogits = loss(logits, y, weight, backend=backend)
+        grads, dx = pullback(dlogits, need_dx=self.adversarial is not None)
+        if self.adversarial is None or dx is None:
+            return value, logits, grads
+        x = backend.xp.astype(x, backend.float_dtype, copy=False)
+        neighbours = move_uphill(x, dx, self.adversarial, backend=backend)
+        theirs, pullback = self.network.apply(params, neighbours, backend=backend, key=key)
+        _, dlogits = loss(theirs, y, weight, backend=backend)
+        both = (form_gradients(grads, backend), form_gradients(pullback(dlogits)[0], backend))
+        return value, logits, tree.map(lambda own, other: 0.5 * (own + other), *both)
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ CASES = {
     **{f"loss {name}": {"loss": loss()} for name, loss in LOSSES.items()},
     "label smoothing": {"loss": CrossEntropy(0.1)},
     "clipping": {"clip_norm": 0.1},
+    "max norm": {"max_norm": 1.0},
+    "adversarial": {"adversarial": 2.0},
     "average": {"average": 0.9},
     "population": {"seed": (1, 2, 3), "optimizer": SGD(momentum=0.9)},
     "dropout": {"network": anynet.mlp([20, 24, 8, 3], dropout=0.3)},

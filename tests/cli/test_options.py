@@ -20,6 +20,7 @@ from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.target import TASKS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
+from anynet.nn.initializers import INITIALIZERS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
     lambda word: not word.startswith(("-", "~"))
@@ -38,8 +39,11 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     ).map(tuple),
     "test": st.none() | RATES.filter(lambda rate: rate < 1) | st.just(Path("test.csv")),
     "layers": st.lists(COUNTS, max_size=4).map(tuple),
-    "activation": st.sampled_from(sorted(ACTIVATIONS)),
+    "activation": st.sampled_from([*ACTIVATIONS, "scaled_tanh"]),
+    "initializer": st.none() | st.sampled_from(list(INITIALIZERS)),
+    "signed_inputs": st.booleans(),
     "dropout": SHARES,
+    "input_dropout": SHARES,
     "layer_norm": st.booleans(),
     "optimizer": st.sampled_from(OPTIMIZERS),
     "learning_rate": st.none() | RATES,
@@ -51,6 +55,8 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "decay_epochs": COUNTS,
     "warmup": AMOUNTS,
     "clip_norm": st.none() | RATES,
+    "max_norm": st.none() | RATES,
+    "adversarial": st.none() | RATES,
     "average": st.none() | SHARES,
     "label_smoothing": SHARES,
     "preprocess": st.lists(st.sampled_from(sorted(PREPROCESSINGS)), unique=True).map(tuple),
@@ -70,7 +76,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "augment_mixup": st.none() | RATES,
     "epochs": COUNTS,
     "batch_size": COUNTS,
-    "validation": st.none() | COUNTS,
+    "validation": st.none() | st.integers(0, 10**6),
     "patience": COUNTS,
     "min_delta": AMOUNTS,
     "target_accuracy": RATES,
@@ -144,6 +150,9 @@ def test_dashes_and_underscores_are_the_same() -> None:
         ("epochs", 3.0, "expected a whole number"),
         ("epochs", True, "expected a whole number"),
         ("epochs", 0, "at least 1, not 0"),
+        ("validation", -1, "at least 0, not -1"),
+        ("max-norm", 0, "above 0"),
+        ("initializer", "he_norm", "did you mean 'he_normal'"),
         ("dropout", 1, "from 0 to below 1"),
         ("dropout", float("nan"), "from 0 to below 1"),
         ("learning-rate", 0, "above 0"),

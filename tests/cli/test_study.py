@@ -247,6 +247,7 @@ def test_without_optuna_its_samplers_are_refused(
         ("seed = 3\n[grid]\ndecay = [1]", "seed is no option of a study's file: --seeds"),
         ("out = 'x'\n[grid]\ndecay = [1]", "use --out"),
         ("[grid]\ndecay = { low = 0.1, high = 1 }", "give a list, or use --n-trials"),
+        ("validation = 0\n[grid]\ndecay = [1]", "held-out rows: validation must be at least 1"),
         ("[grid\n", "is not a TOML file"),
         ("[grid]\nmomentum = [0.9]\noptimizer = ['sgd', 'adam']", "options of sgd, not of adam"),
     ],

@@ -41,6 +41,33 @@ def test_the_run_folder(digits_run: Any) -> None:
     assert config["about"]["test_accuracy"] == result["test_accuracy"]
 
 
+def test_without_held_out_rows_all_are_trained_on_and_the_last_epoch_is_kept(
+    anynet: Command, tmp_path: Path
+) -> None:
+    options = ("--validation", "0", "--target-accuracy", "0.01", "--learning-rate", "0.01")
+    outcome = anynet("train", *QUICK, *options, "--out", tmp_path / "run", "--json")
+    result = json.loads(outcome.out)
+    assert result["validation_accuracy"] is None
+    assert (result["epochs"], result["best_epoch"]) == (2, 2)
+    assert result["samples_per_second"] * result["seconds"] == pytest.approx(2 * 1438)
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert config["validation"] == 0
+    assert "validation_accuracy" not in config["about"]
+
+
+def test_options_of_the_network(anynet: Command, tmp_path: Path) -> None:
+    options = ["--activation", "scaled_tanh", "--initializer", "ciresan_uniform"]
+    dropout = ("--input-dropout", "0.2", "--max-norm", "0.1", "--signed-inputs")
+    anynet("train", *QUICK, *options, *dropout, "--out", tmp_path / "run")
+    model = library.load(tmp_path / "run", backend="numpy")
+    kinds = [layer.kind for layer in model.network.layers]
+    assert kinds == ["scale", "dropout", "dense", "scale", "activation", "scale", "dense"]
+    assert (model.network.layers[0].factor, model.network.layers[0].offset) == (2 / 16, -1)
+    for layer in model.params:
+        if "weight" in layer:
+            assert np.linalg.norm(layer["weight"], axis=0).max() == pytest.approx(0.1, rel=1e-6)
+
+
 def test_the_result(digits_run: Any) -> None:
     folder, result = digits_run
     expected = {

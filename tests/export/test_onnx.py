@@ -63,7 +63,7 @@ def test_every_activation_over_its_whole_range(make_model, function: str, dtype:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_layers_in_any_order(make_model, rng, dtype: str) -> None:
     layers = (
-        *(LayerNorm(), Scale(3.0), Activation("tanh"), Scale(0.5), Dropout(0.3), Dense(7)),
+        *(LayerNorm(), Scale(3.0, 0.5), Activation("tanh"), Scale(0.5), Dropout(0.3), Dense(7)),
         *(LayerNorm(0.1), Activation("mish"), Dense(3), Scale(-2.0)),
     )
     model = make_model(Network(5, layers), "squared_error", dtype)

@@ -65,7 +65,8 @@ def test_the_estimator_is_whole(plain_digits_model, digits) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_activations_and_scales(make_model, rng, function: str, dtype: str) -> None:
     layers = (
-        *(Scale(0.5), Dropout(0.2), Dense(6), Scale(2.0), Activation(function), Scale(3.0)),
+        *(Scale(0.5, -0.25), Dropout(0.2), Dense(6), Scale(2.0, 0.5), Activation(function)),
+        *(Scale(0.5, 0.25), Scale(6.0)),
         *(Dropout(0.1), Dense(5), Activation(function), Dense(3), Dropout(0.1), Scale(-1.5)),
     )
     model = make_model(Network(4, layers), "squared_error", dtype)

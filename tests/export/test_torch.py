@@ -40,7 +40,7 @@ def test_digits(digits_model, digits) -> None:
 @pytest.mark.parametrize("function", ACTIVATIONS)
 def test_every_activation_there_and_back(make_model, rng, function: str, dtype: str) -> None:
     layers = (
-        *(Scale(0.5), Dense(6), LayerNorm(0.01), Scale(2.0), Activation(function)),
+        *(Scale(0.5, -0.25), Dense(6), LayerNorm(0.01), Scale(2.0, 0.5), Activation(function)),
         *(Scale(3.0), Dropout(0.3), Dense(3)),
     )
     model = make_model(Network(4, layers), "squared_error", dtype)

@@ -14,6 +14,7 @@ VARIANCES = {
     "lecun": 1 / FAN_IN,
     "normal": 1e-4,
     "uniform": 1e-4,
+    "ciresan": 0.05**2 / 3,
 }
 
 
@@ -33,3 +34,4 @@ def test_the_default_fits_the_activation() -> None:
     assert initializer_for("relu") == "he_normal"
     assert initializer_for("tanh") == "glorot_uniform"
     assert initializer_for("selu") == "lecun_normal"
+    assert initializer_for("scaled_tanh") == "lecun_normal"

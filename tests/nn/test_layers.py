@@ -16,7 +16,7 @@ from anynet.nn.gradients import form_gradients
 from anynet.nn.layers import Layer
 from anynet.typing import Key
 
-CASES = [Dense(3), LayerNorm(), Scale(0.25), Activation("tanh"), Dropout(0.4)]
+CASES = [Dense(3), LayerNorm(), Scale(0.25), Scale(2.0, -1.0), Activation("tanh"), Dropout(0.4)]
 REFERENCE = create(None, "float64", "")
 
 

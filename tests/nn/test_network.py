@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import anynet
 from anynet import tree
 from anynet.backends import Backend
-from anynet.nn import ACTIVATIONS, CrossEntropy, Network
+from anynet.errors import InvalidArgumentError
+from anynet.nn import ACTIVATIONS, CrossEntropy, Dense, Dropout, Network, Scale
 from anynet.nn.gradients import form_gradients
 from anynet.typing import Key
 from bench import report_algorithm
@@ -142,3 +143,26 @@ def test_unknown_layers_in_a_configuration_are_refused(entry) -> None:
 def test_seeds_are_checked(seed) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="seed must be an integer of at least 0"):
         anynet.mlp([2, 2]).init(seed, anynet.get_backend("numpy"))
+
+
+def test_scaled_tanh_is_lecuns(backend64: Backend) -> None:
+    """It is odd and maps ±1 to ±1, which is what its constants were chosen for."""
+    network = anynet.mlp([1, 1, 1], activation="scaled_tanh")
+    identity = {"weight": np.ones((1, 1)), "bias": np.zeros(1)}
+    host = tuple(identity if isinstance(layer, Dense) else {} for layer in network.layers)
+    params = tree.map(backend64.to_device, host)
+    x = np.array([[-1.0], [0.0], [1.0], [9.0]])
+    y = network.predict(params, backend64.to_device(x), backend=backend64)
+    expected = [[-1.0], [0.0], [1.0], [1.7159]]
+    np.testing.assert_allclose(backend64.to_host(y), expected, atol=1e-4)
+
+
+def test_inputs_are_scaled_shifted_and_then_dropped(backend64: Backend) -> None:
+    network = anynet.mlp([4, 3], scale=2 / 255, offset=-1, input_dropout=0.5)
+    assert network.layers[:2] == (Scale(2 / 255, -1.0), Dropout(0.5))
+    x = backend64.to_device(np.array([[0.0, 127.5, 255.0, 51.0]]))
+    shifted, _ = network.layers[0].apply({}, x, backend=backend64)
+    np.testing.assert_allclose(backend64.to_host(shifted), [[-1, 0, 1, -0.6]], atol=1e-15)
+    assert Network.from_config(network.to_config()) == network
+    with pytest.raises(InvalidArgumentError, match="dropout rate"):
+        anynet.mlp([4, 3], input_dropout=1.0)

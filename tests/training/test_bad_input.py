@@ -60,6 +60,8 @@ def test_data_are_checked(data: Any, message: str) -> None:
         ({"target_accuracy": 1.5}, "target_accuracy must be in"),
         ({"min_delta": -1.0}, "min_delta must be at least 0"),
         ({"clip_norm": 0.0}, "clip_norm must be above 0"),
+        ({"max_norm": -1.0}, "max_norm must be above 0"),
+        ({"adversarial": 0}, "adversarial must be above 0"),
         ({"average": 1.0}, "average must be in"),
         ({"learning_rate": -0.1}, "learning_rate must be a finite number"),
         ({"learning_rate": "fast"}, "a number or a schedule"),

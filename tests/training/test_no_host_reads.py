@@ -182,7 +182,9 @@ def test_every_loss(refusing: Any, loss: str, weighted: bool) -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_CASES, ids=repr)
 def test_every_optimizer_with_clipping_and_averaging(refusing: Any, optimizer: Any) -> None:
-    take_steps(refusing, optimizer=optimizer, clip_norm=0.5, average=0.9)
+    take_steps(
+        refusing, optimizer=optimizer, clip_norm=0.5, max_norm=2.0, adversarial=1.0, average=0.9
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULE_CASES, ids=repr)
@@ -198,7 +200,15 @@ def test_every_augmentation(refusing: Any, augmentation: Any, members: int) -> N
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_CASES[:3], ids=repr)
 def test_a_population(refusing: Any, optimizer: Any) -> None:
-    take_steps(refusing, members=3, optimizer=optimizer, clip_norm=0.5, average=0.9)
+    take_steps(
+        refusing,
+        members=3,
+        optimizer=optimizer,
+        clip_norm=0.5,
+        max_norm=2.0,
+        adversarial=1.0,
+        average=0.9,
+    )
 
 
 @pytest.mark.parametrize("read", [float, bool, lambda x: x[x > 0], lambda x: x + float(x)])

@@ -72,10 +72,12 @@ def test_a_hundred_steps_are_the_reports_on_every_backend(backend64: Backend, di
     "options",
     [
         {"optimizer": SGD(momentum=0.9, nesterov=True, weight_decay=1e-3), "clip_norm": 0.5},
+        {"optimizer": SGD(momentum=0.9), "max_norm": 1.5},
+        {"optimizer": SGD(momentum=0.9), "adversarial": 4.0},
         {"optimizer": RMSprop(), "schedule": Cosine(0.003, epochs=4)},
         {"optimizer": Adam(), "schedule": Cosine(0.01, epochs=4), "average": 0.9},
     ],
-    ids=["sgd", "rmsprop", "adam"],
+    ids=["sgd", "max norm", "adversarial", "rmsprop", "adam"],
 )
 def test_the_loss_curve_is_the_same_on_every_backend(backend64: Backend, digits, options) -> None:
     rows = samples(digits)
@@ -111,6 +113,7 @@ def test_a_population_of_three_equals_three_single_runs(
         backend64,
         optimizer=SGD(momentum=0.9, weight_decay=1e-3),
         clip_norm=1.0,
+        max_norm=1.2,
         average=0.9,
     )
 

@@ -48,12 +48,16 @@ class Activation:
 
 @dataclass(frozen=True)
 class Scale:
-    """y = factor · x: brings raw inputs such as bytes into [0, 1], as part of the network."""
+    """y = factor · x + offset: brings raw inputs such as bytes into [0, 1], as part of the network.
+
+    A factor of 2/255 and an offset of −1 bring them into [−1, 1].
+    """
 
     kind: ClassVar[str] = "scale"
     random: ClassVar[bool] = False
 
     factor: float
+    offset: float = 0.0
 
     def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
         return {}, n_in
@@ -69,4 +73,7 @@ class Scale:
         backend: Backend,  # noqa: ARG002
         key: Key | None = None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
-        return x * self.factor, without_params(lambda dy: dy * self.factor)
+        y = x * self.factor
+        if self.offset:
+            y = y + self.offset
+        return y, without_params(lambda dy: dy * self.factor)
