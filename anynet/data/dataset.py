@@ -80,7 +80,7 @@ class Dataset:
         image = None
         if self.image_shape is not None:
             image = {"shape": list(self.image_shape), "box": self.image_box}
-        known = {
+        known: dict[str, Any] = {
             "dataset": self.name,
             "classes": list(self.classes) or None,
             "image": image,

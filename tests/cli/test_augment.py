@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tomllib
 from collections.abc import Callable
@@ -168,8 +169,9 @@ def test_studies_augment_and_preprocess_too(
     config.write_text(text + 'preprocess = ["deslant"]\n[grid]\naugment-alpha = [1.0, 6.0]\n')
     out, grid = tmp_path / "study", ["study", "grid", "digits", "--config", config]
     assert anynet(*grid, "--seeds", "1", "--out", out).code == 0
-    rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    assert {row["options"]["augment_alpha"] for row in rows} == {1.0, 6.0}
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["augment_alpha"] for row in rows} == {"1.0", "6.0"}
     config.write_text(text + '[grid]\npreprocess = [["deslant"], []]\n')
     says = fails(*grid, "--out", tmp_path / "other")
     assert "preprocess cannot be studied" in says
