@@ -7,7 +7,7 @@ Each augmentation is a frozen dataclass of its strengths. All randomness comes f
 from anynet.augment.affine import Affine
 from anynet.augment.elastic import Elastic
 from anynet.augment.mixup import Mixup
-from anynet.augment.names import AUGMENTATIONS, as_pipeline
+from anynet.augment.names import AUGMENTATIONS, as_augmentations, as_pipeline
 from anynet.augment.pipeline import Pipeline
 from anynet.augment.pixels import Erase, Flip, Noise
 
@@ -20,5 +20,6 @@ __all__ = [
     "Mixup",
     "Noise",
     "Pipeline",
+    "as_augmentations",
     "as_pipeline",
 ]

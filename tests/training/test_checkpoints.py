@@ -13,6 +13,7 @@ from runs import curve, same, stop_at
 
 import anynet
 from anynet import tree
+from anynet.augment import Affine
 from anynet.backends import Backend
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training import checkpoints, description
@@ -48,6 +49,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         {"optimizer": SGD(momentum=0.9, nesterov=True), "learning_rate": Cosine(0.1, epochs=3)},
         {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 5},
         {"optimizer": AdamW(weight_decay=0.1), "patience": 1, "min_delta": 0.5, "validation": 0.2},
+        {"augment": [Affine(halved=(1, 7)), "elastic"], "image_shape": (8, 8)},
         {"loss": anynet.nn.CrossEntropy(0.1), "validation": 0.1, "target_accuracy": 0.2},
     ],
 )
