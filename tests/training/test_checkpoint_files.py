@@ -100,6 +100,22 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(data, network, tmp_pat
         anynet.resume(tmp_path, data)
 
 
+def test_a_damaged_checkpoint_does_not_count_as_kept(data, network, tmp_path: Path) -> None:
+    policy = anynet.Checkpoints(tmp_path, keep=1)
+    anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=policy)
+    (good,) = tmp_path.glob("step-*")
+    newer = tmp_path / "step-000000999999.safetensors"
+    newer.write_bytes(good.read_bytes())
+    damage(newer)
+    with pytest.warns(RuntimeWarning, match="going on from the one before"):
+        anynet.resume(tmp_path, data, epochs=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "lock",
+        "step-000000000010.safetensors",
+        "step-000000999999.damaged",
+    ]
+
+
 def test_a_checkpoint_cut_short_anywhere_is_refused(data, network, tmp_path: Path) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     whole = sorted(tmp_path.glob("step-*"))[-1].read_bytes()
