@@ -78,8 +78,12 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(
 def test_a_folder_that_cannot_be_written_is_told_at_once(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> int:  # root may write where others may not
-        raise OSError(30, "Read-only file system")
+    open_file = os.open
+
+    def refuse(path: Any, *options: Any) -> int:  # root may write where others may not
+        if Path(path).parent == tmp_path:
+            raise OSError(30, "Read-only file system")
+        return open_file(path, *options)
 
     monkeypatch.setattr("anynet.data.locks.os.open", refuse)
     with pytest.raises(anynet.InvalidArgumentError, match=r"cannot write .* Read-only file system"):
