@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
             report, result = measure(model, options, dataset)
             write_run(scratch, model, report, options, result)
         else:
-            write_text(scratch / runs.CONFIG_FILE, to_toml(options))
             (scratch / CHECKPOINTS).mkdir()
+            write_text(scratch / runs.CONFIG_FILE, to_toml(options))
     if every is not None:
         with terminable(), runs.going_on(folder, every) as checkpoints:
             model = train(options, dataset, backend, ingredients, silent, checkpoints)

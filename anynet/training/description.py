@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anynet.augment.names import from_config, to_config
+from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from anynet.training.run import Run
 
 #: The arguments of ``fit`` that are objects, each with the classes that it may be of.
-PARTS = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
+PARTS = {
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "learning_rate": SCHEDULES,
+    "augment": AUGMENTATIONS,
+}
 GIVEN = "given"  # in place of held-out arrays, which are not kept
 SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 
@@ -29,7 +34,6 @@ SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
     step, stopping, held_out = run.step, run.stopping, run.held_out
-    augment = step.augment
     validation: Any = None
     if held_out is not None:
         shared = held_out.rows is run.training.rows
@@ -47,8 +51,10 @@ def describe(run: Run) -> dict[str, Any]:
         "min_delta": stopping.min_delta,
         "clip_norm": step.clip_norm,
         "average": step.average,
-        "augment": [] if augment is None else to_config(augment.augmentations),
-        "image_shape": None if augment is None else list(augment.layout.shape),
+        "max_norm": step.max_norm,
+        "adversarial": step.adversarial,
+        "augment": [_described(one, AUGMENTATIONS) for one in run.augmentations],
+        "image_shape": run.image_shape,
         "shuffle": run.shuffle,
         "seed": run.seed,
         "metadata": run.metadata,
@@ -67,19 +73,25 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     """
     arguments = dict(description)
     arguments["network"] = Network.from_config(description["network"])
-    arguments["augment"] = from_config(description["augment"])
     for name, classes in PARTS.items():
+        described = description[name]
         if own.get(name) is not None:
             arguments[name] = own[name]
-        elif description[name]["kind"] is None:
+            continue
+        foreign = [one["own"] for one in _listed(described) if one["kind"] is None]
+        if foreign:
             message = (
-                f"the run's {name} is of a class that is not anynet's, {description[name]['own']}: "
+                f"the run's {name} is of a class that is not anynet's, {', '.join(foreign)}: "
                 f"give it again, resume(…, {name}=…)"
             )
             raise CheckpointError(message)
-        else:
-            arguments[name] = _rebuilt(description[name], classes)
+        rebuilt = [_rebuilt(one, classes) for one in _listed(described)]
+        arguments[name] = rebuilt if isinstance(described, list) else rebuilt[0]
     return arguments
+
+
+def _listed(described: Any) -> list[dict[str, Any]]:
+    return described if isinstance(described, list) else [described]
 
 
 def describe_backend(backend: Backend) -> dict[str, Any]:
@@ -132,12 +144,17 @@ def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rebuilt(described: dict[str, Any], classes: dict[str, Any]) -> Any:
-    if any(isinstance(value, list) for value in described.values()):
-        message = f"a {described['kind']} has no lists: {described}"
-        raise ValueError(message)
-    options = {
-        name: _rebuilt(value, classes) if isinstance(value, dict) else value
-        for name, value in described.items()
-        if name != "kind"
-    }
-    return classes[described["kind"]](**options)
+    make = classes[described["kind"]]
+    defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    options = {}
+    for name, value in described.items():
+        if isinstance(value, dict):
+            options[name] = _rebuilt(value, classes)
+        elif isinstance(value, list) and isinstance(defaults[name], tuple):
+            options[name] = tuple(value)
+        elif isinstance(value, list):
+            message = f"{name} of {described['kind']} is no list, got {value}"
+            raise ValueError(message)
+        elif name != "kind":
+            options[name] = value
+    return make(**options)

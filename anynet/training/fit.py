@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.augment import as_pipeline
+from anynet.augment import as_augmentations, as_pipeline
 from anynet.backends import Backend, backend_of, get_backend
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
@@ -244,6 +244,7 @@ def prepare(
         training = Subset(rows, training.order(kept))
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
+    image_shape = image_shape or image_shape_of(x)
     step = TrainingStep(
         network,
         loss,
@@ -257,7 +258,7 @@ def prepare(
         as_pipeline(
             augment,
             network.n_inputs,
-            image_shape or image_shape_of(x),
+            image_shape,
             backend,
             top=full_ink(network),
             task=loss.task,
@@ -281,6 +282,8 @@ def prepare(
         callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
+        augmentations=as_augmentations(augment),
+        image_shape=image_shape,
     )
 
 
