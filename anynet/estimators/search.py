@@ -94,6 +94,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         search.estimator, search.cv = _handing_out(self.estimator, iter(fits)), folds
         search.n_jobs, search.verbose = 1, 0
         GridSearchCV.fit(search, X, y, **params)
+        search.estimator.__class__ = type(self.estimator)  # a scorer may have kept it
         parameters = self.get_params(deep=False)
         self.__dict__.update({k: v for k, v in vars(search).items() if k not in parameters})
         seconds = np.array([one.seconds for one in fits]).reshape(len(candidates), len(folds))

@@ -228,6 +228,10 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
         (["train", "digits", "--learning-rat=1"], "did you mean '--learning-rate'?"),
         (["train", "digits", "--activation", "rely"], "not 'rely'; did you mean 'relu'?"),
         (["predict", "run", "file", "--topp", "3"], "did you mean '--top'?"),
+        (["trian", "digits"], "did you mean 'train'? (see anynet --help)"),
+        (["study", "deepth", "digits"], "did you mean 'depth'? (see anynet study --help)"),
+        (["study", "depth", "digits", "--joblib", "daks"], "did you mean 'dask'?"),
+        (["study", "depth", "digits", "--joblib", "xyz"], "'ray') (see anynet study depth --help)"),
         (["train", "digits", "--xyz"], "unrecognized arguments: --xyz (see"),
     ],
 )
