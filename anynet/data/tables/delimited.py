@@ -162,9 +162,10 @@ def _names(header: Record, path: Path) -> list[str]:
 
 
 def _ragged(record: Record, expected: int, separator: str, path: Path) -> DataError:
+    count = len(record.fields)
     shown = "a tab" if separator == "\t" else repr(separator)
     message = (
-        f"{quoted(path)}: line {record.line} has {len(record.fields)} fields, separated by "
+        f"{quoted(path)}: line {record.line} has {count} field{'s' * (count != 1)}, separated by "
         f"{shown}, and the header has {expected}: give every row as many, and put text that holds "
         f'the separator into quotes (")'
     )

@@ -19,8 +19,8 @@ def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[st
     told = []
     if encoded.bad.any():
         told.append(
-            f"{_rows(table, encoded.bad, column)} no {encoder.kind}: taken as missing, which is "
-            f"{encoder.imputed()}"
+            f"{_count(encoded.bad)} no {encoder.kind} ({_first(table, encoded.bad, column)}): "
+            f"taken as missing, which is {encoder.imputed()}"
         )
     if absent.any() and not encoder.indicator:
         told.append(
@@ -28,8 +28,8 @@ def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[st
         )
     if encoded.unseen.any():
         told.append(
-            f"{_rows(table, encoded.unseen, column)} a category that training did not have: taken "
-            f"as none of those it had"
+            f"{_count(encoded.unseen)} a category that training did not have "
+            f"({_first(table, encoded.unseen, column)}): taken as none of those it had"
         )
     return [f"{name}: {each}" for each in told]
 
@@ -62,12 +62,12 @@ def note_on_classes(target: Classes) -> list[str]:
     return [told]
 
 
-def _rows(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
-    """Say how many rows these are, with the first of them as an example."""
-    row = int(np.flatnonzero(mask)[0])
-    return f"{_count(mask)} ({str(column[row])[:30]!r} in {table.where(row)})"
-
-
 def _count(mask: np.ndarray) -> str:
     count = int(np.sum(mask))
-    return f"{count:,} of {mask.size:,} rows {'has' if count == 1 else 'have'}"
+    return f"{count:,} of {mask.size:,} rows {'holds' if count == 1 else 'hold'}"
+
+
+def _first(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
+    """Show the first of the cells, and where it stands."""
+    row = int(np.flatnonzero(mask)[0])
+    return f"{str(column[row])[:30]!r} in {table.where(row)}"
