@@ -23,6 +23,7 @@ MOST_LEVELS = 50
 BOUND = 3.0
 
 YEAR, WEEK = 365.2425, 7.0  # days
+LAST_DAY = 3e6  # since 1970, or before it: beyond the years 1 to 9999
 
 
 class Encoded(NamedTuple):
@@ -121,6 +122,12 @@ class Date:
     center: float  # days since 1970-01-01, as the scale
     scale: float
     indicator: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a day that no calendar has."""
+        if abs(self.center) > LAST_DAY:
+            message = f"the median day is {self.center}"
+            raise ValueError(message)
 
     @classmethod
     def fit(cls, name: str, column: np.ndarray, decimal: str) -> Date:  # noqa: ARG003

@@ -172,6 +172,9 @@ class Preprocessing:
             for each in config["columns"]:
                 options = dict(each)
                 encoders.append(_made(ENCODERS[options.pop("kind")], options))
+            if not encoders:
+                message = "it has no columns"
+                raise ValueError(message)
             return cls(tuple(encoders), made, tuple(map(str, config["ignored"])))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not say properly what its table looks like: {error}"
@@ -194,10 +197,13 @@ class Preprocessing:
             )
             raise ModelFileError(message)
         made = cls.from_config(config)
-        if made.n_inputs != model.network.n_inputs:
+        network = model.network
+        found = network.n_inputs, model.loss.task, network.n_outputs
+        if found != (made.n_inputs, *made.target.outputs):
             message = (
-                f"the model takes {model.network.n_inputs} inputs, and its table has "
-                f"{made.n_inputs}: the file is damaged"
+                "the model has {} inputs and predicts {} by {} outputs".format(*found)
+                + ", but its table {}, {} and {}".format(made.n_inputs, *made.target.outputs)
+                + ": network and metadata do not belong together"
             )
             raise ModelFileError(message)
         return made

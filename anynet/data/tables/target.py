@@ -37,6 +37,16 @@ class Classes:
     levels: tuple[str, ...]
     numeric: bool
 
+    def __post_init__(self) -> None:
+        """Refuse names that are no numbers where they should be."""
+        if self.numeric:
+            list(map(float, self.levels))
+
+    @property
+    def outputs(self) -> tuple[str, int]:
+        """The task and the outputs of a network for it."""
+        return "classes", len(self.levels)
+
     def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
         """Return labels, int64, and where there is none: a missing value or an unknown class."""
         if self.numeric:
@@ -71,6 +81,11 @@ class Values:
     column: str
     mean: float
     scale: float
+
+    @property
+    def outputs(self) -> tuple[str, int]:
+        """The task and the outputs of a network for it."""
+        return "values", 1
 
     def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised values, float64, and where there is none."""
@@ -179,7 +194,7 @@ def measure_values(name: str, column: np.ndarray, decimal: str) -> Values:
         If they are all the same.
     """
     values, _ = to_numbers(column, decimal)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = float(np.mean(values)), float(np.std(values))
     if not np.isfinite(scale):
         message = (
