@@ -201,9 +201,8 @@ class Preprocessing:
         found = network.n_inputs, model.loss.task, network.n_outputs
         if found != (made.n_inputs, *made.target.outputs):
             message = (
-                "the model has {} inputs and predicts {} by {} outputs".format(*found)
-                + ", but its table {}, {} and {}".format(made.n_inputs, *made.target.outputs)
-                + ": network and metadata do not belong together"
+                f"the network and the table of the model do not belong together: inputs, task and "
+                f"outputs are {found} and {(made.n_inputs, *made.target.outputs)}"
             )
             raise ModelFileError(message)
         return made
