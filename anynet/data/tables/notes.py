@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from anynet.data.tables.encoders import Encoded, Encoder
+from anynet.data.tables.encoding import Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.table import Table, is_missing, nearest
 from anynet.data.tables.target import Classes

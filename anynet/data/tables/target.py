@@ -12,8 +12,6 @@ from anynet.data.tables.table import Table, is_missing, number_text
 from anynet.data.tables.values import to_categories, to_numbers
 from anynet.errors import DataError, InvalidArgumentError
 
-TASKS = ("classification", "regression")
-
 #: More classes than this share of the rows are no classes.
 MOST_CLASSES = 0.5
 
@@ -99,6 +97,9 @@ class Values:
 
 
 Target = Classes | Values
+
+TARGETS: dict[str, Any] = {each.task: each for each in (Classes, Values)}
+TASKS = tuple(TARGETS)
 
 
 def infer_task(table: Table, name: str) -> str:

@@ -10,7 +10,8 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from anynet.data.tables import Table
-from anynet.data.tables.encoders import BOUND, ENCODERS, MOST_LEVELS, WEEK, YEAR
+from anynet.data.tables.encoders import ENCODERS, MOST_LEVELS
+from anynet.data.tables.numeric import BOUND, WEEK, YEAR
 
 EXACT = {"rtol": 2e-7, "atol": 2e-7}  # of float32
 

@@ -182,7 +182,9 @@ def test_scores_beside_scikit_learns_network() -> None:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     for name in ("wine", "breast_cancer", "diabetes"):
-        data = anynet.load_table(getattr(datasets, f"load_{name}")(as_frame=True).frame, "target")
+        bunch = getattr(datasets, f"load_{name}")()
+        rows = dict(zip(bunch.feature_names, bunch.data.T, strict=True)) | {"y": bunch.target}
+        data = anynet.load_table(rows, target="y")
         kind = MLPClassifier if data.classes else MLPRegressor
         oracle = kind(hidden_layer_sizes=(32,), random_state=0, early_stopping=True, max_iter=200)
         model = anynet.fit(
