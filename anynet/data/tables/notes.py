@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from anynet.data.tables.encoders import Category
 from anynet.data.tables.encoding import Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.table import Table, is_missing, nearest
@@ -48,6 +49,16 @@ def notes_on_kinds(found: dict[str, Found]) -> list[str]:
         f"{name} is not used: {each.reason}"
         for name, each in found.items()
         if each.kind == "ignored"
+    ]
+
+
+def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
+    """Tell in which columns the rarer categories share an input."""
+    return [
+        f"{each.column}: the {len(each.levels)} most frequent categories have an input each, and "
+        f"the others share one"
+        for each in encoders
+        if isinstance(each, Category) and each.other
     ]
 
 

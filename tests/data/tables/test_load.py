@@ -102,6 +102,15 @@ def test_few_whole_numbers_are_classes_unless_told(rows: dict[str, Any]) -> None
     assert anynet.load_table(rows, target="stars", task="classification").notes == ()
 
 
+def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
+    rows["town"] = [f"town {i % 60}" for i in range(100)]
+    data = anynet.load_table(rows, target="price", columns={"town": "category"})
+    assert data.notes[0] == (
+        "town: the 49 most frequent categories have an input each, and the others share one"
+    )
+    assert data.preprocessing.encode(rows | {"town": ["Rome"] * 100})[1] == []
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "error", "says"),
     [
