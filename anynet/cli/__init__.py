@@ -27,7 +27,6 @@ COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, 
 PACKAGES = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
-    "pyarrow": "pyarrow",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "tomli_w": "tomli-w",
