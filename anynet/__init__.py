@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from anynet import augment, export
-from anynet.backends import Backend, BackendStatus, available_backends, get_backend
+from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
 from anynet.data import Dataset, Preprocessing, Table, load_dataset, load_table, read_table
 from anynet.errors import (
     AnynetError,
@@ -79,6 +79,7 @@ __all__ = [
     "predict_augmented",
     "read_table",
     "resume",
+    "set_threads",
 ]
 
 

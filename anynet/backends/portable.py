@@ -224,7 +224,8 @@ class Backend:
             or the type that products are reduced to), ``reason`` for the choice, and how ``loop``
             (``scan``) runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
             ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
-            reason where that failed. ``advice`` is there where a setting would make it faster.
+            reason where that failed. ``threads``, on the CPU, is how many products may take.
+            ``advice`` is there where a setting would make it faster.
         """
         return {
             "name": self.name,

@@ -163,7 +163,9 @@ def test_backends(anynet: Command) -> None:
     assert [entry["name"] for entry in entries] == ["numpy", "cupy", "torch", "jax"]
     assert entries[0]["usable"] is True
     lines = anynet("backends").out.splitlines()
-    assert lines[0].split() == ["backend", "usable", "version", "devices", "memory", "why"]
+    header = ["backend", "usable", "version", "devices", "threads", "memory", "why"]
+    assert lines[0].split() == header
+    assert entries[0]["threads"] >= 1
     assert lines[1].split()[:3] == ["numpy", "yes", np.__version__]
 
 
