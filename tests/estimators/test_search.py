@@ -33,8 +33,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 QUICK = {"hidden_layer_sizes": (9,), "max_iter": 4, "batch_size": 50, "random_state": 0}
 RATES = {"learning_rate_init": [1e-5, 0.01, 0.1]}
 COSINE = optim.Cosine(0.1, epochs=4)
+SMALL = {"hidden_layer_sizes": (10,), "max_iter": 40, "learning_rate_init": 0.02}
 SEARCHES = [
-    anynet.PopulationSearchCV(kind(max_iter=60, random_state=0), {"alpha": [1e-4, 1e-2]}, cv=2)
+    anynet.PopulationSearchCV(kind(random_state=0, **SMALL), {"alpha": [1e-4, 1e-2]}, cv=2)
     for kind in (anynet.MLPClassifier, anynet.MLPRegressor)
 ]
 
