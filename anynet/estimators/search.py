@@ -51,11 +51,11 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     >>> import anynet
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
-    >>> network = anynet.MLPClassifier(max_iter=10, n_iter_no_change=10, tol=0, random_state=0)
-    >>> grid = {"learning_rate_init": [1e-5, 1e-3], "alpha": [1e-4, 1e-2]}
-    >>> search = anynet.PopulationSearchCV(network, grid, cv=3, refit=False).fit(X / 16, y)
+    >>> network = anynet.MLPClassifier(tol=0.05, n_iter_no_change=2, random_state=0)
+    >>> grid = {"learning_rate_init": [1e-5, 1e-2], "alpha": [1e-4, 1e-2]}
+    >>> search = anynet.PopulationSearchCV(network, grid, cv=3).fit(X / 16, y)
     >>> search.best_params_["learning_rate_init"]
-    0.001
+    0.01
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PopulationSearchCV:
