@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
@@ -18,8 +22,8 @@ from sklearn.model_selection import (
     ShuffleSplit,
     cross_val_score,
 )
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import anynet
@@ -29,8 +33,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 QUICK = {"hidden_layer_sizes": (9,), "max_iter": 4, "batch_size": 50, "random_state": 0}
 RATES = {"learning_rate_init": [1e-5, 0.01, 0.1]}
 COSINE = optim.Cosine(0.1, epochs=4)
+SMALL = {"hidden_layer_sizes": (10,), "max_iter": 40, "learning_rate_init": 0.02}
 SEARCHES = [
-    anynet.PopulationSearchCV(kind(max_iter=60, random_state=0), {"alpha": [1e-4, 1e-2]}, cv=2)
+    anynet.PopulationSearchCV(kind(random_state=0, **SMALL), {"alpha": [1e-4, 1e-2]}, cv=2)
     for kind in (anynet.MLPClassifier, anynet.MLPRegressor)
 ]
 
@@ -69,9 +74,16 @@ def assert_same(ours, theirs) -> None:
         assert getattr(ours, name, None) == getattr(theirs, name, None)
     if ours.refit:
         assert type(ours.best_estimator_) is type(theirs.best_estimator_)
-        np.testing.assert_array_equal(
-            ours.best_estimator_.coefs_[0], theirs.best_estimator_.coefs_[0]
-        )
+        for one, other in zip(weights_of(ours), weights_of(theirs), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def weights_of(search):
+    best = search.best_estimator_
+    best = best[-1] if isinstance(best, Pipeline) else best
+    if isinstance(best, LogisticRegression):
+        return [best.coef_]
+    return [one.coefs_[0] for one in getattr(best, "estimators_", [best])]
 
 
 @parametrize_with_checks(SEARCHES)
@@ -204,19 +216,71 @@ def test_backends_are_searched_over(classes) -> None:
     both(classes, {"backend": ["torch", None], "alpha": [1e-4, 1.0]})
 
 
-def test_what_is_trained_alone_may_be_in_processes(classes) -> None:
+def test_what_is_trained_alone_goes_through_joblib(classes) -> None:
     grid = {"solver": ["lbfgs"], "alpha": [1e-4, 1.0]}
-    ours, _ = both(classes, grid, n_jobs=2)
+    with joblib.parallel_config(backend="threading"):  # processes take seconds to start
+        ours, _ = both(classes, grid, n_jobs=2)
     assert (ours.cv_results_["mean_fit_time"] > 0).all()
 
 
+def test_networks_at_the_end_of_pipelines(classes, capsys) -> None:
+    pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
+    grid = {"network__alpha": [1e-4, 1.0], "network__dropout": [0.1, 0.3]}
+    ours, _ = both(classes, grid, estimator=pipeline, cv=KFold(3), verbose=1)
+    assert "totalling 12 fits: 3 populations, and 0 fits alone" in capsys.readouterr().out
+    assert "[CV]" not in capsys.readouterr().out
+    scaled = ours.best_estimator_["scale"].transform(classes.X)
+    expected = ours.best_estimator_["network"].predict(scaled)
+    np.testing.assert_array_equal(ours.predict(classes.X), expected)
+
+
+def test_pipelines_with_other_steps(classes, rng, tmp_path: Path) -> None:
+    steps = [("scale", StandardScaler()), ("less", "passthrough"), ("network", network(classes))]
+    grid = [
+        {"scale": ["passthrough", MaxAbsScaler()], "network__alpha": [1e-4, 1.0]},
+        {"less": [PCA(5, random_state=0)], "network__early_stopping": [True, False]},
+        {"network": [LogisticRegression(max_iter=5)], "network__C": [1.0, 2.0]},
+        {"network__solver": ["lbfgs"]},
+    ]
+    both(classes, grid, estimator=Pipeline(steps))
+    sparse = classes._replace(X=sp.csr_matrix(classes.X))
+    steps[0] = ("scale", MaxAbsScaler())
+    both(sparse, {"network__alpha": [1e-4, 1.0]}, estimator=Pipeline(steps))
+    weight = {"network__sample_weight": rng.uniform(size=len(classes.y))}
+    both(classes, {"network__alpha": [1e-4, 1.0]}, estimator=Pipeline(steps), fit=weight)
+    stored = Pipeline(steps, memory=str(tmp_path))
+    both(classes, {"network__alpha": [1e-4, 1.0]}, estimator=stored)
+
+
+def test_frames_in_pipelines(classes) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
+    pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
+    pipeline = pipeline.set_output(transform="pandas")
+    both(classes._replace(X=frame), {"network__alpha": [1e-4, 1.0]}, estimator=pipeline)
+
+
+def test_steps_that_fail(classes) -> None:
+    pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
+    grid = {"scale__with_mean": [True, "maybe"], "network__alpha": [1e-4, -1.0]}
+    with pytest.warns(FitFailedWarning, match="9 fits failed out of a total of 12"):
+        both(classes, grid, estimator=pipeline, error_score=0.0)
+    search = anynet.PopulationSearchCV(pipeline, {"network__alfa": [1.0]})
+    with pytest.raises(ValueError, match=r"Did you mean 'network__alpha'\?"):
+        search.fit(classes.X, classes.y)
+
+
+class Derived(anynet.MLPClassifier):
+    """A class that trains in a way of its own."""
+
+    def fit(self, X, y):
+        return super().fit(X[::2], y[::2])
+
+
 def test_other_estimators_are_searched_as_by_scikit_learn(classes) -> None:
-    pipeline = make_pipeline(StandardScaler(), network(classes))
-    grid = {"mlpclassifier__alpha": [1e-4, 1.0]}
-    ours = anynet.PopulationSearchCV(pipeline, grid, cv=2).fit(classes.X, classes.y)
-    theirs = GridSearchCV(pipeline, grid, cv=2).fit(classes.X, classes.y)
-    for name in ("split0_test_score", "rank_test_score"):
-        np.testing.assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+    derived = Derived(**QUICK)
+    both(classes, {"alpha": [1e-4, 1.0]}, estimator=derived)
+    both(classes, {"C": [0.1, 1.0]}, estimator=LogisticRegression(max_iter=5))
 
 
 def test_it_is_an_estimator_itself(classes) -> None:
@@ -268,7 +332,7 @@ def test_samples_that_cannot_be_trained_on(classes) -> None:
 
 def test_grids_that_say_nothing(classes) -> None:
     search = anynet.PopulationSearchCV(network(classes), {"alfa": [1.0]}, cv=2)
-    with pytest.raises(ValueError, match=r"Invalid parameter 'alfa'.*did you mean 'alpha'"):
+    with pytest.raises(ValueError, match=r"(?s)Invalid parameter 'alfa'.*Did you mean 'alpha'"):
         search.fit(classes.X, classes.y)
     for grid, words in (({"alpha": []}, "non-empty sequence"), ([], "no candidates")):
         with pytest.raises(ValueError, match=words):
