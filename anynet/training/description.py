@@ -47,6 +47,8 @@ def describe(run: Run) -> dict[str, Any]:
         "min_delta": stopping.min_delta,
         "clip_norm": step.clip_norm,
         "average": step.average,
+        "max_norm": step.max_norm,
+        "adversarial": step.adversarial,
         "augment": [] if augment is None else to_config(augment.augmentations),
         "image_shape": None if augment is None else list(augment.layout.shape),
         "shuffle": run.shuffle,

@@ -21,6 +21,8 @@ CONTENT: dict[str, Any] = {
         "min_delta": _NUMBER,
         "clip_norm": _MAYBE,
         "average": _MAYBE,
+        "max_norm": _MAYBE,
+        "adversarial": _MAYBE,
         "augment": [dict],
         "image_shape": (None, [_COUNT, _COUNT]),
         "shuffle": bool,
