@@ -12,6 +12,9 @@ from anynet.data.tables.table import Table, is_missing, number_text
 from anynet.data.tables.values import to_categories, to_numbers
 from anynet.errors import DataError, InvalidArgumentError
 
+#: The largest standardised value whose square is a finite float32.
+LARGEST = 1e19
+
 #: More classes than this share of the rows are no classes.
 MOST_CLASSES = 0.5
 
@@ -86,9 +89,11 @@ class Values:
         return "values", 1
 
     def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return standardised values, float64, and where there is none."""
+        """Return standardised values, float64, and where there is none that float32 can square."""
         values, _ = to_numbers(column, decimal)
-        return (values - self.mean) / self.scale, np.isnan(values)
+        with np.errstate(over="ignore"):
+            standardised = (values - self.mean) / self.scale
+        return standardised, ~(np.abs(standardised) < LARGEST)
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return standardised values in the units of the table, float64."""

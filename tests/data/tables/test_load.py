@@ -1,14 +1,18 @@
 """From a table to a data set: nothing of the test rows is seen, and what is left out is told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import datasets
 
 import anynet
 from anynet.data.tables import Preprocessing
+from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.load import rows_to_score
 from anynet.errors import DataError, InvalidArgumentError
 
@@ -67,6 +71,14 @@ def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
     np.testing.assert_array_equal(other.train[0], data.train[0])
     (note,) = other.notes
     assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
+
+
+def test_values_beyond_all_measure_are_left_out(rows: dict[str, Any]) -> None:
+    new = {"size": [1, 2], "colour": ["red", "blue"], "sold": ["no", "no"], "price": [1e308, 2]}
+    data = anynet.load_table(rows, target="price", test=new)
+    assert len(data.test[1]) == 1
+    (note,) = data.notes
+    assert "price: 1 of 2 rows have no value that the model knows ('1e+308' in row 1)" in note
 
 
 def test_rows_without_a_target_are_left_out(rows: dict[str, Any]) -> None:
@@ -184,6 +196,36 @@ def test_rows_that_trained_are_known_again(tmp_path: Path, rows: dict[str, Any])
     path.write_text(path.read_text().replace("red", "blue"))
     table, what = rows_to_score(model, path)
     assert (table.n_rows, what) == (100, "rows")
+
+
+CELLS = st.sampled_from(["", "1", "2.5", "-3", "1e308", "-1e308", "5e-324", "007", "inf", "1,5"])
+WORDS = st.sampled_from(["red", "blue", "2024-05-31", "0001-01-01", "9999-12-31", "yes", "No"])
+
+
+@settings(max_examples=300)
+@given(data=st.data(), n=st.integers(1, 12))
+def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int) -> None:
+    column = st.lists(CELLS | WORDS | st.text(max_size=3), min_size=n, max_size=n)
+    columns = data.draw(st.dictionaries(st.sampled_from("abc"), column))
+    task = data.draw(st.sampled_from([None, "regression", "classification"]))
+    kinds = data.draw(
+        st.dictionaries(st.sampled_from(sorted(columns) or "a"), st.sampled_from(KINDS))
+    )
+    try:
+        table = anynet.Table.of(columns | {"y": data.draw(column)})
+        found = anynet.load_table(table, target="y", task=task, columns=kinds)
+    except anynet.AnynetError:
+        return
+    assert found.preprocessing is not None
+    for x, y in (found.train, found.test):
+        assert x.shape == (len(y), found.n_inputs)
+        assert np.isfinite(x).all()
+        assert np.isfinite(y).all()
+    again = Preprocessing.from_config(json.loads(json.dumps(found.preprocessing.to_config())))
+    assert again == found.preprocessing
+    np.testing.assert_array_equal(
+        again.decode(found.test[1]), found.preprocessing.decode(found.test[1])
+    )
 
 
 def test_scores_beside_scikit_learns_network() -> None:
