@@ -94,7 +94,14 @@ def check_rows(
     if not np.all(np.isfinite(weight)) or np.any(weight < 0) or not np.any(weight > 0):
         message = f"{name}'s sample_weight must be finite, not negative and not all zero"
         raise InvalidArgumentError(message)
-    return Rows(x, y, weight.astype(backend.dtype))
+    cast = _cast(weight, backend.dtype)
+    if not np.all(np.isfinite(cast)) or not np.any(cast > 0):
+        message = (
+            f"{name}'s sample_weight, of {weight.max():g} at most, is beyond {backend.dtype}: "
+            f"divide it by its mean"
+        )
+        raise InvalidArgumentError(message)
+    return Rows(x, y, cast)
 
 
 def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> np.ndarray:
@@ -114,9 +121,8 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
         if array.ndim == 1 and loss.task == "values":
             message += ": choose loss='cross_entropy' if these are classes"
         raise InvalidArgumentError(message)
-    if not np.all(np.isfinite(columns)):
-        message = f"{name} holds NaN or infinity"
-        raise InvalidArgumentError(message)
+    cast = _cast(columns, dtype)
+    _check_finite(columns, cast, name)
     if loss.task == "labels" and not np.all((columns == 0) | (columns == 1)):
         message = (
             f"{name} must hold only 0 and 1 for {loss.kind}: choose loss='squared_error' (or "
@@ -127,7 +133,33 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
     if loss.kind == "poisson" and np.any(columns < 0):
         message = f"{name} must not be negative for the Poisson loss"
         raise InvalidArgumentError(message)
-    return columns.astype(dtype)
+    return cast
+
+
+def _check_finite(columns: np.ndarray, cast: np.ndarray, name: str) -> None:
+    """Refuse targets that are not finite, or not so in the type that is computed with."""
+    bad = np.argwhere(~np.isfinite(cast))
+    if not bad.size:
+        return
+    row, column = bad[0].tolist()
+    if np.all(np.isfinite(columns)):
+        message = (
+            f"{name} holds numbers beyond {cast.dtype}, {len(bad)} of {cast.size}, first "
+            f"{columns[row, column]:g} at row {row}, column {column}: scale the targets"
+        )
+        raise InvalidArgumentError(message)
+    message = (
+        f"{name} holds NaN or infinity, {len(bad)} of {cast.size} values, first at row {row}, "
+        f"column {column}: fill or drop such rows first"
+    )
+    raise InvalidArgumentError(message)
+
+
+def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Cast, without NumPy's warning where a number becomes infinite: that is told otherwise."""
+    with np.errstate(over="ignore"):
+        cast: np.ndarray = array.astype(dtype)
+    return cast
 
 
 def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
