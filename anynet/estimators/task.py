@@ -127,8 +127,8 @@ class Task:
             raise ValueError(message)
         if not math.isfinite(self.estimator.loss_):
             warnings.warn(
-                f"The training loss is {self.estimator.loss_}, the weights are those of an epoch "
-                f"before: try a smaller learning_rate_init, or scaled inputs and targets.",
+                f"The training loss is {self.estimator.loss_}: it teaches nothing, and the weights "
+                f"are those of before. Try a smaller learning_rate_init, or scaled data.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

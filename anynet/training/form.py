@@ -73,6 +73,9 @@ def check_form(value: Any, form: Any, name: str = "content") -> None:
     if not isinstance(value, outer):
         message = f"{name} should be {getattr(outer, '__name__', outer)}, got {value!r:.60}"
         raise ValueError(message)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        message = f"{name} is out of range"
+        raise ValueError(message)
     if isinstance(form, dict):
         if value.keys() != form.keys():
             message = f"{name} should have {', '.join(form)}, got {', '.join(value)}"
