@@ -246,7 +246,7 @@ def test_the_help_lists_the_values_that_there_are(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
     says = " ".join(anynet("train", "--help").out.split())
-    for names in (ACTIVATIONS, OPTIMIZERS, SCHEDULES):
+    for names in ((*ACTIVATIONS, "scaled_tanh"), OPTIMIZERS, SCHEDULES):
         assert f": {', '.join(names)} (default: " in says
 
 
