@@ -110,17 +110,17 @@ def sample(
     """
     xp = backend.xp
     height, width = image_shape
+    lead = images.shape[:-1]
+    grid = _with_border(xp.reshape(images, (*lead, height, width)), backend)
+    row, block = width + 3, (height + 3) * (width + 3)
     above, down = _split(y, height, xp)
     left, right = _split(x, width, xp)
-    row = width + 2  # of places from −1 to the width
-    lead = images.shape[:-1]
-    block = (height + 2) * row
-    starts = xp.arange(row + 1, math.prod(lead) * block, block, device=backend.device)
+    first = row + 1  # the place of an image's first pixel
+    starts = xp.arange(first, first + math.prod(lead) * block, block, device=backend.device)
     index = xp.astype(above * row + left, starts.dtype) + xp.reshape(starts, (*lead, 1))
-    take = _take_packed if images.dtype == xp.uint8 else _take_each
-    grid = _with_border(xp.reshape(images, (*lead, height, width)), backend)
     upper, upper_right, lower, lower_right = (
-        xp.reshape(corner, y.shape) for corner in take(grid, xp.reshape(index, (-1,)), backend)
+        xp.reshape(corner, y.shape)
+        for corner in _corners(xp.reshape(grid, (-1,)), xp.reshape(index, (-1,)), row, backend)
     )
     upper += right * (upper_right - upper)
     lower += right * (lower_right - lower)
@@ -132,36 +132,31 @@ def _with_border(grid: Array, backend: Backend) -> Array:
     """Surround images (…, H, W) by zeros: one before, two after, so (…, H + 3, W + 3)."""
     zeros = functools.partial(backend.xp.zeros, dtype=grid.dtype, device=backend.device)
     *lead, height, width = grid.shape
-    side, edge = (*lead, height), (*lead, 1, width + 3)
-    grid = backend.xp.concat([zeros((*side, 1)), grid, zeros((*side, 2))], axis=-1)
-    bordered: Array = backend.xp.concat([zeros(edge), grid, zeros(edge), zeros(edge)], axis=-2)
+    grid = backend.xp.concat([zeros((*lead, height, 1)), grid, zeros((*lead, height, 2))], axis=-1)
+    bordered: Array = backend.xp.concat(
+        [zeros((*lead, 1, width + 3)), grid, zeros((*lead, 2, width + 3))], axis=-2
+    )
     return bordered
 
 
-def _neighbours(grid: Array) -> tuple[Array, Array, Array, Array]:
-    """Return each pixel, and those to its right, below, and below to the right."""
-    return grid[..., :-1, :-1], grid[..., :-1, 1:], grid[..., 1:, :-1], grid[..., 1:, 1:]
+def _corners(pixels: Array, index: Array, row: int, backend: Backend) -> list[Array]:
+    """Return the pixels at places, to their right, below, and below to the right, as floats.
 
-
-def _take_each(grid: Array, index: Array, backend: Backend) -> list[Array]:
-    """Return the four pixels around each place, as floats."""
-    xp = backend.xp
-    pixels = xp.astype(grid, backend.float_dtype)
-    return [xp.take(xp.reshape(part, (-1,)), index, axis=0) for part in _neighbours(pixels)]
-
-
-def _take_packed(grid: Array, index: Array, backend: Backend) -> list[Array]:
-    """Do so for bytes: four of them make one word, and places are looked up once, not four times.
-
-    The words are signed, which every library can shift; a negative one keeps its bits.
+    Four bytes are packed into one word, so that a place is looked up once and not four times,
+    which halves the time of all sampling in XLA. The words are signed, as all libraries have them.
     """
     xp = backend.xp
-    first, *others = _neighbours(xp.astype(grid, xp.int32))
-    words = first
-    for place, part in enumerate(others, start=1):
-        words = words | (part << (8 * place))
-    taken = xp.take(xp.reshape(words, (-1,)), index, axis=0)
-    return [xp.astype((taken >> (8 * i)) & 0xFF, backend.float_dtype) for i in range(4)]
+    offsets = (0, 1, row, row + 1)
+    if pixels.dtype != xp.uint8:
+        pixels = xp.astype(pixels, backend.float_dtype)
+        return [xp.take(pixels[offset:], index, axis=0) for offset in offsets]
+    pixels = xp.astype(pixels, xp.int32)
+    count = pixels.shape[0] - row - 1
+    words = pixels[:count]
+    for place, offset in enumerate(offsets[1:], start=1):
+        words = words | (pixels[offset : count + offset] << (8 * place))
+    taken = xp.take(words, index, axis=0)
+    return [xp.astype((taken >> (8 * place)) & 0xFF, backend.float_dtype) for place in range(4)]
 
 
 def _split(places: Array, length: int, xp: Namespace) -> tuple[Array, Array]:
