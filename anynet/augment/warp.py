@@ -110,17 +110,25 @@ def sample(
     """
     xp = backend.xp
     height, width = image_shape
+    row = width + 1  # with one zero, which ends this row and begins the next
+    block = row * (height + 1)  # an image, with such a row of zeros at its end
+    zeros = functools.partial(xp.zeros, dtype=images.dtype, device=backend.device)
+    lead = images.shape[:-1]
+    grid = xp.reshape(images, (*lead, height, width))
+    grid = xp.concat([grid, zeros((*lead, height, 1))], axis=-1)
+    grid = xp.reshape(xp.concat([grid, zeros((*lead, 1, row))], axis=-2), (-1,))
+    ends = zeros((row + 1,))  # so that all neighbours exist
+    pixels = xp.concat([ends, grid, ends])
     above, down = _split(y, height, xp)
     left, right = _split(x, width, xp)
-    row = width + 2  # of places from −1 to the width
-    lead = images.shape[:-1]
-    block = (height + 2) * row
-    starts = xp.arange(row + 1, math.prod(lead) * block, block, device=backend.device)
+    first = row + 1  # the place of the first pixel, after the margin before it
+    starts = xp.arange(first, first + math.prod(lead) * block, block, device=backend.device)
     index = xp.astype(above * row + left, starts.dtype) + xp.reshape(starts, (*lead, 1))
     take = _take_packed if images.dtype == xp.uint8 else _take_each
-    grid = _with_border(xp.reshape(images, (*lead, height, width)), backend)
+    count = pixels.shape[0] - row - 1
+    around = [pixels[offset : offset + count] for offset in (0, 1, row, row + 1)]
     upper, upper_right, lower, lower_right = (
-        xp.reshape(corner, y.shape) for corner in take(grid, xp.reshape(index, (-1,)), backend)
+        xp.reshape(corner, y.shape) for corner in take(around, xp.reshape(index, (-1,)), backend)
     )
     upper += right * (upper_right - upper)
     lower += right * (lower_right - lower)
@@ -128,40 +136,24 @@ def sample(
     return sampled
 
 
-def _with_border(grid: Array, backend: Backend) -> Array:
-    """Surround images (…, H, W) by zeros: one before, two after, so (…, H + 3, W + 3)."""
-    zeros = functools.partial(backend.xp.zeros, dtype=grid.dtype, device=backend.device)
-    *lead, height, width = grid.shape
-    side, edge = (*lead, height), (*lead, 1, width + 3)
-    grid = backend.xp.concat([zeros((*side, 1)), grid, zeros((*side, 2))], axis=-1)
-    bordered: Array = backend.xp.concat([zeros(edge), grid, zeros(edge), zeros(edge)], axis=-2)
-    return bordered
-
-
-def _neighbours(grid: Array) -> tuple[Array, Array, Array, Array]:
-    """Return each pixel, and those to its right, below, and below to the right."""
-    return grid[..., :-1, :-1], grid[..., :-1, 1:], grid[..., 1:, :-1], grid[..., 1:, 1:]
-
-
-def _take_each(grid: Array, index: Array, backend: Backend) -> list[Array]:
-    """Return the four pixels around each place, as floats."""
+def _take_each(around: list[Array], index: Array, backend: Backend) -> list[Array]:
+    """Return the pixels at some places, and around them, as floats."""
     xp = backend.xp
-    pixels = xp.astype(grid, backend.float_dtype)
-    return [xp.take(xp.reshape(part, (-1,)), index, axis=0) for part in _neighbours(pixels)]
+    taken = [xp.take(pixels, index, axis=0) for pixels in around]
+    return [xp.astype(corner, backend.float_dtype) for corner in taken]
 
 
-def _take_packed(grid: Array, index: Array, backend: Backend) -> list[Array]:
+def _take_packed(around: list[Array], index: Array, backend: Backend) -> list[Array]:
     """Do so for bytes: four of them make one word, and places are looked up once, not four times.
 
     The words are signed, which every library can shift; a negative one keeps its bits.
     """
     xp = backend.xp
-    first, *others = _neighbours(xp.astype(grid, xp.int32))
-    words = first
-    for place, part in enumerate(others, start=1):
-        words = words | (part << (8 * place))
-    taken = xp.take(xp.reshape(words, (-1,)), index, axis=0)
-    return [xp.astype((taken >> (8 * i)) & 0xFF, backend.float_dtype) for i in range(4)]
+    words = xp.astype(around[0], xp.int32)
+    for corner, pixels in enumerate(around[1:], start=1):
+        words = words | (xp.astype(pixels, xp.int32) << (8 * corner))
+    taken = xp.take(words, index, axis=0)
+    return [xp.astype((taken >> (8 * corner)) & 0xFF, backend.float_dtype) for corner in range(4)]
 
 
 def _split(places: Array, length: int, xp: Namespace) -> tuple[Array, Array]:
