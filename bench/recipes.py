@@ -43,11 +43,11 @@ REPORT_HELD_OUT = 5_000
 class Recipe:
     """A file of options, and the data and backend that it asks for."""
 
-    def __init__(self, name: str, data_dir: Path | None = None) -> None:
+    def __init__(self, name: str, data_dir: Path | None = None, **changes: Any) -> None:
         path = RECIPES / f"{name}.toml"
         self.name = name
         self.about = tomllib.loads(path.read_text(encoding="utf-8"))["about"]
-        options = TrainOptions(**read_config(path))
+        options = TrainOptions(**read_config(path) | changes)
         if data_dir is not None:
             options = dataclasses.replace(options, data_dir=data_dir)
         self.backend = anynet.get_backend(options.backend, options.device, options.dtype)

@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.warp import sample
-from anynet.backends import get_backend
 from anynet.errors import InvalidArgumentError
 
 STEEPEST = 1.0  # pixels to the side a row: a flat stroke has no slant to speak of
@@ -122,16 +120,27 @@ def preprocess(
 
 
 def _transform(x: np.ndarray, steps: Sequence[Any], shape: tuple[int, int]) -> np.ndarray:
-    backend = get_backend("numpy", dtype="float64")
-    rows = np.repeat(np.arange(shape[0], dtype=np.float64), shape[1])
-    images: Any = x.astype(np.float64)
+    images: Any = x.astype(np.float64).reshape(-1, *shape)
     for step in steps:
-        columns = step.columns(images.reshape(-1, *shape)).reshape(len(x), -1)
-        images = sample(
-            images, np.broadcast_to(rows, columns.shape), columns, shape, backend=backend
-        )
+        images = _sample_rows(images, step.columns(images))
+    images = images.reshape(x.shape)
     rounded: np.ndarray = images if x.dtype.kind == "f" else np.rint(images)
     return rounded.astype(x.dtype)
+
+
+def _sample_rows(images: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Interpolate each row of (N, H, W) linearly at places in it; beyond its ends it is 0."""
+    height, width = images.shape[1:]
+    places = np.clip(columns.astype(images.dtype), -1, width)
+    left = np.floor(places)
+    row = width + 3  # one zero before, two after
+    padded = np.zeros((len(images), height, row), dtype=images.dtype)
+    padded[:, :, 1:-2] = images
+    starts = np.arange(1, padded.size, row).reshape(-1, height, 1)
+    index = left.astype(np.intp) + starts
+    before, after = (padded.reshape(-1).take(index + offset) for offset in (0, 1))
+    sampled: np.ndarray = before + (places - left) * (after - before)
+    return sampled
 
 
 def to_config(steps: Sequence[Any]) -> list[dict[str, Any]]:
