@@ -35,6 +35,7 @@ SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
     step, stopping, held_out = run.step, run.stopping, run.held_out
+    augmentations = () if step.augment is None else step.augment.augmentations
     validation: Any = None
     if held_out is not None:
         shared = held_out.rows is run.training.rows
@@ -54,8 +55,8 @@ def describe(run: Run) -> dict[str, Any]:
         "average": step.average,
         "max_norm": step.max_norm,
         "adversarial": step.adversarial,
-        "augment": [_described(one, AUGMENTATIONS) for one in run.augmentations],
-        "image_shape": run.image_shape,
+        "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
+        "image_shape": None if step.augment is None else step.augment.layout.shape,
         "shuffle": run.shuffle,
         "seed": str(run.seed),  # of any size, which no other number is
         "metadata": run.metadata,
