@@ -8,7 +8,7 @@ Each augmentation is a frozen dataclass of its strengths. All randomness comes f
 from anynet.augment.affine import Affine
 from anynet.augment.elastic import Elastic
 from anynet.augment.mixup import Mixup
-from anynet.augment.names import AUGMENTATIONS, as_augmentations, as_pipeline
+from anynet.augment.names import AUGMENTATIONS, as_pipeline
 from anynet.augment.pipeline import Pipeline
 from anynet.augment.pixels import Erase, Flip, Noise
 from anynet.augment.preprocess import Deslant, NormaliseWidth, preprocess
@@ -24,7 +24,6 @@ __all__ = [
     "Noise",
     "NormaliseWidth",
     "Pipeline",
-    "as_augmentations",
     "as_pipeline",
     "preprocess",
 ]

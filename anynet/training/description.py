@@ -14,6 +14,7 @@ from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
 from anynet.nn.losses import LOSSES
 from anynet.nn.network import Network
+from anynet.nn.parts import make_part
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
 
@@ -34,6 +35,7 @@ SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
     step, stopping, held_out = run.step, run.stopping, run.held_out
+    augmentations = () if step.augment is None else step.augment.augmentations
     validation: Any = None
     if held_out is not None:
         shared = held_out.rows is run.training.rows
@@ -53,10 +55,10 @@ def describe(run: Run) -> dict[str, Any]:
         "average": step.average,
         "max_norm": step.max_norm,
         "adversarial": step.adversarial,
-        "augment": [_described(one, AUGMENTATIONS) for one in run.augmentations],
-        "image_shape": run.image_shape,
+        "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
+        "image_shape": None if step.augment is None else step.augment.layout.shape,
         "shuffle": run.shuffle,
-        "seed": run.seed,
+        "seed": str(run.seed),  # of any size, which no other number is
         "metadata": run.metadata,
     }
 
@@ -73,19 +75,20 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     """
     arguments = dict(description)
     arguments["network"] = Network.from_config(description["network"])
+    arguments["seed"] = int(description["seed"])
     for name, classes in PARTS.items():
         described = description[name]
         if own.get(name) is not None:
             arguments[name] = own[name]
             continue
-        foreign = [one["own"] for one in _listed(described) if one["kind"] is None]
+        foreign = [str(one["own"]) for one in _listed(described) if one.get("kind") is None]
         if foreign:
             message = (
                 f"the run's {name} is of a class that is not anynet's, {', '.join(foreign)}: "
                 f"give it again, resume(…, {name}=…)"
             )
             raise CheckpointError(message)
-        rebuilt = [_rebuilt(one, classes) for one in _listed(described)]
+        rebuilt = [make_part(name, classes, one) for one in _listed(described)]
         arguments[name] = rebuilt if isinstance(described, list) else rebuilt[0]
     return arguments
 
@@ -138,23 +141,7 @@ def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
     """Return the kind and the fields of a part; of a class of the user's own, its name."""
     if type(part) is not classes.get(getattr(part, "kind", "")):
         return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    names = [field.name for field in dataclasses.fields(part) if field.compare]
+    values = {name: getattr(part, name) for name in names}
     nested = {n: _described(v, classes) for n, v in values.items() if dataclasses.is_dataclass(v)}
     return {"kind": part.kind} | values | nested
-
-
-def _rebuilt(described: dict[str, Any], classes: dict[str, Any]) -> Any:
-    make = classes[described["kind"]]
-    defaults = {field.name: field.default for field in dataclasses.fields(make)}
-    options = {}
-    for name, value in described.items():
-        if isinstance(value, dict):
-            options[name] = _rebuilt(value, classes)
-        elif isinstance(value, list) and isinstance(defaults[name], tuple):
-            options[name] = tuple(value)
-        elif isinstance(value, list):
-            message = f"{name} of {described['kind']} is no list, got {value}"
-            raise ValueError(message)
-        elif name != "kind":
-            options[name] = value
-    return make(**options)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.augment import as_augmentations, as_pipeline
+from anynet.augment import as_pipeline
 from anynet.backends import Backend, backend_of, get_backend
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
@@ -244,7 +244,6 @@ def prepare(
         training = Subset(rows, training.order(kept))
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
-    image_shape = image_shape or image_shape_of(x)
     step = TrainingStep(
         network,
         loss,
@@ -258,7 +257,7 @@ def prepare(
         as_pipeline(
             augment,
             network.n_inputs,
-            image_shape,
+            image_shape or image_shape_of(x),
             backend,
             top=full_ink(network),
             task=loss.task,
@@ -282,8 +281,6 @@ def prepare(
         callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
-        augmentations=as_augmentations(augment),
-        image_shape=image_shape,
     )
 
 

@@ -157,7 +157,7 @@ def _checked_arguments(
         folder.every, folder.keep = again.every, again.keep
         arguments = arguments_from(content["arguments"], own)
         _check_shapes(arguments["network"], found)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
         raise CheckpointError(message) from error
     return arguments

@@ -51,8 +51,6 @@ class Run:
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    augmentations: tuple[Any, ...] = ()  # what the step does to its samples, as it was given
-    image_shape: tuple[int, int] | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Checkpoint | None = None
     best: Any = None

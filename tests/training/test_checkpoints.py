@@ -48,9 +48,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     [
         {"optimizer": SGD(), "shuffle": False},
         {"optimizer": SGD(momentum=0.9, nesterov=True), "learning_rate": Cosine(0.1, epochs=3)},
-        {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 5},
+        {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 2**70},
         {"optimizer": AdamW(weight_decay=0.1), "patience": 1, "min_delta": 0.5, "validation": 0.2},
-        {"augment": [Affine(halved=(1, 7)), "elastic"], "image_shape": (8, 8)},
+        {"augment": [Affine(halved=(1, 7)), "elastic", "erase", "noise", "mixup"]},
         {"loss": anynet.nn.CrossEntropy(0.1), "validation": 0.1, "target_accuracy": 0.2},
     ],
 )
