@@ -10,7 +10,7 @@ from anynet.data.finite import first_not_finite
 from anynet.data.sources.source import Source, Wrapped
 from anynet.errors import InvalidArgumentError
 
-PIECE_BYTES = 2**20  # stays in a processor's cache between reading and checking
+PIECE_BYTES = 8 * 2**20  # stays in a processor's cache between reading and checking
 
 
 class Checked(Wrapped):
