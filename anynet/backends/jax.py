@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from anynet import tree
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Memory, State, Step
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
@@ -60,6 +62,14 @@ class JaxBackend(Backend):
             return None
         total = statistics["bytes_limit"]
         return Memory(total - statistics.get("bytes_in_use", 0), total)
+
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Copy each block first: JAX shares aligned memory of the host, and computes later."""
+        for block in blocks:
+            yield tree.map(lambda leaf: self.to_device(leaf.copy()), block)
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return super().is_out_of_memory(error) or "RESOURCE_EXHAUSTED" in str(error)
 
     def describe(self) -> dict[str, str]:
         description = super().describe() | {"version": jax.__version__, "loop": "compiled"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,11 +16,13 @@ import numpy as np
 import torch
 
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Memory, State, Step
 from anynet.backends.replay import CapturedLoop
 from anynet.backends.threefry import threefry_2x32
 from anynet.backends.torch_graph import TorchRecorder
 from anynet.backends.torch_namespace import xp
+from anynet.backends.torch_transfers import TorchCopier, pinned
+from anynet.backends.transfers import double_buffered
 from anynet.errors import BackendError
 from anynet.typing import Array
 
@@ -50,6 +52,18 @@ class TorchBackend(Backend):
     def to_host(self, array: Array) -> np.ndarray:
         result: np.ndarray = array.detach().cpu().numpy()  # type: ignore[attr-defined]
         return result
+
+    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Make it pinned memory where CUDA is, which the device reads by itself."""
+        if self.device.type != "cuda":
+            return super().host_empty(shape, dtype)
+        return pinned(shape, dtype)
+
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Copy each block beside the steps on the one before, where CUDA is."""
+        if self.device.type != "cuda":
+            return super().stream(blocks)
+        return double_buffered(blocks, TorchCopier(self.device))
 
     def gemm(
         self,
@@ -125,6 +139,9 @@ class TorchBackend(Backend):
         if self.device.type != "cuda":
             return None
         return Memory(*torch.cuda.mem_get_info(self.device))
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return super().is_out_of_memory(error) or isinstance(error, torch.cuda.OutOfMemoryError)
 
     def describe(self) -> dict[str, str]:
         loop = "eager" if self.loop is None else self.loop.describe()
