@@ -10,6 +10,7 @@ import numpy as np
 
 from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
+from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
 from anynet.nn.losses import LOSSES
@@ -120,6 +121,9 @@ def fingerprint(samples: Subset, backend: Backend) -> dict[str, Any]:
         index = samples.order(part)
         code.update(index.tobytes())
         code.update(_values(_select(rows.x, index, backend), backend))
+    blocks = samples.blocks()
+    if blocks is not None:  # they decide the order of an epoch
+        code.update(blocks.astype(np.int64).tobytes() + bytes(str(rows.x.window_rows), "ascii"))
     for column in samples.targets():
         if column is not None:
             code.update(_values(to_numpy(column), backend))
@@ -127,6 +131,8 @@ def fingerprint(samples: Subset, backend: Backend) -> dict[str, Any]:
 
 
 def _select(x: Any, index: np.ndarray, backend: Backend) -> np.ndarray:
+    if isinstance(x, Source):
+        return x[index].read(np.arange(len(index)))
     if not lives_on(x, backend):
         return np.asarray(x[index])
     return backend.to_host(backend.xp.take(x, backend.to_device(index), axis=0))
