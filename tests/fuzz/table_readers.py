@@ -21,7 +21,7 @@ from safetensors import safe_open
 import anynet
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.load import labelled_rows
-from anynet.training.checkpoint import DIGEST, KEY, _digest
+from anynet.training.checkpoint import DIGEST, KEY, digest_of
 
 NUMPY = anynet.get_backend("numpy")
 ROWS = 12
@@ -146,7 +146,7 @@ def _spoil_checkpoint(random: Random, content: bytes, others: Sequence[bytes]) -
         header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
         said = json.loads(header["__metadata__"][KEY])
         text = json.dumps(spoil_document(random, said))
-        header["__metadata__"] = {KEY: text, DIGEST: _digest(text, _arrays(content))}
+        header["__metadata__"] = {KEY: text, DIGEST: digest_of(text, _arrays(content))}
     except Exception:  # it was spoilt before: then its bytes are spoilt again
         return spoil_bytes(random, content, others)
     packed = json.dumps(header).encode()
