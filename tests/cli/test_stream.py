@@ -18,7 +18,7 @@ from anynet.data.sources import Source
 from anynet.data.streamed import is_too_large, open_dataset
 from anynet.errors import AnynetError
 
-QUICK = ("--layers", "8", "--epochs", "3", "--backend", "numpy", "--json")
+QUICK = ("--layers", "32", "--epochs", "3", "--backend", "numpy", "--json")
 Command = Callable[..., Any]
 
 

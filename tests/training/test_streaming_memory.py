@@ -61,7 +61,7 @@ def write(path: Path, n_samples: int) -> None:
         ("blocks", 200, 8_000_000),
         pytest.param("blocks", 2_000, 32_000_000, marks=pytest.mark.slow),
         pytest.param("exact", 1_000, 32_000_000, marks=pytest.mark.slow),
-        pytest.param("map", 1_000, 64 * 2**20, marks=pytest.mark.slow),
+        pytest.param("map", 1_000, 128 * 2**20, marks=pytest.mark.slow),
     ],
 )
 def test_the_peak_does_not_grow_with_the_file(tmp_path, kind, megabytes, window) -> None:
