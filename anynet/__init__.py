@@ -4,8 +4,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from anynet import augment, export
-from anynet.backends import Backend, BackendStatus, available_backends, get_backend
-from anynet.data import Dataset, Preprocessing, Table, load_dataset, load_table, read_table
+from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
+from anynet.data import (
+    Dataset,
+    Preprocessing,
+    Source,
+    Table,
+    load_dataset,
+    load_table,
+    open_data,
+    read_table,
+)
 from anynet.errors import (
     AnynetError,
     BackendError,
@@ -63,6 +72,7 @@ __all__ = [
     "PopulationSearchCV",
     "Preprocessing",
     "Progress",
+    "Source",
     "Table",
     "TrainingInterrupted",
     "augment",
@@ -76,9 +86,11 @@ __all__ = [
     "load_dataset",
     "load_table",
     "mlp",
+    "open_data",
     "predict_augmented",
     "read_table",
     "resume",
+    "set_threads",
 ]
 
 

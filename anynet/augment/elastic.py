@@ -39,7 +39,7 @@ class Elastic:
     the noise goes on beyond the borders, so that the field is equally strong everywhere.
 
     Such a field G·U·Gᵀ is a random mixture of the products of eigenvectors of G·Gᵀ, with the
-    eigenvalues as variances. Few of them matter (about 20 of 784 for a σ of 4 in 28 × 28), so few
+    eigenvalues as variances. Few of them matter (about 40 of 784 for a σ of 4 in 28 × 28), so few
     random numbers make an image's field. They are sums of many even numbers: normal ones.
     """
 

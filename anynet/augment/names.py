@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
 from collections.abc import Sequence
@@ -52,34 +51,6 @@ def _one(given: Any) -> Any:
         message = f"augment must be names, or objects such as Elastic(), got {given!r}"
         raise InvalidArgumentError(message)
     return given
-
-
-def to_config(augmentations: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return a JSON-able description that ``from_config`` turns back into the augmentations."""
-    return [
-        {"kind": one.kind}
-        | {each.name: getattr(one, each.name) for each in dataclasses.fields(one) if each.compare}
-        for one in augmentations
-    ]
-
-
-def from_config(config: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
-    """Rebuild augmentations from ``to_config``.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If one, or an option of it, is unknown to this version.
-    """
-    listed = []
-    for entry in config:
-        options = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in entry.items()
-            if name != "kind"
-        }
-        listed.append(AUGMENTATIONS[entry["kind"]](**options))
-    return tuple(listed)
 
 
 def as_pipeline(

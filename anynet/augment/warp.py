@@ -110,25 +110,17 @@ def sample(
     """
     xp = backend.xp
     height, width = image_shape
-    row = width + 1  # with one zero, which ends this row and begins the next
-    block = row * (height + 1)  # an image, with such a row of zeros at its end
-    zeros = functools.partial(xp.zeros, dtype=images.dtype, device=backend.device)
     lead = images.shape[:-1]
-    grid = xp.reshape(images, (*lead, height, width))
-    grid = xp.concat([grid, zeros((*lead, height, 1))], axis=-1)
-    grid = xp.reshape(xp.concat([grid, zeros((*lead, 1, row))], axis=-2), (-1,))
-    ends = zeros((row + 1,))  # so that all neighbours exist
-    pixels = xp.concat([ends, grid, ends])
+    grid = _with_border(xp.reshape(images, (*lead, height, width)), backend)
+    row, block = width + 3, (height + 3) * (width + 3)
     above, down = _split(y, height, xp)
     left, right = _split(x, width, xp)
-    first = row + 1  # the place of the first pixel, after the margin before it
+    first = row + 1  # the place of an image's first pixel
     starts = xp.arange(first, first + math.prod(lead) * block, block, device=backend.device)
     index = xp.astype(above * row + left, starts.dtype) + xp.reshape(starts, (*lead, 1))
-    take = _take_packed if images.dtype == xp.uint8 else _take_each
-    count = pixels.shape[0] - row - 1
-    around = [pixels[offset : offset + count] for offset in (0, 1, row, row + 1)]
     upper, upper_right, lower, lower_right = (
-        xp.reshape(corner, y.shape) for corner in take(around, xp.reshape(index, (-1,)), backend)
+        xp.reshape(corner, y.shape)
+        for corner in _corners(xp.reshape(grid, (-1,)), xp.reshape(index, (-1,)), row, backend)
     )
     upper += right * (upper_right - upper)
     lower += right * (lower_right - lower)
@@ -136,24 +128,35 @@ def sample(
     return sampled
 
 
-def _take_each(around: list[Array], index: Array, backend: Backend) -> list[Array]:
-    """Return the pixels at some places, and around them, as floats."""
-    xp = backend.xp
-    taken = [xp.take(pixels, index, axis=0) for pixels in around]
-    return [xp.astype(corner, backend.float_dtype) for corner in taken]
+def _with_border(grid: Array, backend: Backend) -> Array:
+    """Surround images (…, H, W) by zeros: one before, two after, so (…, H + 3, W + 3)."""
+    zeros = functools.partial(backend.xp.zeros, dtype=grid.dtype, device=backend.device)
+    *lead, height, width = grid.shape
+    grid = backend.xp.concat([zeros((*lead, height, 1)), grid, zeros((*lead, height, 2))], axis=-1)
+    bordered: Array = backend.xp.concat(
+        [zeros((*lead, 1, width + 3)), grid, zeros((*lead, 2, width + 3))], axis=-2
+    )
+    return bordered
 
 
-def _take_packed(around: list[Array], index: Array, backend: Backend) -> list[Array]:
-    """Do so for bytes: four of them make one word, and places are looked up once, not four times.
+def _corners(pixels: Array, index: Array, row: int, backend: Backend) -> list[Array]:
+    """Return the pixels at places, to their right, below, and below to the right, as floats.
 
-    The words are signed, which every library can shift; a negative one keeps its bits.
+    Four bytes are packed into one word, so that a place is looked up once and not four times,
+    which halves the time of all sampling in XLA. The words are signed, as all libraries have them.
     """
     xp = backend.xp
-    words = xp.astype(around[0], xp.int32)
-    for corner, pixels in enumerate(around[1:], start=1):
-        words = words | (xp.astype(pixels, xp.int32) << (8 * corner))
+    offsets = (0, 1, row, row + 1)
+    if pixels.dtype != xp.uint8:
+        pixels = xp.astype(pixels, backend.float_dtype)
+        return [xp.take(pixels[offset:], index, axis=0) for offset in offsets]
+    pixels = xp.astype(pixels, xp.int32)
+    count = pixels.shape[0] - row - 1
+    words = pixels[:count]
+    for place, offset in enumerate(offsets[1:], start=1):
+        words = words | (pixels[offset : count + offset] << (8 * place))
     taken = xp.take(words, index, axis=0)
-    return [xp.astype((taken >> (8 * corner)) & 0xFF, backend.float_dtype) for corner in range(4)]
+    return [xp.astype((taken >> (8 * place)) & 0xFF, backend.float_dtype) for place in range(4)]
 
 
 def _split(places: Array, length: int, xp: Namespace) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from anynet.backends.select import (
     lives_on,
     to_numpy,
 )
+from anynet.backends.threads import set_threads
 
 __all__ = [
     "Backend",
@@ -20,5 +21,6 @@ __all__ = [
     "backend_of",
     "get_backend",
     "lives_on",
+    "set_threads",
     "to_numpy",
 ]

@@ -56,6 +56,18 @@ def max_threads() -> int:
     return 1 if count is None else max(1, int(count()))
 
 
+def set_max_threads(count: int) -> None:
+    """Let a product take so many threads, as soon as nobody keeps products to one."""
+    global _width
+    set_count = _find("openblas_set_num_threads")
+    if set_count is None:
+        return
+    with _lock:
+        _width = count
+        if _narrowed == 0:
+            set_count(count)
+
+
 @contextmanager
 def one_thread_a_product() -> Iterator[None]:
     """Keep products to the thread that asks for them; several threads may, at the same time.

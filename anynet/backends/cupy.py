@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -19,9 +20,11 @@ from anynet.backends.cublas import Cublas, Layout
 from anynet.backends.cuda_sources import KERNELS
 from anynet.backends.cupy_graph import CuPyRecorder
 from anynet.backends.cupy_namespace import xp
+from anynet.backends.cupy_transfers import CuPyCopier
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Memory, State, Step
 from anynet.backends.replay import CapturedLoop
+from anynet.backends.transfers import double_buffered
 from anynet.errors import BackendError
 from anynet.typing import Array
 
@@ -56,6 +59,18 @@ class CuPyBackend(Backend):
     def to_host(self, array: Array) -> np.ndarray:
         result: np.ndarray = cupy.asnumpy(array)
         return result
+
+    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Make it pinned memory, which the device reads by itself."""
+        import cupyx
+
+        with self.context():
+            memory: np.ndarray = cupyx.empty_pinned(shape, dtype)
+            return memory
+
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Copy each block beside the steps on the one before."""
+        return double_buffered(blocks, CuPyCopier())
 
     def gemm(
         self,

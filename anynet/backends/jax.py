@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from anynet import tree
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory, State, Step
-from anynet.errors import BackendError
+from anynet.backends.portable import Backend, Block, Memory, State, Step
+from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
 
@@ -24,6 +27,7 @@ class JaxBackend(Backend):
     name: ClassVar[str] = "jax"
 
     def to_device(self, array: Any) -> Array:
+        _refuse_after_fork()
         result: Array = jax.device_put(array, self.device)
         return result
 
@@ -45,6 +49,7 @@ class JaxBackend(Backend):
 
     def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
         """Compile the whole loop; ``state`` is donated, so its buffers are updated in place."""
+        _refuse_after_fork()
         result: State = _scan(step, state, order, data)
         return result
 
@@ -58,8 +63,18 @@ class JaxBackend(Backend):
         total = statistics["bytes_limit"]
         return Memory(total - statistics.get("bytes_in_use", 0), total)
 
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Copy each block first: JAX shares aligned memory of the host, and computes later."""
+        for block in blocks:
+            yield tree.map(lambda leaf: self.to_device(leaf.copy()), block)
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return super().is_out_of_memory(error) or "RESOURCE_EXHAUSTED" in str(error)
+
     def describe(self) -> dict[str, str]:
-        return super().describe() | {"version": jax.__version__, "loop": "compiled"}
+        description = super().describe() | {"version": jax.__version__, "loop": "compiled"}
+        cpu = self.device.platform == "cpu"
+        return description | ({"threads": str(_started().threads)} if cpu else {})
 
     def device_name(self) -> str:
         if self.device.platform == "cpu":
@@ -76,6 +91,44 @@ def _scan(step: Step[Any], state: Any, order: Any, data: Any) -> Any:
     return jax.lax.scan(body, state, order)[0]
 
 
+class Start(NamedTuple):
+    """Where and how JAX started to compute."""
+
+    process: int
+    threads: int  # of the CPU
+
+
+@functools.cache
+def _started() -> Start:
+    """Note the start; the first call is made before JAX makes its threads, which it does once.
+
+    XLA takes as many as NPROC says, else one a core. OMP_NUM_THREADS, which all others follow, it
+    does not know.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and int(asked) > 0:
+        os.environ.setdefault("NPROC", asked)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Start(os.getpid(), int(os.environ.get("NPROC") or cores or 1))
+
+
+def _refuse_after_fork() -> None:
+    """JAX's threads do not survive a fork; without them it waits forever.
+
+    Raises
+    ------
+    BackendError
+        In a child of a process that used JAX, where that forked and did not start it anew.
+    """
+    if _started().process != os.getpid():
+        message = (
+            "JAX cannot compute in a forked child of a process that has used it: start workers "
+            "anew (joblib's backend 'loky', multiprocessing.get_context('spawn')), or use JAX in "
+            "the children alone"
+        )
+        raise BackendError(message)
+
+
 def create(device: str | None, dtype: str, reason: str, precision: str | None = None) -> JaxBackend:
     """Make the backend; ``device`` may be ``cpu``, ``cuda`` or ``cuda:N``; None is JAX's default.
 
@@ -85,6 +138,7 @@ def create(device: str | None, dtype: str, reason: str, precision: str | None = 
         If JAX does not see that device, 64-bit types are asked for and not enabled, or the device
         lacks the precision.
     """
+    _refuse_after_fork()
     if device is None:
         chosen = jax.local_devices()[0]
     else:
@@ -123,3 +177,20 @@ def devices() -> tuple[str, ...]:
     """Return the devices that this library can use here."""
     names = [JaxBackend(jnp, device).device_name() for device in jax.local_devices()]
     return tuple(dict.fromkeys([*names, "cpu"]))
+
+
+def set_threads(count: int) -> None:
+    """Let JAX take so many threads, which is possible before it starts.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has started with another number.
+    """
+    started = _started() if _started.cache_info().currsize else None
+    if started is not None and started.threads != count:
+        message = (
+            f"JAX runs with {started.threads} threads, which it cannot change any more: set "
+            f"threads before its first use, or OMP_NUM_THREADS={count} in the environment"
+        )
+        raise InvalidArgumentError(message)

@@ -16,6 +16,7 @@ from anynet.backends.blas import (
     find_gemm,
     max_threads,
     one_thread_a_product,
+    set_max_threads,
     unused_vectors,
 )
 from anynet.backends.lean_numpy import xp
@@ -95,7 +96,8 @@ class NumPyBackend(Backend):
                 raise
 
     def describe(self) -> dict[str, str]:
-        description = super().describe() | {"loop": "recorded"}
+        threads = {"threads": str(max_threads())}
+        description = super().describe() | {"loop": "recorded"} | threads
         advice = unused_vectors()
         return description | {"advice": advice} if advice else description
 
@@ -147,3 +149,8 @@ def create(
 def devices() -> tuple[str, ...]:
     """Return the devices that this library can use here."""
     return ("cpu",)
+
+
+def set_threads(count: int) -> None:
+    """Let products take so many threads."""
+    set_max_threads(count)

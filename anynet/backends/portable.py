@@ -7,18 +7,20 @@ and each override passes the tests of the body here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from anynet import tree
 from anynet.backends.threefry import threefry_2x32
 from anynet.typing import Array, Namespace
 
 State = TypeVar("State")
 Result = TypeVar("Result")
+Block = TypeVar("Block")
 Step = Callable[[State, Array, Any], State]
 
 
@@ -74,6 +76,20 @@ class Backend:
     def to_host(self, array: Array) -> np.ndarray:
         """Return a NumPy array with the same content; waits for the device."""
         return np.asarray(array)
+
+    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return memory of the host from which ``stream`` sends quickly, its content undefined."""
+        return np.empty(shape, dtype=dtype)
+
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Send trees of NumPy arrays to the device, one after another.
+
+        Copies may run beside what was asked of the device before. The memory of a block may be
+        written again when the next one is asked for: that of ``blocks`` when this asks for it,
+        and what this yields when its caller does.
+        """
+        for block in blocks:
+            yield tree.map(self.to_device, block)
 
     def gemm(
         self,
@@ -214,6 +230,10 @@ class Backend:
         """Return the device's free and total memory, None where it cannot be told."""
         return None
 
+    def is_out_of_memory(self, error: Exception) -> bool:
+        """Whether an exception of this library says that the device has no memory left."""
+        return isinstance(error, MemoryError)
+
     def describe(self) -> dict[str, str]:
         """Return what this backend is, as text.
 
@@ -224,7 +244,8 @@ class Backend:
             or the type that products are reduced to), ``reason`` for the choice, and how ``loop``
             (``scan``) runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
             ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
-            reason where that failed. ``advice`` is there where a setting would make it faster.
+            reason where that failed. ``threads``, on the CPU, is how many products may take.
+            ``advice`` is there where a setting would make it faster.
         """
         return {
             "name": self.name,

@@ -35,6 +35,7 @@ class BackendStatus(NamedTuple):
     version: str | None
     devices: tuple[str, ...]
     memory: str  # free and total memory of the first device, empty if it cannot be told
+    threads: int | None  # that products on the CPU may take
 
 
 def get_backend(
@@ -204,9 +205,12 @@ def _status(name: str) -> BackendStatus:
             ones = backend.to_device(np.ones((2, 2), dtype=np.float32))
             backend.to_host(backend.gemm(ones, ones))
     except Exception as error:  # whatever fails, the table must say it rather than end
-        return BackendStatus(name, False, " ".join(str(error).split()), None, (), "")
+        return BackendStatus(name, False, " ".join(str(error).split()), None, (), "", None)
     memory = backend.memory()
     text = f"{memory.free / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free" if memory else ""
     description = backend.describe()
     reason = "; ".join(["a small product works", *filter(None, [description.get("advice")])])
-    return BackendStatus(name, True, reason, description["version"], module.devices(), text)
+    threads = int(description["threads"]) if "threads" in description else None
+    return BackendStatus(
+        name, True, reason, description["version"], module.devices(), text, threads
+    )

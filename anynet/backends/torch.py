@@ -5,7 +5,9 @@ The CUDA path is not yet measured on a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,11 +16,13 @@ import numpy as np
 import torch
 
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Memory, State, Step
 from anynet.backends.replay import CapturedLoop
 from anynet.backends.threefry import threefry_2x32
 from anynet.backends.torch_graph import TorchRecorder
 from anynet.backends.torch_namespace import xp
+from anynet.backends.torch_transfers import TorchCopier, pinned
+from anynet.backends.transfers import double_buffered
 from anynet.errors import BackendError
 from anynet.typing import Array
 
@@ -48,6 +52,18 @@ class TorchBackend(Backend):
     def to_host(self, array: Array) -> np.ndarray:
         result: np.ndarray = array.detach().cpu().numpy()  # type: ignore[attr-defined]
         return result
+
+    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Make it pinned memory where CUDA is, which the device reads by itself."""
+        if self.device.type != "cuda":
+            return super().host_empty(shape, dtype)
+        return pinned(shape, dtype)
+
+    def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
+        """Copy each block beside the steps on the one before, where CUDA is."""
+        if self.device.type != "cuda":
+            return super().stream(blocks)
+        return double_buffered(blocks, TorchCopier(self.device))
 
     def gemm(
         self,
@@ -124,9 +140,14 @@ class TorchBackend(Backend):
             return None
         return Memory(*torch.cuda.mem_get_info(self.device))
 
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return super().is_out_of_memory(error) or isinstance(error, torch.cuda.OutOfMemoryError)
+
     def describe(self) -> dict[str, str]:
         loop = "eager" if self.loop is None else self.loop.describe()
-        return super().describe() | {"version": torch.__version__, "loop": loop}
+        description = super().describe() | {"version": torch.__version__, "loop": loop}
+        cpu = self.device.type == "cpu"
+        return description | ({"threads": str(torch.get_num_threads())} if cpu else {})
 
 
 def _rotate_signed(word: Any, distance: int) -> Any:
@@ -140,15 +161,29 @@ def _unsigned(word: Any) -> Any:
 
 @contextmanager
 def _with_tf32() -> Iterator[None]:
-    """Let torch multiply float32 matrices as TF32, which it knows only as a global setting."""
+    """Let torch multiply float32 matrices as TF32, which it knows only as a global setting.
+
+    Of several threads in here the last to leave restores what the first one found.
+    """
+    global _tf32_users, _tf32_before
     matmul = torch.backends.cuda.matmul
-    before = matmul.allow_tf32
-    matmul.allow_tf32 = True
+    with _tf32_lock:
+        if _tf32_users == 0:
+            _tf32_before, matmul.allow_tf32 = matmul.allow_tf32, True
+        _tf32_users += 1
     try:
         with torch.no_grad():
             yield
     finally:
-        matmul.allow_tf32 = before
+        with _tf32_lock:
+            _tf32_users -= 1
+            if _tf32_users == 0:
+                matmul.allow_tf32 = _tf32_before
+
+
+_tf32_lock = threading.Lock()
+_tf32_users = 0
+_tf32_before = False
 
 
 def _multiply_narrow(a: Any, b: Any, result: Any) -> Any:
@@ -205,3 +240,13 @@ def devices() -> tuple[str, ...]:
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return ("cpu", *cuda, *mps)
+
+
+def set_threads(count: int) -> None:
+    """Let operations on the CPU take so many threads."""
+    torch.set_num_threads(count)
+
+
+# OpenMP's threads do not survive a fork, and GNU's waits for them forever: a child has one thread.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -27,7 +27,6 @@ COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, 
 PACKAGES = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
-    "pyarrow": "pyarrow",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "tomli_w": "tomli-w",
@@ -49,6 +48,18 @@ class Parser(argparse.ArgumentParser):
             near = did_you_mean(flag, self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return known, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Add the nearest name to the refusal of a command or a value that is none of the choices.
+
+        Not a documented hook, but argparse has it in every version, and nothing else does this
+        before 3.14.
+        """
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and stop with exit code 2."""

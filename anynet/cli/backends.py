@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([status._asdict() for status in found], indent=2))
         return 0
-    rows = [["backend", "usable", "version", "devices", "memory", "why"]]
+    rows = [["backend", "usable", "version", "devices", "threads", "memory", "why"]]
     for status in found:
         rows.append(
             [
@@ -29,9 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
                 "yes" if status.usable else "no",
                 status.version or "-",
                 ", ".join(status.devices) or "-",
+                str(status.threads or "-"),
                 status.memory or "-",
                 status.reason,
             ]
         )
-    print(table(rows, left=6))
+    print(table(rows, left=7))
     return 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anynet.augment.preprocess import from_config
+from anynet.backends import set_threads
 from anynet.cli.runs import model_file
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
@@ -39,6 +40,8 @@ def open_model(arguments: argparse.Namespace) -> Model:
     InvalidArgumentError
         The model does not tell classes apart, and was not trained on a table.
     """
+    if arguments.threads is not None:
+        set_threads(arguments.threads)
     path = model_file(arguments.model)
     model = load(path, arguments.backend, arguments.device, arguments.dtype)
     if model.loss.task != "classes" and not knows_tables(model):

@@ -180,6 +180,9 @@ class TrainOptions:
     precision: str | None = option(
         None, kinds.choice("tf32", "bfloat16", "float16"), "of products on GPUs (default: float32)"
     )
+    threads: int | None = option(
+        None, kinds.whole(1), "of the CPU (default: OMP_NUM_THREADS, else one a core)"
+    )
     data_dir: Path | None = option(  # noqa: RUF009
         None, kinds.path(_FOLDER), "where local data files are", "DIR"
     )
@@ -236,7 +239,7 @@ def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | N
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add RUN, and where its model is to compute."""
     parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
-    add_options(parser, "backend", "device")
+    add_options(parser, "backend", "device", "threads")
     dtype = KINDS["dtype"].from_text
     parser.add_argument("--dtype", type=dtype, help="float32 or float64 (default: the model's)")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anynet.backends import Backend, get_backend
+from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
@@ -23,6 +23,8 @@ from anynet.training import Model
 from anynet.training import resume as resume_training
 from anynet.training.checkpoints import CheckpointFolder
 from anynet.training.saving import MODEL_FILE
+
+OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
 
 
 def add_parser(commands: Any) -> None:
@@ -40,9 +42,7 @@ def add_parser(commands: Any) -> None:
     )
     epochs = kinds.whole(1).from_text
     parser.add_argument("--epochs", type=epochs, help="in all, in place of the number of before")
-    add_options(
-        parser, "backend", "device", "precision", "data_dir", "json", "quiet", suppress=True
-    )
+    add_options(parser, *OPTIONS, suppress=True)
     parser.set_defaults(run=run)
 
 
@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
         options = _options(arguments)
         silent = options.quiet or options.json
+        if options.threads is not None:
+            set_threads(options.threads)
         backend = _backend(options)
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_data(options, show)

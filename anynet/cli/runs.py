@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from anynet.cli.config import read_config
+from anynet.data.files import sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
@@ -42,12 +43,16 @@ def save_model(model: Model, folder: Path) -> None:
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
     """Name a folder that does not exist yet: ``runs/DATASET-DATE-TIME``, numbered if need be."""
-    stem = f"{Path(dataset).absolute().stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder, count = root / stem, 1
-    while os.path.lexists(folder):
+    return _unused(root / f"{Path(dataset).absolute().stem}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def _unused(folder: Path) -> Path:
+    """Return the folder itself, or one with a number behind its name, that does not exist yet."""
+    found, count = folder, 1
+    while os.path.lexists(found):
         count += 1
-        folder = root / f"{stem}-{count}"
-    return folder
+        found = folder.with_name(f"{folder.name}-{count}")
+    return found
 
 
 @contextmanager
@@ -83,14 +88,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
         scratch.rename(folder)
         done = True
     except BaseException as error:
-        if (scratch / MODEL_FILE).is_file() and not os.path.lexists(folder):
-            scratch.rename(folder)
+        if (scratch / MODEL_FILE).is_file():
+            folder = scratch.rename(_unused(folder))
             done = True
             error.add_note(f"the model is kept in {folder}")
         raise
     finally:
         if not done:
             _remove(scratch, parents)
+    sync_folder(folder.parent)
 
 
 def _remove(scratch: Path, parents: list[Path]) -> None:
@@ -119,7 +125,8 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
     InvalidArgumentError
         There is no unfinished run, or another process is at work on it.
     """
-    checkpoints = run / CHECKPOINTS
+    checkpoints, done = run / CHECKPOINTS, run / f".{CHECKPOINTS}.done"
+    shutil.rmtree(done, ignore_errors=True)  # of a run that was killed when it had finished
     if not checkpoints.is_dir():
         what = "the run is finished" if (run / MODEL_FILE).is_file() else "there is no run"
         message = (
@@ -129,6 +136,8 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
         raise InvalidArgumentError(message)
     held = reopen(checkpoints) if every is None else Checkpoints(checkpoints, every).begin()
     with held as folder:
+        for partial in run.glob(".*.part"):  # of one that was killed while it wrote its files
+            partial.unlink(missing_ok=True)
         try:
             yield folder
         except DivergedError:  # it would again
@@ -136,8 +145,8 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
         except BaseException as error:
             error.add_note(f"anynet resume {run} goes on")
             raise
-    done = run / f".{CHECKPOINTS}.done"
     checkpoints.rename(done)
+    sync_folder(run)  # before the checkpoints go, it is settled that they are not needed
     shutil.rmtree(done, ignore_errors=True)
 
 

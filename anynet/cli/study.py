@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from anynet.backends import get_backend
+from anynet.backends import get_backend, set_threads
 from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.options import KINDS, TrainOptions, add_options
@@ -23,7 +23,7 @@ GRID = "grid"
 
 OPTIONS = (
     *("target", "task", "columns", "test"),
-    *("epochs", "patience", "backend", "device", "dtype", "data_dir", "quiet"),
+    *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
 )
 
 
@@ -148,6 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         experiments = _experiments(name, arguments)
         base, studied = base_options({**defaults_for(given), **given}), studied_by(experiments)
+    if base.threads is not None:
+        set_threads(base.threads)
     backend = get_backend(base.backend, base.device, base.dtype, base.precision)
     with download_bar(base.dataset, silent=base.quiet) as show:
         dataset = load_data(base, show)

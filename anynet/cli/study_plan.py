@@ -25,7 +25,7 @@ SPLIT_SEED = 0
 #: Options that say nothing about the numbers of a run, or stand elsewhere in its row.
 _NOT_RECORDED = (
     *("dataset", "target", "task", "columns", "test"),
-    *("seed", "out", "json", "quiet", "data_dir", "checkpoint_every"),
+    *("seed", "threads", "out", "json", "quiet", "data_dir", "checkpoint_every"),
 )
 
 #: Options that are the same for all runs of a study: who computes, and which rows are held out.

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from anynet.backends import Backend, get_backend
+from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = options_of(arguments)
     recipe.optimizer_of(options)  # refused before data are fetched, if it is
+    if options.threads is not None:
+        set_threads(options.threads)
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
@@ -91,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
             report, result = measure(model, options, dataset)
             write_run(scratch, model, report, options, result)
         else:
-            write_text(scratch / runs.CONFIG_FILE, to_toml(options))
             (scratch / CHECKPOINTS).mkdir()
+            write_text(scratch / runs.CONFIG_FILE, to_toml(options))
     if every is not None:
         with terminable(), runs.going_on(folder, every) as checkpoints:
             model = train(options, dataset, backend, ingredients, silent, checkpoints)

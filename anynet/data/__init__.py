@@ -10,6 +10,7 @@ from anynet.data.download import download
 from anynet.data.fetch import fetch_dataset
 from anynet.data.idx import read_idx, write_idx
 from anynet.data.names import dataset_names
+from anynet.data.sources import Source, open_data
 from anynet.data.tables import Preprocessing, Table, load_table, read_table
 from anynet.data.verify import FileState
 
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "FileState",
     "Preprocessing",
+    "Source",
     "Table",
     "dataset_names",
     "download",
@@ -24,6 +26,7 @@ __all__ = [
     "load_dataset",
     "load_table",
     "locate_dataset",
+    "open_data",
     "read_idx",
     "read_table",
     "verify_dataset",

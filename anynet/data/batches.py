@@ -1,27 +1,36 @@
 """Batches: the order of an epoch, and the rows that it names, on the device.
 
 A training set is placed on the device once and its rows are gathered in the step; one that does
-not fit stays on the host, whose iterator sends a block of rows at a time. Both give the step the
-same numbers.
+not fit stays on the host or on disk, from where a thread brings a block of rows at a time, one
+ahead of the step. Both give the step the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.data.prefetch import read_ahead
+from anynet.data.shuffle import steps_in
+from anynet.data.sources.arrays import InMemory
+from anynet.data.sources.source import Source
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array
 
-BLOCK_BYTES = 64 * 2**20
+BUFFERS = 2  # one that the step reads, one that is filled meanwhile
 
 
 class Rows(NamedTuple):
-    """Samples: inputs (N, I) in their own dtype, targets (N,) or (N, O), weights (N,) or None."""
+    """Samples: inputs (N, I) in their own dtype, targets (N,) or (N, O), weights (N,) or None.
+
+    The inputs may be a ``Source``; targets and weights are arrays.
+    """
 
     x: Any
     y: Any
@@ -36,11 +45,6 @@ class Rows(NamedTuple):
     def nbytes(self) -> int:
         """The memory that the samples take, in bytes."""
         return sum(int(leaf.nbytes) for leaf in tree.leaves(self))
-
-    def select(self, rows: np.ndarray) -> Rows:
-        """Return the samples of some indices, each array where it lives."""
-        chosen: Rows = tree.map(lambda leaf: leaf[rows], self)
-        return chosen
 
     def gather(self, rows: Array, backend: Backend) -> Rows:
         """Return the samples of the indices (B,), or of each member's indices (*P, B)."""
@@ -60,49 +64,127 @@ class Rows(NamedTuple):
 class Batches(Protocol):
     """A source of samples for ``Backend.scan``."""
 
-    def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
-        """Yield parts of ``order`` (steps, *P, B), on the device, with the samples they index."""
+    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+        """Yield parts of each order (steps, *P, B), on the device, with the samples they index."""
 
 
 class ResidentBatches:
-    """All samples live on the device; only the order is sent."""
+    """All samples live on the device; only the orders are sent."""
 
     def __init__(self, rows: Rows, backend: Backend) -> None:
+        if isinstance(rows.x, Source):
+            rows = rows._replace(x=rows.x.read(np.arange(rows.n_samples)))
         self.rows: Rows = tree.map(backend.to_device, rows)
         self.backend = backend
 
-    def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
-        """Yield the whole order at once."""
-        yield self.backend.to_device(order), self.rows
+    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+        """Yield each order as a whole."""
+        for order in orders:
+            yield self.backend.to_device(order), self.rows
+
+
+class Block(NamedTuple):
+    """Host memory that is sent at once: indices (M,) into the samples beside them."""
+
+    order: np.ndarray
+    rows: Rows
 
 
 class HostBatches:
-    """The samples stay on the host; blocks of whole batches are gathered there and sent.
+    """The samples stay on the host or on disk; blocks of whole batches are read there and sent.
+
+    Two blocks are in memory: a thread fills one while the step runs on the other.
 
     Parameters
     ----------
     rows : Rows
-        NumPy arrays, memory maps included.
+        NumPy arrays; the inputs may be a ``Source``.
     backend : Backend
-    block_bytes : int
-        About how much is sent at once.
+    block_bytes : int, optional
+        About how much is sent at once; the source's window if not given.
     """
 
-    def __init__(self, rows: Rows, backend: Backend, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, rows: Rows, backend: Backend, block_bytes: int | None = None) -> None:
+        self.x: Source = rows.x if isinstance(rows.x, Source) else InMemory(rows.x)
         self.rows = rows
         self.backend = backend
-        self.block_bytes = block_bytes
+        self.block_rows = self.x.window_rows
+        if block_bytes is not None:
+            self.block_rows = max(1, block_bytes // max(1, self.x.row_bytes))
+        self._spare: list[list[Block]] = []  # memory is slow the first time it is written
 
-    def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
+    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
-        batch_bytes = order[0].size * self.rows.nbytes // self.rows.n_samples
-        steps = max(1, self.block_bytes // max(1, batch_bytes))
-        for start in range(0, order.shape[0], steps):
-            part = order[start : start + steps]
-            wanted = part.reshape(-1)
-            block = tree.map(self.backend.to_device, self.rows.select(wanted))
-            local = np.arange(wanted.size, dtype=np.int32).reshape(part.shape)
-            yield self.backend.to_device(local), block
+        groups = list(_grouped(orders, self.block_rows))
+        if not groups:
+            return
+        buffers = self._buffers(max(sum(part.size for part in group) for group in groups))
+        reading = (self._fill(buffers[turn % BUFFERS], group) for turn, group in enumerate(groups))
+        with (
+            closing(read_ahead(reading, BUFFERS)) as ahead,
+            closing(self.backend.stream(ahead)) as sent,
+        ):
+            for group, block in zip(groups, sent, strict=True):
+                start = 0
+                for part in group:
+                    local = block.order[start : start + part.size]
+                    start += part.size
+                    yield self.backend.xp.reshape(local, part.shape), block.rows
+        self._spare.append(buffers)
+
+    def _buffers(self, size: int) -> list[Block]:
+        """Return memory for blocks of so many samples, that of an epoch before if it will do."""
+        while self._spare:
+            buffers = self._spare.pop()
+            if buffers[0].order.size >= size:
+                return buffers
+        return [self._empty(size) for _ in range(BUFFERS)]
+
+    def _empty(self, size: int) -> Block:
+        y, weight = self.rows.y, self.rows.weight
+        empty = self.backend.host_empty
+        return Block(
+            empty((size,), np.dtype(np.int32)),
+            Rows(
+                empty((size, self.x.shape[1]), self.x.dtype),
+                empty((size, *y.shape[1:]), y.dtype),
+                None if weight is None else empty((size,), weight.dtype),
+            ),
+        )
+
+    def _fill(self, buffer: Block, group: list[np.ndarray]) -> Block:
+        """Read the samples of some steps, each once, in the order in which they lie on disk."""
+        wanted = np.concatenate([part.reshape(-1) for part in group])
+        rows = np.unique(wanted) if group[0].ndim > 2 else np.sort(wanted)  # members may share
+        count = rows.size
+        places = np.empty(self.rows.n_samples, dtype=np.int32)
+        places[rows] = np.arange(count, dtype=np.int32)
+        np.take(places, wanted, out=buffer.order[: wanted.size], mode="clip")
+        self.x.read_into(rows, buffer.rows.x[:count])
+        for array, home in ((self.rows.y, buffer.rows.y), (self.rows.weight, buffer.rows.weight)):
+            if array is not None:
+                np.take(array, rows, axis=0, out=home[:count], mode="clip")
+        return buffer
+
+
+def _grouped(orders: Sequence[np.ndarray], block_rows: int) -> Iterator[list[np.ndarray]]:
+    """Cut orders into groups of consecutive steps; a short batch goes with what is beside it."""
+    full = max((math.prod(order.shape[1:]) for order in orders), default=1)
+    steps = room = steps_in(block_rows, full)
+    group: list[np.ndarray] = []
+    for order in orders:
+        is_short = math.prod(order.shape[1:]) < full
+        start = 0
+        while start < len(order):
+            if room == 0 and not is_short:
+                yield group
+                group, room = [], steps
+            part = order[start : start + (len(order) if is_short else room)]
+            room -= 0 if is_short else len(part)
+            start += len(part)
+            group.append(part)
+    if group:
+        yield group
 
 
 def epoch_order(n_samples: int, seed: int, epoch: int, shuffle: bool = True) -> np.ndarray:

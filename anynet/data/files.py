@@ -125,12 +125,12 @@ def sync_folder(folder: Path) -> None:
     """Have the names in a folder survive a power cut, where the system can do that."""
     if os.name == "nt":  # no folder can be opened there
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network drives refuse it
+    with contextlib.suppress(OSError):  # some network drives refuse it, and folders not to be read
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def one_line(error: object) -> str:

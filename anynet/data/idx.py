@@ -144,6 +144,32 @@ def encode_idx(array: npt.ArrayLike) -> bytes:
 
 def _decode(stream: Readable, path: Path, size: int | None) -> npt.NDArray[Any]:
     """Decode an open IDX stream; `size` is its length in bytes where that is known beforehand."""
+    dtype, shape = read_header(stream, path)
+    promised = promised_bytes(shape, dtype, quoted(path))
+
+    # A plain file answers for its header before anything is read; a compressed one while it is.
+    came = None if size is None else size - 4 - 4 * len(shape)
+    if came is None or came == promised:
+        data = read_at_most(stream, promised + 1)
+        came = len(data)
+    if came != promised:
+        extent = "more" if came > promised else f"only {came}"
+        message = (
+            f"{quoted(path)} promises {promised} bytes (shape {shape}, {dtype.name}) and holds "
+            f"{extent}: {_MEND}"
+        )
+        raise DataError(message)
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def read_header(stream: Readable, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Read element type and shape, which take 4 bytes and 4 for each axis.
+
+    Raises
+    ------
+    DataError
+        When the stream does not begin as IDX does.
+    """
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in ELEMENT_TYPES:
         known = ", ".join(f"{code:02x}" for code in ELEMENT_TYPES)
@@ -160,19 +186,4 @@ def _decode(stream: Readable, path: Path, size: int | None) -> npt.NDArray[Any]:
     if len(extents) < 4 * rank:
         message = f"{quoted(path)} ends within its header of {4 + 4 * rank} bytes: {_MEND}"
         raise DataError(message)
-    shape = struct.unpack(f">{rank}I", extents)
-    promised = promised_bytes(shape, dtype, quoted(path))
-
-    # A plain file answers for its header before anything is read; a compressed one while it is.
-    came = None if size is None else size - 4 - 4 * rank
-    if came is None or came == promised:
-        data = read_at_most(stream, promised + 1)
-        came = len(data)
-    if came != promised:
-        extent = "more" if came > promised else f"only {came}"
-        message = (
-            f"{quoted(path)} promises {promised} bytes (shape {shape}, {dtype.name}) and holds "
-            f"{extent}: {_MEND}"
-        )
-        raise DataError(message)
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return dtype, struct.unpack(f">{rank}I", extents)

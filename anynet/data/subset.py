@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.data.batches import Rows
+from anynet.data.sources.source import borders
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,15 @@ class Subset:
     def order(self, positions: np.ndarray) -> np.ndarray:
         """Return where in ``rows`` the samples at these positions lie, int32."""
         return positions if self.index is None else self.index[positions].astype(np.int32)
+
+    def blocks(self) -> np.ndarray | None:
+        """Return the borders of the blocks of these samples, None where each is read by itself."""
+        starts = getattr(self.rows.x, "starts", None)
+        if starts is None:
+            return None
+        if self.index is None:
+            return np.append(starts, self.rows.n_samples)
+        return borders(starts, self.index)
 
     def targets(self) -> tuple[Any, Any]:
         """Return the targets and weights of these samples."""

@@ -23,6 +23,7 @@ from anynet.estimators.step import Objective
 from anynet.estimators.task import Task
 from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
+from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model
 from anynet.typing import Array, Params
 
@@ -42,8 +43,8 @@ class BaseMLP(BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(from_portable(state))
 
-    def to_model(self) -> Model:
-        """Return the fitted network as a ``Model`` of anynet, on NumPy.
+    def to_model(self) -> Model | Ensemble:
+        """Return the fitted network as a ``Model`` of anynet, on NumPy; several as an ``Ensemble``.
 
         It predicts the places of classes in ``Model.metadata["classes"]``, 0, 1, …, and is scored
         on such; of two classes ``Model.predict_proba`` gives the second's (N, 1).
@@ -52,7 +53,9 @@ class BaseMLP(BaseEstimator):
         return bridges.to_model(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator as one safetensors file, which ``anynet.load`` reads too.
+        """Write the fitted estimator as one safetensors file.
+
+        ``anynet.load`` reads it too, or ``anynet.Ensemble.load`` where there are several networks.
 
         It holds weights, parameters and curves, but not the state of the optimizer:
         after ``load`` ``partial_fit`` starts with a fresh one, after a pickle it goes on.
@@ -83,7 +86,7 @@ class BaseMLP(BaseEstimator):
         Raises
         ------
         InvalidArgumentError
-            If scikit-learn has no such network.
+            If scikit-learn has no such network, or this is an ensemble.
         """
         check_is_fitted(self)
         return bridges.to_scikit_learn(self)
@@ -101,7 +104,8 @@ class BaseMLP(BaseEstimator):
 
     def to_torch(self) -> Any:
         """Return the network as a ``torch.nn.Sequential`` that gives out logits."""
-        return export.to_torch(self.to_model())
+        check_is_fitted(self)
+        return export.to_torch(bridges.to_single_model(self, "a torch module"))
 
     def to_onnx(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options.
@@ -109,7 +113,9 @@ class BaseMLP(BaseEstimator):
         Of a classifier it predicts what ``predict`` and ``predict_proba`` do: labels of
         ``classes_`` (int64, float64 or strings), and for two classes the probabilities of both.
         """
-        export.to_onnx(self.to_model(), path, **self._onnx_options() | options)
+        check_is_fitted(self)
+        model = bridges.to_single_model(self, "an ONNX file")
+        export.to_onnx(model, path, **self._onnx_options() | options)
 
     def _fit(self, *given: Any, incremental: bool = False, **options: Any) -> Any:
         """Train on what ``check_samples`` takes."""

@@ -13,10 +13,12 @@ from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.estimators.arrays import dtype_of, home_of, to_host
 from anynet.estimators.storing import decode, encode
 from anynet.estimators.weights import ATTRIBUTES, load_params
+from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model, load
+from anynet.training.saving import is_ensemble
 
 Estimator = TypeVar("Estimator")
-KEY = "estimator"  # in a model's metadata
+KEY, MEMBERS = "estimator", "members"  # in a model's metadata
 OF_THE_NETWORK = ("hidden_layer_sizes", "activation", "loss")
 FIGURES = (
     *("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"),
@@ -25,17 +27,42 @@ FIGURES = (
 )
 
 
-def to_model(estimator: Any) -> Model:
-    """Return the network and its weights as a ``Model``, whose notes can rebuild the estimator."""
-    network, loss = estimator._network(), estimator._model_loss()
-    home = home_of(estimator.coefs_[0])
-    dtype = dtype_of(estimator.coefs_[0], home)
-    backend = get_backend("numpy", dtype=dtype)
-    params = load_params(estimator, network, backend)
+def to_model(estimator: Any) -> Model | Ensemble:
+    """Return the network, or networks, as a model whose notes can rebuild the estimator."""
     metadata: dict[str, Any] = {KEY: _describe(estimator)}
     if hasattr(estimator, "classes_"):
         metadata["classes"] = estimator._describe_labels()["classes"]
+    if not estimator._is_ensemble:
+        return _to_model(estimator, metadata)
+    metadata[MEMBERS] = [_describe(one) for one in estimator.estimators_]
+    return Ensemble([_to_model(one, {}) for one in estimator.estimators_], metadata)
+
+
+def _to_model(estimator: Any, metadata: dict[str, Any]) -> Model:
+    network, loss = estimator._network(), estimator._model_loss()
+    home = home_of(estimator.coefs_[0])
+    backend = get_backend("numpy", dtype=dtype_of(estimator.coefs_[0], home))
+    params = load_params(estimator, network, backend)
     return Model(network, params, loss, backend, None, metadata)
+
+
+def to_single_model(estimator: Any, what: str) -> Model:
+    """Return the network as a model.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the estimator is an ensemble, which ``what`` cannot hold.
+    """
+    if estimator._is_ensemble:
+        message = (
+            f"{what} holds one network, this is an ensemble of {len(estimator.estimators_)}: "
+            "take those of estimators_ one by one, or save the ensemble by save(path)"
+        )
+        raise InvalidArgumentError(message)
+    model = to_model(estimator)
+    assert isinstance(model, Model)
+    return model
 
 
 def to_file(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -67,12 +94,12 @@ def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
     ModelFileError
         If the file is no model, or a model of something else than this estimator.
     """
-    model = load(path, backend="numpy")
-    about = model.metadata.get(KEY, {})
+    models, metadata = _read(path)
+    about = metadata.get(KEY, {})
     if about.get("name") != kind.__name__:
         message = (
             f"{path} holds {about.get('name', 'a model that no estimator saved')}, not an "
-            f"{kind.__name__}: anynet.load reads any model"
+            f"{kind.__name__}: anynet.load reads any model, anynet.Ensemble.load any ensemble"
         )
         raise ModelFileError(message)
     if about["left_out"]:
@@ -81,8 +108,43 @@ def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
             f"{', '.join(about['left_out'])}: anynet.load reads it"
         )
         raise ModelFileError(message)
+    estimator = _rebuild(kind, about)
+    if MEMBERS not in metadata:
+        _set_weights(estimator, models[0])
+        return estimator  # type: ignore[no-any-return]
+    if len(metadata[MEMBERS]) != len(models):
+        message = (
+            f"{path} describes {len(metadata[MEMBERS])} networks and holds {len(models)}: "
+            "anynet.Ensemble.load reads it"
+        )
+        raise ModelFileError(message)
+    estimator.estimators_ = [_rebuild(kind, one) for one in metadata[MEMBERS]]
+    for network, model in zip(estimator.estimators_, models, strict=True):
+        _set_weights(network, model)
+    return estimator  # type: ignore[no-any-return]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[tuple[Model, ...], dict[str, Any]]:
+    """Read a model or an ensemble, as one or several models and what is noted of all."""
+    if is_ensemble(path):
+        ensemble = Ensemble.load(path, backend="numpy")
+        return ensemble.models, ensemble.metadata
+    model = load(path, backend="numpy")
+    return (model,), model.metadata
+
+
+def _rebuild(kind: type[Estimator], about: dict[str, Any]) -> Any:
+    """Return the estimator of a description, without weights."""
     estimator: Any = kind(**{name: decode(one) for name, one in about["parameters"].items()})
     vars(estimator).update({name: decode(one) for name, one in about["figures"].items()})
+    if "feature_names" in about:
+        estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
+    if "labels" in about:
+        estimator._restore_labels(about["labels"])
+    return estimator
+
+
+def _set_weights(estimator: Any, model: Model) -> None:
     for layer_kind, pairs in ATTRIBUTES.items():
         layers = [
             values
@@ -92,17 +154,13 @@ def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         for name, attribute in pairs:
             if layers:
                 setattr(estimator, attribute, [np.array(values[name]) for values in layers])
-    if "feature_names" in about:
-        estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
-    if "labels" in about:
-        estimator._restore_labels(about["labels"])
-    return estimator  # type: ignore[no-any-return]
 
 
 def to_scikit_learn(estimator: Any) -> Any:
     """Return scikit-learn's estimator of the same name, fitted, that predicts the same."""
     import sklearn.neural_network
 
+    model = to_single_model(estimator, "an estimator of scikit-learn")
     theirs = getattr(sklearn.neural_network, type(estimator).__name__)()
     given = estimator.get_params()
     shared = {name: given[name] for name in theirs.get_params() if name not in OF_THE_NETWORK}
@@ -110,7 +168,6 @@ def to_scikit_learn(estimator: Any) -> Any:
         del shared["solver"]
     if callable(shared["learning_rate"]):
         del shared["learning_rate"]
-    model = to_model(estimator)
     told = hasattr(estimator, "classes_") and not estimator._describe_labels()["several"]
     classes = {"classes": list(estimator.classes_)} if told else {}
     made = export.to_sklearn(model, **classes, **shared)

@@ -7,6 +7,7 @@ would see other batches than the same fit alone.
 
 from __future__ import annotations
 
+import difflib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,17 +16,32 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
-from anynet.data.batches import Rows
 from anynet.estimators.base import BaseMLP
+from anynet.estimators.classifier import MLPClassifier
 from anynet.estimators.member import Member, can_be_member
 from anynet.estimators.population import grouped, train_together
+from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.samples import check_samples
+from anynet.estimators.shared_rows import SharedRows
 from anynet.estimators.task import Task
 
 OPTIONS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}  # those that fit has
+
+
+def network_of(estimator: Any) -> BaseMLP | None:
+    """Return the network that an estimator is, or that ends a pipeline; None if there is none."""
+    if _is_pipeline(estimator):
+        estimator = estimator.steps[-1][1]
+    # A class derived from these may train in another way.
+    return estimator if type(estimator) in (MLPClassifier, MLPRegressor) else None
+
+
+def _is_pipeline(estimator: Any) -> bool:
+    return type(estimator) is Pipeline and len(estimator.steps) > 1 and estimator.memory is None
 
 
 class FoldFit:
@@ -33,7 +49,8 @@ class FoldFit:
 
     Attributes
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : estimator
+    fold : int
     places : ndarray
         Of the samples that it is trained on.
     failure : Exception or None
@@ -41,37 +58,52 @@ class FoldFit:
     seconds : float
         What it took, its share of what was done for several.
     member : Member or None
-        What it is in a population; None if it is trained alone.
+        What its network is in a population; None if it is trained alone.
     """
 
-    def __init__(self, estimator: BaseMLP, places: np.ndarray) -> None:
+    def __init__(self, estimator: Any, fold: int, places: np.ndarray) -> None:
         self.estimator = estimator
+        self.fold = fold
         self.places = places
         self.failure: Exception | None = None
         self.seconds = 0.0
         self.member: Member | None = None
 
-    def become_member(self, given: Given, tables: Tables) -> None:
+    @property
+    def may_be_member(self) -> bool:
+        """Whether the network can be trained with others."""
+        network = network_of(self.estimator)
+        return network is not None and can_be_member(network)
+
+    def become_member(self, given: Given, shared: SharedRows) -> None:
         """Do all that comes before training, as ``fit`` of the estimator does it."""
         start = time.perf_counter()
         try:
-            self.estimator._validate_params()
-            X, y, options = given.on(self.places)
-            samples = check_samples(self.estimator, X, y, **options)
-            task = Task.of(self.estimator, samples)
-            self.member = Member(
-                task.within(tables.serving(samples.rows, self.places), self.places)
-            )
+            self.member = Member(self._task(given, shared))
         except Exception as error:  # what it is, GridSearchCV says or counts by error_score
             self.failure = error
         self.seconds = time.perf_counter() - start
+
+    def _task(self, given: Given, shared: SharedRows) -> Task:
+        network: Any = network_of(self.estimator)
+        X, y, options = given.on(self.places)
+        if network is not self.estimator:
+            self.estimator._validate_params()
+            X = self.estimator[:-1].fit_transform(X, y)  # its steps are the pipeline's own
+        network._validate_params()
+        samples = check_samples(network, X, y, **options)
+        if network is not self.estimator:
+            rows = shared.like(samples.rows, self.fold)
+            return Task.of(network, samples._replace(rows=rows))
+        table = shared.having(samples.rows, self.places)
+        return Task.of(network, samples).within(table, self.places)
 
     def finish(self) -> None:
         """Take over what the member has learnt, but for what only more training needs."""
         if self.member is not None:
             self.failure = self.member.failure
             self.seconds += self.member.seconds
-            self.estimator.__dict__.pop("_optimizer", None)
+            self.member.task.estimator.__dict__.pop("_optimizer", None)
             self.member = None
 
 
@@ -87,43 +119,8 @@ class Given:
         return _safe_indexing(self.X, places), _safe_indexing(self.y, places), options
 
 
-class Tables:
-    """Samples with targets and weights that serve several folds.
-
-    Most often one serves all. Where a fold has targets or weights of its own, because it lacks a
-    class or has classes balanced, it gets a table of its own with the same inputs.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        self.tables = [rows]
-
-    def serving(self, rows: Rows, places: np.ndarray) -> Rows:
-        """Return a table that has these samples at these places."""
-        for table in self.tables:
-            if _has(table.y, rows.y, places) and _has(table.weight, rows.weight, places):
-                return table
-        x = self.tables[0].x
-        spread = [_spread(column, places, x.shape[0]) for column in (rows.y, rows.weight)]
-        self.tables.append(Rows(x, *spread))
-        return self.tables[-1]
-
-
-def _has(column: Any, part: Any, places: np.ndarray) -> bool:
-    if column is None or part is None:
-        return column is part
-    return np.array_equal(column[places], part)
-
-
-def _spread(part: Any, places: np.ndarray, length: int) -> Any:
-    if part is None:
-        return None
-    column = np.zeros((length, *part.shape[1:]), dtype=part.dtype)
-    column[places] = part
-    return column
-
-
 def fit_all(
-    estimator: BaseMLP,
+    estimator: Any,
     candidates: Sequence[Mapping[str, Any]],
     folds: Sequence[np.ndarray],
     given: Given,
@@ -135,7 +132,8 @@ def fit_all(
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : estimator
+        One that ``network_of`` finds a network in.
     candidates : sequence of mapping
         Parameters to set.
     folds : sequence of ndarray
@@ -149,19 +147,23 @@ def fit_all(
     -------
     list of FoldFit
         Candidate after candidate, each on fold after fold.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no parameter of a name.
     """
     made = [
-        FoldFit(clone(estimator).set_params(**clone(candidate, safe=False)), places)
-        for candidate in candidates
-        for places in folds
+        FoldFit(_candidate(estimator, parameters), fold, places)
+        for parameters in candidates
+        for fold, places in enumerate(folds)
     ]
-    tables = _tables(estimator, given)
-    alone = made
-    if tables is not None:
-        alone = [one for one in made if not can_be_member(one.estimator)]
+    shared = _share(estimator, given)
+    alone = made if shared is None else [one for one in made if not one.may_be_member]
+    if shared is not None:
         for one in made:
-            if can_be_member(one.estimator):
-                one.become_member(given, tables)
+            if one.may_be_member:
+                one.become_member(given, shared)
     groups = grouped([one.member for one in made if one.member is not None])
     if verbose > 0:
         print(  # noqa: T201
@@ -179,18 +181,33 @@ def fit_all(
     return made
 
 
-def _tables(estimator: BaseMLP, given: Given) -> Tables | None:
-    """Check all samples at once; None if they cannot be trained on as they are.
+def _candidate(estimator: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return an estimator with some parameters set."""
+    made = clone(estimator)
+    known = made.get_params()
+    try:
+        return made.set_params(**clone(parameters, safe=False))
+    except ValueError as error:
+        unknown = next((name for name in parameters if name not in known), "")
+        near = difflib.get_close_matches(unknown, known, n=1)
+        message = f"param_grid: {error}" + (f" Did you mean {near[0]!r}?" if near else "")
+        raise ValueError(message) from error
 
-    Then each fit says so itself, or trains on a fold that can be.
+
+def _share(estimator: Any, given: Given) -> SharedRows | None:
+    """Return what all fits share; None if each must look at its samples by itself.
+
+    It then says what is wrong with them, or trains on a fold with which nothing is wrong.
     """
+    if _is_pipeline(estimator):
+        return None if given.options else SharedRows(None)
     if not set(given.options) <= OPTIONS:
         return None
     weight = given.options.get("sample_weight")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return Tables(check_samples(clone(estimator), given.X, given.y, weight).rows)
+            return SharedRows(check_samples(clone(estimator), given.X, given.y, weight).rows)
         except Exception:  # whatever it is: a fit says it better, or does not mind
             return None
 
@@ -204,8 +221,8 @@ def _fit_alone(fits: Sequence[FoldFit], given: Given, n_jobs: int | None) -> Non
 
 
 def _fit_one(
-    estimator: BaseMLP, given: Given, places: np.ndarray
-) -> tuple[BaseMLP, Exception | None, float]:
+    estimator: Any, given: Given, places: np.ndarray
+) -> tuple[Any, Exception | None, float]:
     start, failure = time.perf_counter(), None
     try:
         X, y, options = given.on(places)

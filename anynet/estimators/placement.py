@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from anynet.data.batches import Batches, HostBatches, ResidentBatches, Rows
 from anynet.typing import Array
 
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
+BLOCK_BYTES = 64 * 2**20  # are sent at once
 DENSE_BYTES = 2**30  # a sparse matrix that takes no more as an array becomes one
 
 
@@ -33,20 +34,23 @@ def place(rows: Rows, backend: Backend) -> Batches:
     return HostBatches(rows, backend)
 
 
-class SparseBatches(HostBatches):
+class SparseBatches:
     """A sparse matrix that stays on the host; blocks of whole batches become arrays."""
 
-    def blocks(self, order: np.ndarray) -> Iterator[tuple[Array, Rows]]:
+    def __init__(self, rows: Rows, backend: Backend) -> None:
+        self.rows, self.backend = rows, backend
+
+    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
         row_bytes = self.rows.x.shape[1] * np.dtype(self.backend.dtype).itemsize
-        steps = max(1, self.block_bytes // max(1, order[0].size * row_bytes))
-        for start in range(0, order.shape[0], steps):
-            part = order[start : start + steps]
-            wanted = part.reshape(-1)
-            rest = self.rows._replace(x=self.rows.x[wanted].toarray(), y=None, weight=None)
-            weight = None if self.rows.weight is None else self.rows.weight[wanted]
-            block = ResidentBatches(
-                rest._replace(y=self.rows.y[wanted], weight=weight), self.backend
-            )
-            local = np.arange(wanted.size, dtype=np.int32).reshape(part.shape)
-            yield from block.blocks(local)
+        for order in orders:
+            steps = max(1, BLOCK_BYTES // max(1, order[0].size * row_bytes))
+            for start in range(0, order.shape[0], steps):
+                yield from self._block(order[start : start + steps])
+
+    def _block(self, part: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+        wanted = part.reshape(-1)
+        x = self.rows.x[wanted].toarray()
+        weight = None if self.rows.weight is None else self.rows.weight[wanted]
+        local = np.arange(wanted.size, dtype=np.int32).reshape(part.shape)
+        yield from ResidentBatches(Rows(x, self.rows.y[wanted], weight), self.backend).blocks(local)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +15,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _num_samples
 
-from anynet.estimators.base import BaseMLP
-from anynet.estimators.classifier import MLPClassifier
-from anynet.estimators.fold_fits import FoldFit, Given, fit_all
-from anynet.estimators.regressor import MLPRegressor
+from anynet.estimators.fold_fits import FoldFit, Given, fit_all, network_of
 
 
 class PopulationSearchCV(GridSearchCV):
@@ -32,12 +28,13 @@ class PopulationSearchCV(GridSearchCV):
     ``alpha``, ``momentum``, ``dropout`` (above 0), ``label_smoothing``, ``random_state`` and what
     says when to stop make one population, on all folds with equally many samples. What cannot be
     trained with others is trained alone, ``n_jobs`` at a time: ``solver="lbfgs"``, ``n_ensemble``
-    above 1, an optimizer or a loss of one's own. For all other estimators, such as pipelines, it is
+    above 1, an optimizer or a loss of one's own. At the end of a pipeline, candidates make one
+    population on each fold, where they are given the same numbers. For all other estimators it is
     ``GridSearchCV``.
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or any other
+    estimator : MLPClassifier, MLPRegressor, a pipeline that ends in one, or any other
     param_grid : dict or list of dict
         Names of parameters, and the values to try.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
@@ -54,11 +51,11 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     >>> import anynet
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
-    >>> network = anynet.MLPClassifier(max_iter=10, n_iter_no_change=10, tol=0, random_state=0)
-    >>> grid = {"learning_rate_init": [1e-5, 1e-3], "alpha": [1e-4, 1e-2]}
-    >>> search = anynet.PopulationSearchCV(network, grid, cv=3, refit=False).fit(X / 16, y)
+    >>> network = anynet.MLPClassifier(tol=0.05, n_iter_no_change=2, random_state=0)
+    >>> grid = {"learning_rate_init": [1e-5, 1e-2], "alpha": [1e-4, 1e-2]}
+    >>> search = anynet.PopulationSearchCV(network, grid, cv=3).fit(X / 16, y)
     >>> search.best_params_["learning_rate_init"]
-    0.001
+    0.01
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PopulationSearchCV:
@@ -72,7 +69,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
             For ``fit`` of the estimator (such as ``sample_weight``, split with the samples), the
             splitter (``groups``) and the scorer; see ``GridSearchCV.fit``.
         """
-        if type(self.estimator) not in (MLPClassifier, MLPRegressor):
+        if network_of(self.estimator) is None:
             return super().fit(X, y, **params)  # type: ignore[no-any-return]
         self._validate_params()
         self._get_scorers()  # better told before training than after
@@ -81,7 +78,6 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = list(cv.split(X, y, **split))
         candidates = list(ParameterGrid(self.param_grid))
-        self._check_names(candidates)
         fits = fit_all(
             self.estimator,
             candidates,
@@ -94,30 +90,13 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         search.estimator, search.cv = _handing_out(self.estimator, iter(fits)), folds
         search.n_jobs, search.verbose = 1, 0
         GridSearchCV.fit(search, X, y, **params)
+        search.estimator.__class__ = type(self.estimator)  # a scorer may have kept it
         parameters = self.get_params(deep=False)
         self.__dict__.update({k: v for k, v in vars(search).items() if k not in parameters})
         seconds = np.array([one.seconds for one in fits]).reshape(len(candidates), len(folds))
         self.cv_results_["mean_fit_time"] = seconds.mean(axis=1)
         self.cv_results_["std_fit_time"] = seconds.std(axis=1)
         return self
-
-    def _check_names(self, candidates: list[dict[str, Any]]) -> None:
-        """Refuse parameters that the estimator does not have.
-
-        Raises
-        ------
-        ValueError
-            With the nearest name that it has.
-        """
-        known = self.estimator.get_params()
-        for name in dict.fromkeys(name for candidate in candidates for name in candidate):
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-                message = (
-                    f"Invalid parameter {name!r} in param_grid: did you mean {near[0]!r}? "
-                    f"{type(self.estimator).__name__} has {', '.join(sorted(known))}"
-                )
-                raise ValueError(message)
 
     def _route(self, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what the splitter takes and what ``fit`` of the estimator takes."""
@@ -128,7 +107,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         return {"groups": fit.pop("groups", None)}, fit
 
 
-def _handing_out(estimator: BaseMLP, fits: Iterator[FoldFit]) -> BaseMLP:
+def _handing_out(estimator: Any, fits: Iterator[FoldFit]) -> Any:
     """Return the estimator as one whose clones find their fit already made.
 
     ``GridSearchCV`` fits candidate after candidate, each on fold after fold, then the best on all.
@@ -150,4 +129,4 @@ def _handing_out(estimator: BaseMLP, fits: Iterator[FoldFit]) -> BaseMLP:
     Fitted.__name__ = kind.__name__
     template = clone(estimator)
     template.__class__ = Fitted
-    return template  # type: ignore[no-any-return]
+    return template

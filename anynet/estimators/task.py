@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from anynet import tree
@@ -122,3 +125,10 @@ class Task:
                 "values and need to be preprocessed."
             )
             raise ValueError(message)
+        if not math.isfinite(self.estimator.loss_):
+            warnings.warn(
+                f"The training loss is {self.estimator.loss_}: it teaches nothing, and the weights "
+                f"are those of before. Try a smaller learning_rate_init, or scaled data.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )

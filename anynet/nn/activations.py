@@ -54,8 +54,8 @@ def gelu(x: Array, xp: Namespace) -> tuple[Array, ElementwisePullback]:
     t = xp.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
 
     def pullback(dy: Array) -> Array:
-        inner = GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x)
-        slope: Array = 0.5 * (1 + t + x * (1 - t * t) * inner)
+        bend = x * (1 - t * t)  # 0 where x * x would overflow
+        slope: Array = 0.5 * (1 + t + GELU_SCALE * (bend + 3 * GELU_CUBIC * (bend * x) * x))
         return dy * slope
 
     return 0.5 * x * (1 + t), pullback

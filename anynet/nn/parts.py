@@ -26,7 +26,7 @@ def make_part(what: str, kinds: Mapping[str, Any], entry: Any) -> Any:
     what : str
         Of what kind it is, for the message: ``"layer"``.
     kinds : mapping of str to dataclass
-        What may be made.
+        What may be made: the part itself, and parts within it.
     entry : object
         JSON from a file that nobody vouches for.
 
@@ -39,7 +39,11 @@ def make_part(what: str, kinds: Mapping[str, Any], entry: Any) -> Any:
     if not isinstance(kind, str) or kind not in kinds:
         message = f"unknown {what} {entry!r}; known are {', '.join(kinds)}"
         raise InvalidArgumentError(message)
-    options = {name: value for name, value in entry.items() if name != "kind"}
+    options = {
+        name: make_part(what, kinds, value) if isinstance(value, dict) else value
+        for name, value in entry.items()
+        if name != "kind"
+    }
     types = {field.name: field.type for field in dataclasses.fields(kinds[kind])}
     wrong = [name for name, value in options.items() if not _is_a(value, types.get(name, ""))]
     if wrong:
@@ -47,6 +51,9 @@ def make_part(what: str, kinds: Mapping[str, Any], entry: Any) -> Any:
             f"unknown {what} {entry!r}: {wrong[0]} is no option of {kind}, or not a value of it"
         )
         raise InvalidArgumentError(message)
+    options = {
+        n: tuple(value) if isinstance(value, list) else value for n, value in options.items()
+    }
     try:
         return kinds[kind](**options)
     except TypeError as error:  # an option is missing
@@ -56,6 +63,10 @@ def make_part(what: str, kinds: Mapping[str, Any], entry: Any) -> Any:
 
 def _is_a(value: Any, annotation: Any) -> bool:
     """Whether a value is what the annotation of a field, such as ``float | None``, says."""
+    if dataclasses.is_dataclass(value):  # a part within the part
+        return bool(annotation == "Schedule")
+    if isinstance(value, list):
+        return annotation == "tuple[int, ...]" and all(_is_a(item, "int") for item in value)
     names = str(annotation).split(" | ")
     if not any(type(value) in _TYPES.get(name, ()) for name in names):
         return False

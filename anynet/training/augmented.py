@@ -59,7 +59,7 @@ def predict_augmented(
     >>> gentle = anynet.augment.Affine(rotation=5, scale=0.05, shift=0.3)
     >>> mean = anynet.predict_augmented(model, digits.test[0], gentle, times=4)
     >>> mean.shape
-    (360, 10)
+    (359, 10)
     """
     if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
         message = f"times must be a whole number of at least 1, got {times!r}"

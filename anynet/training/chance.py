@@ -12,7 +12,8 @@ def no_better_than_guessing(record: EpochRecord, loss: Loss, n_outputs: int) -> 
     """Say that an epoch's model is no better than one that ignores its inputs, if so.
 
     Guessing is all classes alike, a loss of log O; every label with ½, a loss of O log 2; or the
-    mean of the values, an R² of 0. A model that does better in training or in validation passes.
+    mean of the values, an R² of 0. A model that does better in training or in validation passes,
+    and so does one of a single class, of which there is nothing to learn.
 
     Returns
     -------
@@ -26,7 +27,7 @@ def no_better_than_guessing(record: EpochRecord, loss: Loss, n_outputs: int) -> 
         return ""
     chance = math.log(n_outputs) if loss.task == "classes" else n_outputs * math.log(2)
     losses = (record.train_loss, record.validation_loss)
-    if all(value is None or value >= chance for value in losses):
+    if chance > 0 and all(value is None or value >= chance for value in losses):
         return (
             f"the loss is {record.train_loss:.3g} after training, no better than the "
             f"{chance:.3g} of guessing"

@@ -48,7 +48,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     content = {"format": FORMAT} | checkpoint.content
     text = json.dumps(_encoded(content), allow_nan=False)
     arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
-    data = save(arrays, {KEY: text, DIGEST: _digest(text, arrays)})
+    data = save(arrays, {KEY: text, DIGEST: digest_of(text, arrays)})
     with replacing(path) as file:
         file.write(data)
 
@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     text = metadata.get(KEY)
     if text is None:
         raise DamagedCheckpointError(path, "it is a safetensors file, but no checkpoint")
-    if metadata.get(DIGEST) != _digest(text, arrays):
+    if metadata.get(DIGEST) != digest_of(text, arrays):
         raise DamagedCheckpointError(path, "its checksum is not that of its content")
     try:
         content = json.loads(text, object_hook=_decoded)
@@ -97,7 +97,8 @@ class DamagedCheckpointError(CheckpointError):
         super().__init__(f"{quoted(path)} is damaged or no checkpoint: {why}")
 
 
-def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
+def digest_of(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """Return the checksum of a checkpoint's content."""
     code = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(arrays):
         array = arrays[name]

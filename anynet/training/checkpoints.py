@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anynet.data.files import quoted
+from anynet.data.files import quoted, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
 from anynet.training.checkpoint import (
@@ -106,6 +106,7 @@ class Checkpoints:
         path = Path(self.folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            sync_folder(path.parent)
         except OSError as error:
             message = f"cannot make the folder {quoted(path)}: {error.strerror or error}"
             raise InvalidArgumentError(message) from error
@@ -144,25 +145,26 @@ class CheckpointFolder:
         return sorted(self.path.glob("step-*.safetensors"), reverse=True)
 
     def newest(self) -> Checkpoint:
-        """Read the newest checkpoint that is whole; warn if it is not the newest of all.
+        """Read the newest checkpoint that is whole; warn of newer ones, and put them aside.
 
         Raises
         ------
         CheckpointError
             If there is none, or another version of anynet wrote it.
         """
-        damaged: list[str] = []
+        damaged: dict[Path, str] = {}
         for path in self.files():
             try:
                 found = read_checkpoint(path)
             except DamagedCheckpointError as error:
-                damaged.append(str(error))
+                damaged[path] = str(error)
                 continue
-            for message in damaged:
+            for bad, message in damaged.items():
+                bad.replace(bad.with_suffix(".damaged"))  # else it would count as one to keep
                 warnings.warn(f"{message}; going on from the one before", RuntimeWarning, 2)
             return found
         message = f"there is no checkpoint in {quoted(self.path)}"
-        raise CheckpointError("; ".join(damaged) or message)
+        raise CheckpointError("; ".join(damaged.values()) or message)
 
     def write(self, checkpoint: Checkpoint, step: int) -> None:
         """Write a checkpoint, named by the updates made so far, and remove what is too many.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anynet.augment.names import from_config, to_config
+from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
 from anynet.nn.losses import LOSSES
 from anynet.nn.network import Network
+from anynet.nn.parts import make_part
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from anynet.training.run import Run
 
 #: The arguments of ``fit`` that are objects, each with the classes that it may be of.
-PARTS = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
+PARTS = {
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "learning_rate": SCHEDULES,
+    "augment": AUGMENTATIONS,
+}
 GIVEN = "given"  # in place of held-out arrays, which are not kept
 SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 
@@ -29,7 +35,7 @@ SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
     step, stopping, held_out = run.step, run.stopping, run.held_out
-    augment = step.augment
+    augmentations = () if step.augment is None else step.augment.augmentations
     validation: Any = None
     if held_out is not None:
         shared = held_out.rows is run.training.rows
@@ -49,10 +55,10 @@ def describe(run: Run) -> dict[str, Any]:
         "average": step.average,
         "max_norm": step.max_norm,
         "adversarial": step.adversarial,
-        "augment": [] if augment is None else to_config(augment.augmentations),
-        "image_shape": None if augment is None else list(augment.layout.shape),
+        "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
+        "image_shape": None if step.augment is None else step.augment.layout.shape,
         "shuffle": run.shuffle,
-        "seed": run.seed,
+        "seed": str(run.seed),  # of any size, which no other number is
         "metadata": run.metadata,
     }
 
@@ -69,19 +75,26 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     """
     arguments = dict(description)
     arguments["network"] = Network.from_config(description["network"])
-    arguments["augment"] = from_config(description["augment"])
+    arguments["seed"] = int(description["seed"])
     for name, classes in PARTS.items():
+        described = description[name]
         if own.get(name) is not None:
             arguments[name] = own[name]
-        elif description[name]["kind"] is None:
+            continue
+        foreign = [str(one["own"]) for one in _listed(described) if one.get("kind") is None]
+        if foreign:
             message = (
-                f"the run's {name} is of a class that is not anynet's, {description[name]['own']}: "
+                f"the run's {name} is of a class that is not anynet's, {', '.join(foreign)}: "
                 f"give it again, resume(…, {name}=…)"
             )
             raise CheckpointError(message)
-        else:
-            arguments[name] = _rebuilt(description[name], classes)
+        rebuilt = [make_part(name, classes, one) for one in _listed(described)]
+        arguments[name] = rebuilt if isinstance(described, list) else rebuilt[0]
     return arguments
+
+
+def _listed(described: Any) -> list[dict[str, Any]]:
+    return described if isinstance(described, list) else [described]
 
 
 def describe_backend(backend: Backend) -> dict[str, Any]:
@@ -128,18 +141,7 @@ def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
     """Return the kind and the fields of a part; of a class of the user's own, its name."""
     if type(part) is not classes.get(getattr(part, "kind", "")):
         return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    names = [field.name for field in dataclasses.fields(part) if field.compare]
+    values = {name: getattr(part, name) for name in names}
     nested = {n: _described(v, classes) for n, v in values.items() if dataclasses.is_dataclass(v)}
     return {"kind": part.kind} | values | nested
-
-
-def _rebuilt(described: dict[str, Any], classes: dict[str, Any]) -> Any:
-    if any(isinstance(value, list) for value in described.values()):
-        message = f"a {described['kind']} has no lists: {described}"
-        raise ValueError(message)
-    options = {
-        name: _rebuilt(value, classes) if isinstance(value, dict) else value
-        for name, value in described.items()
-        if name != "kind"
-    }
-    return classes[described["kind"]](**options)

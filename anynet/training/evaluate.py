@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -45,8 +46,9 @@ def evaluate(
     """
     step = EvaluationStep(network, loss, backend)
     sums = zero_sums(loss, network, (), backend)
-    for part in split_order(order, min(EVALUATION_BATCH, order.size)):
-        for rows, data in batches.blocks(part):
+    parts = split_order(order, min(EVALUATION_BATCH, order.size))
+    with closing(batches.blocks(*parts)) as blocks:
+        for rows, data in blocks:
             sums = backend.scan(step, sums, rows, (params, data))
     return finish(sums, loss, spread, backend)
 

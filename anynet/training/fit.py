@@ -12,6 +12,7 @@ import numpy as np
 from anynet.augment import as_pipeline
 from anynet.backends import Backend, backend_of, get_backend
 from anynet.data.batches import Rows
+from anynet.data.sources.source import Source
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
@@ -21,7 +22,13 @@ from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_s
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
-from anynet.training.inputs import check_rows, choose_loss, full_ink, image_shape_of
+from anynet.training.inputs import (
+    check_rows,
+    choose_loss,
+    full_ink,
+    image_shape_of,
+    with_targets,
+)
 from anynet.training.model import Model
 from anynet.training.run import Run
 from anynet.training.step import TrainingStep
@@ -64,7 +71,8 @@ def fit(
         See ``mlp``.
     data : (x, y) or (x, y, sample_weight)
         x of shape (N, I), in its own dtype; y of shape (N,) for classes 0 … O−1, or (N, O).
-        NumPy arrays, or arrays of torch, JAX or CuPy.
+        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_data`` may stand for
+        x, or for x and y.
     validation : tuple, int or float, optional
         Samples to score each epoch: given like ``data``, or how many (a whole number) or what
         share (a fraction) of the data to hold out, drawn with ``seed``.
@@ -230,12 +238,13 @@ def prepare(
     """
     _check_counts(epochs=epochs, batch_size=batch_size)
     _check_options(patience, target_accuracy, min_delta, clip_norm, average, max_norm, adversarial)
+    data = with_targets(data)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     loss = choose_loss(loss, y, network.n_outputs)
     rows = check(data, network, loss, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
     training, held_out = Subset(rows, index), None
-    if isinstance(validation, (tuple, list)):
+    if isinstance(validation, (tuple, list, Source)):
         held_out = Subset(check(validation, network, loss, backend, "validation"))
     elif validation is not None:
         split = seed if split_seed is None else split_seed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+TOO_LARGE = 2**63
 _COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
 _SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str}
 
@@ -26,7 +27,7 @@ CONTENT: dict[str, Any] = {
         "augment": [dict],
         "image_shape": (None, [_COUNT, _COUNT]),
         "shuffle": bool,
-        "seed": _COUNT,
+        "seed": str,
         "metadata": dict,
     },
     "backend": {"name": str, "device": str, "dtype": str, "precision": str | None},
@@ -55,9 +56,9 @@ def check_form(value: Any, form: Any, name: str = "content") -> None:
     ----------
     value : object
     form : object
-        A type, or a union of types; a dict of forms, whose keys are those of the value; a list of
-        one form, for any number of such items, or of several, one an item; or ``(None, form)``,
-        for what may be None.
+        A type, or a union of types, of which whole numbers have 64 bits; a dict of forms, whose
+        keys are those of the value; a list of one form, for any number of such items, or of
+        several, one an item; or ``(None, form)``, for what may be None.
     name : str
         Of the value, for the message.
 
@@ -71,7 +72,14 @@ def check_form(value: Any, form: Any, name: str = "content") -> None:
     form = form[1] if isinstance(form, tuple) else form
     outer: Any = type(form) if isinstance(form, (dict, list)) else form
     if not isinstance(value, outer):
-        message = f"{name} should be {getattr(outer, '__name__', outer)}, got {value!r:.60}"
+        wanted = getattr(outer, "__name__", outer)
+        message = f"{name} should be {wanted}, got {type(value).__name__}"
+        raise ValueError(message)
+    if isinstance(value, int) and abs(value) >= TOO_LARGE:
+        message = f"{name} is a number of more than 64 bits"
+        raise ValueError(message)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        message = f"{name} is out of range"
         raise ValueError(message)
     if isinstance(form, dict):
         if value.keys() != form.keys():

@@ -9,22 +9,33 @@ import numpy as np
 
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
+from anynet.data.finite import first_not_finite
+from anynet.data.sources.arrays import Mapped
+from anynet.data.sources.checked import Checked
+from anynet.data.sources.source import Source
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Scale
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from anynet.nn.network import Network
 
+MOST_SAMPLES = 2**31 - 1  # the order of an epoch is int32
+
 
 def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     """Return inputs of shape (N, I) in their own dtype; trailing axes are flattened.
 
-    Arrays that already live on the backend stay there, all others become NumPy's.
+    Arrays that already live on the backend stay there, all others become NumPy's. A ``Source``, or
+    a memory map, becomes a source that checks its numbers when they are read.
 
     Raises
     ------
     InvalidArgumentError
         If they are not numbers, have the wrong number of columns, or hold NaN or infinity.
     """
+    if isinstance(x, np.memmap) and x.ndim > 1:
+        x = Mapped(x)
+    if isinstance(x, Source):
+        return _check_source(x, n_inputs, backend, name)
     xp, array = _at_home(x, backend)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         message = f"{name} must hold real numbers, got dtype {array.dtype}"
@@ -45,10 +56,9 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     if rows.shape[1] != n_inputs:
         message = f"the network takes {n_inputs} inputs, {name} has {rows.shape[1]} columns"
         raise InvalidArgumentError(message)
-    if xp.isdtype(rows.dtype, "real floating") and not _has_finite_sums(rows, xp):
-        bad = xp.logical_not(xp.isfinite(rows))
-        if bool(xp.any(bad)):
-            place = divmod(int(xp.argmax(xp.reshape(xp.astype(bad, xp.int8), (-1,)))), n_inputs)
+    if xp.isdtype(rows.dtype, "real floating"):
+        place = first_not_finite(rows, xp)
+        if place is not None:
             message = (
                 f"{name} holds NaN or infinity, first at row {place[0]}, column {place[1]}: "
                 f"fill or drop such values first"
@@ -57,10 +67,18 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     return rows
 
 
-def _has_finite_sums(rows: Any, xp: Any) -> bool:
-    """Whether all sums of columns are finite: then so is every element; a third of the time."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(xp.all(xp.isfinite(xp.sum(rows, axis=0))))
+def _check_source(source: Source, n_inputs: int, backend: Backend, name: str) -> Source:
+    """Return a source that checks what it reads, and that reads nothing here."""
+    if source.dtype.kind not in "buif":
+        message = f"{name} must hold real numbers, got dtype {source.dtype}"
+        raise InvalidArgumentError(message)
+    if source.shape[1] != n_inputs:
+        message = f"the network takes {n_inputs} inputs, {name} has {source.shape[1]} columns"
+        raise InvalidArgumentError(message)
+    if len(source) > MOST_SAMPLES:
+        message = f"{name} has {len(source)} samples: a source may have {MOST_SAMPLES} at most"
+        raise InvalidArgumentError(message)
+    return Checked(source, backend.dtype, name)
 
 
 def check_rows(
@@ -68,11 +86,14 @@ def check_rows(
 ) -> Rows:
     """Return ``(x, y)`` or ``(x, y, sample_weight)``, checked; targets and weights on the host.
 
+    A source that has targets stands for both.
+
     Raises
     ------
     InvalidArgumentError
         If lengths disagree, or targets do not fit the loss and the network's outputs.
     """
+    data = with_targets(data)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         message = f"{name} must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
         raise InvalidArgumentError(message)
@@ -94,7 +115,30 @@ def check_rows(
     if not np.all(np.isfinite(weight)) or np.any(weight < 0) or not np.any(weight > 0):
         message = f"{name}'s sample_weight must be finite, not negative and not all zero"
         raise InvalidArgumentError(message)
-    return Rows(x, y, weight.astype(backend.dtype))
+    cast = _cast(weight, backend.dtype)
+    if not np.all(np.isfinite(cast)) or not np.any(cast > 0):
+        message = (
+            f"{name}'s sample_weight, of {weight.max():g} at most, is beyond {backend.dtype}: "
+            f"divide it by its mean"
+        )
+        raise InvalidArgumentError(message)
+    return Rows(x, y, cast)
+
+
+def with_targets(data: Any) -> Any:
+    """Return ``(x, y)`` for a source that has targets, anything else as it is.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is a source without.
+    """
+    if not isinstance(data, Source):
+        return data
+    if data.y is None:
+        message = "the source has no targets: open it with target=, or give (source, y)"
+        raise InvalidArgumentError(message)
+    return data, data.y
 
 
 def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> np.ndarray:
@@ -114,9 +158,8 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
         if array.ndim == 1 and loss.task == "values":
             message += ": choose loss='cross_entropy' if these are classes"
         raise InvalidArgumentError(message)
-    if not np.all(np.isfinite(columns)):
-        message = f"{name} holds NaN or infinity"
-        raise InvalidArgumentError(message)
+    cast = _cast(columns, dtype)
+    _check_finite(columns, cast, name)
     if loss.task == "labels" and not np.all((columns == 0) | (columns == 1)):
         message = (
             f"{name} must hold only 0 and 1 for {loss.kind}: choose loss='squared_error' (or "
@@ -127,7 +170,33 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
     if loss.kind == "poisson" and np.any(columns < 0):
         message = f"{name} must not be negative for the Poisson loss"
         raise InvalidArgumentError(message)
-    return columns.astype(dtype)
+    return cast
+
+
+def _check_finite(columns: np.ndarray, cast: np.ndarray, name: str) -> None:
+    """Refuse targets that are not finite, or not so in the type that is computed with."""
+    bad = np.argwhere(~np.isfinite(cast))
+    if not bad.size:
+        return
+    row, column = bad[0].tolist()
+    if np.all(np.isfinite(columns)):
+        message = (
+            f"{name} holds numbers beyond {cast.dtype}, {len(bad)} of {cast.size}, first "
+            f"{columns[row, column]:g} at row {row}, column {column}: scale the targets"
+        )
+        raise InvalidArgumentError(message)
+    message = (
+        f"{name} holds NaN or infinity, {len(bad)} of {cast.size} values, first at row {row}, "
+        f"column {column}: fill or drop such rows first"
+    )
+    raise InvalidArgumentError(message)
+
+
+def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Cast, without NumPy's warning where a number becomes infinite: that is told otherwise."""
+    with np.errstate(over="ignore"):
+        cast: np.ndarray = array.astype(dtype)
+    return cast
 
 
 def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:

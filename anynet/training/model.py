@@ -10,7 +10,8 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend, backend_of, get_backend, lives_on
-from anynet.data.batches import ResidentBatches
+from anynet.data.batches import HostBatches, ResidentBatches
+from anynet.data.sources.source import Source
 from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
@@ -18,7 +19,7 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
-from anynet.training.inputs import check_rows, check_x
+from anynet.training.inputs import check_rows, check_x, with_targets
 from anynet.training.saving import SavedModel, read_model, write_model
 from anynet.typing import Array, Params
 
@@ -73,7 +74,7 @@ class Model:
 
         Parameters
         ----------
-        x : array of shape (N, I), or Table
+        x : array of shape (N, I), Source or Table
             NumPy or anything that turns into it, or an array of torch, JAX or CuPy. A model that
             was trained on a table takes the raw rows of another, see ``read_table``.
 
@@ -124,20 +125,26 @@ class Model:
             return mean if self.loss.task == "classes" else preprocessing.decode(mean)
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
-    def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy (of whole rows for several labels), or R² for values."""
+    def score(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy (of whole rows for several labels), or R² for values.
+
+        A ``Source`` with targets needs no ``y``.
+        """
         return self.evaluate(x, y, sample_weight).score
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> Evaluation:
-        """Return mean loss and score as ``Evaluation(loss, score)``."""
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Evaluation:
+        """Return mean loss and score as ``Evaluation(loss, score)``; see ``score``."""
+        if y is None:
+            x, y = with_targets(x) if isinstance(x, Source) else (x, y)
         rows = check_rows((x, y, sample_weight), self.network, self.loss, self.backend)
         spread = target_spread(rows.y, rows.weight, self.loss)
+        kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches
         with self.backend.context():
             return evaluate(
                 self.network,
                 self.params,
                 self.loss,
-                ResidentBatches(rows, self.backend),
+                kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),
                 spread,
                 self.backend,
@@ -173,7 +180,10 @@ class Model:
         parts = []
         with backend.context():
             for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
-                some = backend.to_device(rows[start : start + PREDICTION_BATCH, ...])
+                stop = min(start + PREDICTION_BATCH, rows.shape[0])
+                from_disk = isinstance(rows, Source)
+                some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
+                some = backend.to_device(some)
                 parts.append(function(self.network.predict(self.params, some, backend=backend)))
             if lives_on(x, backend):
                 return backend.xp.concat(parts, axis=0)

@@ -16,7 +16,7 @@ from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
 from anynet.training.fit import as_optimizer, choose_backend, prepare
 from anynet.training.history import Callback
-from anynet.training.inputs import check_rows, choose_loss
+from anynet.training.inputs import check_rows, choose_loss, with_targets
 from anynet.training.model import Model
 from anynet.training.population_memory import split_by_memory
 from anynet.training.population_run import common_step, train_together
@@ -259,6 +259,7 @@ def _check_configs(configs: Any, known: set[str]) -> None:
 def _member_options(data: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Bring the options of a member into the form of those of ``fit``."""
     options = {"seed": 0, "metadata": None} | options
+    data = with_targets(data)
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     network = options["network"]
     options["optimizer"] = as_optimizer(options["optimizer"])

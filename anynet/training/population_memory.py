@@ -14,6 +14,7 @@ from anynet.training.run import RESIDENT_SHARE, Run
 from anynet.training.state import initial_state
 
 ACTIVATIONS_KEPT = 4  # arrays of an activation's size that a step holds, its gradient included
+AUGMENTING_KEPT = 16  # arrays of a batch's size: the places of pixels, and their neighbours
 
 
 def split_by_memory(
@@ -56,6 +57,8 @@ def member_bytes(run: Run) -> int:
     for layer in network.layers:
         widths.append(layer.shapes(widths[-1])[1])
     training = ACTIVATIONS_KEPT * run.batch_size * sum(widths)
+    if step.augment is not None:
+        training += AUGMENTING_KEPT * run.batch_size * network.n_inputs
     scoring = 0 if run.held_out is None else 2 * EVALUATION_BATCH * max(widths)
     order = 4 * run.training.n_samples
     return int(kept + order + max(training, scoring) * np.dtype(host.dtype).itemsize)

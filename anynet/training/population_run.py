@@ -7,6 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar
@@ -152,8 +153,8 @@ class Batch:
         else:
             orders = [run.order(epoch) for run in self.runs]
             parts = split_orders(orders, first.batch_size, short_first=first.shuffle)
-        for part in parts:
-            for rows, block in batches.blocks(part):
+        with closing(batches.blocks(*parts)) as blocks:
+            for rows, block in blocks:
                 self.state = backend.scan(step, self.state, rows, (block, self.numbers))
 
     def trained(self) -> list[Evaluation]:
@@ -176,8 +177,8 @@ class Batch:
         backend, loss, network = self.backend, self.step.loss, self.step.network
         step = PopulationStep(EvaluationStep(network, loss, backend))
         sums = zero_sums(loss, network, (len(self.runs),), backend)
-        for part in parts:
-            for rows, block in scored.blocks(part):
+        with closing(scored.blocks(*parts)) as blocks:
+            for rows, block in blocks:
                 data = ((self._weights(), block), self.numbers)
                 sums = backend.scan(step, sums, rows, data)
         return finish_members(sums, loss, self.spreads, backend)

@@ -33,6 +33,7 @@ def resume(
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
     learning_rate: Schedule | None = None,
+    augment: Any = None,
     backend: Backend | str | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -57,7 +58,7 @@ def resume(
     epochs : int, optional
         At most so many epochs in all, in place of the number of before. Schedules keep the time
         that they were made for.
-    loss, optimizer, learning_rate : optional
+    loss, optimizer, learning_rate, augment : optional
         Those of before, where they are of a class of your own, which a checkpoint cannot hold.
     backend : Backend or str, optional
         Where to go on, see ``get_backend``; where the run began if not given.
@@ -96,7 +97,12 @@ def resume(
     """
     with _opened(checkpoint) as folder:
         found = folder.newest()
-        own = {"loss": loss, "optimizer": optimizer, "learning_rate": learning_rate}
+        own = {
+            "loss": loss,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "augment": augment,
+        }
         arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
@@ -151,7 +157,7 @@ def _checked_arguments(
         folder.every, folder.keep = again.every, again.keep
         arguments = arguments_from(content["arguments"], own)
         _check_shapes(arguments["network"], found)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
         raise CheckpointError(message) from error
     return arguments

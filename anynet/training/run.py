@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from anynet.backends import Backend
 from anynet.data.batches import (
     Batches,
     HostBatches,
@@ -17,6 +21,9 @@ from anynet.data.batches import (
     epoch_order,
     split_order,
 )
+from anynet.data.memory import available_memory
+from anynet.data.shuffle import block_order
+from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import no_better_than_guessing
@@ -32,6 +39,7 @@ from anynet.training.stopping import EarlyStopping, Plateau
 
 PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
+HOST_SHARE = 0.5  # of this machine's that those from disk may take
 
 
 @dataclass
@@ -106,20 +114,22 @@ class Run:
         parts = split_order(
             order, self.batch_size, PROGRESS_PARTS if watched else 1, short_first=self.shuffle
         )
-        start, position = time.perf_counter() - self.seconds, 0
-        for part in parts:
-            position += part.size
-            if position <= self.seen:  # before the checkpoint
-                continue
-            for local, block in batches.blocks(part):
+        ends = np.cumsum([part.size for part in parts]).tolist()
+        left = [part for part, end in zip(parts, ends, strict=True) if end > self.seen]
+        start, position = time.perf_counter() - self.seconds, self.seen
+        with closing(batches.blocks(*left)) as blocks:
+            for local, block in blocks:
                 state = backend.scan(step, state, local, block)
-            self.seen = position
-            self.seconds = time.perf_counter() - start
-            if self.progress is not None:
-                now = finish(state.sums, step.loss, self.spread, backend)
-                self.progress(Progress(epoch, self.epochs, self.seen, len(order), *now))
-            if saver is not None and self.seen < len(order):
-                saver.within_epoch(state)
+                position += math.prod(local.shape)
+                if position not in ends:
+                    continue
+                self.seen = position
+                self.seconds = time.perf_counter() - start
+                if self.progress is not None:
+                    now = finish(state.sums, step.loss, self.spread, backend)
+                    self.progress(Progress(epoch, self.epochs, self.seen, len(order), *now))
+                if saver is not None and self.seen < len(order):
+                    saver.within_epoch(state)
         trained = finish(state.sums, step.loss, self.spread, backend)
         seconds = time.perf_counter() - start
         self.seen, self.seconds = 0, 0.0
@@ -140,9 +150,11 @@ class Run:
 
     def order(self, epoch: int) -> np.ndarray:
         """Return where the samples of an epoch lie in the rows, in the order it sees them."""
-        return self.training.order(
-            epoch_order(self.training.n_samples, self.seed, epoch, self.shuffle)
-        )
+        training, blocks = self.training, self.training.blocks()
+        if not self.shuffle or blocks is None:
+            return training.order(epoch_order(training.n_samples, self.seed, epoch, self.shuffle))
+        window_rows = training.rows.x.window_rows
+        return training.order(block_order(blocks, self.seed, epoch, self.batch_size, window_rows))
 
     def record(
         self,
@@ -247,19 +259,37 @@ class Run:
         return batches, self._place(self.held_out.rows)
 
     def _place(self, rows: Rows) -> Batches:
+        """Place samples on the device, or leave them where they are if it has no room for them."""
         backend = self.step.backend
-        resident = self.resident
-        if resident is None:
-            memory = backend.memory()
-            resident = memory is None or rows.nbytes < RESIDENT_SHARE * memory.free
-        if resident or not isinstance(rows.x, np.ndarray):
+        on_host = isinstance(rows.x, (np.ndarray, Source))
+        if self.resident or not on_host:
             return ResidentBatches(rows, backend)
+        if self.resident is None and has_room(rows, backend):
+            try:
+                return ResidentBatches(rows, backend)
+            except Exception as error:
+                if not backend.is_out_of_memory(error):
+                    raise
+                message = (
+                    f"{backend.device_name()} ran out of memory for {rows.nbytes / 1e9:.1f} GB of "
+                    f"samples: they are sent in blocks instead, with the same results"
+                )
+                warnings.warn(message, RuntimeWarning, stacklevel=4)
         return HostBatches(rows, backend)
 
 
 def epochs_done(epochs: int) -> str:
     """Say that a run has ended because its epochs are over."""
     return f"all {epochs} epochs done"
+
+
+def has_room(rows: Rows, backend: Backend) -> bool:
+    """Whether samples fit on the device, and those that are not in memory yet there as well."""
+    memory = backend.memory()
+    free = [] if memory is None else [RESIDENT_SHARE * memory.free]
+    if isinstance(rows.x, Source):
+        free.append(HOST_SHARE * (available_memory() or 0))
+    return all(rows.nbytes < bytes_ for bytes_ in free)
 
 
 def _shortest(number: np.ndarray) -> float:

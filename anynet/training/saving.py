@@ -111,6 +111,17 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
     return _rebuild(path, arrays, config, config.get("metadata"))
 
 
+def is_ensemble(path: str | os.PathLike[str]) -> bool:
+    """Whether a file that anynet wrote holds an ensemble.
+
+    Raises
+    ------
+    ModelFileError
+        If it is absent, damaged, or of another version.
+    """
+    return "members" in _read(Path(path))[1]
+
+
 def read_ensemble(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[str, Any]]:
     """Read and check an ensemble file; return its members and metadata.
 

@@ -63,6 +63,9 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
         history = dict(content["history"])
         history["records"] = [EpochRecord(*record) for record in history["records"]]
         run.history = History(**history)
+        if not _is_sound(run, content["seen"]):
+            message = "its history, its best weights and its place in an epoch do not go together"
+            raise ValueError(message)
         run.stopping = replace(run.stopping, **content["stopping"])
         if run.plateau is not None:
             run.plateau = Plateau(run.plateau.rule, **content["plateau"])
@@ -71,6 +74,15 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
         message = f"the checkpoint is not of this run: {error}"
         raise CheckpointError(message) from error
     return state
+
+
+def _is_sound(run: Run, seen: int) -> bool:
+    history = run.history
+    if not history.records:
+        best = history.best_epoch == 0 and run.best is None and not history.stopped
+    else:
+        best = 0 < history.best_epoch <= len(history.records) and run.best is not None
+    return best and 0 <= seen < run.training.n_samples
 
 
 def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:

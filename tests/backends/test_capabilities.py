@@ -146,7 +146,7 @@ class AddAndHalve:
 def test_a_backend_describes_itself(backend: Backend) -> None:
     described = backend.describe()
     keys = {"name", "version", "device", "dtype", "precision", "loop", "reason"}
-    assert set(described) - {"advice"} == keys
+    assert set(described) - {"advice", "threads"} == keys
     assert described["dtype"] == "float32"
     assert all(isinstance(value, str) for value in described.values())
     memory = backend.memory()

@@ -21,7 +21,7 @@ from anynet.backends import cublas
 
 from .test_cublas import Library, make, products
 
-MODULES = ("cupy", "cupy_graph", "cupy_namespace")
+MODULES = ("cupy", "cupy_graph", "cupy_namespace", "cupy_transfers")
 
 
 class Stream:
@@ -45,6 +45,11 @@ class Stream:
     def synchronize(self) -> None:
         Stream.log.append("synchronize")
 
+    def wait_event(self, event: Event) -> None:
+        assert self.non_blocking
+        assert event.recorded is Stream.current[-1]
+        Stream.log.append("wait")
+
     def begin_capture(self) -> None:
         assert self.non_blocking
         Stream.log.append("begin")
@@ -56,6 +61,27 @@ class Stream:
         Stream.log.append("end")
         note = Stream.log.append
         return SimpleNamespace(launch=lambda: note("launch"), upload=lambda: note("upload"))
+
+
+class Event:
+    """A mark on the stream of the steps."""
+
+    recorded: Stream | None = None
+
+    def __init__(self, disable_timing: bool) -> None:
+        assert disable_timing
+
+    def record(self, stream: Stream) -> None:
+        self.recorded = stream
+
+
+class Array(np.ndarray):
+    """An array that can be set from the host."""
+
+    def set(self, array: np.ndarray, stream: Stream) -> None:
+        assert stream.non_blocking
+        Stream.log.append("copy")
+        np.copyto(self, array, casting="no")
 
 
 class Device(contextlib.nullcontext):
@@ -103,9 +129,11 @@ def paper_cupy() -> ModuleType:
     module = ModuleType("cupy")
     vars(module).update({name: getattr(np, name) for name in np.__all__ if hasattr(np, name)})
     module.asnumpy = np.array
+    module.empty = lambda shape, dtype: np.empty(shape, dtype).view(Array)
     module.RawKernel = RawKernel
     module.cuda = SimpleNamespace(
         Device=Device,
+        Event=Event,
         Stream=Stream,
         runtime=SimpleNamespace(getDevice=lambda: 0),
         MemoryPool=lambda: SimpleNamespace(malloc=object()),
@@ -119,6 +147,7 @@ def paper_cupy() -> ModuleType:
 def paper(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the backend, imported with the stand-in and forgotten afterwards."""
     monkeypatch.setitem(sys.modules, "cupy", paper_cupy())
+    monkeypatch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=np.empty))
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", compat)
     monkeypatch.setattr("anynet.backends.select.is_cupy_array", lambda _: False)
     for name in MODULES:
@@ -249,6 +278,18 @@ def test_a_network_trains_step_by_step_as_on_numpy(paper, digits) -> None:
     leaves = [tree.leaves(model.params) for model in models]
     for mine, numpys in zip(*leaves, strict=True):
         np.testing.assert_allclose(mine, numpys, rtol=1e-9, atol=1e-12)
+
+
+def test_blocks_are_copied_from_pinned_memory_beside_the_steps(paper, digits) -> None:
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    backend = backend_of(paper, Library(), "float64", loop=None)
+    streamed, resident = (
+        anynet.fit(network, digits.train, epochs=2, backend=backend, resident=resident)
+        for resident in (False, True)
+    )
+    for one, other in zip(tree.leaves(streamed.params), tree.leaves(resident.params), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert Stream.log == ["wait", "copy", "copy", "copy", "synchronize"] * 2  # one block an epoch
 
 
 def test_clip_and_sign_are_the_standards(paper) -> None:

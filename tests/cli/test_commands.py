@@ -163,7 +163,9 @@ def test_backends(anynet: Command) -> None:
     assert [entry["name"] for entry in entries] == ["numpy", "cupy", "torch", "jax"]
     assert entries[0]["usable"] is True
     lines = anynet("backends").out.splitlines()
-    assert lines[0].split() == ["backend", "usable", "version", "devices", "memory", "why"]
+    header = ["backend", "usable", "version", "devices", "threads", "memory", "why"]
+    assert lines[0].split() == header
+    assert entries[0]["threads"] >= 1
     assert lines[1].split()[:3] == ["numpy", "yes", np.__version__]
 
 
@@ -228,6 +230,10 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
         (["train", "digits", "--learning-rat=1"], "did you mean '--learning-rate'?"),
         (["train", "digits", "--activation", "rely"], "not 'rely'; did you mean 'relu'?"),
         (["predict", "run", "file", "--topp", "3"], "did you mean '--top'?"),
+        (["trian", "digits"], "did you mean 'train'? (see anynet --help)"),
+        (["study", "deepth", "digits"], "did you mean 'depth'? (see anynet study --help)"),
+        (["study", "depth", "digits", "--joblib", "daks"], "did you mean 'dask'?"),
+        (["study", "depth", "digits", "--joblib", "xyz"], "'ray') (see anynet study depth --help)"),
         (["train", "digits", "--xyz"], "unrecognized arguments: --xyz (see"),
     ],
 )
@@ -240,7 +246,7 @@ def test_the_help_lists_the_values_that_there_are(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
     says = " ".join(anynet("train", "--help").out.split())
-    for names in (ACTIVATIONS, OPTIMIZERS, SCHEDULES):
+    for names in ((*ACTIVATIONS, "scaled_tanh"), OPTIMIZERS, SCHEDULES):
         assert f": {', '.join(names)} (default: " in says
 
 

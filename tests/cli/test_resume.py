@@ -222,6 +222,20 @@ def test_data_that_have_moved_or_changed(
     assert left(run) == FILES
 
 
+def test_a_table_goes_on(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.3f},{'xyz'[n % 3]},{a * 2 + n % 3:.3f}" for n, a in enumerate(rng.random(90))]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    table = (tmp_path / "table.csv", "--target", "y", *QUICK[1:], "--patience", "9")
+    runs = tmp_path / "straight", tmp_path / "left"
+    assert anynet("train", *table, "--out", runs[0]).code == 0
+    with monkeypatch.context() as patch:
+        press(signal.SIGINT, 2, patch)
+        assert anynet("train", *table, *OFTEN, "--out", runs[1]).code == 130
+    assert anynet("resume", runs[1], "--quiet").code == 0
+    assert outcome_of(runs[0]) == outcome_of(runs[1])
+
+
 def test_a_plot_that_fails_loses_nothing(
     anynet: Command,
     fails: Command,

@@ -52,6 +52,20 @@ def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def train() -> None:
+        with runs.new_folder(folder) as scratch:
+            (scratch / "model.safetensors").touch()
+            folder.mkdir()
+
+    with pytest.raises(InvalidArgumentError, match="came into being") as told:
+        train()
+    assert told.value.__notes__ == [f"the model is kept in {tmp_path / 'run-2'}"]
+    assert (tmp_path / "run-2" / "model.safetensors").exists()
+
+
 def test_refuses_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "run"

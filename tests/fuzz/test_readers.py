@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from fuzz.campaign import Reader, search
 from fuzz.readers import readers
+from fuzz.table_readers import table_readers
 
-READERS = readers()
-FEW, MANY = 150, 9000
+READERS = [*readers(), *table_readers()]
+FEW, MANY = 150, 6500
 
 
 @pytest.mark.parametrize("reader", READERS, ids=str)

@@ -145,6 +145,27 @@ def test_a_dask_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, clus
     assert after > before  # it was Dask that ran them
 
 
+@pytest.fixture
+def ray():
+    """A cluster of Ray's on this machine, with two workers."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) -> None:
+    with Results.open(tmp_path / "here", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE)
+        here = timeless(results)
+    assert os.getpid() not in set(spread([(os.getpid, ())] * 4, -1, "ray"))
+    with Results.open(tmp_path / "there", ABOUT) as results:
+        run_missing(results, trials, arrays, WHERE, jobs=-1, engine="ray", group_size=1)
+        assert timeless(results) == here
+    assert ray.is_initialized()  # a cluster that was there is left as it was
+
+
 @pytest.mark.parametrize(
     ("jobs", "engine", "says"),
     [

@@ -111,6 +111,23 @@ def test_members_are_trained_as_alone(some, network) -> None:
         )
 
 
+def test_a_group_is_split_where_its_augmentation_would_not_fit(some) -> None:
+    """Deforming a batch of 192 images of 64 pixels takes about 16 arrays of it, 0.8 MB."""
+    network, groups = anynet.mlp([64, 10]), []
+    options: dict[str, Any] = {"batch_size": N_SAMPLES, "epochs": 1, "backend": "numpy"}
+    for augment in (None, "elastic"):
+        anynet.fit_population(
+            network,
+            some,
+            [{"seed": seed} for seed in range(4)],
+            augment=augment,
+            memory_limit=1_500_000,
+            progress=lambda now: groups.append(now.groups),
+            **options,
+        )
+    assert groups == [1, 4, 4, 4, 4]
+
+
 def test_members_of_a_shared_order_see_the_same_images(some) -> None:
     """With the same weights and no learning, their losses are then the same."""
     network = anynet.mlp([64, 10])

@@ -78,8 +78,12 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(
 def test_a_folder_that_cannot_be_written_is_told_at_once(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> int:  # root may write where others may not
-        raise OSError(30, "Read-only file system")
+    open_file = os.open
+
+    def refuse(path: Any, *options: Any) -> int:  # root may write where others may not
+        if Path(path).parent == tmp_path:
+            raise OSError(30, "Read-only file system")
+        return open_file(path, *options)
 
     monkeypatch.setattr("anynet.data.locks.os.open", refuse)
     with pytest.raises(anynet.InvalidArgumentError, match=r"cannot write .* Read-only file system"):
@@ -98,6 +102,22 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(data, network, tmp_pat
     damage(newest)
     with pytest.raises(anynet.CheckpointError, match=r"is damaged.*is damaged"):
         anynet.resume(tmp_path, data)
+
+
+def test_a_damaged_checkpoint_does_not_count_as_kept(data, network, tmp_path: Path) -> None:
+    policy = anynet.Checkpoints(tmp_path, keep=1)
+    anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=policy)
+    (good,) = tmp_path.glob("step-*")
+    newer = tmp_path / "step-000000999999.safetensors"
+    newer.write_bytes(good.read_bytes())
+    damage(newer)
+    with pytest.warns(RuntimeWarning, match="going on from the one before"):
+        anynet.resume(tmp_path, data, epochs=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "lock",
+        "step-000000000010.safetensors",
+        "step-000000999999.damaged",
+    ]
 
 
 def test_a_checkpoint_cut_short_anywhere_is_refused(data, network, tmp_path: Path) -> None:

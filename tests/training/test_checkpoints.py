@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from conftest import make_backend
 from runs import curve, same, stop_at
 
 import anynet
 from anynet import tree
+from anynet.augment import Affine
 from anynet.backends import Backend
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training import checkpoints, description
@@ -46,8 +48,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     [
         {"optimizer": SGD(), "shuffle": False},
         {"optimizer": SGD(momentum=0.9, nesterov=True), "learning_rate": Cosine(0.1, epochs=3)},
-        {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 5},
+        {"optimizer": RMSprop(weight_decay=0.01), "learning_rate": 0.003, "seed": 2**70},
         {"optimizer": AdamW(weight_decay=0.1), "patience": 1, "min_delta": 0.5, "validation": 0.2},
+        {"augment": [Affine(halved=(1, 7)), "elastic", "erase", "noise", "mixup"]},
         {"loss": anynet.nn.CrossEntropy(0.1), "validation": 0.1, "target_accuracy": 0.2},
     ],
 )
@@ -68,27 +71,38 @@ def test_every_checkpoint_of_a_run_leads_to_its_end(
         same(straight, anynet.resume(tmp_path / str(number), data))
 
 
+def cuda(first: str, then: str) -> Any:
+    return pytest.param(first, then, marks=pytest.mark.cuda)
+
+
 @pytest.mark.parametrize(
-    ("first", "then"), list(itertools.permutations(["numpy", "torch", "jax"], 2))
+    ("first", "then"),
+    [
+        ("torch", "numpy"),
+        ("jax", "numpy"),
+        ("numpy", "torch"),
+        ("numpy", "jax"),
+        cuda("cupy", "numpy"),
+        cuda("torch-cuda", "numpy"),
+        cuda("jax-cuda", "numpy"),
+        cuda("numpy", "cupy"),
+        cuda("cupy", "torch-cuda"),
+    ],
 )
-def test_a_run_goes_on_with_another_library(
-    data, network, tmp_path: Path, first: str, then: str
-) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("jax")
+def test_a_run_goes_on_elsewhere(data, network, tmp_path: Path, first: str, then: str) -> None:
     options = {"validation": 50, "epochs": 4, "optimizer": "adam", "learning_rate": 0.01}
-    straight = anynet.fit(network, data, **options, backend=first)
+    here, there = make_backend(first), make_backend(then)
+    straight = anynet.fit(network, data, **options, backend=here)
     with pytest.raises(anynet.TrainingInterrupted):
         anynet.fit(
-            network, data, **options, backend=first, checkpoint=tmp_path, progress=stop_at(2, 150)
+            network, data, **options, backend=here, checkpoint=tmp_path, progress=stop_at(2, 150)
         )
-    finished = anynet.resume(tmp_path, data, backend=then)
-    assert finished.backend.name == then
+    finished = anynet.resume(tmp_path, data, backend=there)
+    assert finished.backend is there
     losses = [[record[2] for record in curve(model)] for model in (straight, finished)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     for a, b in zip(tree.leaves(straight.params), tree.leaves(finished.params), strict=True):
-        one, other = straight.backend.to_host(a), finished.backend.to_host(b)
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(here.to_host(a), there.to_host(b), rtol=1e-3, atol=1e-5)
 
 
 def test_float64_weights_on_values(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -54,9 +54,18 @@ def read_delimited(path: Path) -> Table:
     DataError
         If it is no such file: the message says the line, and how to mend it.
     """
-    text = _decoded(path)
-    separator = _separator(text)
-    records = _records(text, separator, path)
+    encoding = _encoding(path)
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            separator = _separator(file.read(SAMPLE_SIZE))
+            file.seek(0)
+            return _read(path, file, separator)
+    except UnicodeError as error:
+        raise _undecodable(path, encoding) from error
+
+
+def _read(path: Path, file: TextIO, separator: str) -> Table:
+    records = _records(path, file, separator)
     header = next(records, None)
     if header is None:
         message = f"{quoted(path)} is empty: expected a line of column names, and rows below it"
@@ -64,10 +73,8 @@ def read_delimited(path: Path) -> Table:
     names = _names(header, path)
     chunks: list[list[np.ndarray]] = []
     lines: list[int] = []
-    while chunk := list(islice(records, CHUNK)):
-        for record in chunk:
-            if len(record.fields) != len(names):
-                raise _ragged(record, len(names), separator, path)
+    rows = _even(records, len(names), separator, path)
+    while chunk := list(islice(rows, CHUNK)):
         lines += [record.line for record in chunk]
         cells = zip(*(record.fields for record in chunk), strict=True)
         chunks.append([as_text(column) for column in cells])
@@ -83,34 +90,33 @@ def read_delimited(path: Path) -> Table:
     )
 
 
-def _decoded(path: Path) -> str:
-    data = path.read_bytes()
-    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _undecodable(path: Path, encoding: str) -> DataError:
+    """Find what a file holds that is no text, and name its line."""
+    data, line, found = path.read_bytes(), 1, "half a character"
     try:
-        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+        data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        message = (
-            f"{quoted(path)} is not UTF-8 text: line {line} holds the byte "
-            f"0x{data[error.start]:02x}; save it as UTF-8, for instance by "
-            f"iconv -f latin1 -t utf-8"
-        )
-        raise DataError(message) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        message = f"{quoted(path)} holds a zero byte in line {line}: save it as text in UTF-8"
-        raise DataError(message)
-    return text
+        found = f"the byte 0x{data[error.start]:02x}"
+    message = (
+        f"{quoted(path)} is not UTF-8 text: line {line} holds {found}; save it as UTF-8, for "
+        f"instance by iconv -f latin1 -t utf-8"
+    )
+    return DataError(message)
 
 
-def _separator(text: str) -> str:
+def _separator(sample: str) -> str:
     """Find the separator that splits the first records into the most fields, all into as many.
 
     Where none does, it is the one that splits the header into most.
     """
-
-    sample = text[:SAMPLE_SIZE]
-    if len(sample) < len(text):
+    if len(sample) == SAMPLE_SIZE:  # the last record may be cut
         sample = sample[: sample.rfind("\n") + 1]
 
     def score(separator: str) -> tuple[bool, int]:
@@ -124,8 +130,8 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=score)
 
 
-def _records(text: str, separator: str, path: Path) -> Iterator[Record]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+def _records(path: Path, file: TextIO, separator: str) -> Iterator[Record]:
+    reader = csv.reader(_lines(path, file), delimiter=separator, strict=True)
     line = 1
     try:
         for fields in reader:
@@ -139,6 +145,14 @@ def _records(text: str, separator: str, path: Path) -> Iterator[Record]:
             f"quotes inside them doubled"
         )
         raise DataError(message) from error
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        if "\0" in line:
+            message = f"{quoted(path)} holds a zero byte in line {number}: save it as UTF-8 text"
+            raise DataError(message)
+        yield line
 
 
 def _names(header: Record, path: Path) -> list[str]:
@@ -161,14 +175,19 @@ def _names(header: Record, path: Path) -> list[str]:
     return names
 
 
-def _ragged(record: Record, expected: int, separator: str, path: Path) -> DataError:
-    shown = "a tab" if separator == "\t" else repr(separator)
-    message = (
-        f"{quoted(path)}: line {record.line} has {len(record.fields)} fields, separated by "
-        f"{shown}, and the header has {expected}: give every row as many, and put text that holds "
-        f'the separator into quotes (")'
-    )
-    return DataError(message)
+def _even(records: Iterator[Record], width: int, separator: str, path: Path) -> Iterator[Record]:
+    """Pass records on that have as many fields as the header."""
+    for record in records:
+        count = len(record.fields)
+        if count != width:
+            shown = "a tab" if separator == "\t" else repr(separator)
+            message = (
+                f"{quoted(path)}: line {record.line} has {count} field{'s' * (count != 1)}, "
+                f"separated by {shown}, and the header has {width}: give every row as many, and "
+                f'put text that holds the separator into quotes (")'
+            )
+            raise DataError(message)
+        yield record
 
 
 def _is_number(text: str) -> bool:

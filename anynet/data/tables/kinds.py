@@ -87,13 +87,12 @@ def infer(table: Table, name: str) -> Found:
         return Found("ignored", "it has one value only")
     if column.dtype.kind == "f":
         return _number_or_row(column)
-    words = np.unique(present)
-    folded = {word.casefold() for word in words} if words.size <= 6 else set()
-    if folded and (folded <= TRUE | FALSE):
-        return Found("boolean")
     values, bad = to_numbers(column, table.decimal)
-    if np.sum(bad) <= (1 - SHARE) * present.size and not any(map(_CODE.match, words)):
+    if np.sum(bad) <= (1 - SHARE) * present.size and not any(map(_CODE.match, present)):
         return _number_or_row(values)
+    words = np.unique(present)
+    if words.size <= 2 * len(TRUE) and {word.casefold() for word in words} <= TRUE | FALSE:
+        return Found("boolean")
     _, bad = to_days(column)
     if np.sum(bad) <= (1 - SHARE) * present.size:
         return Found("date")

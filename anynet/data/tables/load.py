@@ -14,7 +14,7 @@ from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.locate import expanded
 from anynet.data.tables.kinds import infer_kinds
-from anynet.data.tables.notes import note_on_classes, notes_on_kinds
+from anynet.data.tables.notes import note_on_classes, notes_on_kinds, notes_on_rare
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.read import read_table
 from anynet.data.tables.table import Table
@@ -109,7 +109,7 @@ def load_table(
         rows, found, classes or measure_values(target, column, rows.decimal)
     )
     train, told = labelled_rows(preprocessing, rows)
-    notes += told
+    notes += [*notes_on_rare(preprocessing.encoders), *told]
     held_out, told = labelled_rows(preprocessing, test_rows)
     notes += [f"test rows: {each}" for each in told if each not in notes]
     named = isinstance(source, (str, os.PathLike))

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from anynet.data.tables.encoders import Encoded, Encoder
+from anynet.data.tables.encoders import Category
+from anynet.data.tables.encoding import Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.table import Table, is_missing, nearest
 from anynet.data.tables.target import Classes
@@ -19,8 +20,8 @@ def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[st
     told = []
     if encoded.bad.any():
         told.append(
-            f"{_rows(table, encoded.bad, column)} no {encoder.kind}: taken as missing, which is "
-            f"{encoder.imputed()}"
+            f"{_count(encoded.bad)} no {encoder.kind} ({_first(table, encoded.bad, column)}): "
+            f"taken as missing, which is {encoder.imputed()}"
         )
     if absent.any() and not encoder.indicator:
         told.append(
@@ -28,8 +29,8 @@ def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[st
         )
     if encoded.unseen.any():
         told.append(
-            f"{_rows(table, encoded.unseen, column)} a category that training did not have: taken "
-            f"as none of those it had"
+            f"{_count(encoded.unseen)} a category that training did not have "
+            f"({_first(table, encoded.unseen, column)}): taken as none of those it had"
         )
     return [f"{name}: {each}" for each in told]
 
@@ -51,6 +52,16 @@ def notes_on_kinds(found: dict[str, Found]) -> list[str]:
     ]
 
 
+def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
+    """Tell in which columns the rarer categories share an input."""
+    return [
+        f"{each.column}: the {len(each.levels)} most frequent categories have an input each, and "
+        f"the others share one"
+        for each in encoders
+        if isinstance(each, Category) and each.other
+    ]
+
+
 def note_on_classes(target: Classes) -> list[str]:
     """Tell that numbers were taken for classes."""
     if not target.numeric or len(target.levels) == 2:
@@ -62,12 +73,12 @@ def note_on_classes(target: Classes) -> list[str]:
     return [told]
 
 
-def _rows(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
-    """Say how many rows these are, with the first of them as an example."""
-    row = int(np.flatnonzero(mask)[0])
-    return f"{_count(mask)} ({str(column[row])[:30]!r} in {table.where(row)})"
-
-
 def _count(mask: np.ndarray) -> str:
     count = int(np.sum(mask))
-    return f"{count:,} of {mask.size:,} rows {'has' if count == 1 else 'have'}"
+    return f"{count:,} of {mask.size:,} rows {'holds' if count == 1 else 'hold'}"
+
+
+def _first(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
+    """Show the first of the cells, and where it stands."""
+    row = int(np.flatnonzero(mask)[0])
+    return f"{str(column[row])[:30]!r} in {table.where(row)}"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from anynet.data.dataset import TABLE
-from anynet.data.tables.encoders import ENCODERS, Encoder
+from anynet.data.tables.config import made_of
+from anynet.data.tables.encoders import ENCODERS
+from anynet.data.tables.encoding import Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.notes import note_on_absent_column, notes_on_column
 from anynet.data.tables.table import Table, some
-from anynet.data.tables.target import Classes, Target, Values
+from anynet.data.tables.target import TARGETS, Target
 from anynet.errors import DataError, ModelFileError
 
 VERSION = 1  # of what to_config gives
@@ -142,12 +144,13 @@ class Preprocessing:
 
     def to_config(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
-        target = {"task": self.target.task} | asdict(self.target)
-        encoders = [{"kind": each.kind} | asdict(each) for each in self.encoders]  # type: ignore[call-overload]
         return {
             "version": VERSION,
-            "target": target,
-            "columns": encoders,
+            "target": {"task": self.target.task} | asdict(self.target),
+            "columns": [
+                {"kind": each.kind} | asdict(each)  # type: ignore[call-overload]
+                for each in self.encoders
+            ],
             "ignored": list(self.ignored),
         }
 
@@ -164,15 +167,12 @@ class Preprocessing:
             if config["version"] != VERSION:
                 message = f"version {config['version']!r} of tables, expected {VERSION}"
                 raise ValueError(message)
-            target = dict(config["target"])
-            made = _made(
-                {"classification": Classes, "regression": Values}[target.pop("task")], target
-            )
-            encoders = []
-            for each in config["columns"]:
-                options = dict(each)
-                encoders.append(_made(ENCODERS[options.pop("kind")], options))
-            return cls(tuple(encoders), made, tuple(map(str, config["ignored"])))
+            target: Target = made_of(config["target"], "task", TARGETS)
+            encoders = tuple(made_of(each, "kind", ENCODERS) for each in config["columns"])
+            if not encoders:
+                message = "it has no columns"
+                raise ValueError(message)
+            return cls(encoders, target, tuple(map(str, config["ignored"])))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not say properly what its table looks like: {error}"
             raise ModelFileError(message) from error
@@ -194,10 +194,12 @@ class Preprocessing:
             )
             raise ModelFileError(message)
         made = cls.from_config(config)
-        if made.n_inputs != model.network.n_inputs:
+        network = model.network
+        found = network.n_inputs, model.loss.task, network.n_outputs
+        if found != (made.n_inputs, *made.target.outputs):
             message = (
-                f"the model takes {model.network.n_inputs} inputs, and its table has "
-                f"{made.n_inputs}: the file is damaged"
+                f"the network and the table of the model do not belong together: inputs, task and "
+                f"outputs are {found} and {(made.n_inputs, *made.target.outputs)}"
             )
             raise ModelFileError(message)
         return made
@@ -217,28 +219,6 @@ class Preprocessing:
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
         extra = [name for name in table.columns if name not in known]
         return [f"training had no column {some(extra)}: passed over"] if extra else []
-
-
-def _made(cls: Any, options: dict[str, Any]) -> Any:
-    """Make a dataclass of what a file says, each field checked against its type."""
-    expected = {field.name: field.type for field in fields(cls)}
-    if options.keys() != expected.keys():
-        message = f"expected {sorted(expected)}, got {sorted(options)}"
-        raise ValueError(message)
-    for name, kind in expected.items():
-        value = options[name]
-        if kind == "tuple[str, ...]" and isinstance(value, list):
-            options[name] = value = tuple(value)
-        sound = {
-            "str": isinstance(value, str),
-            "bool": isinstance(value, bool),
-            "float": type(value) in (int, float) and np.isfinite(value),
-            "tuple[str, ...]": isinstance(value, tuple) and all(type(v) is str for v in value),
-        }
-        if not sound[str(kind)] or (name == "scale" and value <= 0):
-            message = f"{name} is {value!r}"
-            raise ValueError(message)
-    return cls(**options)
 
 
 def _why(found: Mapping[str, Found]) -> str:

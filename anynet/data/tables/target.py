@@ -12,7 +12,8 @@ from anynet.data.tables.table import Table, is_missing, number_text
 from anynet.data.tables.values import to_categories, to_numbers
 from anynet.errors import DataError, InvalidArgumentError
 
-TASKS = ("classification", "regression")
+#: The largest standardised value whose square is a finite float32.
+LARGEST = 1e19
 
 #: More classes than this share of the rows are no classes.
 MOST_CLASSES = 0.5
@@ -36,6 +37,16 @@ class Classes:
     column: str
     levels: tuple[str, ...]
     numeric: bool
+
+    def __post_init__(self) -> None:
+        """Refuse names that are no numbers where they should be."""
+        if self.numeric:
+            list(map(float, self.levels))
+
+    @property
+    def outputs(self) -> tuple[str, int]:
+        """The task and the outputs of a network for it."""
+        return "classes", len(self.levels)
 
     def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
         """Return labels, int64, and where there is none: a missing value or an unknown class."""
@@ -72,10 +83,17 @@ class Values:
     mean: float
     scale: float
 
+    @property
+    def outputs(self) -> tuple[str, int]:
+        """The task and the outputs of a network for it."""
+        return "values", 1
+
     def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return standardised values, float64, and where there is none."""
+        """Return standardised values, float64, and where there is none that float32 can square."""
         values, _ = to_numbers(column, decimal)
-        return (values - self.mean) / self.scale, np.isnan(values)
+        with np.errstate(over="ignore"):
+            standardised = (values - self.mean) / self.scale
+        return standardised, ~(np.abs(standardised) < LARGEST)
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return standardised values in the units of the table, float64."""
@@ -84,6 +102,9 @@ class Values:
 
 
 Target = Classes | Values
+
+TARGETS: dict[str, Any] = {each.task: each for each in (Classes, Values)}
+TASKS = tuple(TARGETS)
 
 
 def infer_task(table: Table, name: str) -> str:
@@ -179,7 +200,7 @@ def measure_values(name: str, column: np.ndarray, decimal: str) -> Values:
         If they are all the same.
     """
     values, _ = to_numbers(column, decimal)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = float(np.mean(values)), float(np.std(values))
     if not np.isfinite(scale):
         message = (

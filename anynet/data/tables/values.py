@@ -38,7 +38,8 @@ def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.n
     absent = is_missing(column)
     if not np.any(np.strings.find(column, "_") >= 0):  # Python's own digit grouping, not people's
         try:
-            values = np.where(absent, "nan", column).astype(np.float64)
+            values = np.full(len(column), np.nan)
+            values[~absent] = column[~absent].astype(np.float64)
             return _checked(values, absent)
         except ValueError:
             pass  # one by one, then

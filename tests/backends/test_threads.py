@@ -1,0 +1,162 @@
+"""Several fits at once in one process, and how many threads each product takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet import tree
+
+NAMES = ("numpy", "torch", "jax")
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable(name: str) -> str:
+    """Return the name of a backend, or skip the test where it is not installed."""
+    try:
+        anynet.get_backend(name, "cpu")
+    except anynet.BackendError as error:
+        if name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(","):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    return name
+
+
+def weights(name: str, seed: int) -> list[np.ndarray]:
+    """Train enough steps for the loop to be recorded, with dropout, and return the weights."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(600, 12)), rng.integers(0, 3, 600)
+    network = anynet.mlp([12, 32, 3], dropout=0.3, layer_norm=True)
+    options: dict[str, Any] = {"epochs": 3, "batch_size": 8, "optimizer": "adam", "seed": seed}
+    model = anynet.fit(
+        network, (x, y), validation=0.2, backend=anynet.get_backend(name, "cpu"), **options
+    )
+    return [model.backend.to_host(leaf) for leaf in tree.leaves(model.params)]
+
+
+def at_once(actions: list[Callable[[], Any]]) -> list[Any]:
+    """Run each action in a thread of its own, all from the same moment."""
+    start = threading.Barrier(len(actions), timeout=120)
+
+    def run(action: Callable[[], Any]) -> Any:
+        start.wait()
+        return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("numpy", "numpy"), ("numpy", "torch"), ("numpy", "jax"), ("torch", "torch"), ("jax", "jax")],
+    ids="-".join,
+)
+def test_fits_in_two_threads_give_the_bits_that_each_gives_alone(names: tuple[str, str]) -> None:
+    runs = [(usable(name), seed) for seed, name in enumerate(names)]
+    alone = [weights(*run) for run in runs]
+    together = at_once([lambda run=run: weights(*run) for run in runs])
+    for one, other in zip(alone, together, strict=True):
+        for leaf, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(leaf, same)
+
+
+def test_populations_in_two_threads_leave_the_threads_as_they_were(monkeypatch) -> None:
+    """Each runs batches of members on threads of its own, and keeps products to one meanwhile."""
+    monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(64, 5)), rng.integers(0, 2, 64)
+    before = anynet.get_backend("numpy").describe()["threads"]
+
+    def losses(rate: float) -> list[float]:
+        configs = [{"seed": seed, "learning_rate": rate} for seed in range(4)]
+        models = anynet.fit_population(
+            anynet.mlp([5, 8, 2]), data, configs=configs, epochs=3, backend="numpy"
+        )
+        return [model.history.best.train_loss for model in models]
+
+    alone = [losses(rate) for rate in (0.1, 0.3)]
+    assert at_once([lambda rate=rate: losses(rate) for rate in (0.1, 0.3)]) == alone
+    assert anynet.get_backend("numpy").describe()["threads"] == before
+
+
+@pytest.mark.parametrize("count", [0, -1, True, 1.0, "2", None])
+def test_a_number_of_threads_is_a_whole_number(count: Any) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match="threads must be a whole number"):
+        anynet.set_threads(count)
+
+
+REPORT = """
+import json, os, sys, threadpoolctl
+pools = threadpoolctl.threadpool_info()
+found = {"pools": [pool["num_threads"] for pool in pools if pool["user_api"] in ("blas", "openmp")]}
+names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+found["xla"] = sum("XLAEigen" in name for name in names)
+found["torch"] = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+found["told"] = anynet.get_backend(BACKEND).describe()["threads"]
+print(json.dumps(found))
+"""
+FIT = """
+import numpy as np, anynet
+{setting}
+x = np.ones((64, 8)) * np.arange(64)[:, None] / 64
+anynet.fit(anynet.mlp([8, 256, 2]), (x, np.arange(64) % 2), epochs=1, backend=BACKEND)
+"""
+COMMAND = """
+import anynet.cli, contextlib, io
+with contextlib.redirect_stdout(io.StringIO()):
+    code = anynet.cli.main(
+        ["train", "digits", "--epochs", "1", "--layers", "16", "--threads", "1", "--quiet",
+         "--backend", BACKEND]
+    )
+assert code == 0
+"""
+WAYS = {
+    "variable": (FIT.format(setting=""), {"OMP_NUM_THREADS": "1"}),
+    "function": (FIT.format(setting="anynet.set_threads(1)"), {}),
+    "option": (COMMAND, {}),
+}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted on Linux")  # noqa: PTH112
+@pytest.mark.skipif(CORES < 2, reason="with one core there is one thread anyway")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("way", WAYS)
+def test_one_thread_is_one_thread(name: str, way: str, tmp_path) -> None:
+    """Of all pools that are loaded: NumPy's and SciPy's BLAS, OpenMP, torch's, and XLA's."""
+    pytest.importorskip("threadpoolctl")
+    code, settings = WAYS[way]
+    code = f"BACKEND = {usable(name)!r}\n" + code + REPORT
+    found = in_a_process(code, settings, tmp_path)
+    assert found["told"] == "1"
+    assert set(found["pools"]) == {1}
+    assert found["torch"] in (1, None)
+    assert found["xla"] <= 1
+
+
+def in_a_process(code: str, settings: dict[str, str], folder) -> Any:
+    """Run code in a process that knows of no threads but by ``settings``; return its JSON."""
+    unset = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    path = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH", "")]))  # noqa: PTH109
+    environment |= settings | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,348 @@
+"""Tables on the command line: trained, scored and predicted by their own names and units."""
+
+import csv
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import anynet as library
+from anynet.cli import main
+
+Command = Callable[..., Any]
+
+RATE = ("--learning-rate", "0.03", "--epochs", "30")
+QUICK = ("--layers", "16", *RATE, "--backend", "numpy", "--quiet")
+HEADER = "Number,Survived,Class,Name,Sex,Age,Fare,Port,Day"
+
+
+def passengers(n: int, seed: int = 0) -> list[list[Any]]:
+    """Draw passengers, whose survival hangs on sex and class and whose fare hangs on class."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        sex, place = rng.choice(["male", "female"]), int(rng.integers(1, 4))
+        survived = "yes" if rng.random() < 0.1 + 0.7 * (sex == "female") else "no"
+        age = "" if rng.random() < 0.2 else round(float(rng.uniform(1, 80)), 1)
+        fare = round(100 / place + float(rng.normal()), 2)
+        port, day = rng.choice(["S", "C", ""]), f"1912-04-{rng.integers(1, 28):02}"
+        rows.append([i + 1, survived, place, f"Smith, J. {i}", sex, age, fare, port, day])
+    return rows
+
+
+def write(path: Path, rows: list[list[Any]], header: str = HEADER, separator: str = ",") -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerows([header.split(","), *rows])
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table, a run for classes and one for values; the tests only read it."""
+    place = tmp_path_factory.mktemp("tables")
+    table = write(place / "ship.csv", passengers(200))
+    for target in ("Survived", "Fare"):
+        run = place / target.lower()
+        assert main(["train", str(table), "--target", target, *QUICK, "--out", str(run)]) == 0
+    return place
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_people_see_of_classes(anynet: Command, place: Path, tmp_path: Path) -> None:
+    arguments = ("--target", "Survived", *QUICK[:-1], "--out", tmp_path / "run")
+    code, out, err = anynet("train", place / "ship.csv", *arguments)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1] == (
+        "classification of Survived (2 classes) by Class (number), Sex (category), Age (number), "
+        "Fare (number), Port (category), Day (date)"
+    )
+    assert lines[2].startswith(
+        "ship: 128 rows to train on, 32 held out, 40 to test; layers 14-16-2"
+    )
+    assert lines[3].startswith("test accuracy 0.")
+    told = err.splitlines()
+    assert told[0] == "anynet: note: Number is not used: it numbers the rows"
+    assert told[1].startswith("anynet: note: Name is not used: 200 different values in 200 rows")
+    assert "accuracy 0." in told[2]
+
+
+def test_what_people_see_of_values(anynet: Command, place: Path, tmp_path: Path) -> None:
+    arguments = ("--target", "Fare", *QUICK[:-1], "--out", tmp_path / "run")
+    _, out, err = anynet("train", place / "ship.csv", *arguments)
+    assert "regression of Fare (values) by Survived (boolean), Class (number)" in out
+    assert "test R² 0." in out
+    assert "R² 0." in err
+
+
+def test_the_run_folder_of_classes(place: Path) -> None:
+    config = tomllib.loads((place / "survived" / "config.toml").read_text())
+    assert config["dataset"] == str(place / "ship.csv")
+    assert (config["target"], config["task"], config["test"]) == ("Survived", "classification", 0.2)
+    assert (config["optimizer"], config["batch-size"], config["validation"]) == ("adam", 32, 32)
+    assert config["about"]["test_accuracy"] > 0.6
+    assert config["about"]["notes"][0] == "Number is not used: it numbers the rows"
+    assert (place / "survived" / "confusion.png").exists()
+
+
+def test_the_run_folder_of_values(place: Path) -> None:
+    folder = place / "fare"
+    names = {"model.safetensors", "config.toml", "history.csv", "curves.png", "predicted.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    with Image.open(folder / "predicted.png") as image:
+        assert min(image.size) > 400
+    about = tomllib.loads((folder / "config.toml").read_text())["about"]
+    assert about["test_r2"] > 0.8
+    assert 0 < about["test_mae"] < about["test_rmse"] < 15  # in the units of the fares
+    assert "validation_r2" in read(folder / "history.csv")[0]
+
+
+def test_its_config_repeats_a_run(anynet: Command, place: Path, tmp_path: Path) -> None:
+    config = place / "fare" / "config.toml"
+    again = json.loads(
+        anynet("train", "--config", config, "--json", "--out", tmp_path / "again").out
+    )
+    first = tomllib.loads(config.read_text())
+    assert {name: again[name] for name in first["about"] if name.startswith("test_")} == {
+        name: value for name, value in first["about"].items() if name.startswith("test_")
+    }
+    written = (tmp_path / "again" / "config.toml").read_text()
+    assert written.split("[about]")[0] == config.read_text().split("[about]")[0]
+
+
+def test_predictions_of_classes(anynet: Command, place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.csv"
+    outcome = anynet("predict", place / "survived", place / "ship.csv", "--out", out)
+    assert outcome == (0, f"{out}: 200 predictions of Survived\n", "")
+    rows = read(out)
+    assert list(rows[0]) == ["index", "Survived", "probability no", "probability yes"]
+    assert [int(row["index"]) for row in rows] == list(range(200))
+    model = library.load(place / "survived", "numpy")
+    table = library.read_table(place / "ship.csv")
+    np.testing.assert_array_equal([row["Survived"] for row in rows], model.predict(table))
+    found = [[float(row["probability no"]), float(row["probability yes"])] for row in rows]
+    np.testing.assert_allclose(found, model.predict_proba(table), rtol=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+def test_predictions_of_values(anynet: Command, place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.csv"
+    assert anynet("predict", place / "fare", place / "ship.csv", "--out", out).code == 0
+    rows = read(out)
+    assert list(rows[0]) == ["index", "Fare"]
+    fares = np.array([float(row["Fare"]) for row in rows])
+    true = library.read_table(place / "ship.csv").columns["Fare"].astype(float)
+    assert np.abs(fares - true).mean() < 15
+
+
+def test_predictions_on_the_screen(anynet: Command, place: Path) -> None:
+    run, table = place / "survived", place / "ship.csv"
+    answers = json.loads(anynet("predict", run, table, "--json", "--top", 2).out)
+    assert len(answers) == 200
+    assert {each["class"] for each in answers[3]["top"]} == {"yes", "no"}
+    header, line, *_ = anynet("predict", run, table).out.splitlines()
+    assert header.split() == ["file", "index", "class", "probability"]
+    assert line.split()[1:3] == ["0", answers[0]["class"]]
+    values = json.loads(anynet("predict", place / "fare", table, "--json").out)
+    assert set(values[0]) == {"file", "index", "value"}
+    header, line, *_ = anynet("predict", place / "fare", table).out.splitlines()
+    assert header.split() == ["file", "index", "value"]
+    assert float(line.split()[2]) == pytest.approx(values[0]["value"], rel=1e-5)
+
+
+def test_several_files_are_told_apart(anynet: Command, place: Path, tmp_path: Path) -> None:
+    new = write(tmp_path / "new.csv", passengers(3, seed=1))
+    out = tmp_path / "predictions.csv"
+    assert anynet("predict", place / "fare", new, place / "ship.csv", "--out", out).code == 0
+    rows = read(out)
+    assert [(row["file"], row["index"]) for row in rows[:4]] == [
+        *((str(new), str(i)) for i in range(3)),
+        (str(place / "ship.csv"), "0"),
+    ]
+
+
+def test_rows_unlike_those_that_trained(anynet: Command, place: Path, tmp_path: Path) -> None:
+    rows = [["X", "free", "1", "male", "", 7], ["S", "30", "2", "female", "1912-04-02", 7]]
+    new = write(tmp_path / "new.csv", rows, "Port,Fare,class,Sex,Day,Extra", separator=";")
+    code, out, err = anynet("predict", place / "survived", new)
+    assert (code, len(out.splitlines())) == (0, 3)
+    start = f"anynet: warning: {new}: "
+    assert [line.removeprefix(start)[:44] for line in err.splitlines()] == [
+        "training had no column 'class', 'Extra': pas",
+        "Class: there is no such column; did you mean",
+        "Age: there is no such column: taken as missi",
+        "Fare: 1 of 2 rows holds no number ('free' in",
+        "Port: 1 of 2 rows holds a category that trai",
+        "Day: 1 of 2 rows holds no value, as none for",
+    ]
+
+
+def test_nothing_is_overwritten(fails: Command, place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.csv"
+    out.write_text("mine")
+    assert "exists already" in fails("predict", place / "fare", place / "ship.csv", "--out", out)
+    assert out.read_text() == "mine"
+    absent = tmp_path / "none" / "predictions.csv"
+    assert "no folder" in fails("predict", place / "fare", place / "ship.csv", "--out", absent)
+
+
+def test_what_comes_into_being_meanwhile_is_kept(
+    fails: Command, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "predictions.csv"
+    predict = library.Model.predict_mean
+
+    def slowly(model: library.Model, x: Any) -> Any:
+        out.write_text("another's")
+        return predict(model, x)
+
+    monkeypatch.setattr(library.Model, "predict_mean", slowly)
+    assert "exists already" in fails("predict", place / "fare", place / "ship.csv", "--out", out)
+    assert out.read_text() == "another's"
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+def test_evaluate_scores_the_rows_that_were_held_out(anynet: Command, place: Path) -> None:
+    about = tomllib.loads((place / "survived" / "config.toml").read_text())["about"]
+    result = json.loads(anynet("evaluate", place / "survived", place / "ship.csv", "--json").out)
+    assert (result["accuracy"], result["rows"]) == (about["test_accuracy"], 40)
+    assert [each["class"] for each in result["classes"]] == ["no", "yes"]
+    out = anynet("evaluate", place / "fare", place / "ship.csv").out
+    about = tomllib.loads((place / "fare" / "config.toml").read_text())["about"]
+    assert out.startswith(f"ship: R² {about['test_r2']:.4f} on 40 rows that training held out\n")
+    assert f"{about['test_mae']:.6g}" in out
+
+
+def test_evaluate_scores_all_rows_of_another_file(
+    anynet: Command, place: Path, tmp_path: Path
+) -> None:
+    rows = passengers(50, seed=1)
+    rows[3][1] = "perhaps"
+    new = write(tmp_path / "new.csv", rows)
+    code, out, err = anynet("evaluate", place / "survived", new)
+    assert code == 0
+    assert " on 49 rows\n" in out
+    assert "1 of 50 rows have no value that the model knows ('perhaps' in line 5)" in err
+
+
+def test_a_file_of_test_rows(anynet: Command, place: Path, tmp_path: Path) -> None:
+    new, run = write(tmp_path / "new.csv", passengers(50, seed=1)), tmp_path / "run"
+    arguments = ("--target", "Survived", "--test", new, *QUICK, "--json", "--out", run)
+    result = json.loads(anynet("train", place / "ship.csv", *arguments).out)
+    assert tomllib.loads((run / "config.toml").read_text())["test"] == str(new)
+    again = json.loads(anynet("evaluate", run, new, "--json").out)
+    assert (again["accuracy"], again["rows"]) == (result["test_accuracy"], 50)
+    told = anynet("evaluate", run, place / "ship.csv").out
+    assert "on 200 rows, on which it was trained" in told
+
+
+def test_columns_may_be_named_otherwise(anynet: Command, place: Path, tmp_path: Path) -> None:
+    arguments = ("--target", "Survived", *QUICK, "--out", tmp_path / "run")
+    columns = "Class=category,Number=number,Day=ignored"
+    assert anynet("train", place / "ship.csv", "--columns", columns, *arguments).code == 0
+    model = library.load(tmp_path / "run", "numpy")
+    names = library.Preprocessing.of(model).input_names
+    assert {"Number", "Class = 1", "Class = 2", "Class = 3"} <= set(names)
+    assert not any(name.startswith("Day") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["ship.csv"], "say which column of ship.csv to predict, by --target COLUMN: it has 'Num"),
+        (["ship.csv", "--target", "survived"], "no column 'survived'; did you mean 'Survived'?"),
+        (["ship.csv", "--target", "Name"], "which are no classes"),
+        (["ship.csv", "--target", "Sex", "--task", "regression"], "holds no number, but words"),
+        (["ship.csv", "--target", "Fare", "--label-smoothing", "0.1"], "is an option for classes"),
+        (["ship.csv", "--target", "Fare", "--columns", "Ag=number"], "did you mean 'Age'?"),
+        (["none.csv", "--target", "Fare"], "cannot read 'none.csv': No such file"),
+        (["none.csv"], "cannot read 'none.csv': No such file"),
+        (["digits", "--target", "Fare"], "--target is an option of tables, and 'digits' is none"),
+        (["digits", "--test", "0.3"], "--test is an option of tables"),
+        (["digits", "--columns", "a=number"], "--columns is an option of tables"),
+    ],
+)
+def test_what_cannot_be_trained(
+    fails: Command,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(place)
+    before = sorted(place.iterdir())
+    assert says in fails("train", *arguments, "--out", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(place.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predict", "fare", "ship.csv", "--top", "2"], "--top is for classes"),
+        (["predict", "fare", "none.csv"], "cannot read 'none.csv'"),
+        (["predict", "fare", "other.csv"], "none of the columns that the model reads"),
+        (["evaluate", "fare", "other.csv"], "'other.csv' has no column 'Fare'"),
+        (["predict", "fare", "ragged.csv"], "line 3 has 1 field, separated by ','"),
+    ],
+)
+def test_what_cannot_be_predicted(
+    fails: Command, place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(place)
+    (place / "other.csv").write_text("a,b\n1,2\n")
+    (place / "ragged.csv").write_text("a,b\n1,2\n1\n")
+    assert says in fails(*arguments)
+
+
+def test_pictures_have_no_out(fails: Command, digits_run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    assert "--out is for models of tables" in fails("predict", digits_run.folder, "x", "--out", out)
+
+
+def test_dollars_are_no_formulas(anynet: Command, tmp_path: Path) -> None:
+    rows = [[i % 7, f"$a_{{{i % 2}$"] for i in range(40)]
+    table = write(tmp_path / "$x_{$.csv", rows, "a,b")
+    assert anynet("train", table, "--target", "b", *QUICK, "--out", tmp_path / "run").code == 0
+
+
+def test_parquet(anynet: Command, place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
+
+    table = tmp_path / "ship.parquet"
+    parquet.write_table(arrow_csv.read_csv(place / "ship.csv"), table)
+    run = ("train", table, "--target", "Fare", *QUICK, "--out", tmp_path / "run")
+    assert anynet(*run).code == 0
+    for run, source in ((place / "fare", table), (tmp_path / "run", place / "ship.csv")):
+        outcome = anynet("predict", run, source, "--json")
+        assert outcome.err == ""
+        assert len(json.loads(outcome.out)) == 200
+
+
+def test_studies_of_classes(anynet: Command, fails: Command, place: Path, tmp_path: Path) -> None:
+    values = ("--values", 0.01, "--seeds", 2, "--epochs", 2, "--quiet")
+    study = ("study", "learning-rate", place / "ship.csv")
+    out = tmp_path / "study"
+    assert anynet(*study, "--target", "Survived", *values, "--out", out).code == 0
+    assert (out / "report.md").exists()
+    assert "studies compare accuracies" in fails(*study, "--target", "Fare", *values)
+
+
+def test_export_tells_what_its_inputs_are(anynet: Command, place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    outcome = anynet("export", place / "fare", "--format", "torch", "--out", out)
+    assert outcome.code == 0
+    assert "takes columns as they are encoded" in outcome.err

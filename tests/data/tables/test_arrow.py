@@ -1,0 +1,121 @@
+"""Parquet, Arrow and data frames say the same as CSV."""
+
+import contextlib
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.data.tables import Table, read_table
+from anynet.errors import DataError
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+COLUMNS: dict[str, Any] = {
+    "n": pa.array([1, None, 3], pa.int64()),
+    "x": pa.array([0.5, float("nan"), float("inf")], pa.float32()),
+    "b": pa.array([True, None, False]),
+    "s": pa.array(["a", None, " NA "]),
+    "d": pa.array([datetime.date(2024, 5, 31), None, datetime.date(1970, 1, 2)]),
+    "t": pa.array([datetime.datetime(2024, 5, 31, 12), None, None], pa.timestamp("us", tz="UTC")),
+    "c": pa.array(["u", "v", "u"]).dictionary_encode(),
+    "z": pa.nulls(3),
+    "m": pa.array([[1], [2], None]),
+}
+NAN = float("nan")
+
+
+def check(table: Table) -> None:
+    expected: dict[str, list[Any]] = {
+        "n": [1, NAN, 3],
+        "x": [0.5, NAN, NAN],
+        "b": ["true", "", "false"],
+        "s": ["a", "", ""],
+        "d": ["2024-05-31", "", "1970-01-02"],
+        "t": ["2024-05-31 12:00:00.000000Z", "", ""],
+        "c": ["u", "v", "u"],
+        "z": ["", "", ""],
+    }
+    assert list(table.columns) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(table.columns[name], values)
+    assert table.notes == ("'m' left out: no numbers, text, booleans or dates",)
+    assert table.where(0) == "row 1"
+
+
+def test_parquet(tmp_path: Path) -> None:
+    parquet.write_table(pa.table(COLUMNS), tmp_path / "t.parquet")
+    check(read_table(tmp_path / "t.parquet"))
+    (tmp_path / "t.parquet").rename(tmp_path / "unnamed")
+    check(read_table(tmp_path / "unnamed"))
+
+
+@pytest.mark.parametrize("open_writer", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_arrow(tmp_path: Path, open_writer: Any) -> None:
+    table = pa.table(COLUMNS)
+    with open_writer(tmp_path / "t.arrow", table.schema) as writer:
+        writer.write_table(table)
+    check(read_table(tmp_path / "t.arrow"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_data_frames(library: str) -> None:
+    columns = {
+        "n": [1.0, None, 3.0],
+        "s": ["a", None, "b"],
+        "d": [datetime.datetime(2024, 5, 31), None, datetime.datetime(1970, 1, 2)],
+        "b": [True, False, True],
+    }
+    module = pytest.importorskip(library)
+    frame = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+    table = read_table(frame)
+    np.testing.assert_array_equal(table.columns["n"], [1, NAN, 3])
+    np.testing.assert_array_equal(table.columns["s"], ["a", "", "b"])
+    assert [day[:10] for day in table.columns["d"]] == ["2024-05-31", "", "1970-01-02"]
+    assert [cell.lower() for cell in table.columns["b"]] == ["true", "false", "true"]
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="two columns are named 'a'"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_damaged_files_are_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    table = pa.table(COLUMNS)
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("t.parquet", "t.arrow"):
+        whole = (tmp_path / name).read_bytes()
+        for size in (6, len(whole) // 2, len(whole) - 1):
+            (tmp_path / name).write_bytes(whole[:size])
+            with pytest.raises(DataError, match=f"{name}' cannot be read as"):
+                read_table(tmp_path / name)
+        for _ in range(60):
+            flipped = bytearray(whole)
+            flipped[rng.integers(8, len(whole))] ^= 1 << int(rng.integers(8))
+            (tmp_path / name).write_bytes(flipped)
+            with contextlib.suppress(DataError):
+                read_table(tmp_path / name)
+
+
+def test_an_empty_table(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="holds no rows"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_pyarrow_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match="needs pyarrow, which is missing: pip install pyarrow"):
+        anynet.read_table(tmp_path / "t.parquet")

@@ -1,0 +1,127 @@
+"""Encodings: those of scikit-learn's transformers, and safe where values are wild."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.preprocessing import OneHotEncoder, RobustScaler
+
+from anynet.data.tables import Table
+from anynet.data.tables.encoders import ENCODERS, MOST_LEVELS
+from anynet.data.tables.numeric import BOUND, WEEK, YEAR
+
+EXACT = {"rtol": 2e-7, "atol": 2e-7}  # of float32
+
+
+def fit(kind: str, values: Any) -> Any:
+    return ENCODERS[kind].fit("a", Table.of({"a": values}).columns["a"], ".")
+
+
+def encode(encoder: Any, values: Any) -> Any:
+    return encoder.encode(Table.of({"a": values}).columns["a"], ".")
+
+
+def smooth(z: np.ndarray) -> np.ndarray:
+    return z / np.sqrt(1 + (z / BOUND) ** 2)
+
+
+def test_numbers_are_those_of_robust_scaler_clipped_smoothly(rng: np.random.Generator) -> None:
+    train, new = rng.lognormal(size=(90, 1)), rng.lognormal(size=(30, 1))
+    train[::7] = new[::5] = np.nan
+    number = fit("number", train[:, 0])
+    scaled = SimpleImputer(strategy="median").fit(RobustScaler().fit_transform(train))
+    robust = RobustScaler().fit(train)
+    expected = smooth(scaled.transform(robust.transform(new)))
+    indicator = MissingIndicator(features="all").fit(train).transform(new)
+    found = encode(number, new[:, 0])
+    np.testing.assert_allclose(found.x, np.hstack([expected, indicator]), **EXACT)
+    assert number.names() == ["a", "a: missing"]
+    assert found.x.dtype == np.float32
+
+
+def test_where_the_quartiles_agree_the_range_is_the_scale() -> None:
+    number = fit("number", [0.0] * 8 + [4.0, -6.0])
+    assert (number.center, number.scale) == (0, 5)
+    constant = fit("number", [7.0, None, 7.0])
+    assert (constant.center, constant.scale) == (7, 1)
+    np.testing.assert_array_equal(encode(constant, [7.0, None]).x, [[0, 0], [0, 1]])
+    assert fit("number", [None, None]).center == 0
+
+
+@given(st.lists(st.floats(allow_infinity=True, allow_nan=True) | st.none(), min_size=1))
+def test_any_number_becomes_a_small_one(values: list) -> None:
+    train, new = values, [*values, 1e308, -1e308, 5e-324]
+    x = encode(fit("number", train), new).x
+    assert np.all(np.abs(x) <= BOUND)
+
+
+def test_the_order_of_numbers_is_kept() -> None:
+    x = encode(fit("number", [1, 2, 3, 4]), [-1e9, -5, 1, 2.5, 4, 50, 1e9]).x[:, 0]
+    assert np.all(np.diff(x) > 0)
+    assert x[3] == 0
+
+
+@pytest.mark.parametrize("levels", [3, MOST_LEVELS - 1, MOST_LEVELS + 20])
+@pytest.mark.parametrize("missing", [False, True])
+def test_categories_are_those_of_one_hot_encoder(levels: int, missing: bool) -> None:
+    words = [f"w{level}" for level in range(levels) for _ in range(level + 1)]
+    words += ["" for _ in range(levels * 2 if missing else 0)]
+    new = [*(f"w{level}" for level in range(levels)), *([""] if missing else []), "unseen"]
+    category = fit("category", words)
+    x, bad, unseen = encode(category, new)
+    # scikit-learn counts the missing value among its categories.
+    oracle = OneHotEncoder(
+        max_categories=MOST_LEVELS + missing,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+    ).fit(np.array(words, dtype=object)[:, None])
+    expected = oracle.transform(np.array(new, dtype=object)[:, None])
+    if missing:  # the oracle sorts "" before all words
+        expected = np.roll(expected, -1, axis=1)
+    np.testing.assert_array_equal(x, expected)
+    assert x.shape[1] == len(category.names()) <= MOST_LEVELS + missing
+    assert not bad.any()
+    np.testing.assert_array_equal(unseen, [False] * (len(new) - 1) + [levels <= MOST_LEVELS])
+
+
+def test_numbers_as_categories_are_known_in_any_form() -> None:
+    category = fit("category", [1, 2, None, 2])
+    assert category.levels == ("1", "2")
+    np.testing.assert_array_equal(encode(category, ["2", "1"]).x, [[0, 1, 0], [1, 0, 0]])
+
+
+def test_booleans_in_any_form() -> None:
+    boolean = fit("boolean", ["True", "False", "TRUE", ""])
+    assert boolean.names() == ["a", "a: missing"]
+    for values in ([True, False, None], ["yes", "no", ""], [1, 0, None], ["T", "f", "NA"]):
+        found = encode(boolean, values)
+        np.testing.assert_array_equal(found.x, [[1, 0], [0, 0], [1, 1]])
+        assert not found.bad.any()
+    assert encode(boolean, ["perhaps"]).bad.all()
+
+
+def test_dates_are_days_and_places_on_two_circles() -> None:
+    date = fit("date", ["2024-01-01", "2024-01-03", "2024-01-05", "2024-01-07", ""])
+    days = (np.array(["2024-01-02", "2024-07-04"], dtype="M8[D]")).astype(float)
+    x = encode(date, ["2024-01-02", "2024-07-04", ""]).x
+    np.testing.assert_allclose(x[:2, 0], smooth((days - (days[0] + 2)) / 3), **EXACT)
+    for first, period in ((1, YEAR), (3, WEEK)):
+        np.testing.assert_allclose(x[:2, first], np.sin(2 * np.pi * days / period), **EXACT)
+        np.testing.assert_allclose(x[:2, first + 1], np.cos(2 * np.pi * days / period), **EXACT)
+    np.testing.assert_array_equal(x[:, 5], [0, 0, 1])
+    np.testing.assert_array_equal(x[2, :5], 0)
+    assert date.imputed() == "the median, 2024-01-04"
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@given(values=st.lists(st.text(max_size=5) | st.sampled_from(["1", "2024-05-31", "yes", ""])))
+def test_any_text_is_encoded(kind: str, values: list[str]) -> None:
+    known = {"number": "1", "date": "2024-01-01", "boolean": "yes", "category": "red"}[kind]
+    encoder = fit(kind, [known, *values])
+    x, bad, unseen = encode(encoder, [*values, "anything"])
+    assert x.shape == (len(values) + 1, len(encoder.names()))
+    assert np.all(np.isfinite(x))
+    assert bad.shape == unseen.shape == (len(values) + 1,)

@@ -1,0 +1,149 @@
+"""What columns hold: found out, or said beforehand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anynet.data.tables import Table
+from anynet.data.tables.kinds import infer, infer_kinds
+from anynet.data.tables.target import find_classes, infer_task
+from anynet.data.tables.values import to_days, to_numbers
+from anynet.errors import DataError, InvalidArgumentError
+
+LETTERS = "abcdefghijklmnopqrst"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2.5, None, 3], "number"),
+        (["1", "2.5", "", "-3e4"], "number"),
+        (["1"] * 18 + ["2", "x"], "number"),  # one in twenty is a slip
+        (["1"] * 8 + ["x", "y"], "category"),
+        (["7", "007"], "category"),  # leading zeros make codes
+        (["0.5", "0"], "number"),
+        (["1_0", "2_0"], "category"),
+        ([True, False, True], "boolean"),
+        (["yes", "No", ""], "boolean"),
+        (["yes", "perhaps"], "category"),
+        (["2024-05-31", "2023-01-01", ""], "date"),
+        (["2024-05-31T10:00:00Z", "2023-01-01 11:30"], "date"),
+        (np.array(["2024-05-31", "NaT"], dtype="M8[ns]"), "date"),
+        (["31.05.2024", "01.01.2023"], "category"),
+        (["red", "blue", "red"], "category"),
+        (list(LETTERS[:10]), "category"),  # few enough, though each is another
+        (list(LETTERS) * 2, "category"),
+        (list(LETTERS), "ignored"),
+        ([3, 3, 3], "ignored"),
+        ([3, 3, None], "number"),
+        (["", None, "NA"], "ignored"),
+        ([None, None], "ignored"),
+        (list(range(1, 21)), "ignored"),
+        (list(range(2000, 2020)), "number"),  # years, not numbers of rows
+        (list(range(20))[::-1], "number"),
+    ],
+)
+def test_kinds_of_values(values: Any, kind: str) -> None:
+    assert infer(Table.of({"a": values}), "a").kind == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([f"{i + 1:02}.05.2024" for i in range(20)], "write dates as 2024-05-31"),
+        ([f"$ {i},000.00" for i in range(20)], "write numbers as 1234.5"),
+        ([f"{i} and so on" for i in range(20)], "20 different values in 20 rows, such as '0 and"),
+        ([""] * 3, "it is empty"),
+        (["x"] * 3, "it has one value only"),
+        (list(range(20)), "it numbers the rows"),
+    ],
+)
+def test_why_a_column_is_ignored(values: Any, reason: str) -> None:
+    found = infer(Table.of({"a": values}), "a")
+    assert found.kind == "ignored"
+    assert reason in found.reason
+
+
+def test_decimal_commas_only_where_the_separator_is_another() -> None:
+    column = Table.of({"a": ["1,5", "-2", "1.234,5", "1,2,3"]}).columns["a"]
+    values, bad = to_numbers(column, ",")
+    np.testing.assert_array_equal(values, [1.5, -2, np.nan, np.nan])
+    np.testing.assert_array_equal(bad, [False, False, True, True])
+    np.testing.assert_array_equal(to_numbers(column, ".")[1], [True, False, True, True])
+
+
+@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "1_0", "0x10", "twelve"])
+def test_what_is_no_number_is_missing(cell: str) -> None:
+    values, bad = to_numbers(Table.of({"a": [cell, "1", ""]}).columns["a"])
+    np.testing.assert_array_equal(values, [np.nan, 1, np.nan])
+    np.testing.assert_array_equal(bad, [True, False, False])
+
+
+def test_dates_are_days_since_1970() -> None:
+    cells = ["1970-01-02", "1970-01-01T12:00", "1970-01-01 01:00:00+01:00", "31.12.1970", ""]
+    values, bad = to_days(Table.of({"a": cells}).columns["a"])
+    np.testing.assert_array_equal(values, [1, 0.5, 0, np.nan, np.nan])
+    np.testing.assert_array_equal(bad, [False, False, False, True, False])
+
+
+def test_what_is_said_beforehand_goes_before_what_is_found() -> None:
+    table = Table.of({"zip": [1, 2, 1], "id": ["a", "b", "c"], "y": [1, 2, 3]})
+    found = infer_kinds(table, "y", {"zip": "category", "id": "ignored"})
+    assert {name: each.kind for name, each in found.items()} == {"zip": "category", "id": "ignored"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "says"),
+    [
+        ({"zp": "category"}, DataError, "no column 'zp'; did you mean 'zip'?"),
+        ({"ZIP": "category"}, DataError, "did you mean 'zip'?"),
+        ({"zip": "categry"}, InvalidArgumentError, "got 'categry'; did you mean 'category'?"),
+        ({"y": "number"}, InvalidArgumentError, "'y' is the target"),
+        ({"id": "number"}, DataError, "the column 'id' has no value that is a number"),
+        ({"id": "date"}, DataError, "the column 'id' has no value that is a date"),
+    ],
+)
+def test_what_cannot_be_said(wanted: dict[str, str], error: type[Exception], says: str) -> None:
+    table = Table.of({"zip": [1, 2], "id": ["a", "b"], "y": [1, 2]})
+    with pytest.raises(error) as caught:
+        infer_kinds(table, "y", wanted)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (["a", "b"], "classification"),
+        ([0, 1] * 3, "classification"),
+        ([0, 1, 2] * 10, "classification"),
+        ([0, 1, 2], "regression"),  # too few rows to call them classes
+        (list(range(11)) * 9, "regression"),
+        ([0.5, 1.5] * 9, "regression"),
+        ([True, False], "classification"),
+        (["1"] * 19 + ["2.5", "dear"], "regression"),
+    ],
+)
+def test_the_task_by_the_targets_values(values: Any, task: str) -> None:
+    assert infer_task(Table.of({"y": values}), "y") == task
+
+
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        (["b", "a", "b", "a"], ("a", "b")),
+        (["10", "9", "10", "9"], ("9", "10")),  # in the order of numbers
+        (["01", "2", "01", "2"], ("01", "2")),  # as they stand in the file
+        (["1", "1.0", "2", "2"], ("1", "2")),
+        ([2.0, 0.5, 2.0, 0.5], ("0.5", "2")),
+    ],
+)
+def test_classes_keep_their_names(values: Any, levels: tuple[str, ...]) -> None:
+    table = Table.of({"y": values})
+    classes = find_classes(table, "y")
+    assert classes.levels == levels
+    labels, absent = classes.encode(table.columns["y"], ".")
+    assert not absent.any()
+    assert set(classes.decode(labels).tolist()) == set(levels)
+    column = Table.of({"y": ["other", "", levels[0]]}).columns["y"]
+    np.testing.assert_array_equal(classes.encode(column, ".")[1], [True, True, False])

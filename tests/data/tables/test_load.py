@@ -1,0 +1,252 @@
+"""From a table to a data set: nothing of the test rows is seen, and what is left out is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import datasets
+
+import anynet
+from anynet.data.tables import Preprocessing
+from anynet.data.tables.kinds import KINDS
+from anynet.data.tables.load import rows_to_score
+from anynet.errors import DataError, InvalidArgumentError
+
+
+@pytest.fixture
+def rows(rng: np.random.Generator) -> dict[str, Any]:
+    size = rng.normal(size=100)
+    colour = rng.choice(["red", "blue"], size=100)
+    return {
+        "size": size,
+        "colour": colour,
+        "price": 300 + 20 * size + 5 * (colour == "red"),
+        "sold": np.where(size > 0.5, "yes", "no"),
+    }
+
+
+def test_values(rows: dict[str, Any]) -> None:
+    data = anynet.load_table(rows, target="price")
+    assert data.preprocessing is not None
+    assert data.preprocessing.input_names == ["size", "colour = blue", "colour = red", "sold"]
+    assert (len(data.train[0]), len(data.test[0])) == (80, 20)
+    assert (data.n_inputs, data.n_outputs, data.classes) == (4, 1, ())
+    y = data.train[1]
+    np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=1e-12)
+    prices = np.concatenate([data.preprocessing.decode(data.train[1]), data.test[1]])
+    np.testing.assert_allclose(
+        np.sort(np.concatenate([prices[:80], data.preprocessing.decode(data.test[1])])),
+        np.sort(rows["price"]),
+    )
+
+
+def test_classes_are_held_out_in_equal_shares(rows: dict[str, Any]) -> None:
+    data = anynet.load_table(rows, target="sold", test=0.3, seed=4)
+    assert data.classes == ("no", "yes")
+    sold = np.sum(rows["sold"] == "yes")
+    assert np.sum(data.test[1]) == round(0.3 * sold)
+    again = anynet.load_table(rows, target="sold", test=0.3, seed=4)
+    other = anynet.load_table(rows, target="sold", test=0.3, seed=5)
+    np.testing.assert_array_equal(data.test[0], again.test[0])
+    assert not np.array_equal(data.test[0], other.test[0])
+
+
+def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
+    data = anynet.load_table(rows, target="price")
+    close = np.abs(rows["price"][:, None] - data.preprocessing.decode(data.test[1])).min(axis=1)
+    held_out = close < 1e-9
+    assert held_out.sum() == 20
+    wild = {
+        "size": np.where(held_out, 1e6, rows["size"]),
+        "colour": np.where(held_out, "green", rows["colour"]),
+        "price": np.where(held_out, 1e9, rows["price"]),
+        "sold": rows["sold"],
+    }
+    other = anynet.load_table(wild, target="price")
+    assert other.preprocessing == data.preprocessing
+    np.testing.assert_array_equal(other.train[0], data.train[0])
+    (note,) = other.notes
+    assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
+
+
+def test_values_beyond_all_measure_are_left_out(rows: dict[str, Any]) -> None:
+    new = {"size": [1, 2], "colour": ["red", "blue"], "sold": ["no", "no"], "price": [1e308, 2]}
+    data = anynet.load_table(rows, target="price", test=new)
+    assert len(data.test[1]) == 1
+    (note,) = data.notes
+    assert "price: 1 of 2 rows have no value that the model knows ('1e+308' in row 1)" in note
+
+
+def test_rows_without_a_target_are_left_out(rows: dict[str, Any]) -> None:
+    price = [None if i < 7 else str(v) for i, v in enumerate(rows["price"])]
+    price[7] = "dear"
+    data = anynet.load_table(rows | {"price": price}, target="price")
+    assert len(data.train[0]) + len(data.test[0]) == 92
+    assert data.notes == (
+        "price: 7 rows have no target: left out",
+        "price: 1 rows have a target that is no number ('dear' in row 8): left out",
+    )
+
+
+def test_a_table_of_test_rows(rows: dict[str, Any]) -> None:
+    new = {"sold": ["no", "often", "yes"], "size": [1, 2, None], "price": [1, 2, 3]}
+    data = anynet.load_table(rows, target="sold", test=new)
+    assert len(data.train[0]) == 100
+    assert data.test[1].tolist() == [0, 1]
+    assert len(data.notes) == 3
+    assert all(note.startswith("test rows: ") for note in data.notes)
+    assert (
+        "sold: 1 of 3 rows have no value that the model knows ('often' in row 2)" in data.notes[0]
+    )
+    assert "colour: there is no such column: taken as missing in every row" in data.notes[2]
+
+
+def test_few_whole_numbers_are_classes_unless_told(rows: dict[str, Any]) -> None:
+    rows["stars"] = np.arange(100) % 5
+    data = anynet.load_table(rows, target="stars")
+    assert data.classes == ("0", "1", "2", "3", "4")
+    assert "5 different whole numbers are taken for classes" in data.notes[0]
+    assert anynet.load_table(rows, target="stars", task="regression").classes == ()
+    assert anynet.load_table(rows, target="stars", task="classification").notes == ()
+
+
+def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
+    rows["town"] = [f"town {i % 60}" for i in range(100)]
+    data = anynet.load_table(rows, target="price", columns={"town": "category"})
+    assert data.notes[0] == (
+        "town: the 49 most frequent categories have an input each, and the others share one"
+    )
+    assert data.preprocessing.encode(rows | {"town": ["Rome"] * 100})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "error", "says"),
+    [
+        ({}, {"target": "prise"}, DataError, "has no column 'prise'; did you mean 'price'?"),
+        ({}, {"target": "zzz"}, DataError, "it has 'size', 'colour', 'price', 'sold'"),
+        ({"sold": ["no"] * 100}, {"target": "sold"}, DataError, "has one class, 'no'"),
+        ({"price": [1.5] * 100}, {"target": "price"}, DataError, "1.5 in every row"),
+        ({"price": [""] * 100}, {"target": "price"}, DataError, "holds no value"),
+        ({"price": [1e308, -1e308] * 50}, {"task": "regression"}, DataError, "as large as 1e+308"),
+        ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but words"),
+        ({}, {"task": "classification"}, DataError, "--task regression"),
+        ({}, {"task": "clustering"}, InvalidArgumentError, "task must be one of classification"),
+        ({}, {"test": 1.0}, InvalidArgumentError, "test must be a share in (0, 1)"),
+        ({}, {"test": "none.csv"}, DataError, "cannot read 'none.csv': No such file"),
+        (
+            {},
+            {"columns": dict.fromkeys(("size", "colour", "sold"), "ignored")},
+            DataError,
+            "no column to predict 'price' from: 'size' is ignored: as you asked",
+        ),
+    ],
+)
+def test_what_cannot_be_learnt(
+    rows: dict[str, Any],
+    change: dict[str, Any],
+    arguments: dict[str, Any],
+    error: type[Exception],
+    says: str,
+) -> None:
+    with pytest.raises(error) as caught:
+        anynet.load_table(rows | change, **{"target": "price"} | arguments)
+    assert says in str(caught.value)
+
+
+def test_a_table_has_equal_columns() -> None:
+    with pytest.raises(InvalidArgumentError, match="the same number of values"):
+        anynet.Table.of({"a": [1], "b": [1, 2]})
+    with pytest.raises(InvalidArgumentError, match="a mapping of names to columns, got list"):
+        anynet.read_table([[1, 2]])
+    with pytest.raises(InvalidArgumentError, match="a must be numbers, booleans, text or dates"):
+        anynet.Table.of({"a": [[1, 2]]})
+
+
+def test_load_dataset_points_to_load_table(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="is a table: load it by anynet"):
+        anynet.load_dataset(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("start", [b"\x1f\x8b", b"PK\x03\x04"])
+def test_compressed_files_are_named(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(start)
+    with pytest.raises(DataError, match="is compressed or a spreadsheet: save the table as CSV"):
+        anynet.read_table(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="is a folder"):
+        anynet.read_table(tmp_path)
+
+
+def test_rows_that_trained_are_known_again(tmp_path: Path, rows: dict[str, Any]) -> None:
+    path = tmp_path / "x.csv"
+    columns = zip(*rows.values(), strict=True)
+    path.write_text(
+        f"{','.join(rows)}\n" + "".join(f"{a},{b},{c!r},{d}\n" for a, b, c, d in columns)
+    )
+    data = anynet.load_table(path, target="sold", test=0.25, seed=3)
+    network = anynet.mlp([data.n_inputs, data.n_outputs])
+    model = anynet.fit(network, data.train, epochs=1, backend="numpy", metadata=data.metadata)
+    (tmp_path / "copy.csv").write_bytes(path.read_bytes())
+    table, what = rows_to_score(model, tmp_path / "copy.csv")
+    assert what == "rows that training held out"
+    np.testing.assert_array_equal(Preprocessing.of(model).encode(table)[0], data.test[0])
+    path.write_text(path.read_text().replace("red", "blue"))
+    table, what = rows_to_score(model, path)
+    assert (table.n_rows, what) == (100, "rows")
+
+
+CELLS = st.sampled_from(["", "1", "2.5", "-3", "1e308", "-1e308", "5e-324", "007", "inf", "1,5"])
+WORDS = st.sampled_from(["red", "blue", "2024-05-31", "0001-01-01", "9999-12-31", "yes", "No"])
+
+
+@settings(max_examples=300)
+@given(data=st.data(), n=st.integers(1, 12))
+def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int) -> None:
+    column = st.lists(CELLS | WORDS | st.text(max_size=3), min_size=n, max_size=n)
+    columns = data.draw(st.dictionaries(st.sampled_from("abc"), column))
+    task = data.draw(st.sampled_from([None, "regression", "classification"]))
+    kinds = data.draw(
+        st.dictionaries(st.sampled_from(sorted(columns) or "a"), st.sampled_from(KINDS))
+    )
+    try:
+        table = anynet.Table.of(columns | {"y": data.draw(column)})
+        found = anynet.load_table(table, target="y", task=task, columns=kinds)
+    except anynet.AnynetError:
+        return
+    assert found.preprocessing is not None
+    for x, y in (found.train, found.test):
+        assert x.shape == (len(y), found.n_inputs)
+        assert np.isfinite(x).all()
+        assert np.isfinite(y).all()
+    again = Preprocessing.from_config(json.loads(json.dumps(found.preprocessing.to_config())))
+    assert again == found.preprocessing
+    np.testing.assert_array_equal(
+        again.decode(found.test[1]), found.preprocessing.decode(found.test[1])
+    )
+
+
+def test_scores_beside_scikit_learns_network() -> None:
+    """On its own bundled tables, the defaults of the command line are about as good."""
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    for name in ("wine", "breast_cancer", "diabetes"):
+        bunch = getattr(datasets, f"load_{name}")()
+        rows = dict(zip(bunch.feature_names, bunch.data.T, strict=True)) | {"y": bunch.target}
+        data = anynet.load_table(rows, target="y")
+        kind = MLPClassifier if data.classes else MLPRegressor
+        oracle = kind(hidden_layer_sizes=(32,), random_state=0, early_stopping=True, max_iter=200)
+        model = anynet.fit(
+            anynet.mlp([data.n_inputs, 32, data.n_outputs]),
+            data.train,
+            validation=0.2,
+            epochs=60,
+            patience=20,
+            batch_size=32,
+            optimizer="adam",
+            learning_rate=0.005,
+            backend="numpy",
+        )
+        assert model.score(*data.test) > oracle.fit(*data.train).score(*data.test) - 0.05

@@ -1,0 +1,207 @@
+"""Raw rows in, predictions out: whatever the rows look like, it is told and handled."""
+
+import copy
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import anynet
+from anynet.backends import Backend
+from anynet.data.tables import Preprocessing, Table
+from anynet.errors import DataError, ModelFileError
+
+ROWS: dict[str, Any] = {
+    "id": list(range(24)),
+    "size": [float(i % 7) for i in range(23)] + [None],
+    "colour": ["red", "blue", "green"] * 8,
+    "bought": ["2024-05-31", "2023-01-01"] * 12,
+    "new": ["yes", "no", "no", "no"] * 6,
+    "price": [10.0 * (i % 7) + 50.5 for i in range(24)],
+}
+
+
+@pytest.fixture(scope="module")
+def data() -> anynet.Dataset:
+    return anynet.load_table(ROWS, target="price")
+
+
+@pytest.fixture(scope="module")
+def preprocessing(data: anynet.Dataset) -> Preprocessing:
+    assert data.preprocessing is not None
+    return data.preprocessing
+
+
+def test_json_holds_all_of_it(preprocessing: Preprocessing) -> None:
+    config = json.loads(json.dumps(preprocessing.to_config()))
+    again = Preprocessing.from_config(config)
+    assert again == preprocessing
+    np.testing.assert_array_equal(again.encode(ROWS)[0], preprocessing.encode(ROWS)[0])
+
+
+def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> None:
+    x, notes = preprocessing.encode(ROWS)
+    mixed = {name: ROWS[name] for name in reversed(ROWS)}
+    np.testing.assert_array_equal(preprocessing.encode(mixed)[0], x)
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"colour": ["pink", "red", "pink"]}, "colour: 2 of 3 rows hold a category that training "),
+        ({"colour": ["pink", "red", "pink"]}, "have ('pink' in row 1): taken as none of those"),
+        (
+            {"colour": ["", "red", "red"]},
+            "colour: 1 of 3 rows holds no value, as none for training",
+        ),
+        (
+            {"size": ["3", "big", "4"]},
+            "size: 1 of 3 rows holds no number ('big' in row 2): taken as",
+        ),
+        ({"bought": ["1.5.24", "x", ""]}, "bought: 2 of 3 rows hold no date ('1.5.24' in row 1)"),
+        ({"new": ["maybe", "no", True]}, "new: 1 of 3 rows holds no boolean ('maybe' in row 1)"),
+        ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
+        ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
+        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': passed over"),
+        (
+            {"weight": [1, 2, 3], "b": [1, 2, 3]},
+            "training had no column 'weight', 'b': passed over",
+        ),
+    ],
+)
+def test_rows_unlike_those_that_trained(
+    preprocessing: Preprocessing, change: dict[str, Any], told: str
+) -> None:
+    new = {name: values[:3] for name, values in ROWS.items()} | change
+    table = Table.of({name: values for name, values in new.items() if values is not None})
+    x, notes = preprocessing.encode(table)
+    assert any(told in note for note in notes), notes
+    assert x.shape == (3, preprocessing.n_inputs)
+    assert np.all(np.isfinite(x))
+    with pytest.warns(UserWarning, match=r".") as caught:
+        np.testing.assert_array_equal(preprocessing.transform(table), x)
+    assert [str(each.message) for each in caught] == notes
+
+
+def test_what_was_ignored_may_be_there_or_not(preprocessing: Preprocessing) -> None:
+    without = {name: values for name, values in ROWS.items() if name not in ("id", "price")}
+    assert preprocessing.encode(without)[1] == []
+
+
+def test_a_table_of_something_else(preprocessing: Preprocessing) -> None:
+    with pytest.raises(
+        DataError, match="none of the columns that the model reads: expected 'size'"
+    ):
+        preprocessing.encode({"a": [1], "price": [1]})
+
+
+def test_types_may_change_between_files(preprocessing: Preprocessing) -> None:
+    """A column is read as what it was in training, whatever type a file gives it."""
+    typed = Table.of(ROWS | {"new": [True, False, False, False] * 6})
+    text = Table.of({name: ["" if v is None else str(v) for v in ROWS[name]] for name in ROWS})
+    x, _ = preprocessing.encode(ROWS)
+    for table in (typed, text):
+        np.testing.assert_array_equal(preprocessing.encode(table)[0], x)
+
+
+def damaged(config: Any, *path: Any, value: Any) -> Any:
+    config = copy.deepcopy(config)
+    inner = config
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("version",), 2),
+        (("target", "task"), "clustering"),
+        (("target", "scale"), 0),
+        (("target", "scale"), float("nan")),
+        (("target", "mean"), "1"),
+        (("columns",), None),
+        (("columns", 0, "kind"), "image"),
+        (("columns", 0, "center"), True),
+        (("columns", 0, "extra"), 1),
+        (("columns", 0), 3),
+        (("columns", 1, "levels"), "red"),
+        (("columns", 1, "levels"), [1, 2, 3]),
+        (("columns", 2, "center"), 1e300),
+        (("columns",), []),
+        (("ignored",), 3),
+    ],
+)
+def test_damaged_configurations_are_refused(
+    preprocessing: Preprocessing, path: tuple[Any, ...], value: Any
+) -> None:
+    with pytest.raises(ModelFileError, match="does not say properly what its table looks like"):
+        Preprocessing.from_config(damaged(preprocessing.to_config(), *path, value=value))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+
+
+@given(place=st.sampled_from(["version", "target", "columns", "ignored"]), value=JSON)
+def test_any_json_is_a_preprocessing_or_an_error_of_ours(
+    preprocessing: Preprocessing, place: str, value: Any
+) -> None:
+    config = preprocessing.to_config() | {place: value}
+    try:
+        Preprocessing.from_config(config)
+    except ModelFileError:
+        pass
+    else:
+        assert place in ("version", "ignored", "columns")
+
+
+def test_a_model_takes_raw_rows_on_every_backend(
+    data: anynet.Dataset, backend: Backend, tmp_path: Any
+) -> None:
+    network = anynet.mlp([data.n_inputs, 8, data.n_outputs])
+    model = anynet.fit(network, data.train, epochs=3, backend="numpy", metadata=data.metadata)
+    model.save(tmp_path / "model.safetensors")
+    table = anynet.Table.of(ROWS)
+    expected = data.preprocessing.decode(model.predict(data.preprocessing.encode(table)[0]))
+    loaded = anynet.load(tmp_path / "model.safetensors", backend)
+    np.testing.assert_allclose(loaded.predict(table), expected, rtol=1e-5)
+    np.testing.assert_allclose(loaded.predict_mean(table)[:, 0], expected, rtol=1e-5)
+
+
+def test_classes_come_back_by_their_names() -> None:
+    data = anynet.load_table(ROWS, target="colour")
+    network = anynet.mlp([data.n_inputs, 8, data.n_outputs])
+    model = anynet.fit(network, data.train, epochs=1, backend="numpy", metadata=data.metadata)
+    table = anynet.Table.of(ROWS)
+    predicted, likely = model.predict(table), model.predict_proba(table)
+    assert likely.shape == (24, 3)
+    np.testing.assert_array_equal(
+        predicted, np.array(["blue", "green", "red"])[likely.argmax(axis=1)]
+    )
+
+
+def test_a_model_of_arrays_says_that_it_takes_arrays() -> None:
+    model = anynet.fit(anynet.mlp([1, 1]), ([[0.0], [1.0]], [0.5, 1.5]), epochs=1, backend="numpy")
+    with pytest.raises(ModelFileError, match="was not trained on a table"):
+        model.predict(Table.of({"a": [1.0]}))
+
+
+def test_a_model_whose_table_is_anothers(data: anynet.Dataset) -> None:
+    model = anynet.fit(
+        anynet.mlp([1, 1]),
+        ([[0.0], [1.0]], [0.5, 1.5]),
+        epochs=1,
+        backend="numpy",
+        metadata=data.metadata,
+    )
+    with pytest.raises(ModelFileError, match="do not belong together"):
+        model.predict(Table.of(ROWS))

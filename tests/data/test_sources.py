@@ -1,0 +1,335 @@
+"""Samples on disk: each reader gives the rows that NumPy gives, and refuses what it cannot read."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet import DataError, InvalidArgumentError
+from anynet.data import write_idx
+from anynet.data.sources.arrays import InMemory, Mapped
+from anynet.data.sources.checked import Checked
+from anynet.data.sources.joined import Joined
+
+N, INPUTS = 700, 5
+
+
+@pytest.fixture
+def x(rng) -> np.ndarray:
+    return rng.standard_normal((N, INPUTS)).astype(np.float32)
+
+
+@pytest.fixture
+def y(rng) -> np.ndarray:
+    return rng.integers(3, size=N)
+
+
+def write_table(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import csv, feather, parquet
+
+    names = [f"in {index}" for index in range(x.shape[1])]
+    table = pa.table({**dict(zip(names, x.T, strict=True)), "class": y})
+    if path.suffix == ".parquet":
+        parquet.write_table(table, path, row_group_size=100)
+    elif path.suffix == ".feather":
+        feather.write_feather(table, path, chunksize=100)
+    elif path.suffix == ".arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=100)
+    else:
+        csv.write_csv(table, path)
+
+
+def open_each(folder: Path, kind: str, x: np.ndarray, y: np.ndarray) -> anynet.Source:
+    if kind == "npy":
+        np.save(folder / "x.npy", x)
+        np.save(folder / "y.npy", y)
+        return anynet.open_data(folder / "x.npy", folder / "y.npy")
+    if kind == "swapped":
+        np.save(folder / "x.npy", x.astype(">f4"))
+        return anynet.open_data(folder / "x.npy", y)
+    if kind == "idx":
+        write_idx(folder / "train-images-idx3-ubyte", x.reshape(N, 1, INPUTS))
+        write_idx(folder / "train-labels-idx1-ubyte", y.astype(np.uint8))
+        return anynet.open_data(folder)
+    path = folder / f"table.{kind}"
+    write_table(path, x, y)
+    return anynet.open_data(path, "class")
+
+
+@pytest.mark.parametrize("kind", ["npy", "swapped", "idx", "parquet", "feather", "arrow", "csv"])
+def test_every_format_gives_the_rows_that_are_asked_for(kind, tmp_path, x, y, rng) -> None:
+    source = open_each(tmp_path, kind, x, y)
+    assert source.shape == (N, INPUTS)
+    assert source.dtype == (np.float64 if kind == "csv" else np.float32)
+    np.testing.assert_array_equal(source.y, y)
+    assert (source.y.dtype.kind in "iu") == (y.dtype.kind == "i")
+    assert source.starts[0] == 0
+    everything = np.arange(N)
+    for rows in (everything, everything[:1], everything[-3:], np.flatnonzero(rng.random(N) < 0.3)):
+        got = source.read(rows)
+        np.testing.assert_allclose(got, x[rows], rtol=1e-6 if kind == "csv" else 0)
+        out = np.full((len(rows), INPUTS), np.nan, dtype=source.dtype)
+        source.read_into(rows, out)
+        np.testing.assert_array_equal(out, got)
+    again = pickle.loads(pickle.dumps(source))  # for processes of joblib
+    np.testing.assert_array_equal(again.read(everything), source.read(everything))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", "float64"])
+def test_arrays_keep_their_types(tmp_path, rng, dtype) -> None:
+    x = rng.integers(2, size=(50, 2, 3)).astype(dtype)
+    np.save(tmp_path / "x.npy", x)
+    source = anynet.open_data(tmp_path)
+    assert source.shape == (50, 6)
+    assert source.dtype == ("uint8" if dtype == "bool" else dtype)
+    np.testing.assert_array_equal(source.read(np.arange(50)), x.reshape(50, 6))
+    assert source.nbytes == x.nbytes
+    assert source.y is None
+
+
+def test_long_rows_and_gaps_are_read_right(tmp_path, rng) -> None:
+    """Rows of 20 kB: fewer than a hundred a megabyte, and no gap is read through."""
+    x = rng.integers(256, size=(150, 20_000)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    for shuffle in ("blocks", "exact"):
+        source = anynet.open_data(tmp_path, shuffle=shuffle)
+        for rows in (np.array([0, 1, 51, 52, 53, 104, 149]), np.arange(40, 120)):
+            np.testing.assert_array_equal(source.read(rows), x[rows])
+    assert source.starts is None
+
+
+def test_a_selection_reads_nothing_and_knows_its_blocks(tmp_path, x, y, rng) -> None:
+    source = open_each(tmp_path, "parquet", x, y)
+    index = np.sort(rng.permutation(N)[:300])
+    chosen = source[index]
+    assert (len(chosen), chosen.shape) == (300, (300, INPUTS))
+    rows = np.array([0, 7, 8, 299])
+    np.testing.assert_array_equal(chosen.read(rows), x[index[rows]])
+    np.testing.assert_array_equal(chosen.y, y[index])
+    for block, start in enumerate(chosen.starts):
+        assert np.all(index[start:] >= 100 * block)
+        assert np.all(index[:start] < 100 * block)
+    backwards = source[::-1]
+    np.testing.assert_array_equal(backwards.read(rows), x[::-1][rows])
+    assert backwards.starts is None
+    np.testing.assert_array_equal(chosen[chosen.y == 1].y, 1)
+
+
+def test_parts_of_a_table_are_joined(tmp_path, x, y) -> None:
+    for name, rows in (("b", slice(250, N)), ("a", slice(250))):
+        write_table(tmp_path / f"{name}.parquet", x[rows], y[rows])
+    joined = anynet.open_data(tmp_path, "class")
+    np.testing.assert_array_equal(joined.read(np.arange(N)), x)
+    np.testing.assert_array_equal(joined.y, y)
+    np.testing.assert_array_equal(joined.starts, [0, 100, 200, 250, 350, 450, 550, 650])
+    listed = anynet.open_data([tmp_path / "b.parquet", tmp_path / "a.parquet"], "class")
+    np.testing.assert_array_equal(listed.y, np.concatenate([y[250:], y[:250]]))
+    mixed = Joined([InMemory(x), InMemory(x.astype(np.float64))])
+    assert mixed.dtype == np.float64
+    np.testing.assert_array_equal(mixed.read(np.array([3, N + 3])), x[[3, 3]])
+    with pytest.raises(DataError, match="equally many inputs"):
+        Joined([InMemory(x), InMemory(x[:, :2])])
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("dtype", ["f4", ">f4"])
+def test_maps_are_read_and_their_changes_stay(tmp_path, x, mode, dtype) -> None:
+    np.save(tmp_path / "x.npy", x.astype(dtype))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
+    expected = x.copy()
+    if mode != "r":
+        mapped[3] = expected[3] = 8
+    for view, wanted in ((mapped, expected), (mapped[5:, 1:3], expected[5:, 1:3])):
+        source = Mapped(view)
+        rows = np.arange(0, len(wanted), 3)
+        for _ in range(2):
+            np.testing.assert_array_equal(source.read(rows), wanted[rows])
+
+
+def test_what_is_read_is_checked_and_narrowed(x) -> None:
+    wide = x.astype(np.float64)
+    wide[77, 2] = np.inf
+    source = Checked(InMemory(wide), "float32", "data's x")
+    assert (source.dtype, source.nbytes) == (np.float32, x.nbytes)
+    rows = np.arange(100, N)
+    np.testing.assert_array_equal(source.read(rows), x[rows])
+    with pytest.raises(InvalidArgumentError, match=r"data's x holds NaN or .* row 77, column 2"):
+        source.read(np.arange(N))
+    huge = Checked(InMemory(np.full((4, 2), 1e300)), "float32")
+    with pytest.raises(InvalidArgumentError, match="first at row 0, column 0"):
+        huge.read(np.arange(4))
+    large = Checked(InMemory(np.full((4, 2), 3e38, dtype=np.float32)), "float32")
+    assert np.all(np.isfinite(large.read(np.arange(4))))  # whose sum is not
+
+
+def test_a_file_that_changes_is_noticed(tmp_path, x, y) -> None:
+    for kind in ("npy", "parquet"):
+        source = open_each(tmp_path, kind, x, y)
+        path = source.path
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(DataError, match="was changed since it was opened"):
+            source.read(np.arange(3))
+        path.unlink()
+        with pytest.raises(DataError, match="cannot be read"):
+            source.read(np.arange(3))
+
+
+def fortran(path: Path) -> None:
+    np.save(path, np.asfortranarray(np.ones((3, 2))))
+
+
+def words(path: Path) -> None:
+    np.save(path, np.array([["a", "b"]]))
+
+
+def one_axis(path: Path) -> None:
+    np.save(path, np.ones(3))
+
+
+def objects(path: Path) -> None:
+    np.save(path, np.array([[None]]), allow_pickle=True)
+
+
+def short(path: Path) -> None:
+    np.save(path, np.ones((3, 2)))
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (fortran, "column after column.*ascontiguousarray"),
+        (words, "expected real numbers"),
+        (one_axis, "expected real numbers with a row"),
+        (objects, "objects are never unpickled"),
+        (short, "promises 48 bytes.*holds 47"),
+        (empty, "damaged header"),
+        (lambda _: None, "cannot be read"),
+    ],
+)
+def test_arrays_that_cannot_be_read_are_refused(
+    tmp_path, write: Callable[[Path], Any], message: str
+) -> None:
+    write(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=message):
+        anynet.open_data(tmp_path / "x.npy")
+
+
+def test_compressed_idx_and_strangers_are_refused(tmp_path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(DataError, match=r"compressed.*gunzip"):
+        anynet.open_data(tmp_path)
+    (tmp_path / "notes.txt").write_text("no data")
+    with pytest.raises(DataError, match="is not IDX"):
+        anynet.open_data(tmp_path / "notes.txt")
+
+
+CSV_CASES = {
+    "a,b\n1,2\n3,x\n": "",
+    "a,b\n1,2\n3\n": "cannot be read",
+    "a,b\n1,\n3,4\n": "",
+    "a,b,a\n1,2,3\n": "several columns of one name",
+    "a,b\n": "",
+    "": "",
+    "a,b\n2020-01-01,1\n": "'a' holds date32",
+    "c,d\n1,2\n": "no column 'b': it has 'c', 'd'",
+    "b\n1\n2\n": "no columns besides the target",
+}
+
+
+@pytest.mark.parametrize("text", CSV_CASES)
+def test_tables_that_cannot_be_read_are_refused(tmp_path, text) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+
+    def read() -> None:
+        source = anynet.open_data(path, "b")
+        source.read(np.arange(len(source)))
+
+    with pytest.raises(DataError, match=CSV_CASES[text] or r"table\.csv"):
+        read()
+
+
+def test_csv_is_cut_at_lines(tmp_path, monkeypatch, rng) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("anynet.data.sources.csv.BLOCK_BYTES", 100)
+    numbers = rng.integers(-(10**6), 10**6, size=(200, 3))
+    lines = [",".join(map(str, row)) for row in numbers]
+    for newline, last in (("\n", "\n"), ("\r\n", ""), ("\n", "\n\n")):
+        text = newline.join(["a,b,c", *lines]) + last
+        (tmp_path / "t.csv").write_bytes(text.encode())
+        source = anynet.open_data(tmp_path / "t.csv", "b")
+        assert len(source.places) > 20
+        np.testing.assert_array_equal(source.y, numbers[:, 1])
+        assert source.y.dtype == np.int64
+        np.testing.assert_array_equal(source.read(np.arange(200)), numbers[:, [0, 2]])
+    monkeypatch.setattr("anynet.data.sources.csv.MOST_BYTES", 8)
+    with pytest.raises(DataError, match="a line of over 8 bytes"):
+        anynet.open_data(tmp_path / "t.csv", "b")
+
+
+def test_missing_values_are_named(tmp_path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"a": [1.0, None], "b": [0, 1]}), tmp_path / "t.parquet")
+    source = anynet.open_data(tmp_path / "t.parquet", "b")
+    with pytest.raises(DataError, match="'a' has missing values"):
+        source.read(np.arange(2))
+    with pytest.raises(DataError, match="'a' has missing values"):
+        anynet.open_data(tmp_path / "t.parquet", "a")
+
+
+def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    for suffix in ("csv", "parquet", "arrow"):
+        (tmp_path / f"t.{suffix}").write_text("a,b\n1,2\n")
+        with pytest.raises(DataError, match=r"needs pyarrow: pip install 'anynet\[tables\]'"):
+            anynet.open_data(tmp_path / f"t.{suffix}", "b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shuffle": "rows"}, "shuffle must be one of blocks, exact"),
+        ({"window": 0}, "window must be a whole number"),
+        ({"target": np.arange(3)}, "there are 3 targets"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path, x, arguments, message) -> None:
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises((InvalidArgumentError, DataError), match=message):
+        anynet.open_data(tmp_path / "x.npy", **arguments)
+
+
+def test_paths_that_do_not_go_together_are_refused(tmp_path, x, y) -> None:
+    write_table(tmp_path / "a.csv", x, y)
+    write_table(tmp_path / "b.parquet", x, y)
+    write_table(tmp_path / "c.csv", x[:, :2], y)
+    np.save(tmp_path / "d.npy", x)
+    for paths, arguments, message in [
+        (["a.csv", "b.parquet"], {"target": "class"}, "tables of one kind"),
+        (["a.csv", "c.csv"], {"target": "class"}, "other columns than"),
+        (["d.npy", "d.npy"], {}, "are tables"),
+        (["a.csv"], {"target": y}, "name of a column"),
+        (["a.csv"], {"target": "class", "shuffle": "exact"}, "choose shuffle='blocks'"),
+        ([], {}, "needs the path"),
+    ]:
+        with pytest.raises((InvalidArgumentError, DataError), match=message):
+            anynet.open_data([tmp_path / path for path in paths], **arguments)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="holds no samples: expected"):
+        anynet.open_data(tmp_path / "nothing")

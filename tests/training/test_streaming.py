@@ -1,0 +1,287 @@
+"""Training from the host and from disk: the same bits as from the device, and what may go wrong."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from conftest import make_backend
+
+import anynet
+from anynet import InvalidArgumentError, tree
+from anynet.backends import Backend, Memory
+from anynet.backends.numpy import NumPyBackend
+from anynet.data.batches import HostBatches, ResidentBatches
+from anynet.data.sources.arrays import InMemory
+from anynet.optim import Adam
+from anynet.training.run import has_room
+
+NETWORK = anynet.mlp([20, 16, 4])
+OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 24, "target_accuracy": None}
+
+
+@pytest.fixture
+def data(rng) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal((1003, 20)).astype(np.float32), rng.integers(4, size=1003)
+
+
+@pytest.fixture
+def folder(tmp_path, data) -> Path:
+    np.save(tmp_path / "x.npy", data[0])
+    np.save(tmp_path / "y.npy", data[1])
+    return tmp_path
+
+
+def same(one: anynet.Model, other: anynet.Model) -> bool:
+    assert one.history is not None
+    assert other.history is not None
+    pairs = zip(tree.leaves(one.params), tree.leaves(other.params), strict=True)
+    losses = [[r.train_loss for r in model.history.records] for model in (one, other)]
+    equal = [np.array_equal(*map(one.backend.to_host, pair)) for pair in pairs]
+    return all(equal) and losses[0] == losses[1]
+
+
+@pytest.mark.skip_backend("readonly", reason="NumPy's loop, which is tested")
+@pytest.mark.skip_backend("strict", reason="slow, and adds nothing to the others")
+def test_streams_with_the_exact_shuffle_are_resident_runs(backend: Backend, folder, data) -> None:
+    options = OPTIONS | {"validation": 0.1, "backend": backend}
+    expected = anynet.fit(NETWORK, data, **options, resident=True)
+    sources = {
+        "host": data,
+        "disk": anynet.open_data(folder, shuffle="exact", window=9_000),
+        "map": (np.load(folder / "x.npy", mmap_mode="r"), data[1]),
+    }
+    for name, source in sources.items():
+        assert same(anynet.fit(NETWORK, source, **options, resident=False), expected), name
+    assert same(anynet.fit(NETWORK, sources["disk"], **options), expected)
+
+
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        ("numpy", {}),
+        ("numpy", {"validation": 100}),
+        ("numpy", {"shuffle": False}),
+        ("torch", {"validation": 100}),
+        ("jax", {}),
+    ],
+)
+def test_blockwise_streams_are_resident_runs_of_that_order(folder, case, options) -> None:
+    source = anynet.open_data(folder, window=9_000)
+    source.rows_a_block = 10
+    source.starts = np.arange(0, 1003, 10)
+    options = OPTIONS | options | {"backend": make_backend(case), "optimizer": Adam()}
+    streamed, resident = (
+        anynet.fit(NETWORK, source, **options, resident=resident) for resident in (False, True)
+    )
+    assert same(streamed, resident)
+    exact = anynet.fit(NETWORK, anynet.open_data(folder, shuffle="exact"), **options)
+    assert same(streamed, exact) == (not options.get("shuffle", True))
+
+
+def test_weights_and_wide_numbers_are_streamed(rng) -> None:
+    x, y = rng.standard_normal((300, 20)), rng.standard_normal((300, 4))
+    weight = rng.uniform(size=300)
+    models = [
+        anynet.fit(NETWORK, (x, y, weight), **OPTIONS, resident=resident, backend="numpy")
+        for resident in (True, False)
+    ]
+    assert same(*models)
+
+
+def test_models_score_and_predict_from_disk(folder, data) -> None:
+    source = anynet.open_data(folder)
+    model = anynet.fit(NETWORK, source, validation=source[:200], **OPTIONS, backend="numpy")
+    assert model.evaluate(source) == model.evaluate(*data)
+    assert model.score(source) == model.score(*data)
+    np.testing.assert_array_equal(model.predict(source), model.predict(data[0]))
+    np.testing.assert_array_equal(
+        model.predict_proba(np.load(folder / "x.npy", mmap_mode="r")), model.predict_proba(data[0])
+    )
+    weight = np.linspace(0, 1, 1003)
+    assert model.score(source, data[1], weight) == model.score(*data, weight)
+
+
+def test_a_validation_source_and_progress(folder, data) -> None:
+    source = anynet.open_data(folder, shuffle="exact", window=20_000)
+    index = np.arange(1003)
+    kept, held_out = index[index % 5 > 0], index[index % 5 == 0]
+    seen: list[anynet.Progress] = []
+    streamed = anynet.fit(
+        NETWORK,
+        source[kept],
+        validation=source[held_out],
+        **OPTIONS,
+        backend="numpy",
+        resident=False,
+        progress=seen.append,
+    )
+    x, y = data
+    resident = anynet.fit(
+        NETWORK,
+        (x[kept], y[kept]),
+        validation=(x[held_out], y[held_out]),
+        **OPTIONS,
+        backend="numpy",
+    )
+    assert same(streamed, resident)
+    assert 15 <= len(seen) / 3 <= 22
+    assert [each.samples for each in seen[: len(seen) // 3]][-1] == len(kept)
+
+
+@pytest.mark.parametrize("case", ["numpy", "torch"])
+@pytest.mark.parametrize("shared_order", [True, False])
+def test_populations_stream_too(folder, data, case, shared_order) -> None:
+    configs = [{"seed": seed, "learning_rate": rate} for seed in (0, 1) for rate in (0.1, 0.2)]
+    options = OPTIONS | {"backend": make_backend(case), "shared_order": shared_order}
+    source = anynet.open_data(folder, shuffle="exact", window=30_000)
+    streamed = anynet.fit_population(NETWORK, source, configs, resident=False, **options)
+    resident = anynet.fit_population(NETWORK, data, configs, resident=True, **options)
+    assert all(map(same, streamed, resident))
+
+
+class Doubled(anynet.Source):
+    """A store of a user's own, which makes its numbers when it is asked."""
+
+    def __init__(self, n_samples: int) -> None:
+        self.shape = (n_samples, 20)
+        self.dtype = np.dtype(np.float32)
+        self.y = np.arange(n_samples) % 4
+        self.window = 4_000
+        self.threads: set[str] = set()
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        self.threads.add(threading.current_thread().name)
+        assert np.all(np.diff(rows) > 0)
+        return np.cos(rows[:, None] * np.arange(20)).astype(np.float32)
+
+
+def test_users_stores_are_sources() -> None:
+    source = Doubled(500)
+    streamed = anynet.fit(NETWORK, source, **OPTIONS, backend="numpy", resident=False)
+    assert source.threads == {"anynet-reader"}
+    arrays = (source.read(np.arange(500)), source.y)
+    assert same(streamed, anynet.fit(NETWORK, arrays, **OPTIONS, backend="numpy"))
+
+
+class Broken(Doubled):
+    """One that fails on some rows."""
+
+    error: BaseException = OSError("the disk is gone")
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        if 333 in rows:
+            raise self.error
+        return super().read(rows)
+
+
+def readers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "anynet-reader"]
+
+
+def test_errors_of_the_reader_reach_the_user() -> None:
+    with pytest.raises(OSError, match="the disk is gone"):
+        anynet.fit(NETWORK, Broken(500), **OPTIONS, backend="numpy", resident=False)
+    assert not readers()
+
+
+def test_ctrl_c_ends_the_reader_and_keeps_the_best_so_far() -> None:
+    def interrupt(now: anynet.Progress) -> None:
+        if now.epoch == 2 and now.samples > 200:
+            raise KeyboardInterrupt
+
+    with pytest.raises(anynet.TrainingInterrupted) as caught:
+        anynet.fit(
+            NETWORK, Doubled(500), **OPTIONS, backend="numpy", resident=False, progress=interrupt
+        )
+    assert not readers()
+    assert len(caught.value.model.history.records) == 1
+
+
+def test_numbers_that_are_not_finite_are_told_with_their_place(folder, data) -> None:
+    data[0][500, 7] = np.nan
+    np.save(folder / "x.npy", data[0])
+    for resident in (True, False):
+        with pytest.raises(InvalidArgumentError, match="row 500, column 7"):
+            anynet.fit(NETWORK, anynet.open_data(folder), **OPTIONS, resident=resident)
+    with pytest.raises(InvalidArgumentError, match="row 500, column 7"):
+        anynet.fit(NETWORK, (np.load(folder / "x.npy", mmap_mode="r"), data[1]), **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (lambda folder: anynet.open_data(folder / "x.npy"), "no targets"),
+        (lambda folder: anynet.open_data(folder)[:0], "no rows"),
+        (lambda folder: (anynet.open_data(folder), np.arange(3)), "1003 rows and y has 3"),
+        (lambda folder: anynet.open_data(folder / "y.npy"), "a row for each sample"),
+    ],
+)
+def test_sources_that_do_not_fit_are_refused(folder, source, message) -> None:
+    with pytest.raises((InvalidArgumentError, anynet.DataError), match=message):
+        anynet.fit(NETWORK, source(folder), **OPTIONS)
+    with pytest.raises(InvalidArgumentError, match="takes 3 inputs, data's x has 20"):
+        anynet.fit(anynet.mlp([3, 4]), anynet.open_data(folder), **OPTIONS)
+
+
+@dataclass(frozen=True)
+class SmallDevice(NumPyBackend):
+    """NumPy with little memory, which says so or finds out."""
+
+    name: ClassVar[str] = "small"
+    free: int | None = None
+    largest: int = 2**40
+
+    def memory(self) -> Memory | None:
+        return None if self.free is None else Memory(self.free, self.free)
+
+    def to_device(self, array: Any) -> Any:
+        if array.nbytes > self.largest:
+            raise MemoryError
+        return super().to_device(array)
+
+
+def small(**limits: int) -> SmallDevice:
+    numpy = anynet.get_backend("numpy")
+    return SmallDevice(numpy.xp, "cpu", **limits)
+
+
+def test_what_does_not_fit_on_the_device_is_streamed(data, monkeypatch) -> None:
+    made = []
+    for kind in (HostBatches, ResidentBatches):
+
+        def note(self: Any, *given: Any, kind: Any = kind, init: Any = kind.__init__) -> None:
+            made.append(kind)
+            init(self, *given)
+
+        monkeypatch.setattr(kind, "__init__", note)
+    models = [
+        anynet.fit(NETWORK, data, **OPTIONS, backend=small(free=free))
+        for free in (data[0].nbytes, 2 * data[0].nbytes)
+    ]
+    assert made == [HostBatches, ResidentBatches]
+    assert same(*models)
+
+
+def test_running_out_of_device_memory_falls_back_with_a_warning(data, monkeypatch) -> None:
+    expected = anynet.fit(NETWORK, data, **OPTIONS, backend="numpy")
+    monkeypatch.setattr(InMemory, "window", 10_000)
+    backend = small(largest=data[0].nbytes - 1)
+    with pytest.warns(RuntimeWarning, match=r"ran out of memory .* sent in blocks instead"):
+        model = anynet.fit(NETWORK, data, **OPTIONS, backend=backend)
+    assert same(model, expected)
+    with pytest.raises(MemoryError):
+        anynet.fit(NETWORK, data, **OPTIONS, backend=backend, resident=True)
+
+
+def test_sources_larger_than_the_machine_stay_on_disk(folder, monkeypatch) -> None:
+    rows = anynet.training.inputs.check_rows(
+        anynet.open_data(folder), NETWORK, anynet.nn.CrossEntropy(), anynet.get_backend("numpy")
+    )
+    for available, fits in [(10**9, True), (rows.nbytes, False), (None, False)]:
+        monkeypatch.setattr("anynet.training.run.available_memory", lambda free=available: free)
+        assert has_room(rows, anynet.get_backend("numpy")) == fits
