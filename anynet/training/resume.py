@@ -199,6 +199,12 @@ def _check_data(run: Run, found: Checkpoint) -> None:
         if samples is None:
             continue
         now = fingerprint(samples, run.step.backend)
+        if before is not None and now == before | {"blocks": now["blocks"]} and now != before:
+            message = (
+                "the data are those that the run began with, but shuffled in another way: give "
+                "open_data the shuffle and the window of before"
+            )
+            raise CheckpointError(message)
         if now != before:
             shape = "{rows} rows of {columns} columns"
             message = (

@@ -21,6 +21,7 @@ from safetensors import safe_open
 import anynet
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.load import labelled_rows
+from anynet.optim import Cosine, Warmup
 from anynet.training.checkpoint import DIGEST, KEY, digest_of
 
 NUMPY = anynet.get_backend("numpy")
@@ -115,7 +116,8 @@ def _arrow(kind: str) -> tuple[bytes, ...]:
 
 def _checkpoints() -> tuple[bytes, ...]:
     contents = []
-    for options in ({}, {"optimizer": "adam", "validation": 0.25, "average": 0.9}):
+    warmed = {"learning_rate": Warmup(Cosine(0.1, epochs=2), 1), "augment": "noise,mixup"}
+    for options in ({}, {"optimizer": "adam", "validation": 0.25, "average": 0.9}, warmed):
         with tempfile.TemporaryDirectory() as folder:
             network = anynet.mlp([3, 2, 2], dropout=0.5)
             anynet.fit(
