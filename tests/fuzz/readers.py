@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from fuzz.campaign import Reader
+from fuzz.checkpoints import checkpoints, resume_from, spoil_checkpoint
 from fuzz.mutations import (
     spoil_bytes,
     spoil_json,
@@ -255,6 +256,7 @@ def readers() -> list[Reader]:
         Reader("zip", ".zip", _extract, _archives, within_zip(spoil_bytes)),
         Reader("model", ".safetensors", _read_model, _models, spoil_safetensors),
         Reader("ensemble", ".safetensors", _read_ensemble, _ensembles, spoil_safetensors),
+        Reader("checkpoint", "", resume_from, checkpoints, spoil_checkpoint),
         Reader("config", ".toml", _read_config, lambda: (CONFIG,), spoil_text),
         Reader("study", ".toml", _read_study, lambda: (STUDY,), spoil_text),
         Reader("results", ".json", _read_study_results, _study_results, spoil_json),
