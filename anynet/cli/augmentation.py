@@ -7,7 +7,7 @@ from typing import Any
 from anynet.augment import AUGMENTATIONS, preprocess
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli.options import TrainOptions
-from anynet.data import Dataset
+from anynet.data import Dataset, Source
 from anynet.errors import InvalidArgumentError
 
 CLASSES = AUGMENTATIONS | PREPROCESSINGS
@@ -93,6 +93,9 @@ def preprocessed(dataset: Dataset, steps: Sequence[Any]) -> Dataset:
         return dataset
     if dataset.image_shape is None:
         message = f"--preprocess {steps[0].kind} is for images, which {dataset.name} has none of"
+        raise InvalidArgumentError(message)
+    if isinstance(dataset.train[0], Source):
+        message = f"--preprocess {steps[0].kind} is done in memory: do it before, or without stream"
         raise InvalidArgumentError(message)
     (x, y), (x_test, y_test) = dataset.train, dataset.test
     return replace(

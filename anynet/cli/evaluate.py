@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
     from anynet.cli.reports import Report
     from anynet.cli.runs import trained_from
-    from anynet.data import load_dataset
+    from anynet.cli.tables import load_or_open
 
     model = open_model(arguments)
     if knows_tables(model):
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         return tables.evaluate(model, arguments.dataset, as_json=arguments.json)
     data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
-    dataset = load_dataset(arguments.dataset, data_dir)
+    dataset = load_or_open(arguments.dataset, data_dir)
     check_fit(model, dataset)
     dataset = preprocessed(dataset, preprocessing_in(model))
     x, y = dataset.test

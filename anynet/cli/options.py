@@ -183,6 +183,12 @@ class TrainOptions:
     threads: int | None = option(
         None, kinds.whole(1), "of the CPU (default: OMP_NUM_THREADS, else one a core)"
     )
+    stream: bool = option(
+        False,
+        kinds.switch(),
+        "read the samples from disk while training: a folder of arrays, on its own if it is "
+        "larger than half of the free memory",
+    )
     data_dir: Path | None = option(  # noqa: RUF009
         None, kinds.path(_FOLDER), "where local data files are", "DIR"
     )

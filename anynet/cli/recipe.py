@@ -7,7 +7,7 @@ from typing import Any
 from anynet.backends import Backend
 from anynet.cli.augmentation import augmentations_of, resolve_strengths
 from anynet.cli.options import TrainOptions
-from anynet.data import Dataset, dataset_names
+from anynet.data import Dataset, Source, dataset_names
 from anynet.data.holdout import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
@@ -77,6 +77,7 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
         weight_decay=weight_decay,
         backend=backend.name,
         device=backend.device_name(),
+        stream=isinstance(dataset.train[0], Source),  # which decides the order of an epoch
     )
 
 

@@ -16,6 +16,7 @@ from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.download import Progress
 from anynet.data.files import replacing
 from anynet.data.holdout import TEST_FRACTION
+from anynet.data.streamed import is_too_large, open_dataset
 from anynet.data.tables import Preprocessing, is_table, load_table, read_table
 from anynet.data.tables.load import labelled_rows, rows_to_score
 from anynet.data.tables.table import some
@@ -48,7 +49,13 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         if given:
             message = f"--{given[0]} is an option of tables, and {name!r} is none"
             raise InvalidArgumentError(message)
-        return load_dataset(name, options.data_dir, progress=progress)
+        return load_or_open(name, options.data_dir, progress, stream=options.stream)
+    if options.stream:
+        message = (
+            "--stream is for folders of arrays: tables are encoded in memory; those of numbers "
+            "alone are streamed from Python, by anynet.open_data"
+        )
+        raise InvalidArgumentError(message)
     if options.target is None:
         has = some(read_table(name).columns)
         message = f"say which column of {name} to predict, by --target COLUMN: it has {has}"
@@ -60,6 +67,15 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         columns=dict(each.rpartition("=")[::2] for each in options.columns),
         test=options.test or TEST_FRACTION,
     )
+
+
+def load_or_open(
+    name: str, data_dir: Path | None, progress: Progress | None = None, *, stream: bool = False
+) -> Dataset:
+    """Load a data set, or open it if it is to stay on disk or is too large for anything else."""
+    if stream or (name not in dataset_names() and is_too_large(name)):
+        return open_dataset(name)
+    return load_dataset(name, data_dir, progress=progress)
 
 
 def score(model: Model, x: Any, y: Any, dataset: Dataset) -> Report | ValueReport:

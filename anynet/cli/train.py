@@ -184,6 +184,7 @@ def train(
             max_norm=options.max_norm,
             seed=options.seed,
             backend=backend,
+            resident=False if options.stream else None,
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
             metadata=dataset.metadata,

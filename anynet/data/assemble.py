@@ -1,5 +1,6 @@
 """From arrays of anyone's making to a `Dataset`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     """
     pairs = [train] if test is None else [train, test]
     samples = [_samples(x, name) for x, _ in pairs]
-    labels = [_labels(y, name) for _, y in pairs]
-    for x, y in zip(samples, labels, strict=True):
+    for x, (_, y) in zip(samples, pairs, strict=True):
         check_counts(name, x, y)
     first, last = samples[0], samples[-1]
     if first.shape[1:] != last.shape[1:] or first.dtype != last.dtype:
@@ -52,15 +52,8 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
             f"test samples of shape {last.shape[1:]} and type {last.dtype}: expected the same"
         )
         raise DataError(message)
-    if labels[0].dtype.kind != labels[-1].dtype.kind:
-        message = f"{name!r} has words for labels in one set, numbers in the other: expected one"
-        raise DataError(message)
-
-    values, codes = np.unique(np.concatenate(labels), return_inverse=True)
-    if values.size < 2:
-        message = f"{name!r} has one class, {values[0]!s}: expected two at least"
-        raise DataError(message)
-    y_train, y_test = np.split(codes.astype(np.int64), [labels[0].size])
+    classes, labels = number_labels([y for _, y in pairs], name)
+    y_train, y_test = labels[0], labels[-1]
     if test is None:
         kept, held = hold_out(y_train, name)
         first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
@@ -69,11 +62,33 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         name=name,
         train=(flatten(first), y_train),
         test=(flatten(last), y_test),
-        classes=tuple(str(value) for value in values),
+        classes=classes,
         scale=_scale(first),
         image_shape=(first.shape[1], first.shape[2]) if image else None,
-        image_box=_ink_box(first) if image else None,
+        image_box=ink_box(first) if image else None,
     )
+
+
+def number_labels(
+    sets: Sequence[npt.NDArray[Any]], name: str
+) -> tuple[tuple[str, ...], list[npt.NDArray[np.int64]]]:
+    """Return the classes of all sets, sorted, and each set's labels as indices into them.
+
+    Raises
+    ------
+    DataError
+        When labels are neither words nor whole numbers, or there are fewer than two classes.
+    """
+    labels = [_labels(y, name) for y in sets]
+    if len({y.dtype.kind for y in labels}) > 1:
+        message = f"{name!r} has words for labels in one set, numbers in the other: expected one"
+        raise DataError(message)
+    values, codes = np.unique(np.concatenate(labels), return_inverse=True)
+    if values.size < 2:
+        message = f"{name!r} has one class, {values[0]!s}: expected two at least"
+        raise DataError(message)
+    ends = np.cumsum([y.size for y in labels])[:-1]
+    return tuple(map(str, values)), np.split(codes.astype(np.int64), ends)
 
 
 def flatten(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -152,7 +167,7 @@ def _scale(x: npt.NDArray[Any]) -> float:
     return 1 / max(abs(int(x.max())), abs(int(x.min())), 1)
 
 
-def _ink_box(images: npt.NDArray[Any]) -> int:
+def ink_box(images: npt.NDArray[Any]) -> int:
     """Measure the longest side of the box around what is not zero, over all images."""
     ink = images != 0
     longest = 0

@@ -155,7 +155,8 @@ class HostBatches:
     def _fill(self, buffer: Block, group: list[np.ndarray]) -> Block:
         """Read the samples of some steps, each once, in the order in which they lie on disk."""
         wanted = np.concatenate([part.reshape(-1) for part in group])
-        rows = np.unique(wanted) if group[0].ndim > 2 else np.sort(wanted)  # members may share
+        rows = np.sort(wanted)
+        rows = rows[np.append(True, rows[1:] != rows[:-1])]  # members of a population share some
         count = rows.size
         places = np.empty(self.rows.n_samples, dtype=np.int32)
         places[rows] = np.arange(count, dtype=np.int32)

@@ -20,7 +20,7 @@ Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set of labelled samples in host memory, as it came: unscaled, in its own type.
+    """A data set of labelled samples, as it came: unscaled, in its own type.
 
     Attributes
     ----------
@@ -28,7 +28,8 @@ class Dataset:
         The name it was asked for by, or that of its file or folder.
     train : tuple of ndarray
         ``x`` of shape (N, features) in its own type (bytes stay uint8), and ``y`` of shape (N,),
-        int64 class labels from 0, or standardised float64 values of a table.
+        int64 class labels from 0, or standardised float64 values of a table. In place of an array
+        ``x`` may be a `Source`, which is read from disk.
     test : tuple of ndarray
         The same for the test set. No training decision may look at it.
     classes : tuple of str
@@ -53,8 +54,8 @@ class Dataset:
     """
 
     name: str
-    train: Arrays
-    test: Arrays
+    train: tuple[Any, npt.NDArray[Any]]
+    test: tuple[Any, npt.NDArray[Any]]
     classes: tuple[str, ...]
     scale: float
     image_shape: tuple[int, int] | None

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from anynet.data.assemble import check_counts, flatten, from_arrays
 from anynet.data.catalogue import Source
 from anynet.data.dataset import Arrays, Dataset
-from anynet.data.files import is_file, is_folder, quoted
+from anynet.data.files import is_file, is_folder, one_line, quoted
 from anynet.data.idx import read_idx
 from anynet.data.locate import Paths
+from anynet.data.npy import read_npy
 from anynet.data.npz import array_names, read_npz
 from anynet.data.verify import true_owner
 from anynet.errors import DataError
@@ -110,7 +111,8 @@ def read_path(path: Path) -> Dataset:
     path : Path
         An ``.npz`` archive of ``x_train, y_train[, x_test, y_test]`` or ``x, y`` or ``X, y``; or a
         folder of IDX files named as in MNIST: ``train-*images*``, ``train-*labels*`` and, from
-        ``t10k-`` or ``test-``, the same for the test set.
+        ``t10k-`` or ``test-``, the same for the test set; or a folder with ``x.npy``, ``y.npy`` and
+        perhaps ``x_test.npy``, ``y_test.npy``.
 
     Returns
     -------
@@ -122,6 +124,11 @@ def read_path(path: Path) -> Dataset:
     DataError
         When there is no such file or folder, or it does not hold a data set.
     """
+    if is_folder(path) and is_file(path / "x.npy"):
+        pairs = [_npy_pair(path, "x.npy", "y.npy")]
+        if is_file(path / "x_test.npy"):
+            pairs.append(_npy_pair(path, "x_test.npy", "y_test.npy"))
+        return from_arrays(path.resolve().name, *pairs)
     if is_folder(path):
         train, test = _folder_pair(path, ("train",)), _folder_pair(path, ("t10k", "test"))
         if train is None:
@@ -144,6 +151,14 @@ def read_path(path: Path) -> Dataset:
         "with x_test and y_test or with neither, or else x and y"
     )
     raise DataError(message)
+
+
+def _npy_pair(folder: Path, x: str, y: str) -> Arrays:
+    try:
+        return read_npy(folder / x), read_npy(folder / y)
+    except OSError as error:
+        message = f"{quoted(folder)} holds no {x} and {y} that can be read ({one_line(error)})"
+        raise DataError(message) from error
 
 
 def _folder_pair(folder: Path, prefixes: tuple[str, ...]) -> Arrays | None:

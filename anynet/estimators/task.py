@@ -125,9 +125,10 @@ class Task:
                 "values and need to be preprocessed."
             )
             raise ValueError(message)
-        if not math.isfinite(self.estimator.loss_):
+        loss = getattr(self.estimator, "loss_", 0.0)  # none if the first epoch was interrupted
+        if not math.isfinite(loss):
             warnings.warn(
-                f"The training loss is {self.estimator.loss_}: it teaches nothing, and the weights "
+                f"The training loss is {loss}: it teaches nothing, and the weights "
                 f"are those of before. Try a smaller learning_rate_init, or scaled data.",
                 ConvergenceWarning,
                 stacklevel=2,

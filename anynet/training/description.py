@@ -10,6 +10,7 @@ import numpy as np
 
 from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
+from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
 from anynet.nn.losses import LOSSES
@@ -29,7 +30,7 @@ PARTS = {
     "augment": AUGMENTATIONS,
 }
 GIVEN = "given"  # in place of held-out arrays, which are not kept
-SAMPLED_BYTES = 2**26  # of the inputs, for their fingerprint
+SAMPLED_BYTES, RUNS = 2**26, 16  # of the inputs, for their fingerprint, and in how many pieces
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -108,25 +109,42 @@ def describe_backend(backend: Backend) -> dict[str, Any]:
 
 
 def fingerprint(samples: Subset, backend: Backend) -> dict[str, Any]:
-    """Tell data apart: shapes, all targets and weights, and rows spread evenly over the inputs.
+    """Tell data apart: shapes, all targets and weights, and inputs of rows spread evenly.
 
-    It is the same wherever the arrays live, and for any dtype that holds the values.
+    It is the same wherever the arrays live, and for any dtype that holds the values. The rows are
+    taken in runs, for a file of tables is decoded in blocks.
     """
     rows, n_samples = samples.rows, samples.n_samples
-    most = max(1, SAMPLED_BYTES // max(1, rows.nbytes // rows.n_samples))
-    spread = np.unique(np.linspace(0, n_samples - 1, min(most, n_samples)).astype(np.int32))
+    most = max(1, SAMPLED_BYTES // RUNS // max(1, rows.nbytes // rows.n_samples))
+    length = min(most, -(-n_samples // RUNS))
     code = hashlib.blake2b(digest_size=16)
-    for part in np.array_split(spread, -(-spread.size // 4096)):
-        index = samples.order(part)
+    for start in np.unique(np.linspace(0, n_samples - length, RUNS).astype(np.int64)):
+        index = samples.order(np.arange(start, start + length, dtype=np.int32))
         code.update(index.tobytes())
         code.update(_values(_select(rows.x, index, backend), backend))
     for column in samples.targets():
         if column is not None:
             code.update(_values(to_numpy(column), backend))
-    return {"rows": n_samples, "columns": int(rows.x.shape[1]), "digest": code.hexdigest()}
+    return {
+        "rows": n_samples,
+        "columns": int(rows.x.shape[1]),
+        "digest": code.hexdigest(),
+        "blocks": _blocks(samples),
+    }
+
+
+def _blocks(samples: Subset) -> str:
+    """Tell apart how samples on disk are shuffled; nothing for those in memory."""
+    borders = samples.blocks()
+    if borders is None:
+        return ""
+    code = hashlib.blake2b(borders.astype(np.int64).tobytes(), digest_size=16)
+    return f"{code.hexdigest()} {samples.rows.x.window_rows}"
 
 
 def _select(x: Any, index: np.ndarray, backend: Backend) -> np.ndarray:
+    if isinstance(x, Source):
+        return x[index].read(np.arange(len(index)))
     if not lives_on(x, backend):
         return np.asarray(x[index])
     return backend.to_host(backend.xp.take(x, backend.to_device(index), axis=0))

@@ -6,7 +6,7 @@ from typing import Any
 
 TOO_LARGE = 2**63
 _COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
-_SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str}
+_SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str, "blocks": str}
 
 CONTENT: dict[str, Any] = {
     "arguments": {

@@ -10,7 +10,7 @@ import numpy as np
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.finite import first_not_finite
-from anynet.data.sources.arrays import Mapped
+from anynet.data.sources.arrays import open_map
 from anynet.data.sources.checked import Checked
 from anynet.data.sources.source import Source
 from anynet.errors import InvalidArgumentError
@@ -32,10 +32,9 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     InvalidArgumentError
         If they are not numbers, have the wrong number of columns, or hold NaN or infinity.
     """
-    if isinstance(x, np.memmap) and x.ndim > 1:
-        x = Mapped(x)
-    if isinstance(x, Source):
-        return _check_source(x, n_inputs, backend, name)
+    source = x if isinstance(x, Source) else open_map(x)
+    if source is not None:
+        return _check_source(source, n_inputs, backend, name)
     xp, array = _at_home(x, backend)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         message = f"{name} must hold real numbers, got dtype {array.dtype}"

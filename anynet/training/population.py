@@ -14,6 +14,7 @@ from anynet.nn.layers import Activation, Dropout, Layer
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
+from anynet.seeds import device_seed
 from anynet.training.fit import as_optimizer, choose_backend, prepare
 from anynet.training.history import Callback
 from anynet.training.inputs import check_rows, choose_loss, with_targets
@@ -262,6 +263,10 @@ def _member_options(data: Any, options: dict[str, Any]) -> dict[str, Any]:
     data = with_targets(data)
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     network = options["network"]
+    if not isinstance(network, Network):
+        message = f"network must be a Network such as anynet.mlp([784, 128, 10]), got {network!r}"
+        raise InvalidArgumentError(message)
+    device_seed(options["seed"])  # refused here, where it is known whose it is
     options["optimizer"] = as_optimizer(options["optimizer"])
     options["loss"] = choose_loss(options["loss"], y, network.n_outputs)
     for part, name in (

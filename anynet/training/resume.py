@@ -196,9 +196,18 @@ def _check_data(run: Run, found: Checkpoint) -> None:
     """Refuse data that are not those of before."""
     for name, samples in (("training", run.training), ("held_out", run.held_out)):
         before = found.content[name]
-        if samples is None:
+        if samples is None and before is None:
             continue
+        if samples is None or before is None:
+            message = "the checkpoint and its arguments disagree on whether samples are held out"
+            raise CheckpointError(message)
         now = fingerprint(samples, run.step.backend)
+        if now == before | {"blocks": now["blocks"]} and now != before:
+            message = (
+                "the data are those that the run began with, but shuffled in another way: give "
+                "open_data the shuffle and the window of before"
+            )
+            raise CheckpointError(message)
         if now != before:
             shape = "{rows} rows of {columns} columns"
             message = (

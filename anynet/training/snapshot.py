@@ -63,10 +63,10 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
         history = dict(content["history"])
         history["records"] = [EpochRecord(*record) for record in history["records"]]
         run.history = History(**history)
+        run.stopping = replace(run.stopping, **content["stopping"])
         if not _is_sound(run, content["seen"]):
             message = "its history, its best weights and its place in an epoch do not go together"
             raise ValueError(message)
-        run.stopping = replace(run.stopping, **content["stopping"])
         if run.plateau is not None:
             run.plateau = Plateau(run.plateau.rule, **content["plateau"])
         run.seen, run.seconds = content["seen"], content["seconds"]
@@ -78,8 +78,9 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
 
 def _is_sound(run: Run, seen: int) -> bool:
     history = run.history
-    if not history.records:
+    if not history.records:  # then the first epoch is the best
         best = history.best_epoch == 0 and run.best is None and not history.stopped
+        best = best and run.stopping.best == float("-inf")
     else:
         best = 0 < history.best_epoch <= len(history.records) and run.best is not None
     return best and 0 <= seen < run.training.n_samples

@@ -83,6 +83,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "checkpoint_every": st.none()
     | COUNTS
     | st.floats(0.001, 1e6).map(lambda minutes: f"{minutes:f}min"),
+    "stream": st.booleans(),
     "threads": st.none() | COUNTS,
     "seed": st.integers(0, 2**62),
     "backend": WORDS,

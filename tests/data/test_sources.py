@@ -13,7 +13,7 @@ import pytest
 import anynet
 from anynet import DataError, InvalidArgumentError
 from anynet.data import write_idx
-from anynet.data.sources.arrays import InMemory, Mapped
+from anynet.data.sources.arrays import InMemory, open_map
 from anynet.data.sources.checked import Checked
 from anynet.data.sources.joined import Joined
 
@@ -139,19 +139,38 @@ def test_parts_of_a_table_are_joined(tmp_path, x, y) -> None:
         Joined([InMemory(x), InMemory(x[:, :2])])
 
 
-@pytest.mark.parametrize("mode", ["r", "r+", "c"])
 @pytest.mark.parametrize("dtype", ["f4", ">f4"])
-def test_maps_are_read_and_their_changes_stay(tmp_path, x, mode, dtype) -> None:
-    np.save(tmp_path / "x.npy", x.astype(dtype))
-    mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
-    expected = x.copy()
-    if mode != "r":
-        mapped[3] = expected[3] = 8
-    for view, wanted in ((mapped, expected), (mapped[5:, 1:3], expected[5:, 1:3])):
-        source = Mapped(view)
-        rows = np.arange(0, len(wanted), 3)
-        for _ in range(2):
-            np.testing.assert_array_equal(source.read(rows), wanted[rows])
+def test_maps_are_read_from_their_files(tmp_path, x, dtype) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, x.astype(dtype))
+    rows = np.array([0, 1, 7, 99])
+    changed = np.load(path, mmap_mode="r+")
+    changed[7] = x[7] = 8
+    for mapped, wanted in (
+        (np.load(path, mmap_mode="r"), x),
+        (np.load(path, mmap_mode="r")[5:300][20:], x[25:300]),
+        (np.load(path, mmap_mode="r").reshape(-1, 2, INPUTS), x.reshape(-1, 2 * INPUTS)),
+        (changed, x),
+    ):
+        source = open_map(mapped)
+        assert source.starts is None
+        np.testing.assert_array_equal(source.read(rows), wanted[rows])
+
+
+def test_what_is_no_plain_map_is_an_array(tmp_path, x) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, x)
+    mapped = np.load(path, mmap_mode="r")
+    copied = np.load(path, mmap_mode="c")
+    copied[3] = 8
+    for array in (x, x.tolist(), copied, mapped[:, 1:], mapped[::2], mapped[0], mapped[:0]):
+        assert open_map(array) is None
+    assert open_map(np.asarray(mapped)) is None
+    path.unlink()
+    np.save(path, x + 1)
+    assert open_map(mapped) is None  # of another file than that of this name
+    path.unlink()
+    assert open_map(mapped) is None
 
 
 def test_what_is_read_is_checked_and_narrowed(x) -> None:

@@ -222,6 +222,30 @@ def test_other_data_are_refused(data, network, tmp_path: Path) -> None:
     assert anynet.resume(tmp_path, (x.astype(np.float64), list(y)), epochs=2)  # the same values
 
 
+@pytest.mark.parametrize("shuffle", ["exact", "blocks"])
+def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
+    np.save(tmp_path / "x.npy", data[0].astype(np.float32))
+    np.save(tmp_path / "y.npy", data[1])
+
+    def opened(**options: Any) -> anynet.data.Source:
+        return anynet.open_data(tmp_path, **{"shuffle": shuffle, "window": 20_000} | options)
+
+    options = {"epochs": 3, "batch_size": 32, "validation": 50, "backend": "numpy"}
+    straight = anynet.fit(network, opened(), **options)
+    run = tmp_path / "run"
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(network, opened(), **options, checkpoint=run, progress=stop_at(2, 100))
+    same(straight, anynet.resume(run, opened()))
+    if shuffle == "blocks":
+        with pytest.raises(anynet.CheckpointError, match="the shuffle and the window of before"):
+            anynet.resume(run, opened(window=5_000))
+    changed = data[0].astype(np.float32)
+    changed[100] += 1
+    np.save(tmp_path / "x.npy", changed)
+    with pytest.raises(anynet.CheckpointError, match="of other values"):
+        anynet.resume(run, opened())
+
+
 def test_large_inputs_are_sampled_and_all_targets_read(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

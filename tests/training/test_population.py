@@ -393,9 +393,10 @@ def test_ctrl_c_hands_over_the_models_so_far(some: Any) -> None:
         ([{"momentum": 0.5, "optimizer": "adam"}], "adam has no momentum"),
         ([{"label_smoothing": 1.0}], "label_smoothing must be in"),
         ([{"dropout": 1.0}], "dropout rate must be"),
-        ([{"seed": -1}], "seed must be an integer"),
         ([{"patience": 0}], "patience must be"),
         ([{"network": anynet.mlp([3, 10])}], "network takes 3 inputs"),
+        ([{}, {"seed": -1}], r"configs\[1\]: seed must be an integer of at least 0"),
+        ([{"network": "mlp"}], r"configs\[0\]: network must be a Network such as"),
     ],
 )
 def test_bad_configurations_are_refused(some: Any, configs: Any, message: str) -> None:

@@ -106,6 +106,45 @@ def test_models_score_and_predict_from_disk(folder, data) -> None:
     assert model.score(source, data[1], weight) == model.score(*data, weight)
 
 
+def test_samples_that_come_twice_are_read_once(data, folder) -> None:
+    x, y = data
+    index = np.array([5, 5, 7, 900, 8, 8, 8, 3] * 20)
+    chosen = anynet.open_data(folder)[index]
+    np.testing.assert_array_equal(chosen.read(np.arange(len(index))), x[index])
+    configs = [{"samples": index, "seed": seed} for seed in (0, 1)]
+    source = anynet.open_data(folder, shuffle="exact")
+    options = OPTIONS | {"backend": "numpy"}
+    streamed = anynet.fit_population(NETWORK, source, configs, resident=False, **options)
+    resident = anynet.fit_population(NETWORK, (x, y), configs, **options)
+    assert all(map(same, streamed, resident))
+
+
+@pytest.mark.parametrize("shuffle", ["exact", "blocks"])
+def test_resumed_streams_are_straight_ones(folder, tmp_path, shuffle) -> None:
+    def open_it(window: int = 9_000) -> anynet.Source:
+        source = anynet.open_data(folder, shuffle=shuffle, window=window)
+        if shuffle == "blocks":
+            source.starts = np.arange(0, 1003, 10)
+        return source
+
+    options = OPTIONS | {"validation": 100, "backend": "numpy", "resident": False}
+    straight = anynet.fit(NETWORK, open_it(), **options)
+
+    def interrupt(now: anynet.Progress) -> None:
+        if now.epoch == 2 and now.samples > 400:
+            raise KeyboardInterrupt
+
+    with pytest.raises(anynet.TrainingInterrupted):
+        anynet.fit(
+            NETWORK, open_it(), **options, progress=interrupt, checkpoint=tmp_path / "checkpoints"
+        )
+    if shuffle == "blocks":
+        with pytest.raises(anynet.AnynetError, match="data"):  # of another order
+            anynet.resume(tmp_path / "checkpoints", open_it(20_000))
+    resumed = anynet.resume(tmp_path / "checkpoints", open_it())
+    assert same(resumed, straight)
+
+
 def test_a_validation_source_and_progress(folder, data) -> None:
     source = anynet.open_data(folder, shuffle="exact", window=20_000)
     index = np.arange(1003)

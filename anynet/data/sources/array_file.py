@@ -36,6 +36,8 @@ class ArrayFile(Source):
         Whether epochs are shuffled exactly, each row being read by itself.
     window : int
         See `Source`.
+    whole : bool
+        Whether the file must end with the array.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class ArrayFile(Source):
         dtype: np.dtype[Any],
         exact: bool = False,
         window: int = WINDOW_BYTES,
+        whole: bool = True,
     ) -> None:
         if dtype.kind not in "biuf" or len(shape) < 2:
             message = (
@@ -59,21 +62,26 @@ class ArrayFile(Source):
             )
             raise DataError(message)
         self.path, self.offset = path, offset
+        self.sample_shape = shape[1:]
         self.stored = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         self.dtype = self.stored.newbyteorder("=")
         promised = promised_bytes(shape, dtype, quoted(path))
         self.shape = (shape[0], promised // dtype.itemsize // max(1, shape[0]))
         self.window = window
         self.rows_a_block = max(1, BLOCK_BYTES // max(1, self.row_bytes))
-        if not exact:
-            self.starts = np.arange(0, shape[0], self.rows_a_block)
         self.file = Unchanged(path)
-        if self.file.size != offset + promised:
+        left = self.file.size - offset
+        if left < promised or (whole and left > promised):
             message = (
                 f"{quoted(path)} promises {promised} bytes (shape {shape}, {dtype.name}) and holds "
-                f"{self.file.size - offset}: the file is damaged"
+                f"{left}: the file is damaged"
             )
             raise DataError(message)
+        if not promised:
+            message = f"{quoted(path)} has the shape {shape}: expected samples, each with values"
+            raise DataError(message)
+        if not exact:
+            self.starts = np.arange(0, shape[0], self.rows_a_block)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)

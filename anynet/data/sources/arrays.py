@@ -1,20 +1,22 @@
-"""Arrays in memory, or mapped into it, as a source."""
+"""Arrays in memory, and those that are mapped into it, as sources."""
 
 from __future__ import annotations
 
-import mmap
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from anynet.data.sources.array_file import ArrayFile
 from anynet.data.sources.source import Source
+from anynet.errors import DataError
 
 BLOCK_BYTES = 64 * 2**20
-PIECE_BYTES = 8 * 2**20  # of a map are read before its pages are given back
 
 
 class InMemory(Source):
-    """The rows of a NumPy array (N, I) whose order is drawn exactly."""
+    """The rows of a NumPy array (N, I), whose order is drawn exactly."""
 
     window = BLOCK_BYTES
 
@@ -31,35 +33,28 @@ class InMemory(Source):
         np.take(self.array, rows, axis=0, out=out, mode="clip")
 
 
-class Mapped(InMemory):
-    """The rows of a memory map, whose pages are given back to the system once they were read."""
+def open_map(array: Any) -> ArrayFile | None:
+    """Return what a memory map shows as a source that reads the file itself, in exact order.
 
-    def __init__(self, array: np.memmap[Any, Any]) -> None:
-        flat = array.reshape(array.shape[0], -1)
-        super().__init__(np.asarray(flat) if flat.dtype.isnative else flat)
-        self.dtype = self.dtype.newbyteorder("=")
-        # Of a copy-on-write map, what was written lives in those pages alone.
-        self.pages = None if array.mode == "c" else _map_of(array)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
-        self.read_into(rows, out)
-        return out
-
-    def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
-        step = max(1, PIECE_BYTES // max(1, self.row_bytes))
-        for start in range(0, len(rows), step):
-            piece = slice(start, start + step)
-            if self.array.dtype.isnative:
-                super().read_into(rows[piece], out[piece])
-            else:
-                out[piece] = self.array[rows[piece]]
-            if self.pages is not None and hasattr(self.pages, "madvise"):
-                self.pages.madvise(mmap.MADV_DONTNEED)
-
-
-def _map_of(array: Any) -> mmap.mmap | None:
-    """Return the map under an array, through all views of it."""
-    while array is not None and not isinstance(array, mmap.mmap):
-        array = getattr(array, "base", None)
-    return array
+    Pages of a map count as this process's memory for as long as the system likes. None for an
+    array that is no map, whose rows do not lie together in the file, or in which something else may
+    stand than there: one that is copied on writing.
+    """
+    if not isinstance(array, np.memmap) or array.ndim < 2 or array.size == 0:
+        return None
+    root: Any = array
+    while isinstance(root.base, np.memmap):
+        root = root.base
+    if root.mode == "c" or root.filename is None or not array.flags.c_contiguous:
+        return None
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    try:
+        path = Path(os.fspath(root.filename))
+        source = ArrayFile(path, offset, array.shape, array.dtype, exact=True, whole=False)
+        for row in (0, len(source) - 1):  # the name may be another file's by now
+            shown = np.asarray(array[row], dtype=source.dtype)
+            if source.read(np.array([row])).tobytes() != shown.tobytes():
+                return None
+    except DataError:
+        return None
+    return source

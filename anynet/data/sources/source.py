@@ -93,7 +93,7 @@ class Wrapped(Source):
 
 
 class Selected(Wrapped):
-    """Some samples of a source: ``index`` (M,) of them, distinct."""
+    """Some samples of a source, those of ``index`` (M,)."""
 
     def __init__(self, source: Source, index: np.ndarray) -> None:
         super().__init__(source)
@@ -115,8 +115,8 @@ class Selected(Wrapped):
         if self.increases:
             self.source.read_into(wanted, out)
         else:
-            order = np.argsort(wanted)
-            out[order] = self.source.read(wanted[order])
+            distinct, places = np.unique(wanted, return_inverse=True)
+            np.take(self.source.read(distinct), places, axis=0, out=out, mode="clip")
 
 
 def borders(starts: np.ndarray, index: np.ndarray) -> np.ndarray:
