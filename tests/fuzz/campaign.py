@@ -96,9 +96,12 @@ def try_to_read(reader: Reader, path: Path, ran: set[Line]) -> str:
 
 
 def _ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error came of a MemoryError; that of Python's parser is about depth."""
+    """Whether an error came of a MemoryError of Python's; that of its parser is about depth.
+
+    Arrow asks the system for what a message claims, which costs nothing, and takes its no.
+    """
     cause = error.__cause__ or error.__context__
-    if not isinstance(cause, MemoryError):
+    if not isinstance(cause, MemoryError) or type(cause).__module__.startswith("pyarrow"):
         return False
     return Path(traceback.extract_tb(cause.__traceback__)[-1].filename).name != "ast.py"
 

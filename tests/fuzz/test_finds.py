@@ -206,6 +206,21 @@ def test_a_length_of_a_safetensors_header(tmp_path: Path, length: int) -> None:
     refused(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
 
 
+def test_a_table_whose_names_are_no_text(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\x99,n\n1,2\n")
+    refused(lambda: anynet.open_data(path, "n"), "cannot be read")
+
+
+@pytest.mark.parametrize("extents", [(2**32 - 1, 0), (0, 5)])
+def test_samples_without_values_are_none(tmp_path: Path, extents: tuple[int, int]) -> None:
+    """A billion of them take no byte in the file, and took gigabytes of places of blocks."""
+    path = tmp_path / "x.idx"
+    path.write_bytes(struct.pack(">HBBII", 0, 8, 2, *extents))
+    refused(lambda: anynet.open_data(path), "expected samples, each with values")
+
+
 def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
     """JSON can say it and UTF-8 cannot: the table for people shows its number."""
     row = Row({"name": "\ud800"}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5])

@@ -10,7 +10,7 @@ from fuzz.readers import readers
 from fuzz.table_readers import table_readers
 
 READERS = [*readers(), *table_readers()]
-FEW, MANY = 150, 6500
+FEW, MANY = 150, 5000
 
 
 @pytest.mark.parametrize("reader", READERS, ids=str)

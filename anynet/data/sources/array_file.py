@@ -69,8 +69,6 @@ class ArrayFile(Source):
         self.shape = (shape[0], promised // dtype.itemsize // max(1, shape[0]))
         self.window = window
         self.rows_a_block = max(1, BLOCK_BYTES // max(1, self.row_bytes))
-        if not exact:
-            self.starts = np.arange(0, shape[0], self.rows_a_block)
         self.file = Unchanged(path)
         left = self.file.size - offset
         if left < promised or (whole and left > promised):
@@ -79,6 +77,11 @@ class ArrayFile(Source):
                 f"{left}: the file is damaged"
             )
             raise DataError(message)
+        if not promised:
+            message = f"{quoted(path)} has the shape {shape}: expected samples, each with values"
+            raise DataError(message)
+        if not exact:
+            self.starts = np.arange(0, shape[0], self.rows_a_block)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)

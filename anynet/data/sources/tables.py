@@ -148,6 +148,6 @@ def arrow_errors(path: Path) -> Iterator[None]:
         raise DataError(message) from error
     try:
         yield
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         message = f"{quoted(path)} cannot be read ({one_line(error)})"
         raise DataError(message) from error
