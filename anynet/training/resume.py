@@ -198,6 +198,9 @@ def _check_data(run: Run, found: Checkpoint) -> None:
         before = found.content[name]
         if samples is None:
             continue
+        if before is None:
+            message = f"the checkpoint does not say what its {name.replace('_', '-')} samples were"
+            raise CheckpointError(message)
         now = fingerprint(samples, run.step.backend)
         if before is not None and now == before | {"blocks": now["blocks"]} and now != before:
             message = (
