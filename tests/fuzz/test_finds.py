@@ -28,9 +28,17 @@ from anynet.cli.study_config import read_study
 from anynet.data import load_dataset
 from anynet.data.archives import extract
 from anynet.data.catalogue import CATALOGUE
-from anynet.errors import LONGEST, AnynetError, DataError, InvalidArgumentError, ModelFileError
+from anynet.errors import (
+    LONGEST,
+    AnynetError,
+    CheckpointError,
+    DataError,
+    InvalidArgumentError,
+    ModelFileError,
+)
 from anynet.study.results import Results
 from anynet.study.rows import Row
+from anynet.training.checkpoint import read_checkpoint, write_checkpoint
 
 PICTURES = ImageFormat((28, 28), 20, 255.0)
 
@@ -337,3 +345,14 @@ def test_every_published_file_has_a_checksum() -> None:
     for source in CATALOGUE.values():
         assert len(source.md5) == (1 if source.archive else len(source.files)), source.name
         assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in source.md5), source.name
+
+
+def test_a_checkpoint_that_forgot_its_held_out_samples(tmp_path: Path) -> None:
+    data = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+    network = anynet.mlp([2, 2])
+    anynet.fit(network, data, validation=3, epochs=1, backend="numpy", checkpoint=tmp_path)
+    path = max(tmp_path.glob("*.safetensors"))
+    found = read_checkpoint(path)
+    write_checkpoint(path, found._replace(content=found.content | {"held_out": None}))
+    with pytest.raises(CheckpointError, match="disagree on whether samples are held out"):
+        anynet.resume(tmp_path, data, epochs=2)
