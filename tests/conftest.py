@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ CASES = {
 }
 REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
 REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"
+
+# A job in the background of a shell is deaf to Ctrl-C, and tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("shared machine", deadline=None)  # one may wait for another's work
 settings.load_profile("shared machine")
