@@ -188,7 +188,10 @@ def _create(
 def _module(name: str) -> Any:
     """Import the file of a backend, which imports its library."""
     if importlib.util.find_spec(name) is None:
-        message = f"the {name} backend needs {name}, which is not installed: {INSTALL[name]}"
+        message = (
+            f"the {name} backend needs {name}, which is not installed: {INSTALL[name]}, or choose "
+            f"another backend, such as numpy"
+        )
         raise BackendError(message)
     try:
         return importlib.import_module(f"anynet.backends.{name}")

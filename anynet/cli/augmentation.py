@@ -64,6 +64,14 @@ def augmentations_of(options: TrainOptions, dataset: Dataset | None = None) -> t
     if of_images and dataset is not None and dataset.image_shape is None:
         message = f"{dataset.name} has no images: leave {', '.join(of_images)} out of --augment"
         raise InvalidArgumentError(message)
+    classes = len(dataset.classes) if dataset is not None else 0
+    absent = [label for label in options.augment_halved if label >= classes]
+    if dataset is not None and absent:
+        message = (
+            f"--augment-halved takes classes by their numbers, 0 to {classes - 1} in "
+            f"{dataset.name}, got {absent[0]}"
+        )
+        raise InvalidArgumentError(message)
     return made
 
 

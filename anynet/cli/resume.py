@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.progress import download_bar
 
     folder = arguments.run_folder
+    if runs.is_finished(folder) and arguments.epochs is None:
+        complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
+        return 0
     with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
         options = _options(arguments)
         silent = options.quiet or options.json

@@ -150,6 +150,11 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
     shutil.rmtree(done, ignore_errors=True)
 
 
+def is_finished(run: Path) -> bool:
+    """Whether `run` is the folder of a run that has come to its end."""
+    return (run / MODEL_FILE).is_file() and not (run / CHECKPOINTS).is_dir()
+
+
 def model_file(run: Path) -> Path:
     """Find the model of a run: `run` is the run's folder, or the model file itself.
 

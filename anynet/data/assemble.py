@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anynet.data.dataset import Arrays, Dataset
+from anynet.data.finite import first_not_finite
 from anynet.data.holdout import hold_out
 from anynet.errors import DataError
 
@@ -126,8 +127,12 @@ def _samples(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
             "features) or (samples, rows, columns), of integers or floats of 64 bits at most"
         )
         raise DataError(message)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        message = f"{name!r} has samples that are not finite: replace NaN and infinity beforehand"
+    place = first_not_finite(x.reshape(len(x), -1)) if x.dtype.kind == "f" and x.size else None
+    if place is not None:
+        message = (
+            f"{name!r} has samples that are not finite, first at row {place[0]}, column "
+            f"{place[1]}: replace NaN and infinity beforehand"
+        )
         raise DataError(message)
     return x.astype(np.uint8) if x.dtype.kind == "b" else x
 

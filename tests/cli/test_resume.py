@@ -148,9 +148,10 @@ def test_an_unfinished_run_says_so(
     assert says in fails(command, unfinished, *arguments[command])
 
 
-def test_what_cannot_go_on(fails: Command, straight: Path, tmp_path: Path) -> None:
+def test_what_cannot_go_on(anynet: Command, fails: Command, straight: Path, tmp_path: Path) -> None:
     before = outcome_of(straight)
-    assert "the run is finished" in fails("resume", straight)
+    assert "the run is finished" in anynet("resume", straight).err
+    assert "the run is finished" in fails("resume", straight, "--epochs", "9")
     assert outcome_of(straight) == before
     assert "there is no run" in fails("resume", tmp_path)
     assert "there is no run" in fails("resume", tmp_path / "none")

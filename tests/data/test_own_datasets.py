@@ -130,7 +130,7 @@ def test_classes_are_those_of_both_sets(save):
         ({"x": X, "y": Y.astype(object)}, "never unpickled"),
         ({"x": X, "y": Y * 0}, "one class"),
         ({"x": X, "y": np.arange(50)}, "cannot be split"),
-        ({"x": np.where(X, X, np.inf), "y": Y}, "not finite"),
+        ({"x": np.where(X, X, np.inf), "y": Y}, "not finite, first at row"),
         ({"x_train": X, "y_train": Y, "x_test": X[:, :4], "y_test": Y}, "expected the same"),
         ({"x_train": X, "y_train": Y, "x_test": X / 1, "y_test": Y}, "expected the same"),
         ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype("U1")}, "words for labels"),

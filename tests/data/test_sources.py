@@ -182,6 +182,9 @@ def test_what_is_read_is_checked_and_narrowed(x) -> None:
     np.testing.assert_array_equal(source.read(rows), x[rows])
     with pytest.raises(InvalidArgumentError, match=r"data's x holds NaN or .* row 77, column 2"):
         source.read(np.arange(N))
+    some = Checked(InMemory(wide)[np.arange(50, N)], "float32", "data's x")
+    with pytest.raises(InvalidArgumentError, match="row 77, column 2"):
+        some.read(np.arange(len(some)))
     huge = Checked(InMemory(np.full((4, 2), 1e300)), "float32")
     with pytest.raises(InvalidArgumentError, match="first at row 0, column 0"):
         huge.read(np.arange(4))

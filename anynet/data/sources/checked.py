@@ -56,8 +56,9 @@ class Checked(Wrapped):
             return
         place = first_not_finite(out)
         if place is not None:
+            row = self.place(int(rows[place[0]]))
             message = (
-                f"{self.name} holds NaN or infinity, first at row {rows[place[0]]}, column "
-                f"{place[1]}: fill or drop such values first"
+                f"{self.name} holds NaN or infinity, first at row {row}, column {place[1]}: "
+                f"fill or drop such values first"
             )
             raise InvalidArgumentError(message)

@@ -77,6 +77,10 @@ class Source(ABC):
         """
         return Selected(self, np.arange(len(self))[rows])
 
+    def place(self, row: int) -> int:
+        """Return which sample of what was opened the sample ``row`` is, to tell people of it."""
+        return row
+
 
 class Wrapped(Source):
     """A source that reads another one, and shares its targets, blocks and window."""
@@ -91,6 +95,9 @@ class Wrapped(Source):
         """As many as in the other's window, so that both mean the same order of an epoch."""
         return self.source.window_rows
 
+    def place(self, row: int) -> int:
+        return self.source.place(row)
+
 
 class Selected(Wrapped):
     """Some samples of a source, those of ``index`` (M,)."""
@@ -104,6 +111,9 @@ class Selected(Wrapped):
         self.starts = None
         if self.increases and source.starts is not None:
             self.starts = borders(source.starts, self.index)[:-1]
+
+    def place(self, row: int) -> int:
+        return self.source.place(int(self.index[row]))
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
