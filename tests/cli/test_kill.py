@@ -80,7 +80,7 @@ def check_same(run: Path, straight: Path) -> None:
             histories.append([row[:-1] for row in csv.reader(file)])
     assert histories[0] == histories[1]
     assert len(histories[0]) == EPOCHS + 1
-    assert main(["resume", str(run)]) == 1  # it is finished
+    assert main(["resume", str(run)]) == 0  # it is finished, and stays as it is
     assert {path.name for path in run.iterdir()} == {path.name for path in straight.iterdir()}
 
 
