@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = arguments.run_folder
     if runs.is_finished(folder) and arguments.epochs is None:
+        runs.clear_done(folder)
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
         return 0
     with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:

@@ -21,6 +21,7 @@ from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
 from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
+DONE = f".{CHECKPOINTS}.done"
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -125,8 +126,8 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
     InvalidArgumentError
         There is no unfinished run, or another process is at work on it.
     """
-    checkpoints, done = run / CHECKPOINTS, run / f".{CHECKPOINTS}.done"
-    shutil.rmtree(done, ignore_errors=True)  # of a run that was killed when it had finished
+    checkpoints = run / CHECKPOINTS
+    clear_done(run)
     if not checkpoints.is_dir():
         what = "the run is finished" if (run / MODEL_FILE).is_file() else "there is no run"
         message = (
@@ -145,9 +146,14 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
         except BaseException as error:
             error.add_note(f"anynet resume {run} goes on")
             raise
-    checkpoints.rename(done)
+    checkpoints.rename(run / DONE)
     sync_folder(run)  # before the checkpoints go, it is settled that they are not needed
-    shutil.rmtree(done, ignore_errors=True)
+    clear_done(run)
+
+
+def clear_done(run: Path) -> None:
+    """Take away the checkpoints of a finished run, which one that was killed then has left."""
+    shutil.rmtree(run / DONE, ignore_errors=True)
 
 
 def is_finished(run: Path) -> bool:

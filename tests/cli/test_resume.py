@@ -312,3 +312,12 @@ def test_a_disk_that_fills_up(straight: Path, anynet: Command, tmp_path: Path) -
     assert ran.stderr.endswith(f"the newest of them; anynet resume {run} goes on\n")
     assert anynet("resume", run, "--quiet").code == 0
     assert outcome_of(run) == outcome_of(straight)
+
+
+def test_a_finished_run_is_tidied(anynet: Command, straight: Path) -> None:
+    """It was killed between its last file and the end of its checkpoints."""
+    before = outcome_of(straight)
+    (straight / ".checkpoints.done").mkdir()
+    (straight / ".checkpoints.done" / "step-000000000001.safetensors").touch()
+    assert anynet("resume", straight).code == 0
+    assert outcome_of(straight) == before
