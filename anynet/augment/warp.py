@@ -46,12 +46,12 @@ class Warp:
         On the device: the coordinates of each pixel, y and x, and the fields.
     """
 
-    deformations: tuple[Any, ...]
+    deformations: tuple[Deformation, ...]
     fields: tuple[int, ...]
     basis: Any = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, deformations: tuple[Any, ...], layout: Layout, backend: Backend) -> Warp:
+    def of(cls, deformations: tuple[Deformation, ...], layout: Layout, backend: Backend) -> Warp:
         """Compute the fields and place them on the device."""
         height, width = layout.shape
         parts = [deformation.basis(layout.shape) for deformation in deformations]

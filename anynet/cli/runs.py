@@ -18,6 +18,7 @@ from anynet.data.files import sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
+from anynet.training.resume import ChangedDataError
 from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
@@ -141,7 +142,7 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
             partial.unlink(missing_ok=True)
         try:
             yield folder
-        except DivergedError:  # it would again
+        except (DivergedError, ChangedDataError):  # resuming would fail again
             raise
         except BaseException as error:
             error.add_note(f"anynet resume {run} goes on")

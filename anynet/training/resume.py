@@ -24,6 +24,10 @@ from anynet.training.run import Run, epochs_done
 from anynet.training.saving import parameter_shapes
 
 
+class ChangedDataError(CheckpointError):
+    """The data differ from those that the run began with."""
+
+
 def resume(
     checkpoint: CheckpointFolder | str | os.PathLike[str],
     data: Any,
@@ -207,15 +211,17 @@ def _check_data(run: Run, found: Checkpoint) -> None:
                 "the data are those that the run began with, but shuffled in another way: give "
                 "open_data the shuffle and the window of before"
             )
-            raise CheckpointError(message)
+            raise ChangedDataError(message)
         if now != before:
             shape = "{rows} rows of {columns} columns"
             message = (
                 f"the data differ from those that the run began with: its {name.replace('_', '-')} "
-                f"samples were {shape.format(**before)}, here they are {shape.format(**now)}"
-                + (", of other values" if now["rows"] == before["rows"] else "")
+                f"samples were {shape.format(**before)}, here they are "
             )
-            raise CheckpointError(message)
+            alike = [now[size] == before[size] for size in ("rows", "columns")]
+            message += "as many, of other values" if all(alike) else shape.format(**now)
+            message += ": restore the original data"
+            raise ChangedDataError(message)
 
 
 def _until(found: Checkpoint, before: int, epochs: int) -> Checkpoint:

@@ -218,7 +218,10 @@ def test_data_that_have_moved_or_changed(
     own.rename(tmp_path / "moved.npz")
     assert "own.npz" in fails("resume", run)
     np.savez(own, x_train=arrays["x_train"] + 1, y_train=arrays["y_train"])
-    assert "the data differ" in fails("resume", run, "--quiet")
+    says = fails("resume", run, "--quiet")
+    assert "the data differ" in says
+    assert "restore the original data" in says
+    assert "goes on" not in says
     assert anynet("resume", run, tmp_path / "moved.npz", "--quiet").code == 0
     assert left(run) == FILES
 

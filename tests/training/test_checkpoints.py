@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from anynet.augment import Affine
 from anynet.backends import Backend
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training import checkpoints, description
+from anynet.training.form import CONTENT
 
 FIRST = "step-000000000000.safetensors"
 
@@ -255,3 +257,9 @@ def test_large_inputs_are_sampled_and_all_targets_read(
     changed[-1] += 1
     with pytest.raises(anynet.CheckpointError, match="of other values"):
         anynet.resume(tmp_path, (changed, data[1]), epochs=2)
+
+
+def test_no_argument_of_fit_is_forgotten() -> None:
+    """What changes a run's numbers is in its description; the rest is asked for anew."""
+    asked = {"data", "backend", "resident", "callbacks", "progress", "checkpoint"}
+    assert {*inspect.signature(anynet.fit).parameters} - asked == {*CONTENT["arguments"]}
