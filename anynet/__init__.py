@@ -1,50 +1,52 @@
-"""anynet: fully connected networks that train on whatever arrays you have."""
+"""anynet: fully connected networks that train on whatever arrays you have.
 
-import importlib
-from typing import TYPE_CHECKING, Any
+Public names are imported when they are first used, so that ``import anynet`` loads no array
+library, no scikit-learn and no plotting.
+"""
 
-from anynet import augment, export
-from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
-from anynet.data import (
-    Dataset,
-    Preprocessing,
-    Source,
-    Table,
-    load_dataset,
-    load_table,
-    open_data,
-    read_table,
-)
-from anynet.errors import (
-    AnynetError,
-    BackendError,
-    CheckpointError,
-    DataError,
-    DivergedError,
-    InvalidArgumentError,
-    ModelFileError,
-    TrainingInterrupted,
-)
-from anynet.nn import Network, mlp
-from anynet.training import (
-    Checkpoints,
-    CrossValidation,
-    Ensemble,
-    EpochRecord,
-    History,
-    Model,
-    PopulationProgress,
-    Progress,
-    cross_validate,
-    fit,
-    fit_population,
-    load,
-    predict_augmented,
-    resume,
-)
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if TYPE_CHECKING:
+if _TYPE_CHECKING:
+    from anynet import augment, export, nn, optim
+    from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
+    from anynet.data import (
+        Dataset,
+        Preprocessing,
+        Source,
+        Table,
+        load_dataset,
+        load_table,
+        open_data,
+        read_table,
+    )
+    from anynet.errors import (
+        AnynetError,
+        BackendError,
+        CheckpointError,
+        DataError,
+        DivergedError,
+        InvalidArgumentError,
+        ModelFileError,
+        TrainingInterrupted,
+    )
     from anynet.estimators import MLPClassifier, MLPRegressor, PopulationSearchCV
+    from anynet.nn import Network, mlp
+    from anynet.training import (
+        Checkpoints,
+        CrossValidation,
+        Ensemble,
+        EpochRecord,
+        History,
+        Model,
+        PopulationProgress,
+        Progress,
+        cross_validate,
+        fit,
+        fit_population,
+        load,
+        predict_augmented,
+        resume,
+    )
 
 __version__ = "0.1.0"
 
@@ -86,17 +88,49 @@ __all__ = [
     "load_dataset",
     "load_table",
     "mlp",
+    "nn",
     "open_data",
+    "optim",
     "predict_augmented",
     "read_table",
     "resume",
     "set_threads",
 ]
 
+#: The subpackages, lowest floor first: a name is looked up from below, so that only what it
+#: imports anyway is imported.
+_SUBPACKAGES = (
+    "errors",
+    "backends",
+    "nn",
+    "optim",
+    "augment",
+    "data",
+    "training",
+    "export",
+    "estimators",
+    "study",
+)
 
-def __getattr__(name: str) -> Any:
-    """Import the estimators, and with them scikit-learn, when they are first asked for."""
-    if name in ("MLPClassifier", "MLPRegressor", "PopulationSearchCV"):
-        return getattr(importlib.import_module("anynet.estimators"), name)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+
+if not _TYPE_CHECKING:  # type checkers report names that are not imported above
+
+    def __getattr__(name: str) -> object:
+        """Import a subpackage, or a public name from the subpackage that has it, on first use."""
+        from importlib import import_module
+
+        if name in _SUBPACKAGES:
+            return import_module(f"{__name__}.{name}")
+        if name in __all__:
+            for subpackage in _SUBPACKAGES:
+                module = import_module(f"{__name__}.{subpackage}")
+                if hasattr(module, name):
+                    globals()[name] = getattr(module, name)
+                    return globals()[name]
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted([*__all__, "__doc__", "__version__"])

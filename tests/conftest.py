@@ -3,19 +3,32 @@
 ``backend`` runs a test on every array library: NumPy, NumPy with read-only inputs,
 array_api_strict on its fictitious second device, torch, JAX and CuPy. ``float64`` tests use
 ``backend64``. A library that is not installed skips its cases, unless ANYNET_REQUIRE_BACKENDS
-names it. CUDA cases skip without a device; under ANYNET_REQUIRE_GPU=1 that is a failure for CuPy,
-and for torch and JAX where they are installed.
+names it. On a machine without a CUDA device the CUDA cases are left out, unless ``-m`` names them:
+then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX where they
+are installed.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one thread each
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What JAX compiles is kept between processes and between runs.
+COMPILED = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import numpy as np
 import pytest
@@ -88,6 +101,30 @@ def make_backend(case: str, dtype: str = "float32") -> Backend:
         if gpu_is_missed or (device != "cuda" and name in REQUIRED):
             pytest.fail(f"{case} is required here: {error}")
         pytest.skip(str(error))
+
+
+@functools.cache
+def cuda_devices() -> tuple[str, ...]:
+    """Return the CUDA devices that any installed library can use."""
+    found = [device for status in anynet.available_backends() for device in status.devices]
+    return tuple(device for device in found if device.startswith("cuda"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the CUDA cases out where no device is, unless they are asked for."""
+    if REQUIRE_GPU or "cuda" in config.getoption("markexpr") or cuda_devices():
+        return
+    left_out = [item for item in items if item.get_closest_marker("cuda")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_code() -> Iterator[None]:
+    """Free what JAX compiled for a module, which would otherwise stay for the whole run."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 def float64_context(case: str) -> AbstractContextManager[Any]:

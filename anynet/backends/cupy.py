@@ -51,6 +51,10 @@ class CuPyBackend(Backend):
     )
     products: Cublas | None = field(default=None, compare=False, repr=False)
 
+    def __hash__(self) -> int:
+        """Hash by the device's number: CuPy's ``Device`` has equality but no hash."""
+        return hash((self.name, self.device.id, self.dtype, self.precision))
+
     def to_device(self, array: Any) -> Array:
         with self.device:
             result: Array = cupy.asarray(array)

@@ -29,7 +29,7 @@ def main() -> int:
     """Run pytest for each library, and return 1 if one of them fails."""
     options = parse(__doc__)
     if importlib.util.find_spec("pytest") is None:
-        print("pytest is not installed: pip install 'anynet[test]'")
+        print("pytest is not installed: pip install 'anynet-mlp[test]'")
         return 1
     mark = "cuda and not slow" if options.device == "cuda" else "not slow"
     found = [backend.name for backend in usable(options.device)]

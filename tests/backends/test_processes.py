@@ -11,7 +11,10 @@ import pytest
 
 import anynet
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
+]
 
 PARENT = """
 import warnings
@@ -109,7 +112,6 @@ def test_forked_workers_of_a_parent_that_used_jax_say_what_to_do(tmp_path: Path)
     assert "loky" in said
 
 
-@pytest.mark.slow
 def test_forked_workers_may_use_jax_where_the_parent_did_not(tmp_path: Path) -> None:
     assert outcome(CHILDREN_ONLY, usable("jax"), tmp_path) == "the same"
 
@@ -118,17 +120,15 @@ def test_forked_workers_may_use_jax_where_the_parent_did_not(tmp_path: Path) -> 
     "name",
     [
         "numpy",
-        pytest.param("torch", marks=pytest.mark.slow),
-        pytest.param("jax", marks=pytest.mark.slow),
+        "torch",
+        "jax",
     ],
 )
 def test_workers_started_anew_give_what_the_parent_gives(name: str, tmp_path: Path) -> None:
     assert outcome(SAME, usable(name), tmp_path, "loky") == "the same"
 
 
-@pytest.mark.parametrize(
-    "engine", ["multiprocessing", pytest.param("loky", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("engine", ["multiprocessing", "loky"])
 def test_searches_in_workers_find_the_same(engine: str, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     assert outcome(SEARCH, usable("numpy"), tmp_path, engine) == "the same"

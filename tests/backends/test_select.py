@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,25 +136,45 @@ def test_backends_are_values() -> None:
     assert anynet.get_backend("numpy") != anynet.get_backend("numpy", dtype="float64")
 
 
-def test_importing_anynet_imports_no_other_library() -> None:
-    code = (
-        "import sys, anynet; "
-        "print([m for m in ('cupy', 'torch', 'jax', 'sklearn', 'matplotlib') if m in sys.modules])"
-    )
+def imported_by(code: str) -> set[str]:
+    """Return the modules that a fresh process has imported after this code."""
+    code = f"import sys; {code}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    return {*ran.stdout.split()}
 
 
-def test_importing_anynet_is_quick() -> None:
-    code = (
-        "import time, numpy; start = time.perf_counter(); import anynet; "
-        "print(time.perf_counter() - start)"
-    )
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(3)
+def test_importing_anynet_imports_nothing_else() -> None:
+    imported = imported_by("import anynet; dir(anynet)")
+    assert {name for name in imported if name.split(".")[0] == "anynet"} == {"anynet"}
+    assert imported.isdisjoint({"numpy", "array_api_compat", "safetensors"})
+
+
+def test_training_imports_no_other_library() -> None:
+    imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_table")
+    others = {"cupy", "torch", "jax", "sklearn", "scipy", "matplotlib", "tqdm", "pyarrow"}
+    assert imported.isdisjoint(others)
+
+
+def test_public_names_are_imported_when_used() -> None:
+    for name in anynet.__all__:
+        assert getattr(anynet, name).__name__.split(".")[-1] == name
+    assert {"MLPClassifier", "fit", "nn", "optim"} < {*dir(anynet)}
+    assert {"Any", "importlib", "TYPE_CHECKING", "import_module"}.isdisjoint(dir(anynet))
+    for name in ("Any", "importlib", "nonsense"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(anynet, name)
+
+
+def test_type_checkers_see_every_public_name() -> None:
+    tree = ast.parse(Path(anynet.__file__).read_text())
+    checked = next(node for node in tree.body if isinstance(node, ast.If))
+    names = [
+        alias.name
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     ]
-    assert min(times) < 0.2
+    assert sorted(names) == anynet.__all__
 
 
 def test_kernels_that_leave_avx512_unused_are_told_of(tmp_path) -> None:

@@ -131,6 +131,7 @@ WAYS = {
 @pytest.mark.skipif(CORES < 2, reason="with one core there is one thread anyway")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_one_thread_is_one_thread(name: str, way: str, tmp_path) -> None:
     """Of all pools that are loaded: NumPy's and SciPy's BLAS, OpenMP, torch's, and XLA's."""
     pytest.importorskip("threadpoolctl")

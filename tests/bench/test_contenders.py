@@ -15,13 +15,12 @@ from bench.contenders.floor import Products
 from bench.jobs import WORKLOADS, Job
 from bench.worker import load_factory
 
+pytestmark = pytest.mark.slow
+
 IMAGES = dataclasses.replace(WORKLOADS["mnist-small"], samples=232, epochs=2, data_dir="nowhere")
 TABLE = dataclasses.replace(WORKLOADS["table"], samples=200, epochs=3)
 PREDICTION = dataclasses.replace(WORKLOADS["predict-small"], samples=300, batch_size=128)
-COMPILED = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-]  # torch uses what it deprecates
+COMPILED = pytest.mark.filterwarnings("default")  # torch uses what it deprecates
 ON_CPU = [
     pytest.param(name, marks=COMPILED if name == "torch-compile" else [])
     for name, entry in CONTENDERS.items()

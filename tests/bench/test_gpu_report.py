@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import math
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,11 @@ from bench.gpu_report import Part, run
 PARTS = ["machine", "graph", "population", "tests", "peers"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_dry_run_on_the_cpu_goes_through_all_parts(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    code = gpu_report.main(["--out", str(tmp_path), "--device", "cpu"])
+    code = gpu_report.main(["--out", str(tmp_path), "--device", "cpu", "--seconds", "1700"])
     report = json.loads((tmp_path / "gpu-report.json").read_text())
     assert {part["name"]: part["status"] for part in report["parts"]} == dict.fromkeys(PARTS, "ran")
     assert code == 0
@@ -39,13 +41,13 @@ def test_without_a_device_every_part_says_so(tmp_path: Path) -> None:
 
 
 def test_a_part_that_fails_is_told_by_the_end_of_its_output(tmp_path: Path) -> None:
-    outcome = run(Part("graph", ["bench.no_such_part"], 60), tmp_path, time.monotonic() + 60)
+    outcome = run(Part("graph", ["bench.no_such_part"], math.inf), tmp_path, math.inf)
     assert outcome.status == "failed"
     assert "no_such_part" in outcome.tail
 
 
 def test_a_part_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    outcome = run(Part("graph", ["http.server", "0"], 1), tmp_path, time.monotonic() + 60)
+    outcome = run(Part("graph", ["http.server", "0"], 1), tmp_path, math.inf)
     assert outcome.status == "timed out"
-    late = run(Part("graph", ["http.server", "0"], 1), tmp_path, time.monotonic() - 1)
+    late = run(Part("graph", ["http.server", "0"], 1), tmp_path, -math.inf)
     assert late.status == "timed out"

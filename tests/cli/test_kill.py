@@ -102,6 +102,7 @@ def kill_until(kills: int, folder: Path, every: str, seed: int) -> None:
         check_same(run, folder / "straight")
 
 
+@pytest.mark.slow
 def test_some_kills(folder: Path) -> None:
     kill_until(4, folder, "1", seed=1)
 

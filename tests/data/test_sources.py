@@ -319,7 +319,7 @@ def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     for suffix in ("csv", "parquet", "arrow"):
         (tmp_path / f"t.{suffix}").write_text("a,b\n1,2\n")
-        with pytest.raises(DataError, match=r"needs pyarrow: pip install 'anynet\[tables\]'"):
+        with pytest.raises(DataError, match=r"needs pyarrow: pip install 'anynet-mlp\[tables\]'"):
             anynet.open_data(tmp_path / f"t.{suffix}", "b")
 
 

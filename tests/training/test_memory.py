@@ -13,6 +13,7 @@ from anynet import tree
 BATCH = 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", [None, 0.1], ids=["all", "hold-out"])
 @pytest.mark.parametrize("layers", [[784, 128, 64, 10], [784, 512, 256, 10]], ids=str)
 def test_training_holds_the_data_once_and_the_parameters_three_times(

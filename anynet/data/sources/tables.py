@@ -144,7 +144,7 @@ def arrow_errors(path: Path) -> Iterator[None]:
     try:
         import pyarrow
     except ImportError as error:
-        message = f"reading {quoted(path)} in part needs pyarrow: pip install 'anynet[tables]'"
+        message = f"reading {quoted(path)} in part needs pyarrow: pip install 'anynet-mlp[tables]'"
         raise DataError(message) from error
     try:
         yield
