@@ -4,9 +4,9 @@ Public names are imported when they are first used, so that ``import anynet`` lo
 library, no scikit-learn and no plotting.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-if _TYPE_CHECKING:
+if TYPE_CHECKING:
     from anynet import augment, export, nn, optim
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
     from anynet.data import (
@@ -113,7 +113,7 @@ _SUBPACKAGES = (
 )
 
 
-if not _TYPE_CHECKING:  # type checkers report names that are not imported above
+if not TYPE_CHECKING:  # type checkers report names that are not imported above
 
     def __getattr__(name: str) -> object:
         """Import a subpackage, or a public name from the subpackage that has it, on first use."""

@@ -2,11 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from anynet.cli.kinds import did_you_mean
-from anynet.cli.options import KINDS
+from anynet.cli.options import KINDS, TrainOptions
 from anynet.errors import InvalidArgumentError
 
 #: Facts about a finished run that stand in its config.toml and are no options.
@@ -19,7 +20,8 @@ MOST_BYTES = 1 << 16
 def read_config(path: Path) -> dict[str, Any]:
     """Read the options in a TOML file.
 
-    Keys are the names of the flags, with dashes or underscores. The table ``[about]`` is skipped.
+    Keys are the names of the flags, with dashes or underscores. A file with a table ``[about]``
+    was written by a run and holds all of its options: those that it lacks had no value.
 
     Raises
     ------
@@ -27,11 +29,12 @@ def read_config(path: Path) -> dict[str, Any]:
         The file is absent or not TOML, a key is unknown, or a value is of the wrong kind.
     """
     table = read_toml(path)
-    about = table.pop(ABOUT, {})
-    if not isinstance(about, dict):
+    about = table.pop(ABOUT, None)
+    if about is not None and not isinstance(about, dict):
         message = f"{path}: {ABOUT} is a table of notes, not an option"
         raise InvalidArgumentError(message)
-    return options_from(table, str(path))
+    recorded = {} if about is None else {each.name: each.default for each in fields(TrainOptions)}
+    return recorded | options_from(table, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

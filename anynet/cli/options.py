@@ -36,6 +36,25 @@ TABLE_DEFAULTS: dict[str, Any] = {
     "target_accuracy": 1.0,
 }
 
+#: Options whose defaults a named data set overrides; all others keep those of the report.
+DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {  # small and few images: new versions of them, and an average against the noise
+        "layers": (256, 128),
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "epochs": 60,
+        "batch_size": 32,
+        "patience": 20,
+        "target_accuracy": 1.0,
+        "average": 0.99,
+        "augment": ("affine",),
+        "augment_rotation": 10.0,
+        "augment_shear": 10.0,
+        "augment_scale": 0.1,
+        "augment_shift": 0.7,
+    },
+}
+
 _FOLDER = "the path of a folder"
 
 

@@ -10,7 +10,7 @@ from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.options import KINDS, TrainOptions, add_options
 from anynet.cli.reports import complain
-from anynet.cli.tables import defaults_for, load_data
+from anynet.cli.tables import defaults_for, load_data, table_defaults
 from anynet.errors import InvalidArgumentError
 from anynet.study.experiments import EXPERIMENTS, Experiment, single
 from anynet.study.grid import product, random_points
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     experiments: list[Experiment] = []
     if name == GRID:
         filed, space = read_study(arguments.config, searched=searched)
-        options = {**defaults_for({**filed, **given}), **filed, **given}
+        options = {**defaults_for({**space, **filed, **given}), **filed, **given}
         base, studied = TrainOptions(**options), tuple(space)
         if not searched:
             lists = {option: values for option, values in space.items() if isinstance(values, list)}
@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
             require_optuna(arguments.sampler)
     else:
         experiments = _experiments(name, arguments)
-        base, studied = base_options({**defaults_for(given), **given}), studied_by(experiments)
+        base, studied = base_options({**table_defaults(given), **given}), studied_by(experiments)
     if base.threads is not None:
         set_threads(base.threads)
     backend = get_backend(base.backend, base.device, base.dtype, base.precision)

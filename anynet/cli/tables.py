@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
-from anynet.cli.options import TABLE_DEFAULTS, TrainOptions
+from anynet.cli.options import DATASET_DEFAULTS, TABLE_DEFAULTS, TrainOptions
 from anynet.cli.reports import Report, complain
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset, dataset_names, load_dataset
@@ -28,7 +28,23 @@ TABLE_OPTIONS = ("target", "task", "columns", "test")
 
 
 def defaults_for(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are decided otherwise for a table, if the data set is one."""
+    """Return the defaults that the data set overrides, given the options that were chosen.
+
+    A default learning rate belongs to the default optimizer, and strengths of augmentations belong
+    to the default augmentations: where others are chosen, the general defaults apply. Momentum is
+    an option of SGD, and chooses it.
+    """
+    defaults = table_defaults(values) or DATASET_DEFAULTS.get(values.get("dataset", ""), {})
+    dropped: set[str] = set()
+    if {"optimizer", "momentum", "nesterov"} & {*values}:
+        dropped |= {"optimizer", "learning_rate"}
+    if "augment" in values:
+        dropped |= {name for name in defaults if name.startswith("augment")}
+    return {name: default for name, default in defaults.items() if name not in dropped}
+
+
+def table_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of tables, if the data set is one."""
     dataset = values.get("dataset", "")
     return TABLE_DEFAULTS if values.get("target") is not None or is_table(dataset) else {}
 

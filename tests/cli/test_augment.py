@@ -63,8 +63,8 @@ def test_options_become_augmentations_in_their_order() -> None:
     ("flags", "says"),
     [
         (["--augment-alpha", "3"], "--augment-alpha is of elastic: add elastic to --augment"),
-        (["--augment-either"], "--augment-either is of affine"),
-        (["--augment-halved", "1"], "leave --augment-halved out"),
+        (["--augment", "noise", "--augment-either"], "--augment-either is of affine"),
+        (["--augment", "", "--augment-halved", "1"], "leave --augment-halved out"),
         (["--augment", "affine", "--augment-halved", "99"], "0 to 9 in digits, got 99"),
         (["--preprocess-width", "8"], "is of width: add width to --preprocess"),
         (["--augment", "affine", "--augment-rotation", "90"], "below 90, in degrees"),

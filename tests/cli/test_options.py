@@ -1,7 +1,7 @@
 """One table of options: the shell and TOML read the same values, and refuse the same."""
 
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +130,51 @@ def test_every_field_has_a_strategy() -> None:
 
 def test_command_line_goes_before_file_and_file_before_defaults(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('dataset = "digits"\nepochs = 3\nbatch_size = 7\nnesterov = true\n')
+    config.write_text('dataset = "mnist"\nepochs = 3\nbatch_size = 7\nnesterov = true\n')
     arguments = ["train", "--config", str(config), "--epochs", "4", "--no-nesterov"]
     options = options_of(build_parser().parse_args(arguments))
-    expected = TrainOptions(dataset="digits", epochs=4, batch_size=7, nesterov=False)
+    expected = TrainOptions(dataset="mnist", epochs=4, batch_size=7, nesterov=False)
     assert options == expected
+
+
+def parsed(*arguments: str) -> TrainOptions:
+    return options_of(build_parser().parse_args(["train", *arguments]))
+
+
+def test_the_digits_have_defaults_of_their_own() -> None:
+    options = parsed("digits")
+    assert (options.optimizer, options.learning_rate, options.augment) == (
+        "adam",
+        0.003,
+        ("affine",),
+    )
+    assert parsed("digits", "--epochs", "3") == replace(options, epochs=3)
+    assert parsed("mnist") == TrainOptions(dataset="mnist")
+
+
+@pytest.mark.parametrize(
+    ("flags", "optimizer"),
+    [
+        (["--optimizer", "rmsprop"], "rmsprop"),
+        (["--momentum", "0.9"], "sgd"),
+        (["--nesterov"], "sgd"),
+    ],
+)
+def test_a_default_rate_belongs_to_the_default_optimizer(flags: list[str], optimizer: str) -> None:
+    for options in (parsed("digits", *flags), parsed("t.csv", "--target", "t", *flags)):
+        assert (options.optimizer, options.learning_rate) == (optimizer, None)
+
+
+def test_default_strengths_belong_to_the_default_augmentations() -> None:
+    for augment in ("", "elastic", "affine"):
+        assert parsed("digits", "--augment", augment).augment_rotation is None
+
+
+def test_the_file_of_a_run_holds_all_of_its_options(tmp_path: Path) -> None:
+    options = TrainOptions(dataset="digits", epochs=3)
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(options, {"anynet": "0"}))
+    assert parsed("--config", str(path)) == options
 
 
 def test_dashes_and_underscores_are_the_same() -> None:

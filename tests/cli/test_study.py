@@ -77,7 +77,9 @@ def test_the_defaults_are_the_reports(anynet: Command, tmp_path: Path) -> None:
 
 def test_a_run_of_seed_0_is_that_of_anynet_train(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    anynet("study", "decay", "digits", *QUICK, "--values", 0.9, "--out", out)
+    config = tmp_path / "study.toml"
+    config.write_text("[grid]\ndecay = [0.9]\n")
+    assert anynet("study", "grid", "digits", *QUICK, "--config", config, "--out", out).code == 0
     options = ("--epochs", 2, "--backend", "numpy", "--decay", 0.9, "--json")
     outcome = anynet("train", "digits", *options, "--out", tmp_path / "run")
     run, row = json.loads(outcome.out), rows_of(out)[0]
