@@ -41,12 +41,12 @@ if TYPE_CHECKING:
         PopulationProgress,
         Progress,
         cross_validate,
-        fit,
         fit_population,
         load,
         predict_augmented,
-        resume,
     )
+    from anynet.training.fit import fit  # mypy takes anynet.training.fit for the module
+    from anynet.training.resume import resume
 
 __version__ = "0.1.0"
 

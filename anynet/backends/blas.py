@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ import numpy as np
 
 ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112
 SYMBOLS = (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", ""))
+LONG_ENOUGH = 1.0  # seconds over which CPU time and wall time can be compared
+CPU_SHARE = 0.8
 LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
@@ -89,6 +93,29 @@ def one_thread_a_product() -> Iterator[None]:
             _narrowed -= 1
             if _narrowed == 0:
                 set_count(_width)
+
+
+@contextmanager
+def warn_if_threads_wait() -> Iterator[None]:
+    """Warn if the threads of products have waited for cores that other processes use.
+
+    Several threads that have a core each take at least the time of one; where they take clearly
+    less, each waits for the one that has no core, and a product can take many times as long as on
+    one thread.
+    """
+    if (threads := max_threads()) < 2:
+        yield
+        return
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    if wall > LONG_ENOUGH and cpu < CPU_SHARE * wall:
+        message = (
+            f"training took {wall:.1f} s and received {cpu:.1f} s of CPU time for {threads} "
+            f"threads: other processes use the cores, and the threads wait for each other. "
+            f"One thread may be many times faster: anynet.set_threads(1) or OMP_NUM_THREADS=1"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 _lock = threading.Lock()

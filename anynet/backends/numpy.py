@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from anynet import tree
 from anynet.backends.blas import (
     add_product,
     find_gemm,
@@ -18,6 +20,7 @@ from anynet.backends.blas import (
     one_thread_a_product,
     set_max_threads,
     unused_vectors,
+    warn_if_threads_wait,
 )
 from anynet.backends.lean_numpy import xp
 from anynet.backends.numpy_loop import replay
@@ -27,6 +30,7 @@ from anynet.errors import BackendError
 from anynet.typing import Array
 
 CACHED_BYTES = 2**21  # of a core's own cache, for the parameters of a batch of members
+SMALL_PRODUCT = 2**23  # multiplications of a product that one thread makes as quickly as two
 FUSED_SIZE = 2**14  # below this many elements, the call through ctypes costs more than it saves
 
 
@@ -72,7 +76,10 @@ class NumPyBackend(Backend):
         """Record the calls of the first step and repeat them; a plain loop if that cannot be."""
         if order.shape[0] == 0:
             return state
-        result: State = replay(step, state, order, data)
+        threads: AbstractContextManager[None]
+        threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
+        with threads:
+            result: State = replay(step, state, order, data)
         return result
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
@@ -104,6 +111,19 @@ class NumPyBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
+
+
+def _is_small(state: Any, order: Any) -> bool:
+    """Whether all products of a step are too small to gain from threads.
+
+    Threads that wait for each other cost more than they save there, and many times as much where
+    other processes use the cores. It follows from the shapes alone, as the number of threads
+    decides the rounding of a product, and the same run must give the same bits.
+    """
+    if max_threads() < 2:
+        return False
+    largest = max((math.prod(leaf.shape[-2:]) for leaf in tree.leaves(state)), default=0)
+    return bool(order.shape[-1] * largest <= SMALL_PRODUCT)
 
 
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 
 import anynet
 from anynet import tree
+from anynet.backends import blas
+from anynet.backends.numpy import SMALL_PRODUCT
 
 NAMES = ("numpy", "torch", "jax")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -161,3 +164,50 @@ def in_a_process(code: str, settings: dict[str, str], folder) -> Any:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Let NumPy's products take two threads, however many cores there are."""
+    before = blas.max_threads()
+    blas.set_max_threads(2)
+    if blas.max_threads() != 2:
+        pytest.skip("NumPy's BLAS has no setting that anynet knows")
+    yield
+    blas.set_max_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    ("width", "threads"), [(128, 1), (SMALL_PRODUCT // 64, 1), (SMALL_PRODUCT // 64 + 1, 2)]
+)
+def test_steps_of_small_products_take_one_thread(width: int, threads: int) -> None:
+    """The shapes alone decide, so that a run has the same bits on a busy machine."""
+    state = np.zeros((width, 1), np.float32)
+    seen = []
+
+    def step(state: np.ndarray, *_: object) -> np.ndarray:
+        seen.append(blas.max_threads())
+        return state + 0
+
+    anynet.get_backend("numpy").scan(step, state, np.zeros((1, 64), np.int32), ())
+    assert set(seen) == {threads}
+    assert blas.max_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    ("wall", "cpu", "warns"), [(9.0, 3.0, True), (9.0, 9.5, False), (0.5, 0.1, False)]
+)
+def test_threads_that_wait_for_cores_are_reported(
+    monkeypatch, wall: float, cpu: float, warns: bool
+) -> None:
+    clocks = {"perf_counter": iter([5.0, 5.0 + wall]), "process_time": iter([1.0, 1.0 + cpu])}
+    for name, times in clocks.items():
+        monkeypatch.setattr(blas.time, name, times.__next__)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with blas.warn_if_threads_wait():
+            pass
+    facts = [f"{wall:.1f} s", f"{cpu:.1f} s of CPU", "2 threads", "set_threads(1)"]
+    assert [all(fact in str(one.message) for fact in facts) for one in caught] == [True] * warns
