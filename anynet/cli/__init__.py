@@ -15,7 +15,7 @@ import anynet
 from anynet.cli import augment, backends, datasets, evaluate, export, predict, resume, study, train
 from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
-from anynet.cli.reports import complain
+from anynet.cli.terminal import complain, plain_warnings
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
@@ -63,7 +63,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and stop with exit code 2."""
-        self.exit(2, f"anynet: error: {message} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)")
+        self.exit(2)
 
 
 def build_parser() -> Parser:
@@ -90,9 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        arguments = build_parser().parse_args(argv)
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with plain_warnings():
+            arguments = build_parser().parse_args(argv)
+            code: int = arguments.run(arguments)
+            sys.stdout.flush()
     except SystemExit as stop:  # from argparse, after --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 0
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from anynet.backends import get_backend
 from anynet.cli import kinds
 from anynet.cli.augmentation import STRENGTHS, augmentations_of, preprocessed, preprocessing_of
 from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.terminal import say
 from anynet.data import Dataset, load_dataset
 from anynet.errors import InvalidArgumentError
 from anynet.seeds import device_seed
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     grid = versions_of(dataset, augmentations, arguments.versions, options.seed)
     names = ", ".join(options.augment)
     save_images(out, grid, 1 / dataset.scale, f"{dataset.name}: originals, and {names}")
-    print(f"{out}: {len(grid)} images, each with {arguments.versions} versions")
+    say(f"{out}: {len(grid)} images, each with {arguments.versions} versions")
     return 0
 
 

@@ -1,11 +1,10 @@
 """``anynet backends``: which array libraries work here, and why the others do not."""
 
 import argparse
-import json
 from typing import Any
 
 from anynet.backends import available_backends
-from anynet.cli.reports import table
+from anynet.cli.terminal import say_json, say_text, table
 
 
 def add_parser(commands: Any) -> None:
@@ -19,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a table, or JSON."""
     found = available_backends()
     if arguments.json:
-        print(json.dumps([status._asdict() for status in found], indent=2))
+        say_json([status._asdict() for status in found], indent=2)
         return 0
     rows = [["backend", "usable", "version", "devices", "threads", "memory", "why"]]
     for status in found:
@@ -34,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
                 status.reason,
             ]
         )
-    print(table(rows, left=7))
+    say_text(table(rows, left=7))
     return 0

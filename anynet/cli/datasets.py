@@ -1,12 +1,11 @@
 """``anynet datasets``: which data sets there are; fetch one; check the files of one."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from anynet.cli.options import add_options
-from anynet.cli.reports import table
+from anynet.cli.terminal import say, say_json, say_text, table
 from anynet.data import dataset_names, fetch_dataset, locate_dataset, verify_dataset
 from anynet.errors import InvalidArgumentError
 
@@ -43,13 +42,13 @@ def _list(data_dir: Path | None, as_json: bool) -> int:
             {"name": name, "here": path is not None, "path": path and str(path)}
             for name, path in found.items()
         ]
-        print(json.dumps(entries, indent=2))
+        say_json(entries, indent=2)
         return 0
     rows = [["data set", "here", "where"]]
     for name, path in found.items():
         where = str(path) if path else f"anynet datasets fetch {name}"
         rows.append([name, "yes" if path else "no", where])
-    print(table(rows, left=3))
+    say_text(table(rows, left=3))
     return 0
 
 
@@ -61,11 +60,11 @@ def _fetch(name: str, data_dir: Path | None) -> int:
 
     with download_bar(name) as show:
         folder = fetch_dataset(name, show)
-    print(f"{name} is in {folder}")
+    say(f"{name} is in {folder}")
     return 0
 
 
 def _verify(name: str, data_dir: Path | None) -> int:
     states = verify_dataset(name, data_dir)
-    print(table([[state.state, state.file, state.detail] for state in states], left=3))
+    say_text(table([[state.state, state.file, state.detail] for state in states], left=3))
     return 0 if all(state.state == "ok" for state in states) else 1

@@ -1,7 +1,6 @@
 """``anynet evaluate RUN DATASET``: how well a trained model does on a test set, or on a table."""
 
 import argparse
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from anynet.cli import kinds
 from anynet.cli.augmentation import STRENGTHS, augmentations_of
 from anynet.cli.options import TrainOptions, add_model_options, add_options
+from anynet.cli.terminal import say, say_json, say_text
 from anynet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     predicted = _predict(model, x, dataset, arguments)
     report = Report.of(y, predicted, dataset.classes)
     if arguments.json:
-        print(json.dumps({"dataset": dataset.name, **report.as_json()}))
+        say_json({"dataset": dataset.name, **report.as_json()})
     else:
-        print(f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows\n")
-        print(report.as_text())
+        result = f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows"
+        say(result, "")
+        say_text(report.as_text())
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.cli import kinds
-from anynet.cli.reports import complain
+from anynet.cli.terminal import complain, say
 from anynet.errors import InvalidArgumentError
 
 FORMATS = ("onnx", "torch", "sklearn")
@@ -75,10 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.format == "torch":
         save_torch(model, out)
-        print(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
+        say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0
     graph = to_onnx(model, out, input_dtype=arguments.input_dtype).graph
     x = f"{graph.input[0].name} ({arguments.input_dtype or model.backend.dtype}, any number of "
     outputs = ", ".join(output.name for output in graph.output)
-    print(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
+    say(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
     return 0

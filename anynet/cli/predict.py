@@ -1,7 +1,6 @@
 """``anynet predict RUN FILE…``: what a trained model says of pictures, or of rows of tables."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from anynet.cli import kinds
 from anynet.cli.answers import as_table, class_answers
 from anynet.cli.options import add_model_options
-from anynet.cli.reports import complain
+from anynet.cli.terminal import complain, say_json, say_text
 from anynet.errors import DataError, InvalidArgumentError
 
 
@@ -30,7 +29,13 @@ def add_parser(commands: Any) -> None:
         type=kinds.path("the path of a file").from_text,
         help="of a table: write the predictions as CSV; nothing is overwritten",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="apostrophe before text in --out that a spreadsheet would compute as a formula "
+        "(= + - @ in front); numbers are unchanged",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON list and nothing else")
     parser.set_defaults(run=run)
 
 
@@ -49,11 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     if knows_tables(model):
         from anynet.cli import tables
 
-        out, top = arguments.out, arguments.top
-        return tables.predict(model, arguments.files, out=out, top=top, as_json=arguments.json)
-    if arguments.out is not None:
-        message = "--out is for models of tables: print the answers for pictures, or use --json"
-        raise InvalidArgumentError(message)
+        return tables.predict(
+            model,
+            arguments.files,
+            out=arguments.out,
+            top=arguments.top,
+            as_json=arguments.json,
+            escape_formulas=arguments.escape_formulas,
+        )
+    for flag, given in (("out", arguments.out), ("escape-formulas", arguments.escape_formulas)):
+        if given:
+            message = f"--{flag} is for models of tables: --json prints the answers for pictures"
+            raise InvalidArgumentError(message)
     from anynet.cli.pictures import read_rows
 
     wanted, steps = image_format(model), preprocessing_in(model)
@@ -70,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         likely = np.asarray(model.predict_proba(rows))
         answers += class_answers(path, likely, classes_of(model), arguments.top)
     if arguments.json:
-        print(json.dumps(answers))
+        say_json(answers)
     elif answers:
-        print(as_table(answers))
+        say_text(as_table(answers))
     return code

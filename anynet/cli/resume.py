@@ -1,9 +1,6 @@
 """``anynet resume RUN``: go on with a run that was killed, interrupted, or ran out of disk."""
 
 import argparse
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,8 @@ from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.reports import complain
 from anynet.cli.tables import load_data
+from anynet.cli.terminal import complain, say
 from anynet.cli.train import introduction, measure, split, tell, train
 from anynet.data import Dataset
 from anynet.errors import BackendError
@@ -57,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         runs.clear_done(folder)
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
         return 0
-    with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
+    with terminable(), runs.going_on(folder) as checkpoints:
         options = _options(arguments)
         silent = options.quiet or options.json
         if options.threads is not None:
@@ -71,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
-            print(introduction(options, dataset, backend), flush=True)
+            say(*introduction(options, dataset, backend))
         model = _go_on(checkpoints, options, dataset, backend, silent)
         model.save(folder / MODEL_FILE)
         report, result = measure(model, options, dataset)
@@ -127,14 +124,3 @@ def _go_on(
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
         )
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Print a warning as a line for people, without the place in the code."""
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"anynet: warning: {message}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before

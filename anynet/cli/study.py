@@ -9,8 +9,8 @@ from anynet.backends import get_backend, set_threads
 from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.options import KINDS, TrainOptions, add_options
-from anynet.cli.reports import complain
 from anynet.cli.tables import defaults_for, load_data
+from anynet.cli.terminal import complain
 from anynet.errors import InvalidArgumentError
 from anynet.study.experiments import EXPERIMENTS, Experiment, single
 from anynet.study.grid import product, random_points
