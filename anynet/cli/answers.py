@@ -1,10 +1,10 @@
 """What a model says of each row, for programs (JSON, CSV) and for people (a table)."""
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,12 @@ def as_csv(columns: Sequence[tuple[str, Sequence[Any]]], *, escape_formulas: boo
             (_as_text_cell(name), [_as_text_cell(value) for value in values])
             for name, values in columns
         ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines: list[str] = []
+    # Before Python 3.13, a carriage return in a cell is quoted only if it ends the lines as well.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
     writer.writerow([name for name, _ in columns])
     writer.writerows(zip(*(values for _, values in columns), strict=True))
-    return text.getvalue()
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def _as_text_cell(value: Any) -> Any:
