@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import augment, backends, datasets, evaluate, export, predict, resume, study, train
+from anynet.cli import (
+    augment,
+    backends,
+    datasets,
+    evaluate,
+    example,
+    export,
+    predict,
+    resume,
+    study,
+    train,
+)
 from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
 from anynet.cli.terminal import complain, plain_warnings
@@ -20,7 +31,7 @@ from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, datasets)
+COMMANDS = (train, resume, evaluate, predict, export, study, augment, example, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
