@@ -26,6 +26,7 @@ from anynet.cli import (
 )
 from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
+from anynet.cli.synonyms import near_option
 from anynet.cli.terminal import complain, plain_warnings
 from anynet.errors import AnynetError
 
@@ -55,9 +56,11 @@ class Parser(argparse.ArgumentParser):
         """Refuse what is left over here, where it is known which flags the command has."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            flag, _, _ = unknown[0].partition("=")
-            near = did_you_mean(flag, self._option_string_actions)
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+            flag = next((each for each in unknown if each.startswith("-")), "").partition("=")[0]
+            flags = [each[2:] for each in self._option_string_actions if each.startswith("--")]
+            near = near_option(flag.lstrip("-"), flags) if flag else ""
+            hint = f"; did you mean '--{near}'?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return known, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

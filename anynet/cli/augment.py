@@ -11,6 +11,7 @@ from anynet.backends import get_backend
 from anynet.cli import kinds
 from anynet.cli.augmentation import STRENGTHS, augmentations_of, preprocessed, preprocessing_of
 from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.runs import refuse_as_data
 from anynet.cli.terminal import say
 from anynet.data import Dataset, load_dataset
 from anynet.errors import InvalidArgumentError
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = TrainOptions(**{"augment": DEFAULT, **given})
     if not options.dataset:
         arguments.usage_error("name a DATASET, such as mnist")
+    refuse_as_data(options.dataset)
     augmentations = augmentations_of(options)  # refused before data are fetched, if they are
     out = arguments.out
     if os.path.lexists(out):

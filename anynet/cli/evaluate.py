@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,10 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.augmentation import preprocessed
     from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
     from anynet.cli.reports import Report
-    from anynet.cli.runs import trained_from
+    from anynet.cli.runs import refuse_as_data, trained_from
     from anynet.cli.tables import load_or_open
 
-    model = open_model(arguments)
+    model = open_model(arguments, Path(arguments.dataset))
+    refuse_as_data(arguments.dataset)
     if knows_tables(model):
         from anynet.cli import tables
 

@@ -2,10 +2,10 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from anynet.cli import kinds
+from anynet.cli.options import add_run
 from anynet.cli.terminal import complain, say
 from anynet.errors import InvalidArgumentError
 
@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         description="Write a trained model as a file that needs no anynet: an ONNX graph, or the "
         "state dict of a torch.nn.Sequential as safetensors.",
     )
-    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    add_run(parser)
     parser.add_argument(
         "--format",
         metavar="FORMAT",
@@ -47,10 +47,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and say what it holds."""
     from anynet.cli.models import knows_tables
-    from anynet.cli.runs import model_file
+    from anynet.cli.runs import model_file, refuse_swapped
     from anynet.export import save_torch, to_onnx
     from anynet.training import load
 
+    refuse_swapped(arguments.model, arguments.out)
     path = model_file(arguments.model)
     if arguments.format == "sklearn":
         message = (

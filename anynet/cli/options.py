@@ -242,9 +242,15 @@ def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | N
         part.add_argument(flag, **how)
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the model of a command."""
+    run = kinds.path("a run folder or a model file").from_text
+    parser.add_argument("model", metavar="RUN", type=run, help="run folder or model file")
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add RUN, and where its model is to compute."""
-    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    add_run(parser)
     add_options(parser, "backend", "device", "threads")
     dtype = KINDS["dtype"].from_text
     parser.add_argument("--dtype", type=dtype, help="float32 or float64 (default: the model's)")

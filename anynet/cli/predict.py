@@ -1,7 +1,6 @@
 """``anynet predict RUN FILE…``: what a trained model says of pictures, or of rows of tables."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("predict", help="class and probability of pictures, or of rows")
     add_model_options(parser)
     parser.add_argument(
-        "files", metavar="FILE", type=Path, nargs="+", help="PNG, JPEG, IDX or .npy; a table"
+        "files",
+        metavar="FILE",
+        type=kinds.path("the path of a file").from_text,
+        nargs="+",
+        help="pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables",
     )
     parser.add_argument(
         "--top", metavar="K", type=kinds.whole(1).from_text, default=1, help="show the K likeliest"
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         preprocessing_in,
     )
 
-    model = open_model(arguments)
+    model = open_model(arguments, *arguments.files)
     if knows_tables(model):
         from anynet.cli import tables
 

@@ -33,7 +33,8 @@ def add_parser(commands: Any) -> None:
         "checkpoint, and finish its folder. On the backend that it began on the result is the "
         "same, bit for bit; on another, to rounding.",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=Path, help="the folder of the run")
+    folder = kinds.path("the folder of a run").from_text
+    parser.add_argument("run_folder", metavar="RUN", type=folder, help="folder of the run")
     parser.add_argument(
         "dataset", metavar="DATASET", nargs="?", help="where the data are now, if they have moved"
     )
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.progress import download_bar
 
     folder = arguments.run_folder
+    runs.refuse_swapped(folder, *filter(None, [arguments.dataset and Path(arguments.dataset)]))
     if runs.is_finished(folder) and arguments.epochs is None:
         runs.clear_done(folder)
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")

@@ -10,6 +10,7 @@ import numpy as np
 from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
 from anynet.cli.options import TABLE_DEFAULTS, TrainOptions
 from anynet.cli.reports import Report
+from anynet.cli.runs import refuse_as_data
 from anynet.cli.terminal import complain, say, say_json, say_text
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset, dataset_names, load_dataset
@@ -39,11 +40,13 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
     Raises
     ------
     InvalidArgumentError
-        The options of tables are given for another data set, or a table has no target.
+        The options of tables are given for another data set, a table has no target, or the name is
+        that of a run or a configuration.
     DataError
         The data are absent, damaged, or nothing can be learnt from them.
     """
     name = options.dataset
+    refuse_as_data(name)
     if name in dataset_names() or (options.target is None and not is_table(name)):
         given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, ())]
         if given:
