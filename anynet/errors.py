@@ -40,6 +40,10 @@ class DataError(AnynetError):
     """A data file or data set is absent, damaged, or not what it claims to be."""
 
 
+class PathError(InvalidArgumentError, DataError):
+    """A path that no file can have: it is empty, or holds a NUL character."""
+
+
 class ModelFileError(AnynetError):
     """A file is not a model that anynet saved, or is damaged."""
 

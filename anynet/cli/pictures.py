@@ -63,8 +63,8 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
             return _rows_of(read_idx(path), features, wanted)
         if wanted is None:
             message = (
-                f"this model was trained on rows of {features} features, not on grey pictures: "
-                f"expected such rows as .npy or IDX"
+                f"this model was not trained on pictures (in grey): it takes rows of {features} "
+                f"features, as .npy or IDX"
             )
             raise DataError(message)
         grey, top = _read_image(path)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from anynet.errors import DataError, InvalidArgumentError
+from anynet.errors import DataError, InvalidArgumentError, PathError
 
 CHUNK = 1 << 20  # bytes asked for at a time
 MAX_BYTES = 2**63 - 1  # what an array may span on a 64-bit machine
@@ -140,7 +140,9 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InvalidArgumentError
-        When it is no path, is empty, or holds a NUL character.
+        When it is of another type.
+    PathError
+        When it is empty or holds a NUL character.
     DataError
         When the home is not known.
     """
@@ -150,8 +152,8 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         message = f"expected the path of a file or folder, got the type {type(path).__name__}"
         raise InvalidArgumentError(message) from error
     if not text or "\0" in text:
-        message = f"expected the path of a file or folder, got {text!r}"
-        raise InvalidArgumentError(message)
+        message = f"expected the path of a file or folder, got {text!r}: such a path does not exist"
+        raise PathError(message)
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
