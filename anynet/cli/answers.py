@@ -1,4 +1,4 @@
-"""What a model says of each row, for programs (JSON, CSV) and for people (a table)."""
+"""The predictions of a model as JSON, CSV or a table for the terminal."""
 
 import csv
 import re

@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "augment",
-        help="draw images beside what --augment makes of them",
+        help="draw images beside their augmented versions",
         description="Draw an image of each class beside new versions of it, as training with these "
         f"options would see them (default: --augment {','.join(DEFAULT)}).",
     )
@@ -34,14 +34,18 @@ def add_parser(commands: Any) -> None:
     add_options(parser, "dataset", "data_dir", *names, "seed", suppress=True)
     count = kinds.whole(1).from_text
     parser.add_argument(
-        "--versions", type=count, default=9, metavar="N", help="of each image (default: 9)"
+        "--versions",
+        type=count,
+        default=9,
+        metavar="N",
+        help="number of versions of each image (default: 9)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         required=True,
         type=kinds.path("the path of a file").from_text,
-        help="the PNG file to write; nothing is overwritten",
+        help="path of the PNG file to write; existing files are not overwritten",
     )
     parser.set_defaults(run=run, usage_error=parser.error)
 

@@ -9,8 +9,12 @@ from anynet.cli.terminal import say_json, say_text, table
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("backends", help="show which backends work here, and why not")
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser = commands.add_parser(
+        "backends", help="list the backends, whether they work here, and why not"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="output as a JSON list, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 

@@ -18,15 +18,13 @@ def add_parser(commands: Any) -> None:
         nargs="?",
         choices=("list", "fetch", "verify"),
         default="list",
-        help="what to do (default: list)",
+        help="action (default: list)",
     )
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="name of the data set to fetch or verify"
     )
     add_options(parser, "data_dir")
-    parser.add_argument(
-        "--json", action="store_true", help="print the result as JSON and nothing else"
-    )
+    parser.add_argument("--json", action="store_true", help="output as JSON, and nothing else")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 

@@ -21,20 +21,27 @@ if TYPE_CHECKING:
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", help="accuracy, precision, recall and confusion matrix on a test set"
+        "evaluate", help="score a model: accuracy, precision, recall and confusion matrix"
     )
     add_model_options(parser)
-    parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="name of a data set, or path of a folder, an .npz file or a table",
+    )
     add_options(parser, "data_dir")
     parser.add_argument(
         "--times",
         metavar="N",
         type=kinds.whole(1).from_text,
-        help="with --augment: new versions of each image, over which is averaged (default: 8)",
+        help="number of augmented versions of each image whose predictions are averaged, with "
+        "--augment (default: 8)",
     )
     strengths = (name for name in STRENGTHS if name.startswith("augment"))
     add_options(parser, "augment", *strengths, "seed", suppress=True)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="output as one JSON object, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 

@@ -26,20 +26,20 @@ def add_parser(commands: Any) -> None:
         metavar="FORMAT",
         required=True,
         type=kinds.choice(*FORMATS).from_text,
-        help="onnx or torch; sklearn says how to do that in Python",
+        help="format of the file: onnx or torch; sklearn shows the way in Python",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         required=True,
         type=kinds.path("the path of a file").from_text,
-        help="what to write; nothing is overwritten",
+        help="path of the file to write; existing files are not overwritten",
     )
     parser.add_argument(
         "--input-dtype",
         metavar="DTYPE",
         type=kinds.text("the name of a dtype").from_text,
-        help="onnx: of the input, such as uint8 (default: the model's)",
+        help="onnx: data type of the input, such as uint8 (default: that of the model)",
     )
     parser.set_defaults(run=run)
 

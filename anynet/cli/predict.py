@@ -1,4 +1,4 @@
-"""``anynet predict RUN FILE…``: what a trained model says of pictures, or of rows of tables."""
+"""``anynet predict RUN FILE…``: predictions for pictures, or for rows of tables."""
 
 import argparse
 from typing import Any
@@ -14,7 +14,9 @@ from anynet.errors import DataError, InvalidArgumentError
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("predict", help="class and probability of pictures, or of rows")
+    parser = commands.add_parser(
+        "predict", help="predict classes or values of pictures or of rows of a table"
+    )
     add_model_options(parser)
     parser.add_argument(
         "files",
@@ -24,13 +26,17 @@ def add_parser(commands: Any) -> None:
         help="pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables",
     )
     parser.add_argument(
-        "--top", metavar="K", type=kinds.whole(1).from_text, default=1, help="show the K likeliest"
+        "--top",
+        metavar="K",
+        type=kinds.whole(1).from_text,
+        default=1,
+        help="number of most likely classes to list (default: 1)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         type=kinds.path("the path of a file").from_text,
-        help="of a table: write the predictions as CSV; nothing is overwritten",
+        help="CSV file for the predictions of a table; existing files are not overwritten",
     )
     parser.add_argument(
         "--escape-formulas",
@@ -38,12 +44,14 @@ def add_parser(commands: Any) -> None:
         help="apostrophe before text in --out that a spreadsheet would compute as a formula "
         "(= + - @ in front); numbers are unchanged",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list and nothing else")
+    parser.add_argument(
+        "--json", action="store_true", help="output as a JSON list, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture; a file that cannot be read is named, and the others told."""
+    """Print a line for each picture; report files that cannot be read, and continue."""
     from anynet.augment import preprocess
     from anynet.cli.models import (
         classes_of,

@@ -28,18 +28,20 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "resume",
-        help="go on with an unfinished run",
-        description="Go on with a run of anynet train --checkpoint-every from its newest "
-        "checkpoint, and finish its folder. On the backend that it began on the result is the "
-        "same, bit for bit; on another, to rounding.",
+        help="continue an unfinished run",
+        description="Continue a run of anynet train --checkpoint-every from its newest checkpoint, "
+        "and finish its folder. On the backend on which it began, the result is the same bit for "
+        "bit; on another, to rounding.",
     )
     folder = kinds.path("the folder of a run").from_text
     parser.add_argument("run_folder", metavar="RUN", type=folder, help="folder of the run")
     parser.add_argument(
-        "dataset", metavar="DATASET", nargs="?", help="where the data are now, if they have moved"
+        "dataset", metavar="DATASET", nargs="?", help="new place of the data, if they have moved"
     )
     epochs = kinds.whole(1).from_text
-    parser.add_argument("--epochs", type=epochs, help="in all, in place of the number of before")
+    parser.add_argument(
+        "--epochs", type=epochs, help="total number of epochs; replaces the original value"
+    )
     add_options(parser, *OPTIONS, suppress=True)
     parser.set_defaults(run=run)
 

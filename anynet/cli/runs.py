@@ -202,7 +202,7 @@ def refuse_swapped(run: Path, *others: Path) -> None:
     """
     found = [other for other in others if is_run(other) and str(other) not in dataset_names()]
     if found and not is_run(run):
-        message = f"RUN comes first, and {run} is no run: put {found[0]} before it"
+        message = f"the first argument must be RUN, but {run} is not a run: put {found[0]} first"
         raise InvalidArgumentError(message)
 
 

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train a network and write a run folder",
         description="Train a network. Ctrl-C ends training and keeps the best epoch so far; "
-        "with --checkpoint-every, anynet resume goes on.",
+        "with --checkpoint-every, anynet resume continues it.",
         usage="anynet train [DATASET] [options]",
     )
     add_options(parser)
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         "--config",
         metavar="FILE",
         type=kinds.path("the path of a TOML file").from_text,
-        help="TOML with the same names as these options, which go before it",
+        help="TOML file of options by their names here; the command line overrides it",
     )
     parser.set_defaults(run=run, usage_error=parser.error)
 

@@ -85,8 +85,8 @@ def test_swapped_arguments_are_named(
         ("export", tmp_path / "x.onnx", "--format", "onnx", "--out", run),
     ):
         error = fails(*command)
-        assert f"{command[1]} is no run" in error
-        assert f"put {command[-1]} before it" in error
+        assert f"{command[1]} is not a run" in error
+        assert f"put {command[-1]} first" in error
 
 
 @pytest.mark.parametrize("command", [("train",), ("study", "depth"), ("augment",)])
