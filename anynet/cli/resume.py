@@ -8,11 +8,11 @@ from typing import Any
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.config import read_config
+from anynet.cli.config import ABOUT, read_config, read_toml
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.tables import load_data
-from anynet.cli.terminal import complain, say
+from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.train import introduction, measure, split, tell, train
 from anynet.data import Dataset
 from anynet.errors import BackendError
@@ -57,6 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     if runs.is_finished(folder) and arguments.epochs is None:
         runs.clear_done(folder)
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
+        if getattr(arguments, "json", False):
+            about = read_toml(folder / runs.CONFIG_FILE).get(ABOUT, {})
+            say_json({**about, "run": str(folder)})
         return 0
     with terminable(), runs.going_on(folder) as checkpoints:
         options = _options(arguments)

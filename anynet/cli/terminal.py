@@ -28,8 +28,9 @@ def say_text(text: str) -> None:
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON; all but ASCII is escaped, as JSON escapes it."""
-    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), flush=True)
+    """Print a value as JSON, dates as text; all but ASCII is escaped, as JSON escapes it."""
+    text = json.dumps(value, indent=indent, default=str)
+    print(text.replace("\x7f", "\\u007f"), flush=True)
 
 
 def complain(message: str, prefix: str = "anynet: error: ") -> None:

@@ -152,3 +152,13 @@ def test_a_model_of_colour_images_takes_arrays_and_names_what_it_was_trained_on(
     assert outcome.code == 1
     assert "not trained on pictures" in outcome.err
     assert "rows of 48 features" in outcome.err
+
+
+def test_resuming_a_finished_run_prints_its_result_as_json(
+    anynet: Command, digits_run: Any
+) -> None:
+    outcome = anynet("resume", digits_run.folder, "--json")
+    result = json.loads(outcome.out)
+    assert (outcome.code, result["run"]) == (0, str(digits_run.folder))
+    assert result["test_accuracy"] == digits_run.result["test_accuracy"]
+    assert "finished" in outcome.err
