@@ -3,6 +3,17 @@
 LONGEST = 2000  # characters of a message
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal may obey: control characters, line breaks, changes of direction.
+
+    Everything is escaped that ``str.isprintable`` excludes, as ``repr`` does: ``\\x1b``, ``\\n``,
+    ``\\u202e``, and the surrogates that stand for bytes of file names which are not UTF-8.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class AnynetError(Exception):
     """Base of every error that anynet raises on purpose.
 
@@ -11,7 +22,7 @@ class AnynetError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        shown = printable(message)
         if len(shown) > LONGEST:
             shown = f"{shown[: LONGEST // 2]} … {shown[-LONGEST // 2 :]}"
         super().__init__(shown)
@@ -27,6 +38,10 @@ class BackendError(AnynetError):
 
 class DataError(AnynetError):
     """A data file or data set is absent, damaged, or not what it claims to be."""
+
+
+class PathError(InvalidArgumentError, DataError):
+    """A path that no file can have: it is empty, or holds a NUL character."""
 
 
 class ModelFileError(AnynetError):

@@ -12,15 +12,27 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import augment, backends, datasets, evaluate, export, predict, resume, study, train
+from anynet.cli import (
+    augment,
+    backends,
+    datasets,
+    evaluate,
+    example,
+    export,
+    predict,
+    resume,
+    study,
+    train,
+)
 from anynet.cli.interrupts import exit_code
 from anynet.cli.kinds import did_you_mean
-from anynet.cli.reports import complain
+from anynet.cli.synonyms import near_option
+from anynet.cli.terminal import complain, plain_warnings
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, datasets)
+COMMANDS = (train, resume, evaluate, predict, export, study, augment, example, backends, datasets)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
@@ -44,9 +56,11 @@ class Parser(argparse.ArgumentParser):
         """Refuse what is left over here, where it is known which flags the command has."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            flag, _, _ = unknown[0].partition("=")
-            near = did_you_mean(flag, self._option_string_actions)
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+            flag = next((each for each in unknown if each.startswith("-")), "").partition("=")[0]
+            flags = [each[2:] for each in self._option_string_actions if each.startswith("--")]
+            near = near_option(flag.lstrip("-"), flags) if flag else ""
+            hint = f"; did you mean '--{near}'?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return known, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -63,7 +77,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and stop with exit code 2."""
-        self.exit(2, f"anynet: error: {message} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)")
+        self.exit(2)
 
 
 def build_parser() -> Parser:
@@ -90,9 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        arguments = build_parser().parse_args(argv)
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with plain_warnings():
+            arguments = build_parser().parse_args(argv)
+            code: int = arguments.run(arguments)
+            sys.stdout.flush()
     except SystemExit as stop:  # from argparse, after --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 0
     except BrokenPipeError:

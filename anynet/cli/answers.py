@@ -1,14 +1,20 @@
-"""What a model says of each row, for programs (JSON, CSV) and for people (a table)."""
+"""The predictions of a model as JSON, CSV or a table for the terminal."""
 
 import csv
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from anynet.cli.reports import table
+from anynet.cli.terminal import table
+
+#: Spreadsheets compute a cell that begins with one of these; full-width forms count as well.
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+#: Signed numbers, whatever separates their digits: ``-1``, ``+1.5e-3``, ``-1,5 %``.
+_NUMBER = re.compile(r"[+-][\d., '_]*\d(e[+-]?\d+)? ?%?|[+-](inf|infinity|nan)?", re.IGNORECASE)
 
 
 def class_answers(
@@ -49,10 +55,26 @@ def as_table(answers: Sequence[dict[str, Any]]) -> str:
     return table(rows, left=len(rows[0]))
 
 
-def as_csv(columns: Sequence[tuple[str, Sequence[Any]]]) -> str:
-    """Write named columns of equal length as CSV, numbers in the shortest form that reads back."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def as_csv(columns: Sequence[tuple[str, Sequence[Any]]], *, escape_formulas: bool = False) -> str:
+    """Write named columns of equal length as CSV, numbers in the shortest form that reads back.
+
+    With `escape_formulas`, text that a spreadsheet would compute gets an apostrophe in front.
+    """
+    if escape_formulas:
+        columns = [
+            (_as_text_cell(name), [_as_text_cell(value) for value in values])
+            for name, values in columns
+        ]
+    lines: list[str] = []
+    # Before Python 3.13, a carriage return in a cell is quoted only if it ends the lines as well.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
     writer.writerow([name for name, _ in columns])
     writer.writerows(zip(*(values for _, values in columns), strict=True))
-    return text.getvalue()
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+
+
+def _as_text_cell(value: Any) -> Any:
+    """Put an apostrophe before text that is a formula to a spreadsheet; keep numbers."""
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"

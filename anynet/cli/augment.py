@@ -11,6 +11,8 @@ from anynet.backends import get_backend
 from anynet.cli import kinds
 from anynet.cli.augmentation import STRENGTHS, augmentations_of, preprocessed, preprocessing_of
 from anynet.cli.options import TrainOptions, add_options
+from anynet.cli.runs import refuse_as_data
+from anynet.cli.terminal import say
 from anynet.data import Dataset, load_dataset
 from anynet.errors import InvalidArgumentError
 from anynet.seeds import device_seed
@@ -24,7 +26,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "augment",
-        help="draw images beside what --augment makes of them",
+        help="draw images beside their augmented versions",
         description="Draw an image of each class beside new versions of it, as training with these "
         f"options would see them (default: --augment {','.join(DEFAULT)}).",
     )
@@ -32,14 +34,18 @@ def add_parser(commands: Any) -> None:
     add_options(parser, "dataset", "data_dir", *names, "seed", suppress=True)
     count = kinds.whole(1).from_text
     parser.add_argument(
-        "--versions", type=count, default=9, metavar="N", help="of each image (default: 9)"
+        "--versions",
+        type=count,
+        default=9,
+        metavar="N",
+        help="number of versions of each image (default: 9)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         required=True,
         type=kinds.path("the path of a file").from_text,
-        help="the PNG file to write; nothing is overwritten",
+        help="path of the PNG file to write; existing files are not overwritten",
     )
     parser.set_defaults(run=run, usage_error=parser.error)
 
@@ -57,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = TrainOptions(**{"augment": DEFAULT, **given})
     if not options.dataset:
         arguments.usage_error("name a DATASET, such as mnist")
+    refuse_as_data(options.dataset)
     augmentations = augmentations_of(options)  # refused before data are fetched, if they are
     out = arguments.out
     if os.path.lexists(out):
@@ -71,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     grid = versions_of(dataset, augmentations, arguments.versions, options.seed)
     names = ", ".join(options.augment)
     save_images(out, grid, 1 / dataset.scale, f"{dataset.name}: originals, and {names}")
-    print(f"{out}: {len(grid)} images, each with {arguments.versions} versions")
+    say(f"{out}: {len(grid)} images, each with {arguments.versions} versions")
     return 0
 
 

@@ -1,17 +1,20 @@
 """``anynet backends``: which array libraries work here, and why the others do not."""
 
 import argparse
-import json
 from typing import Any
 
 from anynet.backends import available_backends
-from anynet.cli.reports import table
+from anynet.cli.terminal import say_json, say_text, table
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("backends", help="show which backends work here, and why not")
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser = commands.add_parser(
+        "backends", help="list the backends, whether they work here, and why not"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="output as a JSON list, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 
@@ -19,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a table, or JSON."""
     found = available_backends()
     if arguments.json:
-        print(json.dumps([status._asdict() for status in found], indent=2))
+        say_json([status._asdict() for status in found], indent=2)
         return 0
     rows = [["backend", "usable", "version", "devices", "threads", "memory", "why"]]
     for status in found:
@@ -34,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
                 status.reason,
             ]
         )
-    print(table(rows, left=7))
+    say_text(table(rows, left=7))
     return 0

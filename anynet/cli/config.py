@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from anynet.cli.kinds import did_you_mean
 from anynet.cli.options import KINDS, TrainOptions
+from anynet.cli.synonyms import near_option
 from anynet.errors import InvalidArgumentError
 
 #: Facts about a finished run that stand in its config.toml and are no options.
@@ -45,6 +45,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     InvalidArgumentError
         The file is absent, not TOML, or too large to be a configuration.
     """
+    if path.is_dir():
+        message = f"{path} is a folder: expected a TOML file, such as the config.toml of a run"
+        raise InvalidArgumentError(message)
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -67,8 +70,9 @@ def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in KINDS:
-            near = did_you_mean(key, (known.replace("_", "-") for known in KINDS))
-            message = f"{source}: there is no option {key!r}{near}"
+            near = near_option(key, (known.replace("_", "-") for known in KINDS)).partition(" ")[0]
+            hint = f"; did you mean {near!r}?" if near else ""
+            message = f"{source}: there is no option {key!r}{hint}"
             raise InvalidArgumentError(message)
         if name in values:
             message = f"{source}: {name.replace('_', '-')!r} is given twice"

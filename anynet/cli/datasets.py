@@ -1,12 +1,11 @@
 """``anynet datasets``: which data sets there are; fetch one; check the files of one."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from anynet.cli.options import add_options
-from anynet.cli.reports import table
+from anynet.cli.terminal import say, say_json, say_text, table
 from anynet.data import dataset_names, fetch_dataset, locate_dataset, verify_dataset
 from anynet.errors import InvalidArgumentError
 
@@ -14,12 +13,18 @@ from anynet.errors import InvalidArgumentError
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("datasets", help="list, fetch and verify data sets")
-    parser.add_argument("action", nargs="?", choices=("list", "fetch", "verify"), default="list")
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="of the data set to fetch or verify"
+        "action",
+        nargs="?",
+        choices=("list", "fetch", "verify"),
+        default="list",
+        help="action (default: list)",
+    )
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="name of the data set to fetch or verify"
     )
     add_options(parser, "data_dir")
-    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.add_argument("--json", action="store_true", help="output as JSON, and nothing else")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -32,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name is None:
         arguments.usage_error(f"{arguments.action} needs the NAME of a data set")
     if arguments.action == "fetch":
-        return _fetch(arguments.name, arguments.data_dir)
-    return _verify(arguments.name, arguments.data_dir)
+        return _fetch(arguments.name, arguments.data_dir, arguments.json)
+    return _verify(arguments.name, arguments.data_dir, arguments.json)
 
 
 def _list(data_dir: Path | None, as_json: bool) -> int:
@@ -43,29 +48,35 @@ def _list(data_dir: Path | None, as_json: bool) -> int:
             {"name": name, "here": path is not None, "path": path and str(path)}
             for name, path in found.items()
         ]
-        print(json.dumps(entries, indent=2))
+        say_json(entries, indent=2)
         return 0
     rows = [["data set", "here", "where"]]
     for name, path in found.items():
         where = str(path) if path else f"anynet datasets fetch {name}"
         rows.append([name, "yes" if path else "no", where])
-    print(table(rows, left=3))
+    say_text(table(rows, left=3))
     return 0
 
 
-def _fetch(name: str, data_dir: Path | None) -> int:
+def _fetch(name: str, data_dir: Path | None, as_json: bool) -> int:
     if data_dir is not None:
         message = "fetch puts files into the cache: set ANYNET_CACHE_DIR to choose the folder"
         raise InvalidArgumentError(message)
     from anynet.cli.progress import download_bar
 
-    with download_bar(name) as show:
+    with download_bar(name, silent=as_json) as show:
         folder = fetch_dataset(name, show)
-    print(f"{name} is in {folder}")
+    if as_json:
+        say_json({"name": name, "path": str(folder)})
+    else:
+        say(f"{name} is in {folder}")
     return 0
 
 
-def _verify(name: str, data_dir: Path | None) -> int:
+def _verify(name: str, data_dir: Path | None, as_json: bool) -> int:
     states = verify_dataset(name, data_dir)
-    print(table([[state.state, state.file, state.detail] for state in states], left=3))
+    if as_json:
+        say_json([state._asdict() for state in states], indent=2)
+    else:
+        say_text(table([[state.state, state.file, state.detail] for state in states], left=3))
     return 0 if all(state.state == "ok" for state in states) else 1

@@ -1,8 +1,8 @@
 """``anynet evaluate RUN DATASET``: how well a trained model does on a test set, or on a table."""
 
 import argparse
-import json
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from anynet.cli import kinds
 from anynet.cli.augmentation import STRENGTHS, augmentations_of
 from anynet.cli.options import TrainOptions, add_model_options, add_options
+from anynet.cli.terminal import say, say_json, say_text
 from anynet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -20,20 +21,27 @@ if TYPE_CHECKING:
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", help="accuracy, precision, recall and confusion matrix on a test set"
+        "evaluate", help="score a model: accuracy, precision, recall and confusion matrix"
     )
     add_model_options(parser)
-    parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="name of a data set, or path of a folder, an .npz file or a table",
+    )
     add_options(parser, "data_dir")
     parser.add_argument(
         "--times",
         metavar="N",
         type=kinds.whole(1).from_text,
-        help="with --augment: new versions of each image, over which is averaged (default: 8)",
+        help="number of augmented versions of each image whose predictions are averaged, with "
+        "--augment (default: 8)",
     )
     strengths = (name for name in STRENGTHS if name.startswith("augment"))
     add_options(parser, "augment", *strengths, "seed", suppress=True)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="output as one JSON object, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.augmentation import preprocessed
     from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
     from anynet.cli.reports import Report
-    from anynet.cli.runs import trained_from
+    from anynet.cli.runs import refuse_as_data, trained_from
     from anynet.cli.tables import load_or_open
 
-    model = open_model(arguments)
+    model = open_model(arguments, Path(arguments.dataset))
+    refuse_as_data(arguments.dataset)
     if knows_tables(model):
         from anynet.cli import tables
 
@@ -58,10 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     predicted = _predict(model, x, dataset, arguments)
     report = Report.of(y, predicted, dataset.classes)
     if arguments.json:
-        print(json.dumps({"dataset": dataset.name, **report.as_json()}))
+        say_json({"dataset": dataset.name, **report.as_json()})
     else:
-        print(f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows\n")
-        print(report.as_text())
+        result = f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows"
+        say(result, "")
+        say_text(report.as_text())
     return 0
 
 

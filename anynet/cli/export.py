@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from anynet.cli import kinds
-from anynet.cli.reports import complain
+from anynet.cli.options import add_run
+from anynet.cli.terminal import complain, say
 from anynet.errors import InvalidArgumentError
 
 FORMATS = ("onnx", "torch", "sklearn")
@@ -20,26 +20,26 @@ def add_parser(commands: Any) -> None:
         description="Write a trained model as a file that needs no anynet: an ONNX graph, or the "
         "state dict of a torch.nn.Sequential as safetensors.",
     )
-    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    add_run(parser)
     parser.add_argument(
         "--format",
         metavar="FORMAT",
         required=True,
         type=kinds.choice(*FORMATS).from_text,
-        help="onnx or torch; sklearn says how to do that in Python",
+        help="format of the file: onnx or torch; sklearn shows the way in Python",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         required=True,
         type=kinds.path("the path of a file").from_text,
-        help="what to write; nothing is overwritten",
+        help="path of the file to write; existing files are not overwritten",
     )
     parser.add_argument(
         "--input-dtype",
         metavar="DTYPE",
         type=kinds.text("the name of a dtype").from_text,
-        help="onnx: of the input, such as uint8 (default: the model's)",
+        help="onnx: data type of the input, such as uint8 (default: that of the model)",
     )
     parser.set_defaults(run=run)
 
@@ -47,10 +47,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and say what it holds."""
     from anynet.cli.models import knows_tables
-    from anynet.cli.runs import model_file
+    from anynet.cli.runs import model_file, refuse_swapped
     from anynet.export import save_torch, to_onnx
     from anynet.training import load
 
+    refuse_swapped(arguments.model, arguments.out)
     path = model_file(arguments.model)
     if arguments.format == "sklearn":
         message = (
@@ -75,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.format == "torch":
         save_torch(model, out)
-        print(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
+        say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0
     graph = to_onnx(model, out, input_dtype=arguments.input_dtype).graph
     x = f"{graph.input[0].name} ({arguments.input_dtype or model.backend.dtype}, any number of "
     outputs = ", ".join(output.name for output in graph.output)
-    print(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
+    say(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
     return 0

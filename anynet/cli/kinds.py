@@ -211,10 +211,12 @@ def share_or_path() -> Kind:
         except ValueError:
             return text
 
+    file = path("the path of a file")
+
     def convert(value: Any) -> float | Path:
-        if isinstance(value, str | Path):
-            _require(str(value) != "")
-            return Path(value).expanduser()
+        if isinstance(value, str):
+            name: Path = file.convert(value)
+            return name
         _require(type(value) is float and 0 < value < 1)
         return float(value)
 

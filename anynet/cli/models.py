@@ -2,11 +2,12 @@
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from anynet.augment.preprocess import from_config
 from anynet.backends import set_threads
-from anynet.cli.runs import model_file
+from anynet.cli.runs import model_file, refuse_swapped
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
@@ -32,8 +33,14 @@ class ImageFormat:
     top: float
 
 
-def open_model(arguments: argparse.Namespace) -> Model:
+def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
     """Load the model of RUN on the backend that the options name.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    others : Path
+        The command's other paths, one of which may be the RUN that was meant.
 
     Raises
     ------
@@ -42,6 +49,7 @@ def open_model(arguments: argparse.Namespace) -> Model:
     """
     if arguments.threads is not None:
         set_threads(arguments.threads)
+    refuse_swapped(arguments.model, *others)
     path = model_file(arguments.model)
     model = load(path, arguments.backend, arguments.device, arguments.dtype)
     if model.loss.task != "classes" and not knows_tables(model):

@@ -75,160 +75,230 @@ class TrainOptions:
     dataset: str = option(
         "",
         kinds.text("the name or path of a data set"),
-        "name, folder, .npz, or table such as .csv",
+        "name of a data set, or path of a folder, an .npz file or a table such as .csv",
     )
     target: str | None = option(
-        None, kinds.text("the name of a column"), "the column to predict", "COLUMN"
+        None, kinds.text("the name of a column"), "name of the column to predict", "COLUMN"
     )
     task: str | None = option(
-        None, kinds.choice(*TASKS), "what to predict of it (default: as its values suggest)"
+        None,
+        kinds.choice(*TASKS),
+        "kind of prediction (default: detected from the target's values)",
     )
     columns: tuple[str, ...] = option(
         (),
         kinds.assignments(COLUMN_KINDS),
-        f"what columns hold, if not what their values suggest, as zip=category,id=ignored; one of "
+        f"types of columns that override detection, such as zip=category,id=ignored; one of "
         f"{', '.join(COLUMN_KINDS)}",
         "NAME=KIND,…",
     )
     test: float | Path | None = option(  # noqa: RUF009
         None,
         kinds.share_or_path(),
-        "share of the rows to hold out for the test, or a table of test rows (default: 0.2)",
+        "share of the rows held out as the test set, or the path of a table of test rows (default: "
+        "0.2)",
         "SHARE|FILE",
     )
     layers: tuple[int, ...] = option(
         (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
     )
     activation: str = option(
-        "relu", kinds.choice(*ACTIVATIONS, "scaled_tanh"), "of the hidden layers"
+        "relu",
+        kinds.choice(*ACTIVATIONS, "scaled_tanh"),
+        "activation function of the hidden layers",
     )
     initializer: str | None = option(
-        None, kinds.choice(*INITIALIZERS), "of the weights (default: what suits the activation)"
+        None,
+        kinds.choice(*INITIALIZERS),
+        "distribution of the initial weights (default: chosen for the activation)",
     )
     signed_inputs: bool = option(
-        False, kinds.switch(), "images as numbers in [-1, 1] instead of [0, 1]"
+        False, kinds.switch(), "scaling of the inputs to [-1, 1] instead of [0, 1]"
     )
-    dropout: float = option(0.0, kinds.fraction(), "share of hidden units dropped in a step")
-    input_dropout: float = option(0.0, kinds.fraction(), "share of inputs dropped in a step")
-    layer_norm: bool = option(False, kinds.switch(), "normalise each hidden layer")
-    optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "how gradients become updates")
+    dropout: float = option(
+        0.0, kinds.fraction(), "probability of dropping a hidden unit in a step"
+    )
+    input_dropout: float = option(
+        0.0, kinds.fraction(), "probability of dropping an input in a step"
+    )
+    layer_norm: bool = option(False, kinds.switch(), "layer normalisation of each hidden layer")
+    optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,
         kinds.real(0, positive=True),
-        "step size (default: 0.1 for sgd, else 0.001, or 0.005 for tables)",
+        "initial learning rate (default: 0.1 for sgd, otherwise 0.001; 0.005 for tables)",
     )
-    momentum: float = option(0.0, kinds.fraction(), "of sgd")
-    nesterov: bool = option(False, kinds.switch(), "look ahead along the momentum")
+    momentum: float = option(0.0, kinds.fraction(), "momentum of sgd")
+    nesterov: bool = option(False, kinds.switch(), "Nesterov momentum for sgd")
     weight_decay: float | None = option(
-        None, kinds.real(0), "pull of the weights to zero (default: 0; 0.01 for adamw)"
+        None, kinds.real(0), "coefficient of the weight decay (default: 0; 0.01 for adamw)"
     )
-    schedule: str = option("exponential", kinds.choice(*SCHEDULES), "of the learning rate")
+    schedule: str = option("exponential", kinds.choice(*SCHEDULES), "schedule of the learning rate")
     decay: float = option(
-        0.95, kinds.real(0, 1, positive=True), "factor of exponential (each epoch), step, plateau"
+        0.95,
+        kinds.real(0, 1, positive=True),
+        "decay factor of the schedules exponential (applied after each epoch), step and plateau",
     )
     decay_epochs: int = option(
-        2, kinds.whole(1), "step: epochs between cuts; plateau: epochs to wait", "EPOCHS"
+        2,
+        kinds.whole(1),
+        "number of epochs between decays (schedule step) or without improvement (plateau)",
+        "EPOCHS",
     )
-    warmup: float = option(0.0, kinds.real(0), "epochs in which the rate rises from 0", "EPOCHS")
+    warmup: float = option(
+        0.0, kinds.real(0), "number of epochs in which the learning rate rises from 0", "EPOCHS"
+    )
     clip_norm: float | None = option(
-        None, kinds.real(0, positive=True), "longest gradient allowed (default: any)"
+        None, kinds.real(0, positive=True), "maximum norm of the gradient (default: no maximum)"
     )
     max_norm: float | None = option(
-        None, kinds.real(0, positive=True), "longest incoming weights of a unit (default: any)"
+        None,
+        kinds.real(0, positive=True),
+        "maximum norm of the incoming weights of a unit (default: no maximum)",
     )
     adversarial: float | None = option(
         None,
         kinds.real(0, positive=True),
-        "distance to samples of larger loss, which are half of it; in inputs scaled to [0, 1]",
+        "size of adversarial perturbations, in inputs scaled to [0, 1]; half of the loss is that "
+        "of perturbed samples (default: no perturbations)",
     )
     average: float | None = option(
-        None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
+        None, kinds.fraction(), "decay of the moving average of the weights (default: no average)"
     )
-    label_smoothing: float = option(0.0, kinds.fraction(), "share of each label spread over all")
+    label_smoothing: float = option(
+        0.0, kinds.fraction(), "label smoothing: share of each label spread over all classes"
+    )
     preprocess: tuple[str, ...] = option(
         (),
         kinds.some(*PREPROCESSINGS),
-        "done to all images, those of the test set and of anynet predict too",
+        "steps applied to all images, including the test set and the input of anynet predict",
         "NAMES",
     )
     preprocess_width: int | None = option(
-        None, kinds.whole(1), f"width: of the ink, in pixels (default: {NormaliseWidth.width})"
+        None, kinds.whole(1), f"width: width of the ink in pixels (default: {NormaliseWidth.width})"
     )
     augment: tuple[str, ...] = option(
-        (), kinds.some(*AUGMENTATIONS), "new versions of the images in every epoch", "NAMES"
+        (),
+        kinds.some(*AUGMENTATIONS),
+        "random deformations of the training images, new in every epoch",
+        "NAMES",
     )
-    augment_rotation: float | None = _strength(Affine.rotation, 90, "affine: degrees at most")
-    augment_shear: float | None = _strength(Affine.shear, 90, "affine: slant in degrees at most")
-    augment_scale: float | None = _strength(Affine.scale, 1, "affine: share of either side at most")
-    augment_shift: float | None = _strength(Affine.shift, math.inf, "affine: pixels at most")
+    augment_rotation: float | None = _strength(
+        Affine.rotation, 90, "affine: maximum rotation in degrees"
+    )
+    augment_shear: float | None = _strength(Affine.shear, 90, "affine: maximum shear in degrees")
+    augment_scale: float | None = _strength(
+        Affine.scale, 1, "affine: maximum relative change of size"
+    )
+    augment_shift: float | None = _strength(
+        Affine.shift, math.inf, "affine: maximum shift in pixels"
+    )
     augment_halved: tuple[int, ...] = option(
-        (), kinds.classes(), "affine: classes that turn and slant by half as much", "CLASSES"
+        (), kinds.classes(), "affine: classes with half of the rotation and shear", "CLASSES"
     )
-    augment_either: bool = option(False, kinds.switch(), "affine: turn or slant, never both")
-    augment_alpha: float | None = _strength(Elastic.alpha, math.inf, "elastic: size")
+    augment_either: bool = option(
+        False, kinds.switch(), "affine: either rotation or shear for an image, not both"
+    )
+    augment_alpha: float | None = _strength(
+        Elastic.alpha, math.inf, "elastic: strength of the deformation"
+    )
     augment_sigma: float | None = option(
-        None, kinds.real(0.5), f"elastic: smoothness in pixels (default: {Elastic.sigma:g})"
+        None,
+        kinds.real(0.5),
+        f"elastic: smoothness of the deformation in pixels (default: {Elastic.sigma:g})",
     )
-    augment_flip: float | None = _strength(Flip.probability, 1, "flip: share of the images")
-    augment_erase: float | None = _strength(Erase.area, 1, "erase: share of an image at most")
-    augment_noise: float | None = _strength(Noise.strength, math.inf, "noise: as a share of ink")
+    augment_flip: float | None = _strength(
+        Flip.probability, 1, "flip: probability of flipping an image"
+    )
+    augment_erase: float | None = _strength(
+        Erase.area, 1, "erase: maximum share of an image that is erased"
+    )
+    augment_noise: float | None = _strength(
+        Noise.strength, math.inf, "noise: standard deviation, relative to full ink"
+    )
     augment_mixup: float | None = option(
-        None, kinds.real(0, positive=True), f"mixup: of Beta's (default: {Mixup.alpha:g})"
+        None,
+        kinds.real(0, positive=True),
+        f"mixup: parameter α of the Beta distribution (default: {Mixup.alpha:g})",
     )
-    epochs: int = option(15, kinds.whole(1), "passes over the training rows, at most")
-    batch_size: int = option(64, kinds.whole(1), "rows in a step", "ROWS")
+    epochs: int = option(15, kinds.whole(1), "maximum number of epochs")
+    batch_size: int = option(64, kinds.whole(1), "number of rows in a step", "ROWS")
     validation: int | None = option(
         None,
         kinds.whole(0),
-        "training rows held out (default: 5000, or a tenth if fewer; a fifth for tables); with 0 "
-        "all are trained on, and the last epoch is kept",
+        "number of training rows held out for validation (default: 5000, but at most a tenth of "
+        "the rows, or a fifth for tables); 0: train on all rows and keep the last epoch",
         "ROWS",
     )
-    patience: int = option(5, kinds.whole(1), "epochs without a better validation score", "EPOCHS")
-    min_delta: float = option(0.0, kinds.real(0), "least gain that counts as better")
+    patience: int = option(
+        5,
+        kinds.whole(1),
+        "number of epochs without a better validation score after which training stops",
+        "EPOCHS",
+    )
+    min_delta: float = option(
+        0.0, kinds.real(0), "minimum gain in the validation score that counts as better"
+    )
     target_accuracy: float = option(
-        0.99, kinds.real(0, 1, positive=True), "validation accuracy that ends training"
+        0.99, kinds.real(0, 1, positive=True), "validation accuracy at which training stops"
     )
     checkpoint_every: int | str | None = option(
-        None, kinds.interval(), "epochs or minutes (10min) between checkpoints (default: none)", "N"
+        None,
+        kinds.interval(),
+        "number of epochs, or of minutes as 10min, between checkpoints (default: no checkpoints)",
+        "N",
     )
-    seed: int = option(0, kinds.whole(0), "of weights, order, dropout and the held-out rows")
-    backend: str = option("auto", kinds.text("the name of a backend"), "numpy, cupy, torch, jax")
-    device: str | None = option(None, kinds.text("a device"), "cpu, cuda, cuda:1, mps")
-    dtype: str = option("float32", kinds.choice("float32", "float64"), "of the weights")
+    seed: int = option(
+        0,
+        kinds.whole(0),
+        "seed of the weights, the order of the rows, dropout and the held-out rows",
+    )
+    backend: str = option(
+        "auto", kinds.text("the name of a backend"), "array library: numpy, cupy, torch, jax"
+    )
+    device: str | None = option(
+        None,
+        kinds.text("a device"),
+        "device such as cpu, cuda, cuda:1, mps (default: chosen by the backend)",
+    )
+    dtype: str = option("float32", kinds.choice("float32", "float64"), "data type of the weights")
     precision: str | None = option(
-        None, kinds.choice("tf32", "bfloat16", "float16"), "of products on GPUs (default: float32)"
+        None,
+        kinds.choice("tf32", "bfloat16", "float16"),
+        "reduced precision of matrix products on GPUs (default: float32)",
     )
     threads: int | None = option(
-        None, kinds.whole(1), "of the CPU (default: OMP_NUM_THREADS, else one a core)"
+        None,
+        kinds.whole(1),
+        "number of CPU threads (default: OMP_NUM_THREADS, otherwise one per core)",
     )
     stream: bool = option(
         False,
         kinds.switch(),
-        "read the samples from disk while training: a folder of arrays, on its own if it is "
-        "larger than half of the free memory",
+        "reading of the samples from disk during training, for a folder of arrays; automatic if it "
+        "is larger than half of the available memory",
     )
     data_dir: Path | None = option(  # noqa: RUF009
-        None, kinds.path(_FOLDER), "where local data files are", "DIR"
+        None, kinds.path(_FOLDER), "folder of local data files", "DIR"
     )
     out: Path | None = option(  # noqa: RUF009
-        None, kinds.path(_FOLDER), "the run folder (default: runs/DATASET-DATE-TIME)", "DIR"
+        None, kinds.path(_FOLDER), "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
     )
-    json: bool = option(False, kinds.switch(), "print one JSON object and nothing else")
-    quiet: bool = option(False, kinds.switch(), "print the result, but no progress")
+    json: bool = option(False, kinds.switch(), "output as one JSON object, and nothing else")
+    quiet: bool = option(False, kinds.switch(), "output of the result without progress")
 
 
 #: How the help of the command is divided: the first option of each part, and its title.
 PARTS = {
-    "target": "a table: CSV, Parquet, Arrow (trained by "
+    "target": "tables: CSV, Parquet, Arrow (defaults: "
     + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in TABLE_DEFAULTS.items())
-    + " unless you say otherwise)",
-    "layers": "the network (the data decide its inputs and outputs)",
-    "optimizer": "how it learns",
-    "preprocess": "what the images go through",
-    "epochs": "how long, and on what",
-    "backend": "where",
-    "json": "what is said",
+    + ")",
+    "layers": "network (the data determine its inputs and outputs)",
+    "optimizer": "optimization and regularization",
+    "preprocess": "preprocessing and augmentation of images",
+    "epochs": "duration, validation and checkpoints",
+    "backend": "backend and data",
+    "json": "output",
 }
 
 KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}
@@ -248,7 +318,9 @@ def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | N
         if names and each.name not in names:
             continue
         if each.name == "dataset":
-            part.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=_help(each))
+            part.add_argument(
+                "dataset", metavar="DATASET", nargs="?", default=argparse.SUPPRESS, help=_help(each)
+            )
             continue
         flag = "--" + each.name.replace("_", "-")
         default = argparse.SUPPRESS if suppress else each.default
@@ -261,12 +333,20 @@ def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | N
         part.add_argument(flag, **how)
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the model of a command."""
+    run = kinds.path("a run folder or a model file").from_text
+    parser.add_argument("model", metavar="RUN", type=run, help="run folder or model file")
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add RUN, and where its model is to compute."""
-    parser.add_argument("model", metavar="RUN", type=Path, help="a run folder or a model file")
+    add_run(parser)
     add_options(parser, "backend", "device", "threads")
     dtype = KINDS["dtype"].from_text
-    parser.add_argument("--dtype", type=dtype, help="float32 or float64 (default: the model's)")
+    parser.add_argument(
+        "--dtype", type=dtype, help="data type: float32 or float64 (default: that of the model)"
+    )
 
 
 def _help(each: Field[Any]) -> str:

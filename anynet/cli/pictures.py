@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from anynet.cli.images import BLANK, Floats, prepare
 from anynet.cli.models import ImageFormat
 from anynet.data import read_idx
+from anynet.data.dataset import grey_shape
 from anynet.data.npy import read_npy
 from anynet.errors import DataError
 
@@ -61,7 +62,10 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
         if start.startswith(_IDX):
             return _rows_of(read_idx(path), features, wanted)
         if wanted is None:
-            message = "this model was not trained on pictures: give it rows, as .npy or IDX"
+            message = (
+                f"this model was not trained on pictures (in grey): it takes rows of {features} "
+                f"features, as .npy or IDX"
+            )
             raise DataError(message)
         grey, top = _read_image(path)
         return prepare(grey, top, wanted)[None]
@@ -82,12 +86,18 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
     if not np.isfinite(values).all():
         message = "the array holds values that are not finite"
         raise DataError(message)
-    rows = values[None] if values.ndim == 1 else values
-    if wanted is None:
-        if rows.shape[1:] != (features,):
+    if wanted is None:  # samples of any shape, flattened as for training
+        if values.size == features:
+            return values.reshape(1, features)
+        if math.prod(values.shape[1:]) != features:
             message = f"expected rows of {features} features, found an array of shape {array.shape}"
             raise DataError(message)
-        return rows
+        return values.reshape(-1, features)
+    if values.shape == (*wanted.shape, 1):
+        values = values[..., 0]
+    elif values.ndim == 4 and (shape := grey_shape(values.shape[1:])):
+        values = values.reshape(-1, *shape)
+    rows = values[None] if values.ndim == 1 else values
     if values.min() < 0:
         message = f"expected shades from 0 upwards, found {values.min():g}"
         raise DataError(message)

@@ -1,5 +1,6 @@
 """The pictures of a run, drawn on canvases of their own: pyplot's global state is left alone."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anynet.data.files import replacing
+from anynet.errors import printable
 from anynet.training import EpochRecord
 
 TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
 
 METRICS = {"accuracy": "accuracy", "r2": "R²"}
+
+#: Longer names are cut: a name of a hundred thousand letters would need a picture of that width.
+MOST_LETTERS = 80
+MOST_CLASS_LETTERS = 24
 
 #: With more classes than this, the squares are too small for numbers.
 MOST_NUMBERED = 20
@@ -105,8 +111,8 @@ def save_confusion(
                 axes.text(
                     predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
                 )
+    classes = [_plain(name, MOST_CLASS_LETTERS) for name in classes]
     long = max(map(len, classes)) > 2
-    classes = [_plain(name) for name in classes]
     axes.set_xticks(
         range(n),
         classes,
@@ -158,8 +164,11 @@ def save_predictions(
     _write(figure, path)
 
 
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading what stands between dollars as a formula."""
+def _plain(text: str, most: int = MOST_LETTERS) -> str:
+    """Return text that matplotlib draws literally: short, in one line, without formulas."""
+    text = printable(text)
+    if len(text) > most:
+        text = text[: most - 1] + "…"
     return text.replace("$", r"\$")
 
 
@@ -194,5 +203,7 @@ def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> N
 
 def _write(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    with replacing(path) as file:
+    with replacing(path) as file, warnings.catch_warnings():
+        # Of letters that the font lacks, and of a layout that is too tight: the picture is drawn.
+        warnings.simplefilter("ignore", UserWarning)
         figure.savefig(file, format="png", dpi=150)

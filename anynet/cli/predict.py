@@ -1,8 +1,6 @@
-"""``anynet predict RUN FILE…``: what a trained model says of pictures, or of rows of tables."""
+"""``anynet predict RUN FILE…``: predictions for pictures, or for rows of tables."""
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,32 +8,50 @@ import numpy as np
 from anynet.cli import kinds
 from anynet.cli.answers import as_table, class_answers
 from anynet.cli.options import add_model_options
-from anynet.cli.reports import complain
+from anynet.cli.terminal import complain, say_json, say_text
 from anynet.errors import DataError, InvalidArgumentError
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("predict", help="class and probability of pictures, or of rows")
+    parser = commands.add_parser(
+        "predict", help="predict classes or values of pictures or of rows of a table"
+    )
     add_model_options(parser)
     parser.add_argument(
-        "files", metavar="FILE", type=Path, nargs="+", help="PNG, JPEG, IDX or .npy; a table"
+        "files",
+        metavar="FILE",
+        type=kinds.path("the path of a file").from_text,
+        nargs="+",
+        help="pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables",
     )
     parser.add_argument(
-        "--top", metavar="K", type=kinds.whole(1).from_text, default=1, help="show the K likeliest"
+        "--top",
+        metavar="K",
+        type=kinds.whole(1).from_text,
+        default=1,
+        help="number of most likely classes to list (default: 1)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         type=kinds.path("the path of a file").from_text,
-        help="of a table: write the predictions as CSV; nothing is overwritten",
+        help="CSV file for the predictions of a table; existing files are not overwritten",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="apostrophe before text in --out that a spreadsheet would compute as a formula "
+        "(= + - @ in front); numbers are unchanged",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="output as a JSON list, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture; a file that cannot be read is named, and the others told."""
+    """Print a line for each picture; report files that cannot be read, and continue."""
     from anynet.augment import preprocess
     from anynet.cli.models import (
         classes_of,
@@ -45,15 +61,22 @@ def run(arguments: argparse.Namespace) -> int:
         preprocessing_in,
     )
 
-    model = open_model(arguments)
+    model = open_model(arguments, *arguments.files)
     if knows_tables(model):
         from anynet.cli import tables
 
-        out, top = arguments.out, arguments.top
-        return tables.predict(model, arguments.files, out=out, top=top, as_json=arguments.json)
-    if arguments.out is not None:
-        message = "--out is for models of tables: print the answers for pictures, or use --json"
-        raise InvalidArgumentError(message)
+        return tables.predict(
+            model,
+            arguments.files,
+            out=arguments.out,
+            top=arguments.top,
+            as_json=arguments.json,
+            escape_formulas=arguments.escape_formulas,
+        )
+    for flag, given in (("out", arguments.out), ("escape-formulas", arguments.escape_formulas)):
+        if given:
+            message = f"--{flag} is for models of tables: --json prints the answers for pictures"
+            raise InvalidArgumentError(message)
     from anynet.cli.pictures import read_rows
 
     wanted, steps = image_format(model), preprocessing_in(model)
@@ -70,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         likely = np.asarray(model.predict_proba(rows))
         answers += class_answers(path, likely, classes_of(model), arguments.top)
     if arguments.json:
-        print(json.dumps(answers))
+        say_json(answers)
     elif answers:
-        print(as_table(answers))
+        say_text(as_table(answers))
     return code

@@ -8,6 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from anynet.cli.terminal import say
+from anynet.errors import printable
 from anynet.training import EpochRecord, Progress
 
 _LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {rate_fmt}{postfix}"
@@ -67,7 +69,7 @@ class ProgressBar:
         if record.validation_score is not None:
             text += f"  validation {record.validation_score:.4f}"
         rate = self.rows / max(record.seconds, 1e-9)
-        print(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
+        say(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -98,7 +100,7 @@ def download_bar(name: str, *, silent: bool = False) -> Iterator[Callable[[int, 
     def show(done: int, total: int | None) -> None:
         nonlocal bar
         if bar is None:
-            bar = tqdm(desc=name, unit="B", unit_scale=True, disable=silent or None)
+            bar = tqdm(desc=printable(name), unit="B", unit_scale=True, disable=silent or None)
         if done < bar.n:  # the next file begins
             bar.reset()
         bar.total = total

@@ -1,12 +1,13 @@
 """How well a model does on labelled rows, in numbers and as text."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from anynet.cli.terminal import table
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Report:
         }
 
     def as_text(self) -> str:
-        """Two tables for people: precision and recall, then the confusion matrix."""
+        """Return two tables: precision and recall, then the confusion matrix."""
         scores = [["class", "precision", "recall", "rows"]]
         for name, p, r, row in zip(
             self.classes, self.precision, self.recall, self.counts, strict=True
@@ -87,21 +88,3 @@ class Report:
 def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     share: npt.NDArray[np.float64] = part / np.maximum(whole, 1)
     return share
-
-
-def complain(message: str, prefix: str = "anynet: error: ") -> None:
-    """Say in one line on standard error what went wrong."""
-    print(prefix + " ".join(message.split()), file=sys.stderr)
-
-
-def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Line up columns: the first `left` of them to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)

@@ -1,9 +1,6 @@
 """``anynet resume RUN``: go on with a run that was killed, interrupted, or ran out of disk."""
 
 import argparse
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +8,11 @@ from typing import Any
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.config import read_config
+from anynet.cli.config import ABOUT, read_config, read_toml
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.reports import complain
 from anynet.cli.tables import load_data
+from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.train import introduction, measure, split, tell, train
 from anynet.data import Dataset
 from anynet.errors import BackendError
@@ -31,17 +28,20 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "resume",
-        help="go on with an unfinished run",
-        description="Go on with a run of anynet train --checkpoint-every from its newest "
-        "checkpoint, and finish its folder. On the backend that it began on the result is the "
-        "same, bit for bit; on another, to rounding.",
+        help="continue an unfinished run",
+        description="Continue a run of anynet train --checkpoint-every from its newest checkpoint, "
+        "and finish its folder. On the backend on which it began, the result is the same bit for "
+        "bit; on another, to rounding.",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=Path, help="the folder of the run")
+    folder = kinds.path("the folder of a run").from_text
+    parser.add_argument("run_folder", metavar="RUN", type=folder, help="folder of the run")
     parser.add_argument(
-        "dataset", metavar="DATASET", nargs="?", help="where the data are now, if they have moved"
+        "dataset", metavar="DATASET", nargs="?", help="new place of the data, if they have moved"
     )
     epochs = kinds.whole(1).from_text
-    parser.add_argument("--epochs", type=epochs, help="in all, in place of the number of before")
+    parser.add_argument(
+        "--epochs", type=epochs, help="total number of epochs; replaces the original value"
+    )
     add_options(parser, *OPTIONS, suppress=True)
     parser.set_defaults(run=run)
 
@@ -53,11 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.progress import download_bar
 
     folder = arguments.run_folder
+    runs.refuse_swapped(folder, *filter(None, [arguments.dataset and Path(arguments.dataset)]))
     if runs.is_finished(folder) and arguments.epochs is None:
         runs.clear_done(folder)
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
+        if getattr(arguments, "json", False):
+            about = read_toml(folder / runs.CONFIG_FILE).get(ABOUT, {})
+            say_json({**about, "run": str(folder)})
         return 0
-    with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
+    with terminable(), runs.going_on(folder) as checkpoints:
         options = _options(arguments)
         silent = options.quiet or options.json
         if options.threads is not None:
@@ -71,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
-            print(introduction(options, dataset, backend), flush=True)
+            say(*introduction(options, dataset, backend))
         model = _go_on(checkpoints, options, dataset, backend, silent)
         model.save(folder / MODEL_FILE)
         report, result = measure(model, options, dataset)
@@ -127,14 +131,3 @@ def _go_on(
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
         )
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Print a warning as a line for people, without the place in the code."""
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"anynet: warning: {message}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from anynet.cli.config import read_config
+from anynet.data import dataset_names
 from anynet.data.files import sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
@@ -160,6 +161,49 @@ def clear_done(run: Path) -> None:
 def is_finished(run: Path) -> bool:
     """Whether `run` is the folder of a run that has come to its end."""
     return (run / MODEL_FILE).is_file() and not (run / CHECKPOINTS).is_dir()
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run folder, finished or not, or the file of a model."""
+    if path.suffix == ".safetensors":
+        return path.is_file()
+    return (path / MODEL_FILE).is_file() or (path / CHECKPOINTS).is_dir()
+
+
+def refuse_as_data(name: str) -> None:
+    """Refuse a configuration, a run or a model in the place of a data set.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is one; the message names the command that takes it.
+    """
+    if name in dataset_names():  # which comes before a path of the same spelling
+        return
+    path = Path(name)
+    if is_run(path):
+        message = (
+            f"{name} is a run, not a data set: --config RUN/{CONFIG_FILE} repeats a run, anynet "
+            f"resume RUN continues it, and evaluate and predict take RUN as their first argument"
+        )
+        raise InvalidArgumentError(message)
+    if path.suffix == ".toml" and path.is_file():
+        message = f"{name} is a configuration, not a data set: give it as --config {name}"
+        raise InvalidArgumentError(message)
+
+
+def refuse_swapped(run: Path, *others: Path) -> None:
+    """Refuse arguments in the wrong order: `run` is no run, and one of the others is.
+
+    Raises
+    ------
+    InvalidArgumentError
+        They are in that order.
+    """
+    found = [other for other in others if is_run(other) and str(other) not in dataset_names()]
+    if found and not is_run(run):
+        message = f"the first argument must be RUN, but {run} is not a run: put {found[0]} first"
+        raise InvalidArgumentError(message)
 
 
 def model_file(run: Path) -> Path:

@@ -9,8 +9,8 @@ from anynet.backends import get_backend, set_threads
 from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.options import KINDS, TrainOptions, add_options
-from anynet.cli.reports import complain
 from anynet.cli.tables import defaults_for, load_data, table_defaults
+from anynet.cli.terminal import complain
 from anynet.errors import InvalidArgumentError
 from anynet.study.experiments import EXPERIMENTS, Experiment, single
 from anynet.study.grid import product, random_points
@@ -31,10 +31,10 @@ def add_parser(commands: Any) -> None:
     """Add the command, and the kinds of study below it."""
     parser = commands.add_parser(
         "study",
-        help="many runs, several seeds each: the report's experiments, grids and searches",
+        help="compare options over several seeds: the report's experiments, grids, searches",
         description=(
             "Train every point of a study with several seeds, choose by validation accuracy, and "
-            "write tables and plots. An interrupted study is continued by the same command."
+            "write tables and plots. The same command continues an interrupted study."
         ),
     )
     studies = parser.add_subparsers(metavar="STUDY", required=True, title="studies")
@@ -47,11 +47,11 @@ def add_parser(commands: Any) -> None:
             type=KINDS[option].from_text,
             default=[point[option] for point in experiment.points],
             metavar=(KINDS[option].expects.startswith("whole numbers") and "SIZES") or "VALUE",
-            help=f"of {option.replace('_', ' ')} (default: "
+            help=f"values of {option.replace('_', ' ')} to compare (default: "
             f"{' '.join(shown(point[option]) for point in experiment.points)})",
         )
         _add_common(one, name)
-    grid = studies.add_parser(GRID, help="any product of options, or a search among them")
+    grid = studies.add_parser(GRID, help="all combinations of options, or a search among them")
     _add_search(grid)
     _add_common(grid, GRID)
     _add_common(studies.add_parser(REPORT, help="all five experiments in one document"), REPORT)
@@ -59,25 +59,34 @@ def add_parser(commands: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
     """Add what every study takes."""
-    parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
     parser.add_argument(
-        "--seeds", type=kinds.whole(1).from_text, default=5, help="runs of a point (default: 5)"
+        "dataset",
+        metavar="DATASET",
+        help="name of a data set, or path of a folder, an .npz file or a table",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=kinds.whole(1).from_text,
+        default=5,
+        help="number of runs of each point (default: 5)",
     )
     add_options(parser, *OPTIONS, suppress=True)
     parser.add_argument(
         "--out",
         type=kinds.path("the path of a folder").from_text,
         metavar="DIR",
-        help=f"the study's folder, to begin or to continue (default: runs/study-{name}-DATASET)",
+        help=f"folder of the study, new or to be continued (default: runs/study-{name}-DATASET)",
     )
     parser.add_argument(
-        "--jobs", type=_jobs, help="groups of runs at a time, -1 for all there can be (default: 1)"
+        "--jobs",
+        type=_jobs,
+        help="number of groups to run in parallel; -1: one per core (default: 1)",
     )
     parser.add_argument(
         "--joblib",
         choices=tuple(ENGINES),
-        help="run groups through this backend of joblib: dask and ray have clusters (default: loky "
-        "where there are several jobs; all that a cluster has for dask and ray)",
+        help="joblib backend that runs the groups; dask and ray can use a cluster, with all of its "
+        "workers if --jobs is not given (default: loky if there are several jobs)",
     )
     parser.set_defaults(run=run, study=name, usage_error=parser.error)
 
@@ -90,14 +99,16 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         type=kinds.path("the path of a TOML file").from_text,
         metavar="FILE",
         required=True,
-        help="TOML: options as for anynet train, and the studied ones in a table [grid]",
+        help="TOML file of options as for anynet train, with the studied ones in a table [grid]",
     )
-    parser.add_argument("--n-trials", type=count, metavar="N", help="try so many points, not all")
+    parser.add_argument(
+        "--n-trials", type=count, metavar="N", help="number of points to try instead of all"
+    )
     parser.add_argument(
         "--sampler",
         choices=("random", *SAMPLERS),
         default="random",
-        help="who chooses the points; all but random are Optuna's: random, "
+        help="sampler of the points; all but random are Optuna's: random, "
         f"{', '.join(SAMPLERS)} (default: random)",
         metavar="NAME",
     )
@@ -106,10 +117,12 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=8,
         metavar="N",
-        help="points asked of Optuna before it is told of one (default: 8)",
+        help="number of points that Optuna proposes before it gets a result (default: 8)",
     )
     parser.add_argument(
-        "--storage", metavar="URL", help="of Optuna's trials (default: a file in the folder)"
+        "--storage",
+        metavar="URL",
+        help="storage of Optuna's trials (default: a file in the folder of the study)",
     )
 
 

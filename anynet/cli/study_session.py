@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.cli.study_plan import Study
+from anynet.cli.terminal import say
 from anynet.study.experiments import Experiment
 from anynet.study.grid import Point, Space
 from anynet.study.report import Setting, write_report
@@ -78,14 +79,14 @@ class Session:
         for plan in plans:
             chosen = choose(summarise(plan, rows))
             if chosen is None:
-                print(f"{plan.experiment.title}: every point has runs that diverged at once")
+                say(f"{plan.experiment.title}: every point has runs that diverged at once")
                 continue
-            print(
+            say(
                 f"{plan.experiment.title}: chosen {_words(chosen.point)}; "
                 f"validation {spread(chosen.values('validation_accuracy'))}, "
                 f"test {spread(chosen.values('test_accuracy'))}"
             )
-        print(f"report {path}")
+        say(f"report {path}")
 
     def scores(self, points: Sequence[Point]) -> list[float | None]:
         """Train points, and return the mean validation accuracy of each."""
@@ -108,7 +109,7 @@ class Session:
 
     def _say(self, text: str) -> None:
         if not self.study.base.quiet:
-            print(text, file=sys.stderr, flush=True)
+            say(text, file=sys.stderr)
 
 
 def search(session: Session, space: Space, arguments: argparse.Namespace) -> Experiment:

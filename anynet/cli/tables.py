@@ -1,6 +1,5 @@
 """What the commands do with tables: load, score and predict their rows."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,9 @@ import numpy as np
 
 from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
 from anynet.cli.options import DATASET_DEFAULTS, TABLE_DEFAULTS, TrainOptions
-from anynet.cli.reports import Report, complain
+from anynet.cli.reports import Report
+from anynet.cli.runs import refuse_as_data
+from anynet.cli.terminal import complain, say, say_json, say_text
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.download import Progress
@@ -55,11 +56,13 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
     Raises
     ------
     InvalidArgumentError
-        The options of tables are given for another data set, or a table has no target.
+        The options of tables are given for another data set, a table has no target, or the name is
+        that of a run or a configuration.
     DataError
         The data are absent, damaged, or nothing can be learnt from them.
     """
     name = options.dataset
+    refuse_as_data(name)
     if name in dataset_names() or (options.target is None and not is_table(name)):
         given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, ())]
         if given:
@@ -120,18 +123,31 @@ def evaluate(model: Model, path: str, *, as_json: bool) -> int:
         complain(note, "anynet: warning: ")
     name = Path(path).stem
     if as_json:
-        print(json.dumps({"dataset": name, "scored": what, **report.as_json()}))
+        say_json({"dataset": name, "scored": what, **report.as_json()})
     else:
         metric = "R²" if isinstance(report, ValueReport) else "accuracy"
-        print(f"{name}: {metric} {report.score:.4f} on {len(y)} {what}\n")
-        print(report.as_text())
+        result = f"{name}: {metric} {report.score:.4f} on {len(y)} {what}"
+        say(result, "")
+        say_text(report.as_text())
     return 0
 
 
 def predict(
-    model: Model, paths: Sequence[Path], *, out: Path | None, top: int, as_json: bool
+    model: Model,
+    paths: Sequence[Path],
+    *,
+    out: Path | None,
+    top: int,
+    as_json: bool,
+    escape_formulas: bool,
 ) -> int:
-    """Predict the rows of tables: print them, or write them as CSV; all of them or none."""
+    """Predict the rows of tables: print them, or write them as CSV; all of them or none.
+
+    With `out` and `as_json` the file is written and the JSON list is printed.
+    """
+    if escape_formulas and out is None:
+        message = "--escape-formulas is for the CSV file of --out: add --out FILE"
+        raise InvalidArgumentError(message)
     preprocessing = Preprocessing.of(model)
     target = preprocessing.target
     if out is not None:
@@ -146,16 +162,20 @@ def predict(
             complain(f"{path}: {note}", "anynet: warning: ")
         likely.append(np.asarray(model.predict_mean(x)))
     if out is not None:
-        _write(out, paths, likely, target)
-        print(f"{out}: {sum(map(len, likely)):,} predictions of {target.column}")
-        return 0
+        _write(out, paths, likely, target, escape_formulas)
+        if not as_json:
+            say(f"{out}: {sum(map(len, likely)):,} predictions of {target.column}")
+            return 0
     answers = []
     for path, outputs in zip(paths, likely, strict=True):
         if isinstance(target, Classes):
             answers += class_answers(path, outputs, target.levels, top)
         else:
             answers += value_answers(path, target.decode(outputs[:, 0]))
-    print(json.dumps(answers) if as_json else as_table(answers))
+    if as_json:
+        say_json(answers)
+    else:
+        say_text(as_table(answers))
     return 0
 
 
@@ -172,7 +192,9 @@ def refuse_existing(out: Path) -> None:
         raise InvalidArgumentError(message)
 
 
-def _write(out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Target) -> None:
+def _write(
+    out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Target, escape_formulas: bool
+) -> None:
     """Write predictions in the order of the rows; with several files, each line names its own."""
     outputs = np.concatenate(likely)
     columns: list[tuple[str, Sequence[Any]]] = []
@@ -187,5 +209,5 @@ def _write(out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Targ
     else:
         columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
     with replacing(out) as file:
-        file.write(as_csv(columns).encode())
+        file.write(as_csv(columns, escape_formulas=escape_formulas).encode())
         refuse_existing(out)  # it may have come into being meanwhile

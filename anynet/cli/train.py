@@ -1,8 +1,6 @@
 """``anynet train``: from a data set to a run folder."""
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from anynet.backends import Backend, get_backend, set_threads
@@ -11,8 +9,9 @@ from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.reports import Report, complain
+from anynet.cli.reports import Report
 from anynet.cli.tables import defaults_for, load_data, score
+from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset
 from anynet.data.splits import train_validation_split
@@ -31,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train a network and write a run folder",
         description="Train a network. Ctrl-C ends training and keeps the best epoch so far; "
-        "with --checkpoint-every, anynet resume goes on.",
+        "with --checkpoint-every, anynet resume continues it.",
         usage="anynet train [DATASET] [options]",
     )
     add_options(parser)
@@ -39,7 +38,7 @@ def add_parser(commands: Any) -> None:
         "--config",
         metavar="FILE",
         type=kinds.path("the path of a TOML file").from_text,
-        help="TOML with the same names as these options, which go before it",
+        help="TOML file of options by their names here; the command line overrides it",
     )
     parser.set_defaults(run=run, usage_error=parser.error)
 
@@ -81,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
-            print(introduction(options, dataset, backend), flush=True)
+            say(*introduction(options, dataset, backend))
         if every is None:
             try:
                 model = train(options, dataset, backend, ingredients, silent)
@@ -109,40 +108,42 @@ def tell(report: Report | ValueReport, result: dict[str, Any], as_json: bool) ->
     """Print what a run has come to."""
     if result["stopped"] == "interrupted":
         kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
-        print(f"anynet: interrupted: {kept}", file=sys.stderr)
+        complain(f"interrupted: {kept}", "anynet: ")
     if result["warning"]:
         complain(result["warning"], "anynet: warning: ")
     if as_json:
-        print(json.dumps(result))
+        say_json(result)
     else:
-        print(f"test {_told(report)}")
-        print(f"run folder {result['run']}")
+        say(f"test {_told(report)}", f"run folder {result['run']}")
 
 
-def introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> str:
-    """Say what will run where, and on what."""
+def introduction(options: TrainOptions, dataset: Dataset, backend: Backend) -> list[str]:
+    """Return lines that tell what is trained, on which data, and where it is computed."""
     about = backend.describe()
     sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
     held_out = options.validation or 0
     products = f", products in {options.precision}" if options.precision else ""
-    return (
+    where = (
         f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}"
-        f"{products}: {about['reason']}\n{_target(dataset)}"
+        f"{products}: {about['reason']}"
+    )
+    what = (
         f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, {held_out:,} held "
         f"out, {len(dataset.test[0]):,} to test; layers {'-'.join(map(str, sizes))}"
     )
+    return [where, *_target(dataset), what]
 
 
-def _target(dataset: Dataset) -> str:
-    """Say in a line what is predicted of a table, and from how many columns."""
+def _target(dataset: Dataset) -> list[str]:
+    """Return a line on what is predicted of a table, and from which columns."""
     if dataset.preprocessing is None:
-        return ""
+        return []
     target, encoders = dataset.preprocessing.target, dataset.preprocessing.encoders
     columns = ", ".join(f"{each.column} ({each.kind})" for each in encoders[:MOST_COLUMNS])
     if len(encoders) > MOST_COLUMNS:
         columns += f" and {len(encoders) - MOST_COLUMNS} more"
     what = f"{len(dataset.classes)} classes" if dataset.classes else "values"
-    return f"{target.task} of {target.column} ({what}) by {columns}\n"
+    return [f"{target.task} of {target.column} ({what}) by {columns}"]
 
 
 def _told(report: Report | ValueReport) -> str:

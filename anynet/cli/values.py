@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anynet.cli.reports import table
+from anynet.cli.terminal import table
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class ValueReport:
         return {**self.measures(), "rows": len(self.true)}
 
     def as_text(self) -> str:
-        """The errors as a table for people."""
+        """Return the errors as a table."""
         measures = self.measures()
         rows = [
             ["root of the mean squared error", f"{measures['rmse']:.6g}"],

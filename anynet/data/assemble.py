@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anynet.data.dataset import Arrays, Dataset
+from anynet.data.dataset import Arrays, Dataset, grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.holdout import hold_out
 from anynet.errors import DataError
@@ -26,7 +26,8 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     name : str
         The name of the data set.
     train : tuple of ndarray
-        Samples (N, ...) and labels (N,) or (N, 1). Samples of shape (N, rows, columns) are images.
+        Samples (N, ...) and labels (N,) or (N, 1). Samples of shape (N, rows, columns) are images,
+        and so are those with one channel: (N, rows, columns, 1) or (N, 1, rows, columns).
     test : tuple of ndarray, optional
         The same for the test set. Without it every fifth training sample is held out, see
         `anynet.data.holdout.hold_out`.
@@ -58,15 +59,15 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     if test is None:
         kept, held = hold_out(y_train, name)
         first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
-    image = first.ndim == 3
+    image = grey_shape(first.shape[1:])
     return Dataset(
         name=name,
         train=(flatten(first), y_train),
         test=(flatten(last), y_test),
         classes=classes,
         scale=_scale(first),
-        image_shape=(first.shape[1], first.shape[2]) if image else None,
-        image_box=ink_box(first) if image else None,
+        image_shape=image,
+        image_box=ink_box(first.reshape(len(first), *image)) if image else None,
     )
 
 

@@ -18,6 +18,18 @@ Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Samples and their labels."""
 
 
+def grey_shape(sample_shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return rows and columns of samples that are grey images, None for other samples.
+
+    Images have the shape (rows, columns), or one channel: (rows, columns, 1) or (1, rows, columns).
+    """
+    if len(sample_shape) == 3 and sample_shape[2] == 1:
+        sample_shape = sample_shape[:2]
+    elif len(sample_shape) == 3 and sample_shape[0] == 1:
+        sample_shape = sample_shape[1:]
+    return (int(sample_shape[0]), int(sample_shape[1])) if len(sample_shape) == 2 else None
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set of labelled samples, as it came: unscaled, in its own type.

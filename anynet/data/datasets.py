@@ -9,8 +9,8 @@ from anynet.data.digits import MISSING, load_digits, locate_digits
 from anynet.data.digits import NAME as DIGITS
 from anynet.data.download import Progress
 from anynet.data.fetch import advice, fetch_dataset
-from anynet.data.files import is_file, is_folder, quoted
-from anynet.data.locate import cache_folder, expanded, find_all, find_most, search_roots
+from anynet.data.files import expanded, is_file, is_folder, quoted
+from anynet.data.locate import cache_folder, find_all, find_most, search_roots
 from anynet.data.names import find_source, unknown_name
 from anynet.data.read import read_path, read_published
 from anynet.data.tables.read import is_table

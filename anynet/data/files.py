@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from anynet.errors import DataError, InvalidArgumentError
+from anynet.errors import DataError, InvalidArgumentError, PathError
 
 CHUNK = 1 << 20  # bytes asked for at a time
 MAX_BYTES = 2**63 - 1  # what an array may span on a 64-bit machine
@@ -94,10 +94,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     InvalidArgumentError
-        If its folder does not exist.
+        If its folder does not exist, or it is a folder itself.
     OSError
         If it cannot be written.
     """
+    if not path.name or is_folder(path):
+        message = f"cannot write {quoted(path)}: it is a folder; expected the path of a file"
+        raise InvalidArgumentError(message)
     if not path.parent.is_dir():
         message = (
             f"cannot write {quoted(path)}: there is no folder {quoted(path.parent)}; create it, or "
@@ -119,6 +122,43 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path as the user wrote it, with a leading ``~`` replaced by the home folder.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The path as the user wrote it.
+
+    Returns
+    -------
+    Path
+        The path to open.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When it is of another type.
+    PathError
+        When it is empty or holds a NUL character.
+    DataError
+        When the home is not known.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError as error:
+        message = f"expected the path of a file or folder, got the type {type(path).__name__}"
+        raise InvalidArgumentError(message) from error
+    if not text or "\0" in text:
+        message = f"expected the path of a file or folder, got {text!r}: such a path does not exist"
+        raise PathError(message)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        message = f"cannot expand {text!r}: the home folder is not known; write the whole path"
+        raise DataError(message) from error
 
 
 def sync_folder(folder: Path) -> None:

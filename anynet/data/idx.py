@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from anynet.data.files import (
     Readable,
+    expanded,
     is_file,
     one_line,
     promised_bytes,
@@ -65,7 +66,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     DataError
         When the file is missing, unreadable, not IDX, truncated, or longer than its header says.
     """
-    path = Path(path)
+    path = expanded(path)
     if not is_file(path):
         message = f"{quoted(path)} is not a file: expected an IDX file"
         raise DataError(message)
@@ -98,7 +99,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     InvalidArgumentError
         When IDX has no code for the element type, or no room for an extent.
     """
-    path = Path(path)
+    path = expanded(path)
     content = encode_idx(array)
     with replacing(path) as file:
         if path.suffix == ".gz":

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from anynet.data.catalogue import Source
-from anynet.data.files import is_file, is_folder, quoted
+from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.errors import DataError
 
 Paths = tuple[Path, Path, Path, Path]
@@ -137,31 +137,6 @@ def find(folder: Path, name: str) -> Path | None:
         if is_file(folder / spelling):
             return folder / spelling
     return None
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return a path with a leading ``~`` replaced by the user's home.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The path as the user wrote it.
-
-    Returns
-    -------
-    Path
-        The path to open.
-
-    Raises
-    ------
-    DataError
-        When the home is not known.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        message = f"{quoted(Path(path))} has no meaning, for the home folder is not known: set HOME"
-        raise DataError(message) from error
 
 
 def _folders(source: Source, roots: list[Path]) -> list[Path]:

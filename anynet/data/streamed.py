@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from anynet.data.assemble import ink_box, number_labels
-from anynet.data.dataset import Dataset
-from anynet.data.files import is_file, is_folder, quoted
+from anynet.data.dataset import Dataset, grey_shape
+from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.holdout import hold_out
-from anynet.data.locate import expanded
 from anynet.data.memory import available_memory
 from anynet.data.sources import Source, open_data
 from anynet.errors import DataError, InvalidArgumentError
@@ -72,16 +71,16 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         kept, held = hold_out(labels[0], name)
         train, test = (sources[0][kept], labels[0][kept]), (sources[0][held], labels[0][held])
     shape: tuple[int, ...] = getattr(sources[0], "sample_shape", ())
-    images = len(shape) == 2
-    some: Any = train[0].read(np.arange(min(len(train[0]), MEASURED))) if images else None
+    image = grey_shape(shape)
+    some: Any = train[0].read(np.arange(min(len(train[0]), MEASURED))) if image else None
     return Dataset(
         name=name,
         train=train,
         test=test,
         classes=classes,
         scale=_scale(train[0]),
-        image_shape=(shape[0], shape[1]) if images else None,
-        image_box=ink_box(some.reshape(len(some), *shape)) if images else None,
+        image_shape=image,
+        image_box=ink_box(some.reshape(len(some), *image)) if image else None,
     )
 
 

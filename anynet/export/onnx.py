@@ -6,14 +6,13 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import anynet
 from anynet import tree
-from anynet.data.files import replacing
+from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.folding import host_pieces
 from anynet.export.onnx_graph import Graph, activation, label, layer_norm, link
@@ -107,7 +106,7 @@ def to_onnx(
     onnx.checker.check_model(proto, full_check=True)
     if path is not None:
         content = proto.SerializeToString()
-        with replacing(Path(path)) as file:
+        with replacing(expanded(path)) as file:
             file.write(content)
     return proto
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 import anynet
 from anynet import tree
 from anynet.backends import Backend, get_backend
-from anynet.data.files import replacing
+from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.folding import fold_scales, host_pieces
 from anynet.export.packages import require
@@ -118,7 +117,7 @@ def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
         "sequential": f"nn.Sequential({', '.join(map(str, modules))})",
     }
     content = save(_state(modules), notes)
-    with replacing(Path(path)) as file:
+    with replacing(expanded(path)) as file:
         file.write(content)
 
 

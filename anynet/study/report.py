@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from anynet.data.files import replacing
+from anynet.errors import printable
 from anynet.study import plots
 from anynet.study.claims import REPORTED, Claim, judge
 from anynet.study.rows import Row, shown
@@ -50,6 +52,7 @@ def write_report(
     rows = list(rows)
     found = {plan.experiment.name: summarise(plan, rows) for plan in plans}
     whole = setting.name == "report"
+    setting = replace(setting, dataset=_literal(setting.dataset))
     heading = "The report's experiments" if whole else plans[0].experiment.title
     parts = [f"# {heading} on {setting.dataset}", _introduction(setting, found)]
     if whole:
@@ -75,6 +78,11 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
         f"means over the seeds ± their standard deviation. Points are chosen by validation "
         f"accuracy; test accuracy is told for the chosen one only."
     )
+
+
+def _literal(text: str) -> str:
+    """Escape text for Markdown: in one line, and without tables, links, code or HTML of its own."""
+    return re.sub(r"([\\`*\[\]<>|&#~])", r"\\\1", printable(text))
 
 
 def _duration(seconds: float) -> str:
@@ -116,7 +124,7 @@ def _table(
     lines = [header, ["---"] * len(header)]
     for summary in summaries:
         strong = "**" if summary is chosen else ""
-        cells = [f"{strong}{shown(summary.point[name])}{strong}" for name in options]
+        cells = [f"{strong}{_literal(shown(summary.point[name]))}{strong}" for name in options]
         cells += [
             f"{strong}{spread(summary.values('validation_accuracy'))}{strong}",
             f"{mean(summary.values('best_epoch')):.1f}",
@@ -134,7 +142,9 @@ def _table(
 def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
         return "No point is chosen: each has runs that diverged in their first epoch."
-    what = ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in chosen.point.items())
+    what = ", ".join(
+        f"{name.replace('_', ' ')} {_literal(shown(value))}" for name, value in chosen.point.items()
+    )
     return (
         f"Chosen by validation accuracy: **{what}**. Its test accuracy is "
         f"**{spread(chosen.values('test_accuracy'))}**."
@@ -162,12 +172,12 @@ def _line(claim: Claim) -> str:
 def _method(setting: Setting) -> str:
     training, validation, test = setting.split
     fixed = ", ".join(
-        f"{name.replace('_', ' ')} {shown(value)}"
+        f"{name.replace('_', ' ')} {_literal(shown(value))}"
         for name, value in setting.fixed.items()
         if value not in (None, False, 0)
     )
     return (
-        f"{setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
+        f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
         f"validation, the same for every run, and {test:,} to test. Each run keeps the weights of "
         f"its best epoch by validation accuracy. Seconds are those of training alone: the share of "
         f"a run in the time of all that were trained as one population with it.\n\n"

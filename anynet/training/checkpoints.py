@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anynet.data.files import quoted, sync_folder
+from anynet.data.files import expanded, quoted, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
 from anynet.training.checkpoint import (
@@ -103,7 +103,7 @@ class Checkpoints:
         InvalidArgumentError
             If it cannot be written to, is in use, or holds checkpoints or other files already.
         """
-        path = Path(self.folder)
+        path = expanded(self.folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
             sync_folder(path.parent)

@@ -11,6 +11,7 @@ from anynet.backends import to_numpy
 from anynet.errors import InvalidArgumentError
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
+from anynet.training.inputs import check_network
 from anynet.training.model import Model
 from anynet.training.population import fit_population
 
@@ -74,6 +75,7 @@ def cross_validate(
     >>> found.scores.shape
     (2, 3)
     """
+    check_network(network)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         message = f"data must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
         raise InvalidArgumentError(message)

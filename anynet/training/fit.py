@@ -23,6 +23,7 @@ from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.inputs import (
+    check_network,
     check_rows,
     choose_loss,
     full_ink,
@@ -70,14 +71,15 @@ def fit(
     network : Network
         See ``mlp``.
     data : (x, y) or (x, y, sample_weight)
-        x of shape (N, I), in its own dtype; y of shape (N,) for classes 0 … O−1, or (N, O).
+        x of shape (N, I), in its own dtype; y of shape (N,) or (N, 1) for classes 0 … O−1, or
+        (N, O).
         NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_data`` may stand for
         x, or for x and y.
     validation : tuple, int or float, optional
         Samples to score each epoch: given like ``data``, or how many (a whole number) or what
         share (a fraction) of the data to hold out, drawn with ``seed``.
     epochs : int
-        At most so many passes over the data; each sees every sample once.
+        Maximum number of passes over the data; each sees every sample once.
     batch_size : int
         Samples an update. What is left over makes one short batch an epoch: the first of a
         shuffled epoch, the last of one in the samples' own order.
@@ -156,6 +158,7 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
+    check_network(network)
     run = prepare(
         network,
         data,

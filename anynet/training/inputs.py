@@ -9,6 +9,7 @@ import numpy as np
 
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
+from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.sources.arrays import open_map
 from anynet.data.sources.checked import Checked
@@ -19,6 +20,37 @@ from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, Squ
 from anynet.nn.network import Network
 
 MOST_SAMPLES = 2**31 - 1  # the order of an epoch is int32
+
+
+def check_network(network: Any) -> None:
+    """Refuse what is no network.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is something else, such as a trained model.
+    """
+    if isinstance(network, Network):
+        return
+    message = f"network must be a Network such as anynet.mlp([784, 128, 10]), got {_found(network)}"
+    if isinstance(getattr(network, "network", None), Network):
+        message += (
+            ": model.network trains the same network from new weights; to continue from the "
+            "weights of a model is not supported yet"
+        )
+    elif isinstance(network, (tuple, list)) and all(type(size) is int for size in network):
+        message += f": anynet.mlp({list(network)}) makes one of these sizes"
+    elif isinstance(network, (tuple, list, np.ndarray, Source)) or hasattr(network, "train"):
+        message += ": the network comes before the data, as in fit(network, data)"
+    raise InvalidArgumentError(message)
+
+
+def _found(data: Any) -> str:
+    """Describe an argument of the wrong type, for the end of a message."""
+    found = type(data).__name__
+    if isinstance(data, (tuple, list)):
+        return f"a {found} of {len(data)}"
+    return found
 
 
 def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
@@ -94,7 +126,11 @@ def check_rows(
     """
     data = with_targets(data)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        message = f"{name} must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
+        message = f"{name} must be (x, y) or (x, y, sample_weight), got {_found(data)}"
+        if isinstance(getattr(data, "train", None), tuple):
+            message += ": its attribute train holds (x, y)"
+        elif isinstance(data, Network):
+            message += ": the network comes before the data, as in fit(network, data)"
         raise InvalidArgumentError(message)
     x = check_x(data[0], network.n_inputs, backend, f"{name}'s x")
     y = check_y(data[1], network.n_outputs, loss, backend.dtype, f"{name}'s y")
@@ -154,7 +190,7 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
     columns = array[:, None] if array.ndim == 1 else array
     if columns.ndim != 2 or columns.shape[1] != n_outputs:
         message = f"{name} must have {n_outputs} columns, one an output, got shape {array.shape}"
-        if array.ndim == 1 and loss.task == "values":
+        if columns.shape[1:] == (1,) and loss.task == "values":
             message += ": choose loss='cross_entropy' if these are classes"
         raise InvalidArgumentError(message)
     cast = _cast(columns, dtype)
@@ -202,7 +238,7 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
     """Return the loss itself, the one of a name, or the one that fits the targets.
 
     Without a loss: floats are values (squared error); whole numbers are classes (cross-entropy),
-    or 0/1 labels where they form a matrix or the network has one output.
+    in one column too, or 0/1 labels where they have several or the network has one output.
 
     Raises
     ------
@@ -232,13 +268,13 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
             )
             raise InvalidArgumentError(message)
         return SquaredError()
-    return BinaryCrossEntropy() if array.ndim == 2 or n_outputs == 1 else CrossEntropy()
+    several = array.ndim == 2 and array.shape[1] != 1  # one column of classes is no matrix
+    return BinaryCrossEntropy() if several or n_outputs == 1 else CrossEntropy()
 
 
 def image_shape_of(x: Any) -> tuple[int, int] | None:
-    """Return rows and columns of a sample where x (N, H, W) tells them."""
-    shape: Any = getattr(x, "shape", ())
-    return (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
+    """Return rows and columns of a sample where the shape of x tells them, see `grey_shape`."""
+    return grey_shape(tuple(getattr(x, "shape", ()))[1:])
 
 
 def full_ink(network: Network) -> float:

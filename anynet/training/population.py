@@ -17,7 +17,7 @@ from anynet.optim import Optimizer, Schedule
 from anynet.seeds import device_seed
 from anynet.training.fit import as_optimizer, choose_backend, prepare
 from anynet.training.history import Callback
-from anynet.training.inputs import check_rows, choose_loss, with_targets
+from anynet.training.inputs import check_network, check_rows, choose_loss, with_targets
 from anynet.training.model import Model
 from anynet.training.population_memory import split_by_memory
 from anynet.training.population_run import common_step, train_together
@@ -137,6 +137,7 @@ backend, resident
     >>> [model.history.best.learning_rate for model in models]
     [0.05, 0.05, 0.2, 0.2]
     """
+    check_network(network)
     chosen = choose_backend(backend, data)
     common = {
         "network": network,
@@ -263,9 +264,7 @@ def _member_options(data: Any, options: dict[str, Any]) -> dict[str, Any]:
     data = with_targets(data)
     y = data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else ()
     network = options["network"]
-    if not isinstance(network, Network):
-        message = f"network must be a Network such as anynet.mlp([784, 128, 10]), got {network!r}"
-        raise InvalidArgumentError(message)
+    check_network(network)
     device_seed(options["seed"])  # refused here, where it is known whose it is
     options["optimizer"] = as_optimizer(options["optimizer"])
     options["loss"] = choose_loss(options["loss"], y, network.n_outputs)

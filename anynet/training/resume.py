@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from anynet.backends import Backend, get_backend
+from anynet.data.files import expanded
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -146,7 +146,7 @@ def _opened(
         return
     if isinstance(checkpoint, Checkpoints):
         checkpoint = checkpoint.folder
-    with reopen(Path(checkpoint)) as folder:
+    with reopen(expanded(checkpoint)) as folder:
         yield folder
 
 

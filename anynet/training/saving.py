@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anynet.data.files import one_line, replacing
+from anynet.data.files import expanded, one_line, replacing
 from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
 from anynet.nn.losses import LOSSES, Loss
 from anynet.nn.network import Network
@@ -80,7 +80,7 @@ def _write(
         raise InvalidArgumentError(message) from error
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content = save(contiguous, {KEY: text})
-    with replacing(Path(path)) as file:
+    with replacing(expanded(path)) as file:
         file.write(content)
 
 
@@ -92,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
     ModelFileError
         If it is absent, damaged, of another version, or its tensors do not fit its network.
     """
-    path = Path(path)
+    path = expanded(path)
     if path.is_dir():
         folder, path = path, path / MODEL_FILE
         if (folder / CHECKPOINTS).is_dir():
@@ -119,7 +119,7 @@ def is_ensemble(path: str | os.PathLike[str]) -> bool:
     ModelFileError
         If it is absent, damaged, or of another version.
     """
-    return "members" in _read(Path(path))[1]
+    return "members" in _read(expanded(path))[1]
 
 
 def read_ensemble(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[str, Any]]:
@@ -130,7 +130,7 @@ def read_ensemble(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[
     ModelFileError
         As ``read_model`` does, and if it is a single model.
     """
-    arrays, config = _read(Path(path))
+    arrays, config = _read(expanded(path))
     members = config.get("members")
     if not isinstance(members, list) or not members:
         message = f"{path} is not an ensemble: a single model is read with anynet.load"
@@ -152,6 +152,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read the tensors and the configuration of a file that anynet wrote."""
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        message = f"{path} is a folder: expected a file that anynet saved"
+        raise ModelFileError(message)
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)

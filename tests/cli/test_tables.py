@@ -1,6 +1,7 @@
 """Tables on the command line: trained, scored and predicted by their own names and units."""
 
 import csv
+import io
 import json
 import tomllib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from PIL import Image
 
 import anynet as library
 from anynet.cli import main
+from anynet.cli.answers import as_csv
 
 Command = Callable[..., Any]
 
@@ -143,6 +145,51 @@ def test_predictions_of_values(anynet: Command, place: Path, tmp_path: Path) -> 
     fares = np.array([float(row["Fare"]) for row in rows])
     true = library.read_table(place / "ship.csv").columns["Fare"].astype(float)
     assert np.abs(fares - true).mean() < 15
+
+
+def test_predictions_are_written_and_printed_as_json(
+    anynet: Command, place: Path, tmp_path: Path
+) -> None:
+    out, arguments = tmp_path / "out.csv", ("predict", place / "fare", place / "ship.csv", "--json")
+    written = anynet(*arguments, "--out", out)
+    assert written == anynet(*arguments)
+    with out.open() as file:
+        assert [float(row["Fare"]) for row in csv.DictReader(file)] == [
+            each["value"] for each in json.loads(written.out)
+        ]
+
+
+def test_formulas_are_escaped_on_request(anynet: Command, tmp_path: Path) -> None:
+    names = ["=cmd|' /C calc'!A0", "+1+1", "-1-1", "@SUM(A1)", "plain", "-3", "+1,5 %", "＝1"]
+    source, run = tmp_path / "-x.csv", tmp_path / "run"
+    with source.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["number", "=target"], *([i % 8, names[i % 8]] for i in range(160))])
+    done = anynet("train", source, "--target", "=target", "--epochs", 60, "--out", run)
+    assert done.code == 0, done
+    columns = {}
+    for name, flags in {"raw": (), "escaped": ("--escape-formulas",)}.items():
+        out = tmp_path / f"{name}.csv"
+        assert anynet("predict", run, source, "--out", out, *flags).code == 0
+        with out.open(newline="") as file:
+            header, *rows = list(csv.reader(file))
+        columns[name] = [header[1], *(row[1] for row in rows)]
+    true, escaped = columns["raw"], columns["escaped"]
+    assert {"=target", "@SUM(A1)", "-3", "plain"} <= set(true)
+    kept = {"plain", "-3", "+1,5 %"}
+    assert escaped == [cell if cell in kept else f"'{cell}" for cell in true]
+
+
+@pytest.mark.parametrize("cell", [-1.5, "-1", "+2", "-1e-9", "-1.016,5", "-", "-inf", "a=b", ""])
+def test_numbers_and_plain_text_are_not_escaped(cell: object) -> None:
+    assert as_csv([("x", [cell])], escape_formulas=True) == as_csv([("x", [cell])])
+
+
+@pytest.mark.parametrize("cell", ["=1", "\t=1", "\r=1", "-1+cmd", "@x", "--1"])
+def test_cells_that_a_spreadsheet_computes_are_escaped(cell: str) -> None:
+    text = as_csv([(cell, [cell])], escape_formulas=True)
+    header, value = csv.reader(io.StringIO(text, newline=""))
+    assert header == value == [f"'{cell}"]
 
 
 def test_predictions_on_the_screen(anynet: Command, place: Path) -> None:

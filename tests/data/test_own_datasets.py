@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from anynet.data import load_dataset, write_idx
 from anynet.data.holdout import hold_out
+from anynet.data.streamed import open_dataset
 from anynet.errors import DataError
 
 
@@ -41,6 +42,25 @@ def test_the_layout_of_keras(save):
         np.testing.assert_array_equal(found.test[0], X[40:].reshape(10, 20))
         np.testing.assert_array_equal(found.test[1], Y[40:])
         assert found.train[1].dtype == np.int64
+
+
+@pytest.mark.parametrize("shape", [(50, 5, 4, 1), (50, 1, 5, 4)])
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_images_with_one_channel_are_images(save, tmp_path, shape, as_folder):
+    if as_folder:
+        np.save(tmp_path / "x.npy", X.reshape(shape))
+        np.save(tmp_path / "y.npy", Y[:, None])
+    path = tmp_path if as_folder else save(x=X.reshape(shape), y=Y[:, None])
+    for found in (load_dataset(path), *([open_dataset(path)] if as_folder else [])):
+        assert (found.image_shape, found.image_box, found.n_inputs) == ((5, 4), 5, 20)
+    flat = load_dataset(save(x=X, y=Y))
+    np.testing.assert_array_equal(load_dataset(path).train[0], flat.train[0])
+
+
+@pytest.mark.parametrize("shape", [(50, 2, 2, 3), (50, 3, 2, 2), (50, 2, 2, 3, 1)])
+def test_other_samples_are_rows_of_numbers(save, shape):
+    found = load_dataset(save(x=np.arange(np.prod(shape)).reshape(shape), y=Y))
+    assert (found.image_shape, found.n_inputs) == (None, 12)
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("x_train", "y_train")])

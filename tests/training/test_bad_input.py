@@ -49,6 +49,52 @@ def test_data_are_checked(data: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+MODEL = anynet.Model(NETWORK, (), anynet.nn.CrossEntropy(), anynet.get_backend("numpy"))
+
+
+@pytest.mark.parametrize("train", [anynet.fit, anynet.fit_population, anynet.cross_validate])
+@pytest.mark.parametrize(
+    ("network", "data", "facts"),
+    [
+        (MODEL, (X, Y), ("got Model", "model.network", "not supported yet")),
+        ((X, Y), NETWORK, ("got a tuple of 2", "fit(network, data)")),
+        (anynet.load_dataset("digits"), NETWORK, ("got Dataset", "fit(network, data)")),
+        ([3, 8, 2], (X, Y), ("got a list of 3", "anynet.mlp([3, 8, 2])")),
+        ("digits", (X, Y), ("got str", "anynet.mlp(")),
+        (None, (X, Y), ("got NoneType",)),
+        (anynet.mlp, (X, Y), ("got function",)),
+    ],
+)
+def test_what_is_no_network_is_named(
+    train: Any, network: Any, data: Any, facts: tuple[str, ...]
+) -> None:
+    configs = [[{}]] if train is anynet.fit_population else []
+    with pytest.raises(anynet.InvalidArgumentError, match=r"^network must be a Network") as caught:
+        train(network, data, *configs)
+    assert all(fact in str(caught.value) for fact in facts)
+
+
+def test_a_dataset_as_data_is_told_its_attribute() -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match="got Dataset: its attribute train"):
+        anynet.fit(NETWORK, anynet.load_dataset("digits"))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+def test_classes_in_one_column_are_classes(dtype: Any) -> None:
+    column = Y[:, None].astype(dtype)
+    flat, tall = (anynet.fit(NETWORK, (X, y), epochs=1, backend="numpy") for y in (Y, column))
+    assert tall.loss.kind == flat.loss.kind == "cross_entropy"
+    np.testing.assert_array_equal(flat.params[0]["weight"], tall.params[0]["weight"])
+    assert tall.score(X, column) == flat.score(X, Y)
+
+
+def test_one_column_is_values_or_labels_for_a_network_of_one_output() -> None:
+    network = anynet.mlp([3, 1])
+    values = anynet.fit(network, (X, Y[:, None] + 0.5), epochs=1, backend="numpy")
+    labels = anynet.fit(network, (X, Y[:, None]), epochs=1, backend="numpy")
+    assert (values.loss.kind, labels.loss.kind) == ("squared_error", "binary_cross_entropy")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anynet.data.files import is_file, is_folder, one_line, quoted
+from anynet.data.files import expanded, is_file, is_folder, one_line, quoted
 from anynet.data.idx import read_idx
-from anynet.data.locate import expanded
 from anynet.data.npy import read_npy
 from anynet.data.sources.arrow import ArrowTable
 from anynet.data.sources.csv import CsvTable
@@ -90,7 +89,9 @@ def open_data(
         message = f"window must be a whole number of bytes, got {window!r}"
         raise InvalidArgumentError(message)
     exact = shuffle == "exact"
-    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    given: Any = path
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike))
+    paths = list(given) if several else [given]
     files = [expanded(each) for each in paths]
     if len(files) == 1 and is_folder(files[0]):
         files, target = _in_folder(files[0], target)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from anynet.data.dataset import SPLIT, Arrays, Dataset
+from anynet.data.files import expanded
 from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
-from anynet.data.locate import expanded
 from anynet.data.tables.kinds import infer_kinds
 from anynet.data.tables.notes import note_on_classes, notes_on_kinds, notes_on_rare
 from anynet.data.tables.preprocessing import Preprocessing

@@ -17,7 +17,7 @@ from anynet.data.tables.kinds import Found
 from anynet.data.tables.notes import note_on_absent_column, notes_on_column
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.target import TARGETS, Target
-from anynet.errors import DataError, ModelFileError
+from anynet.errors import DataError, ModelFileError, printable
 
 VERSION = 1  # of what to_config gives
 
@@ -83,11 +83,11 @@ class Preprocessing:
     def transform(self, table: Any) -> np.ndarray:
         """Return the inputs (N, n_inputs) of raw rows, float32.
 
-        What is amiss with the rows is handled, and told by warnings: see `encode`.
+        Warns about missing columns and unknown values: see `encode`.
         """
         x, notes = self.encode(table)
         for note in notes:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(printable(note), stacklevel=2)
         return x
 
     def encode(self, table: Any) -> tuple[np.ndarray, list[str]]:

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from anynet.data.files import quoted
-from anynet.data.locate import expanded
+from anynet.data.files import expanded, quoted
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
 from anynet.data.tables.table import Table

@@ -1,0 +1,175 @@
+"""What the command line prints cannot control a terminal, whatever names its input brings."""
+
+import csv
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from anynet.cli import plots
+from anynet.cli.progress import download_bar
+from anynet.cli.terminal import complain, plain_warnings, say, say_json, table
+from anynet.errors import AnynetError, printable
+
+Command = Callable[..., Any]
+
+#: Colours, a window title, C1's CSI, DEL, a change of direction, and lines of forged messages.
+HOSTILE = "\x1b[31m\x1b]0;title\x07\x9b2J\x7f\u202e$x$|\nanynet: error: forged\r\u2028end"
+FORGED = "anynet: error: forged"
+
+
+def assert_harmless(text: str) -> None:
+    """Every character is printable, and no line begins as one of anynet's own that is forged."""
+    for line in text.split("\n"):
+        assert line.isprintable(), line
+        assert not line.startswith(FORGED)
+
+
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "\0", "a\tb", "\x85", "\u2066x\u2069", "\udcff", "\u200b\ufeff", "\x1b[2K\r"]
+)
+def test_printed_text_has_no_control_characters(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(text)
+    complain(text)
+    sys.stdout.write(f"{AnynetError(text)}\n{table([[text, '1'], ['b', text]])}\n")
+    out, err = capsys.readouterr()
+    assert_harmless(out + err)
+    assert out.count("\n") == 4
+    assert err.count("\n") == 1
+    assert printable(text).encode("ascii", "backslashreplace").decode() in out
+
+
+def test_ordinary_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("Größe  日本 ✓ naïve", r"C:\new")
+    complain("two  spaces in a name")
+    assert capsys.readouterr() == (
+        "Größe  日本 ✓ naïve\nC:\\new\n",
+        "anynet: error: two  spaces in a name\n",
+    )
+
+
+def test_json_reads_back_and_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    say_json({HOSTILE: [HOSTILE]})
+    out = capsys.readouterr().out
+    assert_harmless(out)
+    assert json.loads(out) == {HOSTILE: [HOSTILE]}
+
+
+@pytest.fixture
+def hostile_table(tmp_path: Path, rng: np.random.Generator) -> Path:
+    path = tmp_path / "ta\x1b[31mble\n|x.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([f"a{HOSTILE}", f"kind{HOSTILE}", "constant\x1b[5m", "t\x1b]0;t\x07"])
+        for row in range(60):
+            name = f"yes{HOSTILE}" if row % 2 else "=no\x7f"
+            kind = rng.choice([f"u{HOSTILE}", "v"])
+            writer.writerow([row % 2 + rng.normal() / 9, kind, "1", name])
+    return path
+
+
+def test_names_in_a_table_do_not_reach_the_terminal(
+    anynet: Command, hostile_table: Path, tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run\x1b[7m", tmp_path / "out\x1b[7m.csv"
+    commands: list[tuple[Any, ...]] = [
+        ("train", hostile_table, "--target", "t\x1b]0;t\x07", "--epochs", 2, "--out", run),
+        ("evaluate", run, hostile_table),
+        ("predict", run, hostile_table, "--top", 2),
+        ("predict", run, hostile_table, "--out", out),
+        ("export", run, "--format", "torch", "--out", tmp_path / "torch\x1b[7m"),
+    ]
+    for command in commands:
+        outcome = anynet(*command)
+        assert outcome.code == 0, outcome
+        assert_harmless(outcome.out + outcome.err)
+        assert "\\x1b" in outcome.out
+    with out.open(newline="") as file:  # what is written to files is the true text
+        assert {row["t\x1b]0;t\x07"] for row in csv.DictReader(file)} == {
+            f"yes{HOSTILE}",
+            "=no\x7f",
+        }
+
+
+def test_a_study_reports_a_hostile_name_as_text(
+    anynet: Command, hostile_table: Path, tmp_path: Path
+) -> None:
+    options = ("--values", 0.01, "--seeds", 1, "--epochs", 1, "--out", tmp_path / "study")
+    study = ("study", "learning-rate", hostile_table, "--target", "t\x1b]0;t\x07")
+    outcome = anynet(*study, *options)
+    assert outcome.code == 0, outcome
+    assert_harmless(outcome.out + outcome.err)
+    report = (tmp_path / "study" / "report.md").read_text()
+    assert_harmless(report)
+    assert report.startswith("# Learning rate on ta\\\\x1b\\[31mble\\\\n\\|x\n")
+
+
+def test_names_in_a_model_of_others_do_not_reach_the_terminal(
+    anynet: Command, digits_run: Any, tmp_path: Path
+) -> None:
+    with safe_open(digits_run.folder / "model.safetensors", "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = json.loads(file.metadata()["anynet"])
+    config["metadata"]["classes"] = [f"{digit}{HOSTILE}" for digit in range(10)]
+    model = tmp_path / "foreign.safetensors"
+    save_file(tensors, model, {"anynet": json.dumps(config)})
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.eye(10, 64))
+    outcome = anynet("predict", model, rows, "--top", 3)
+    assert outcome.code == 0, outcome
+    assert_harmless(outcome.out)
+    assert outcome.out.count("\n") == 11
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "digits", f"--x{HOSTILE}"), (f"tr{HOSTILE}",), ("predict", "r", HOSTILE)],
+)
+def test_arguments_are_quoted_harmlessly(anynet: Command, arguments: tuple[str, ...]) -> None:
+    outcome = anynet(*arguments)
+    assert outcome.code in (1, 2)
+    assert outcome.err.count("\n") == 1
+    assert_harmless(outcome.err)
+
+
+def test_warnings_are_printed_as_one_harmless_line() -> None:
+    before = warnings.formatwarning
+    with plain_warnings():
+        line = warnings.formatwarning(UserWarning(HOSTILE), UserWarning, "some.py", 1)
+    assert_harmless(line)
+    assert line == f"anynet: warning: {printable(HOSTILE)}\n"
+    assert warnings.formatwarning is before
+
+
+def test_the_bar_of_a_download_shows_a_harmless_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with download_bar(HOSTILE) as show:
+        show(1, 2)
+    bar = capsys.readouterr().err
+    assert "x1b" in bar
+    assert not set(bar) & {"\x07", "\x9b", "\x7f", "\u202e"}
+
+
+@pytest.mark.parametrize(
+    "name", [HOSTILE, "$x", "$x$", r"\$x$", "$\\frac{", "日本", "\0", "_x", "%", "a" * 100_000, ""]
+)
+def test_any_name_can_be_drawn(name: str, tmp_path: Path) -> None:
+    counts = np.array([[3, 1], [0, 2]])
+    plots.save_confusion(tmp_path / "confusion.png", counts, (name, "b"), f"{name}: title")
+    values = np.array([1.0, 2.0])
+    plots.save_predictions(tmp_path / "predicted.png", values, values, name, f"{name}: title")
+    for picture in tmp_path.iterdir():
+        with Image.open(picture) as image:
+            assert max(image.size) < 2000

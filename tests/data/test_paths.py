@@ -1,0 +1,103 @@
+"""Every function that takes a path treats it alike: ``~``, empty paths, NUL, types, folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.data.files import expanded
+from anynet.export import save_torch, to_onnx
+
+X, Y = np.eye(4, 3), np.array([0, 1, 0, 1])
+NETWORK = anynet.mlp([3, 2])
+MODEL = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
+ENSEMBLE = anynet.Ensemble([MODEL, MODEL])
+
+
+def _with_checkpoints(path: Any) -> Any:
+    checkpoint = anynet.Checkpoints(path)
+    return anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy", checkpoint=checkpoint)
+
+
+def _onnx(path: Any) -> Any:
+    pytest.importorskip("onnx")
+    return to_onnx(MODEL, path)
+
+
+WRITERS: dict[str, Callable[[Any], Any]] = {
+    "Model.save": MODEL.save,
+    "Ensemble.save": ENSEMBLE.save,
+    "save_torch": lambda path: save_torch(MODEL, path),
+    "to_onnx": _onnx,
+}
+READERS: dict[str, Callable[[Any], Any]] = {
+    "load": lambda path: anynet.load(path, "numpy"),
+    "Ensemble.load": lambda path: anynet.Ensemble.load(path, "numpy"),
+    "load_table": lambda path: anynet.load_table(path, "y"),
+    "read_table": anynet.read_table,
+    "open_data": anynet.open_data,
+    "load_dataset": anynet.load_dataset,
+    "data_dir": lambda path: anynet.load_dataset("mnist", path),
+    "resume": lambda path: anynet.resume(path, (X, Y), backend="numpy"),
+}
+EVERY = WRITERS | READERS | {"Checkpoints": _with_checkpoints}
+TAKE_OTHER_TYPES = {"load_table", "read_table", "load_dataset"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("path", ["", "a\0b", "folder\0/x.csv", "\0"])
+def test_what_is_no_path_is_named_in_one_line(name: str, path: str) -> None:
+    with pytest.raises(anynet.InvalidArgumentError) as caught:
+        EVERY[name](path)
+    assert str(caught.value).isprintable()
+    assert repr(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - TAKE_OTHER_TYPES))
+@pytest.mark.parametrize("path", [3, 1.5, MODEL, NETWORK], ids=lambda path: type(path).__name__)
+def test_another_type_is_named(name: str, path: Any) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=f"{type(path).__name__}|got 1.5"):
+        EVERY[name](path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("path", [".", "..", "/", "sub", "sub/"])
+def test_a_folder_is_not_written_to(
+    name: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(anynet.InvalidArgumentError, match="it is a folder"):
+        WRITERS[name](path)
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["sub"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_folder_without_the_expected_files_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(anynet.AnynetError, match=tmp_path.name):
+        READERS[name](tmp_path)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    MODEL.save("~/model.safetensors")
+    ENSEMBLE.save(Path("~/ensemble.safetensors"))
+    save_torch(MODEL, "~/torch.safetensors")
+    _with_checkpoints("~/checkpoints")
+    (tmp_path / "table.csv").write_text("a,y\n1,u\n2,v\n")
+    assert anynet.load("~/model.safetensors", "numpy").network == NETWORK
+    assert len(anynet.Ensemble.load("~/ensemble.safetensors", "numpy").models) == 2
+    assert anynet.read_table("~/table.csv").columns
+    assert anynet.resume("~/checkpoints", (X, Y), epochs=2, backend="numpy").network == NETWORK
+    names = {"model.safetensors", "ensemble.safetensors", "torch.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"checkpoints", "table.csv"}
+
+
+def test_an_unknown_user_is_named() -> None:
+    with pytest.raises(anynet.DataError, match="~no-such-user/x"):
+        expanded("~no-such-user/x")
