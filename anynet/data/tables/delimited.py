@@ -6,16 +6,21 @@ import codecs
 import contextlib
 import csv
 import io
+import operator
+import re
+import threading
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from itertools import islice, takewhile
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from anynet.data.files import one_line, quoted
+from anynet.data.files import one_line
+from anynet.data.tables.index import index_columns
+from anynet.data.tables.names import as_names
+from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import Table, as_text
-from anynet.errors import DataError
+from anynet.errors import DataError, InvalidArgumentError
 
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -25,6 +30,9 @@ SAMPLE, SAMPLE_SIZE = 100, 1 << 20
 #: Records that are kept as Python's strings at a time, before they become columns.
 CHUNK = 16384
 
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
+_LIMIT = threading.Lock()
+
 
 class Record(NamedTuple):
     """The fields of one record, and the line on which it begins."""
@@ -33,15 +41,32 @@ class Record(NamedTuple):
     fields: list[str]
 
 
-def read_delimited(path: Path) -> Table:
+class Layout(NamedTuple):
+    """How a text file of records is laid out.
+
+    Attributes
+    ----------
+    encoding : str
+    separator : str
+    skipped : int
+        The lines above the header: ``sep=;`` of spreadsheets, and comments that begin with ``#``.
+    """
+
+    encoding: str
+    separator: str
+    skipped: int
+
+
+def read_delimited(opened: Opened) -> Table:
     """Read a text file of records, the first of which names the columns.
 
     The encoding is UTF-8, or UTF-16 with a byte order mark. Fields are separated by commas,
-    semicolons, tabs or bars and may be quoted as in RFC 4180; blank lines are skipped.
+    semicolons, tabs or bars, or as a first line ``sep=;`` says, and may be quoted as in RFC 4180;
+    blank lines are skipped, and comment lines that begin with ``#``.
 
     Parameters
     ----------
-    path : Path
+    opened : Opened
         The file.
 
     Returns
@@ -54,58 +79,126 @@ def read_delimited(path: Path) -> Table:
     DataError
         If it is no such file: the message says the line, and how to mend it.
     """
-    encoding = _encoding(path)
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            separator = _separator(file.read(SAMPLE_SIZE))
-            file.seek(0)
-            return _read(path, file, separator)
+        layout = layout_of(opened)
+        with opened.text(layout.encoding) as file, _long_fields():
+            return _read(opened.name, file, layout)
     except UnicodeError as error:
-        raise _undecodable(path, encoding) from error
+        raise _undecodable(opened) from error
 
 
-def _read(path: Path, file: TextIO, separator: str) -> Table:
-    records = _records(path, file, separator)
+def layout_of(opened: Opened) -> Layout:
+    """Detect the layout of a text file.
+
+    Raises
+    ------
+    UnicodeError
+        If it is not text.
+    """
+    with opened.open() as binary:
+        wide = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if wide else "utf-8-sig"
+    with opened.text(encoding) as text:
+        sample = text.read(SAMPLE_SIZE)
+    if len(sample) == SAMPLE_SIZE:  # the last record may be cut
+        sample = sample[: sample.rfind("\n") + 1]
+    lines = list(io.StringIO(sample, newline=""))
+    given = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
+    skipped = 1 if given else 0
+    while skipped < len(lines) and (lines[skipped][0] == "#" or lines[skipped].isspace()):
+        skipped += 1
+    records = "".join(lines[skipped:])
+    separator = given[1] if given else _separator(records)
+    if (
+        skipped
+        and lines[skipped - 1][0] == "#"
+        and _is_header(lines[skipped - 1], records, separator)
+    ):
+        skipped -= 1
+    return Layout(encoding, separator, skipped)
+
+
+def header_of(opened: Opened, layout: Layout) -> tuple[list[str], list[str]]:
+    """Read the names of the columns.
+
+    Returns
+    -------
+    names : list of str
+    unnamed : list of str
+        The first of them, if they have no name in the file.
+
+    Raises
+    ------
+    DataError
+        If there is no header.
+    """
+    with opened.text(layout.encoding) as file, _long_fields():
+        header = next(_records(opened.name, file, layout), None)
+        if header is None:
+            raise _empty(opened.name)
+        return _names(header, opened.name)
+
+
+def _read(path: str, file: TextIO, layout: Layout) -> Table:
+    records = _records(path, file, layout)
     header = next(records, None)
     if header is None:
-        message = f"{quoted(path)} is empty: expected a line of column names, and rows below it"
-        raise DataError(message)
-    names = _names(header, path)
+        raise _empty(path)
+    names, unnamed = _names(header, path)
     chunks: list[list[np.ndarray]] = []
     lines: list[int] = []
-    rows = _even(records, len(names), separator, path)
+    comments: list[int] = []
+    rows = _even(records, len(names), layout.separator, path, comments)
     while chunk := list(islice(rows, CHUNK)):
         lines += [record.line for record in chunk]
         cells = zip(*(record.fields for record in chunk), strict=True)
         chunks.append([as_text(column) for column in cells])
     if not lines:
-        message = f"{quoted(path)} has column names and no rows: expected one line a row below them"
+        message = f"{path} has column names and no rows: expected one line a row below them"
         raise DataError(message)
-    columns = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+    parts = zip(*chunks, strict=True)
+    columns = dict(zip(names, map(np.concatenate, parts), strict=True))
+    notes: tuple[str, ...] = ()
+    if comments:
+        notes = (f"{len(comments)} comment lines ignored, the first in line {comments[0]}",)
     return Table(
-        name=quoted(path),
-        columns=dict(zip(names, columns, strict=True)),
+        name=path,
+        columns=columns,
         lines=np.array(lines),
-        decimal="." if separator == "," else ",",
+        notes=notes,
+        separator=layout.separator,
+        index=tuple(index_columns(columns, unnamed)),
     )
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+def _empty(path: str) -> DataError:
+    message = f"{path} is empty: expected a line of column names, and rows below it"
+    return DataError(message)
 
 
-def _undecodable(path: Path, encoding: str) -> DataError:
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let fields be of any length: Python's limit, 131,072, holds for a whole process."""
+    with _LIMIT:
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
+
+
+def _undecodable(opened: Opened) -> DataError:
     """Find what a file holds that is no text, and name its line."""
-    data, line, found = path.read_bytes(), 1, "half a character"
+    with opened.open() as file:
+        data, line, found = file.read(), 1, "half a character"
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        data.decode(encoding)
+        data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"the byte 0x{data[error.start]:02x}"
     message = (
-        f"{quoted(path)} is not UTF-8 text: line {line} holds {found}; save it as UTF-8, for "
+        f"{opened.name} is not UTF-8 text: line {line} holds {found}; save it as UTF-8, for "
         f"instance by iconv -f latin1 -t utf-8"
     )
     return DataError(message)
@@ -116,8 +209,6 @@ def _separator(sample: str) -> str:
 
     Where none does, it is the one that splits the header into most.
     """
-    if len(sample) == SAMPLE_SIZE:  # the last record may be cut
-        sample = sample[: sample.rfind("\n") + 1]
 
     def score(separator: str) -> tuple[bool, int]:
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
@@ -130,59 +221,73 @@ def _separator(sample: str) -> str:
     return max(SEPARATORS, key=score)
 
 
-def _records(path: Path, file: TextIO, separator: str) -> Iterator[Record]:
-    reader = csv.reader(_lines(path, file), delimiter=separator, strict=True)
-    line = 1
+def _is_header(line: str, records: str, separator: str) -> bool:
+    """Whether a line that begins with "#" names the columns of the records below it."""
+    named, first = ([], [])
+    with contextlib.suppress(csv.Error, StopIteration):
+        named, first = (
+            next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+            for text in (line, records)
+        )
+    return len(named) == len(first) > 1 and any(map(_is_number, first))
+
+
+def _records(path: str, file: TextIO, layout: Layout) -> Iterator[Record]:
+    lines = islice(_lines(path, file), layout.skipped, None)
+    reader = csv.reader(lines, delimiter=layout.separator, strict=True)
+    line = 1 + layout.skipped
     try:
         for fields in reader:
             if fields:
                 yield Record(line, fields)
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + layout.skipped
     except csv.Error as error:
         message = (
-            f"{quoted(path)}: the record that begins in line {line} is not in order "
+            f"{path}: the record that begins in line {line} is not in order "
             f'({one_line(error)}): expected fields that are quoted whole, as "a, b", with the '
             f"quotes inside them doubled"
         )
         raise DataError(message) from error
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
+def _lines(path: str, file: TextIO) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         if "\0" in line:
-            message = f"{quoted(path)} holds a zero byte in line {number}: save it as UTF-8 text"
+            message = f"{path} holds a zero byte in line {number}: save it as UTF-8 text"
             raise DataError(message)
         yield line
 
 
-def _names(header: Record, path: Path) -> list[str]:
-    """Return the names of the columns; one without is called by its number."""
+def _names(header: Record, path: str) -> tuple[list[str], list[str]]:
+    """Return the names of the columns, and which of the first ones are called by their number."""
     fields = [" ".join(field.split()) for field in header.fields]
     names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
     if all(_is_number(name) for name in names):
         message = (
-            f"{quoted(path)} has no column names: line {header.line} holds numbers; put a line of "
+            f"{path} has no column names: line {header.line} holds numbers; put a line of "
             f"names above it"
         )
         raise DataError(message)
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            message = (
-                f"{quoted(path)} has two columns named {name!r}, the {names.index(name) + 1}. and "
-                f"the {i + 1}.: rename one in line {header.line}"
-            )
-            raise DataError(message)
-    return names
+    try:
+        return as_names(names), names[: len(list(takewhile(operator.not_, fields)))]
+    except InvalidArgumentError as error:
+        message = f"{path}, line {header.line}: {error}"
+        raise DataError(message) from error
 
 
-def _even(records: Iterator[Record], width: int, separator: str, path: Path) -> Iterator[Record]:
-    """Pass records on that have as many fields as the header."""
+def _even(
+    records: Iterator[Record], width: int, separator: str, path: str, comments: list[int]
+) -> Iterator[Record]:
+    """Pass records on that have as many fields as the header; note the lines of comments."""
     for record in records:
         count = len(record.fields)
+        if count != width and record.fields[0].startswith("#"):
+            comments.append(record.line)
+            continue
         if count != width:
             shown = "a tab" if separator == "\t" else repr(separator)
             message = (
-                f"{quoted(path)}: line {record.line} has {count} field{'s' * (count != 1)}, "
+                f"{path}: line {record.line} has {count} field{'s' * (count != 1)}, "
                 f"separated by {shown}, and the header has {width}: give every row as many, and "
                 f'put text that holds the separator into quotes (")'
             )
