@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy as np
 from anynet.data.files import one_line
 from anynet.data.tables.names import as_name, as_names
 from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import Table, as_text, note_on_left_out, some
+from anynet.data.tables.table import TEXT, Table, as_text, note_on_left_out, some
 from anynet.errors import DataError, InvalidArgumentError
+
+#: The fraction of a time that Python writes without one.
+_WHOLE_SECOND = re.compile(r"\.0+$")
 
 
 def read_arrow(opened: Opened, *, parquet: bool) -> Table:
@@ -105,11 +109,13 @@ def _converted(column: Any) -> np.ndarray | str:
     import pyarrow.compute
 
     of, kind = pa.types, column.type
-    if of.is_run_end_encoded(kind):
-        return _converted(_chunked(pa, map(pyarrow.compute.run_end_decode, column.chunks)))
-    if of.is_dictionary(kind):
-        chunks = (chunk.dictionary.take(chunk.indices) for chunk in column.chunks)
-        return _converted(_chunked(pa, chunks)) if column.num_chunks else as_text(())
+    if of.is_run_end_encoded(kind) and column.num_chunks:
+        chunks = map(pyarrow.compute.run_end_decode, column.chunks)
+        return _converted(pa.chunked_array(list(chunks)))
+    if of.is_dictionary(kind) and column.num_chunks:
+        parts = [_decoded(pa, chunk) for chunk in column.chunks]
+        reasons = [part for part in parts if isinstance(part, str)]
+        return reasons[0] if reasons else np.concatenate(parts)
     if of.is_duration(kind):
         seconds = column.cast(pa.duration("ns"), safe=False).cast(pa.int64())
         return _numbers(pa, seconds) / 1e9
@@ -132,16 +138,29 @@ def _converted(column: Any) -> np.ndarray | str:
         or of.is_large_string(kind)
         or of.is_string_view(kind)
         or of.is_date(kind)
-        or of.is_time(kind)
         or of.is_timestamp(kind)
         or of.is_null(kind)
     ):
-        return as_text(cell or "" for cell in column.cast(pa.string()).to_pylist())
+        return as_text(cell or "" for cell in _strings(pa, column))
+    if of.is_time(kind):
+        return as_text(_WHOLE_SECOND.sub("", cell or "") for cell in _strings(pa, column))
     return f"{kind} is not numbers, text, booleans or dates"
 
 
-def _chunked(pa: Any, chunks: Any) -> Any:
-    return pa.chunked_array(list(chunks))
+def _decoded(pa: Any, chunk: Any) -> np.ndarray | str:
+    """Convert values that are stored once each, with an index for each row."""
+    values = _converted(pa.chunked_array([chunk.dictionary]))
+    if isinstance(values, str):
+        return values
+    missing = as_text([""]) if values.dtype == TEXT else np.array([np.nan])
+    indices = chunk.indices.cast(pa.int64()).fill_null(len(values)).to_numpy()
+    decoded: np.ndarray = np.concatenate([values, missing])[indices]
+    return decoded
+
+
+def _strings(pa: Any, column: Any) -> list[str | None]:
+    cells: list[str | None] = column.cast(pa.string()).to_pylist()
+    return cells
 
 
 def _numbers(pa: Any, column: Any) -> np.ndarray:

@@ -34,9 +34,8 @@ def as_array(values: Any, name: str) -> np.ndarray:
         values[mask] = None
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError) as error:  # rows of different length
-        message = f"{name} must hold one value for each row, got nested values"
-        raise InvalidArgumentError(message) from error
+    except ValueError:  # values of no common type
+        array = np.asarray(values, dtype=object)
     if array.dtype.kind == "m":
         return array / _SECOND
     if array.dtype.kind == "S":
@@ -77,6 +76,9 @@ def _plain_objects(array: np.ndarray, name: str) -> np.ndarray:
             except UnicodeDecodeError as error:
                 message = f"{name} holds bytes that are not UTF-8 text in row {row + 1}: decode it"
                 raise InvalidArgumentError(message) from error
+        elif isinstance(cell, _NESTED):
+            message = f"{name} must hold one value for each row, got nested values in row {row + 1}"
+            raise InvalidArgumentError(message)
         elif isinstance(cell, datetime.timedelta):
             plain[row] = cell.total_seconds()
         else:

@@ -141,7 +141,7 @@ class Table:
             message = f"{self.name}: the column {made!r} cannot be used: {self.left_out[made]}"
             raise DataError(message)
         if made not in self.columns:
-            hint = nearest(made, self.columns) or f": it has {some(self.columns)}"
+            hint = nearest(made, self.columns) or f": it has {some(self.columns) or 'none'}"
             message = f"{self.name} has no column {made!r}{hint}"
             raise DataError(message)
         return made
