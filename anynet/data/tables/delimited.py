@@ -5,11 +5,9 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
-import io
 import operator
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from typing import NamedTuple, TextIO
 
@@ -17,20 +15,15 @@ import numpy as np
 
 from anynet.data.files import one_line
 from anynet.data.tables.index import index_columns
+from anynet.data.tables.layout import Layout, is_number, layout_of
 from anynet.data.tables.names import as_names
 from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import Table, as_text
 from anynet.errors import DataError, InvalidArgumentError
 
-SEPARATORS = (",", ";", "\t", "|")
-
-#: Records, and characters, that are looked at to find the separator.
-SAMPLE, SAMPLE_SIZE = 100, 1 << 20
-
 #: Records that are kept as Python's strings at a time, before they become columns.
 CHUNK = 16384
 
-_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _LIMIT = threading.Lock()
 
 
@@ -39,22 +32,6 @@ class Record(NamedTuple):
 
     line: int
     fields: list[str]
-
-
-class Layout(NamedTuple):
-    """How a text file of records is laid out.
-
-    Attributes
-    ----------
-    encoding : str
-    separator : str
-    skipped : int
-        The lines above the header: ``sep=;`` of spreadsheets, and comments that begin with ``#``.
-    """
-
-    encoding: str
-    separator: str
-    skipped: int
 
 
 def read_delimited(opened: Opened) -> Table:
@@ -87,64 +64,43 @@ def read_delimited(opened: Opened) -> Table:
         raise _undecodable(opened) from error
 
 
-def layout_of(opened: Opened) -> Layout:
-    """Detect the layout of a text file.
+class Header(NamedTuple):
+    """The names of the columns.
 
-    Raises
-    ------
-    UnicodeError
-        If it is not text.
-    """
-    with opened.open() as binary:
-        wide = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding = "utf-16" if wide else "utf-8-sig"
-    with opened.text(encoding) as text:
-        sample = text.read(SAMPLE_SIZE)
-    if len(sample) == SAMPLE_SIZE:  # the last record may be cut
-        sample = sample[: sample.rfind("\n") + 1]
-    lines = list(io.StringIO(sample, newline=""))
-    given = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    skipped = 1 if given else 0
-    while skipped < len(lines) and (lines[skipped][0] == "#" or lines[skipped].isspace()):
-        skipped += 1
-    records = "".join(lines[skipped:])
-    separator = given[1] if given else _separator(records)
-    if (
-        skipped
-        and lines[skipped - 1][0] == "#"
-        and _is_header(lines[skipped - 1], records, separator)
-    ):
-        skipped -= 1
-    return Layout(encoding, separator, skipped)
-
-
-def header_of(opened: Opened, layout: Layout) -> tuple[list[str], list[str]]:
-    """Read the names of the columns.
-
-    Returns
-    -------
+    Attributes
+    ----------
     names : list of str
     unnamed : list of str
         The first of them, if they have no name in the file.
+    lines : int
+        The number of lines up to the first row.
+    """
+
+    names: list[str]
+    unnamed: list[str]
+    lines: int
+
+
+def header_of(opened: Opened, layout: Layout) -> Header:
+    """Read the names of the columns alone.
 
     Raises
     ------
     DataError
-        If there is no header.
+        If there are none.
+    UnicodeError
+        If they are not text.
     """
+    read: list[str] = []
     with opened.text(layout.encoding) as file, _long_fields():
-        header = next(_records(opened.name, file, layout), None)
-        if header is None:
-            raise _empty(opened.name)
-        return _names(header, opened.name)
+        lines = (read.append(line) or line for line in file)  # type: ignore[func-returns-value]
+        header = _header(opened.name, _records(opened.name, lines, layout))
+    return header._replace(lines=len(read))
 
 
 def _read(path: str, file: TextIO, layout: Layout) -> Table:
     records = _records(path, file, layout)
-    header = next(records, None)
-    if header is None:
-        raise _empty(path)
-    names, unnamed = _names(header, path)
+    names, unnamed, _ = _header(path, records)
     chunks: list[list[np.ndarray]] = []
     lines: list[int] = []
     comments: list[int] = []
@@ -169,11 +125,6 @@ def _read(path: str, file: TextIO, layout: Layout) -> Table:
         separator=layout.separator,
         index=tuple(index_columns(columns, unnamed)),
     )
-
-
-def _empty(path: str) -> DataError:
-    message = f"{path} is empty: expected a line of column names, and rows below it"
-    return DataError(message)
 
 
 @contextlib.contextmanager
@@ -204,35 +155,7 @@ def _undecodable(opened: Opened) -> DataError:
     return DataError(message)
 
 
-def _separator(sample: str) -> str:
-    """Find the separator that splits the first records into the most fields, all into as many.
-
-    Where none does, it is the one that splits the header into most.
-    """
-
-    def score(separator: str) -> tuple[bool, int]:
-        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
-        widths = []
-        with contextlib.suppress(csv.Error):  # it is told when the file is read
-            widths = [len(fields) for fields in islice(reader, SAMPLE) if fields]
-        even = len(set(widths)) == 1 and widths[0] > 1
-        return even, widths[0] if widths else 0
-
-    return max(SEPARATORS, key=score)
-
-
-def _is_header(line: str, records: str, separator: str) -> bool:
-    """Whether a line that begins with "#" names the columns of the records below it."""
-    named, first = ([], [])
-    with contextlib.suppress(csv.Error, StopIteration):
-        named, first = (
-            next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-            for text in (line, records)
-        )
-    return len(named) == len(first) > 1 and any(map(_is_number, first))
-
-
-def _records(path: str, file: TextIO, layout: Layout) -> Iterator[Record]:
+def _records(path: str, file: Iterable[str], layout: Layout) -> Iterator[Record]:
     lines = islice(_lines(path, file), layout.skipped, None)
     reader = csv.reader(lines, delimiter=layout.separator, strict=True)
     line = 1 + layout.skipped
@@ -250,7 +173,7 @@ def _records(path: str, file: TextIO, layout: Layout) -> Iterator[Record]:
         raise DataError(message) from error
 
 
-def _lines(path: str, file: TextIO) -> Iterator[str]:
+def _lines(path: str, file: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         if "\0" in line:
             message = f"{path} holds a zero byte in line {number}: save it as UTF-8 text"
@@ -258,18 +181,23 @@ def _lines(path: str, file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _names(header: Record, path: str) -> tuple[list[str], list[str]]:
-    """Return the names of the columns, and which of the first ones are called by their number."""
+def _header(path: str, records: Iterator[Record]) -> Header:
+    """Return the names of the columns; those without one are called by their number."""
+    header = next(records, None)
+    if header is None:
+        message = f"{path} is empty: expected a line of column names, and rows below it"
+        raise DataError(message)
     fields = [" ".join(field.split()) for field in header.fields]
     names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         message = (
             f"{path} has no column names: line {header.line} holds numbers; put a line of "
             f"names above it"
         )
         raise DataError(message)
     try:
-        return as_names(names), names[: len(list(takewhile(operator.not_, fields)))]
+        unnamed = names[: len(list(takewhile(operator.not_, fields)))]
+        return Header(as_names(names), unnamed, header.line)
     except InvalidArgumentError as error:
         message = f"{path}, line {header.line}: {error}"
         raise DataError(message) from error
@@ -293,11 +221,3 @@ def _even(
             )
             raise DataError(message)
         yield record
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -15,10 +15,11 @@ from anynet.data.tables.kinds import FEW
 from anynet.data.tables.table import is_missing
 from anynet.data.tables.values import to_numbers
 
-#: Names that pandas, polars and Dask give to an index that becomes a column.
-_NAMES = re.compile(
-    r"Unnamed: \d+(\.\d+)*|index|level_\d+|row_nr|__index_level_\d+__|__null_dask_index__"
-)
+#: Names that pandas and Dask give to an index that has none,
+_UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__|__null_dask_index__")
+
+#: and those that pandas and polars give to row numbers, which other columns may have too.
+_NUMBERS = re.compile(r"index|level_\d+|row_nr")
 
 
 def index_columns(columns: Mapping[str, np.ndarray], unnamed: Iterable[str] = ()) -> list[str]:
@@ -34,16 +35,22 @@ def index_columns(columns: Mapping[str, np.ndarray], unnamed: Iterable[str] = ()
     Returns
     -------
     list of str
-        Columns of distinct whole numbers that have no name, or one that is given to an index. A
+        Columns of distinct whole numbers that have no name, or one that is given to row numbers. A
         column without a name may also have distinct values of any kind, as row names are, or many
         whole numbers, which repeat where frames were concatenated.
     """
-    found = [name for name in unnamed if _names_rows(columns[name])]
-    return found + [
+    unnamed = set(unnamed)
+    return [
         name
-        for name in columns
-        if name not in found and _NAMES.fullmatch(name) and _are_distinct_whole(columns[name])
+        for name, column in columns.items()
+        if ((name in unnamed or _UNNAMED.fullmatch(name)) and _names_rows(column))
+        or (_NUMBERS.fullmatch(name) and _are_distinct_whole(column))
     ]
+
+
+def may_be_index(name: str) -> bool:
+    """Whether a column of this name is worth a look."""
+    return bool(_UNNAMED.fullmatch(name) or _NUMBERS.fullmatch(name))
 
 
 def _names_rows(column: np.ndarray) -> bool:

@@ -51,22 +51,30 @@ def infer_marks(
     check_marks(decimal, thousands)
     kinds = kinds or {}
     names = [name for name in table.columns if kinds.get(name, "number") == "number"]
-
-    def judged(cells: Collection[str], name: str, known: str | None) -> Judged | None:  # noqa: ARG001
-        if decimal is thousands is None and separator == "," and _is_plain(cells):
-            return Judged(Marks(), evident=True, marked=True, complete=True)
-        return judge(cells, separator, decimal, thousands, known)
-
-    separator = table.separator
-    found = _judge_all(table, names, judged)
-    columns, made, notes = _rewrite(table, found, kinds)
+    found = _infer(table, names, decimal, thousands)
+    columns, made, changed = _rewrite(table, found, kinds)
     saved = {name: (each.marks.decimal, thousands) for name, each in made.items() if each.marked}
     chosen = decimal or {",": ".", ".": ","}.get(thousands or "")
     if chosen:  # a later file may have what this one lacks
         text = (name for name in names if table.columns[name].dtype == TEXT)
         saved = dict.fromkeys(text, (chosen, thousands)) | saved
-    told = {name: each for name, each in made.items() if each.marks != Marks() or not each.evident}
-    return replace(table, columns=columns, marks=saved), _notes(told, notes)
+    return replace(table, columns=columns, marks=saved), _notes(_unusual(made), changed)
+
+
+def marks_of(
+    table: Table, decimal: str | None = None, thousands: str | None = None
+) -> tuple[dict[str, Marks], list[str]]:
+    """Infer the separators of the columns of numbers that have any, and leave these as they are.
+
+    Returns
+    -------
+    marks : dict of str to Marks
+    notes : list of str
+        As from `infer_marks`.
+    """
+    check_marks(decimal, thousands)
+    _, made, changed = _rewrite(table, _infer(table, table.columns, decimal, thousands), {})
+    return {name: each.marks for name, each in made.items()}, _notes(_unusual(made), changed)
 
 
 def apply_marks(table: Table, saved: Saved, names: Iterable[str]) -> tuple[Table, list[str]]:
@@ -98,14 +106,31 @@ def apply_marks(table: Table, saved: Saved, names: Iterable[str]) -> tuple[Table
     other = _judge_all(table, short, anew) if short else {}
     if any(each.marks.decimal != saved[name][0] for name, each in other.items()):
         found = _judge_all(table, names, anew)
-    columns, made, notes = _rewrite(table, found, {})
+    columns, made, changed = _rewrite(table, found, {})
+    unusual = _unusual(made)
     told = {
         name: each
         for name, each in made.items()
         if each.marks.decimal != saved.get(name, (".",))[0]
-        or (name not in saved and (each.marks != Marks() or not each.evident))
+        or (name not in saved and name in unusual)
     }
-    return replace(table, columns=columns, marks=saved), _notes(told, notes)
+    return replace(table, columns=columns, marks=saved), _notes(told, changed)
+
+
+def _infer(
+    table: Table, names: Iterable[str], decimal: str | None, thousands: str | None
+) -> dict[str, Judged]:
+    def judged(cells: Collection[str], name: str, known: str | None) -> Judged | None:  # noqa: ARG001
+        if decimal is thousands is None and table.separator == "," and _is_plain(cells):
+            return Judged(Marks(), evident=True, marked=True, complete=True)
+        return judge(cells, table.separator, decimal, thousands, known)
+
+    return _judge_all(table, names, judged)
+
+
+def _unusual(made: Mapping[str, Judged]) -> dict[str, Judged]:
+    """Return the columns that are not read by Python's rules, or may be meant otherwise."""
+    return {name: each for name, each in made.items() if each.marks != Marks() or not each.evident}
 
 
 def _judge_all(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from anynet.data.files import quoted
+from anynet.data.files import quoted, special_kind
 from anynet.errors import DataError
 
 
@@ -40,12 +39,9 @@ class Opened:
         OSError
             If it cannot be read.
         """
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            return cls(path)
-        if stat.S_ISFIFO(mode):
-            return cls(path, path.read_bytes())
-        kind = "folder" if stat.S_ISDIR(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        kind = "folder" if path.is_dir() else special_kind(path)
+        if kind in ("", "pipe"):
+            return cls(path, path.read_bytes() if kind else None)
         message = f"{quoted(path)} is a {kind}: expected a table, such as a CSV file"
         raise DataError(message)
 

@@ -45,16 +45,8 @@ WRITES: dict[str, Callable[[Any, Path], Any]] = {
 }
 
 
-CASES = [
-    (change, name)
-    for change in CHANGES
-    for name in WRITES
-    # "Unnamed: 0" is an index only where it is of distinct whole numbers
-    if name != "twice.csv" or change in ("shuffled", "filtered")
-]
-
-
-@pytest.mark.parametrize(("change", "name"), CASES)
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", WRITES)
 def test_an_index_is_ignored_and_reported(
     tmp_path: Path, frame: Any, change: str, name: str
 ) -> None:
