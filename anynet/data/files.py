@@ -122,6 +122,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """Create the folder of a file, and remove it again if the block fails and it is empty."""
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it is not empty, or gone
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder survive a power cut, where the system can do that."""
     if os.name == "nt":  # no folder can be opened there
