@@ -148,7 +148,7 @@ def inputs_of(
         message = f"{quoted(path)} has no column {target!r}: it has {some}"
         raise DataError(message)
     target = None if target is None else spelled[as_name(target)]
-    unused = [name for name in index if name != target]
+    unused = {name: None for name in index if name != target}
     if unused:
         message = (
             f"{quoted(path)}: the column {', '.join(map(repr, unused))} is not used: it is the "
@@ -182,10 +182,12 @@ def index_of(schema: Any, read: Callable[[str], Any]) -> list[str]:
     read : callable
         Returns the column of this name.
     """
-    stored = pandas_index(schema)
-    found = [name for name in schema.names if as_name(name) in stored]
+    stored = set(pandas_index(schema))
+    found = []
     for name in schema.names:
-        if name not in found and may_be_index(name):
+        if as_name(name) in stored:
+            found.append(name)
+        elif may_be_index(name):
             import pyarrow
 
             table = arrow_table(pyarrow.table({name: read(name)}), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from anynet.data.tables.target import (
     measure_values,
     usable_rows,
 )
+from anynet.data.tables.values import to_numbers
 from anynet.errors import InvalidArgumentError, ModelFileError
 
 
@@ -110,6 +112,7 @@ def load_table(
     if table.marks is None:
         table, marked = infer_marks(table, decimal, thousands, columns)
     found = infer_kinds(table, target, columns)
+    table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
     task = wanted or infer_task(table, target)
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
@@ -143,6 +146,16 @@ def load_table(
         notes=tuple(notes),
         split=split,
     )
+
+
+def _with_numbers(table: Table, names: list[str]) -> Table:
+    """Convert the text of columns once, where each value that is present is a number."""
+    columns = dict(table.columns)
+    for name in names:
+        values, _ = to_numbers(columns[name], table.decimal)
+        if np.array_equal(np.isnan(values), table.missing(name)):
+            columns[name] = values
+    return replace(table, columns=columns)
 
 
 def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, list[str]]:

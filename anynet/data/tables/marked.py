@@ -16,8 +16,10 @@ from anynet.data.tables.table import TEXT, Table, is_missing, some
 Saved = Mapping[str, tuple[str, str | None]]
 
 _MARK = re.compile("[0-9][,.' \u00a0\u2009\u202f\u2019][0-9]|[0-9],|,[0-9]")
-_OTHER = re.compile("[0-9][,' \u00a0\u2009\u202f\u2019][0-9]|,[0-9]|[0-9],|\\.[0-9]*\\.")
+_OTHERS = ",' \u00a0\u2009\u202f\u2019"
+_TWO_POINTS = re.compile("\\.[0-9]*\\.")
 _DECIMAL = re.compile("\\.(?:[0-9]{1,2}|[0-9]{4,})$|^[+-]?0\\.[0-9]", re.MULTILINE)
+_PLAIN = Judged(Marks(), evident=True, marked=True, complete=True)
 
 
 def infer_marks(
@@ -95,6 +97,8 @@ def apply_marks(table: Table, saved: Saved, names: Iterable[str]) -> tuple[Table
 
     def as_saved(cells: Collection[str], name: str, known: str | None) -> Judged | None:
         decimal, thousands = saved.get(name, (None, None))
+        if decimal == "." and not thousands and _has_points_only("\n".join(cells)):
+            return _PLAIN
         return judge(cells, table.separator, decimal, thousands, known)
 
     def anew(cells: Collection[str], name: str, known: str | None) -> Judged | None:  # noqa: ARG001
@@ -122,7 +126,7 @@ def _infer(
 ) -> dict[str, Judged]:
     def judged(cells: Collection[str], name: str, known: str | None) -> Judged | None:  # noqa: ARG001
         if decimal is thousands is None and table.separator == "," and _is_plain(cells):
-            return Judged(Marks(), evident=True, marked=True, complete=True)
+            return _PLAIN
         return judge(cells, table.separator, decimal, thousands, known)
 
     return _judge_all(table, names, judged)
@@ -166,7 +170,12 @@ def _cells(table: Table, name: str) -> Collection[str]:
 def _is_plain(cells: Collection[str]) -> bool:
     """Whether decimal points, and no other separators, are evident at a glance."""
     text = "\n".join(cells)
-    return not _OTHER.search(text) and bool(_DECIMAL.search(text))
+    return _has_points_only(text) and bool(_DECIMAL.search(text))
+
+
+def _has_points_only(text: str) -> bool:
+    """Whether lines have no separators but points, and none of these twice."""
+    return not any(mark in text for mark in _OTHERS) and not _TWO_POINTS.search(text)
 
 
 def _rewrite(
@@ -183,8 +192,13 @@ def _rewrite(
     changed : dict of str to dict
         For each of these, cells and what became of them.
     """
-    columns, made, changed = dict(table.columns), {}, {}
+    columns = dict(table.columns)
+    made: dict[str, Judged] = {}
+    changed: dict[str, dict[str, str]] = {}
     for name, each in found.items():
+        if each is _PLAIN:
+            made[name], changed[name] = each, {}
+            continue
         column = columns[name]
         plain = {cell: each.marks.plain(cell) for cell in _cells(table, name)}
         cells = column.tolist()

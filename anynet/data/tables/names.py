@@ -8,6 +8,9 @@ from typing import Any
 
 from anynet.errors import InvalidArgumentError
 
+#: Longer names stay as they are: ordering n accents takes time in proportion to n².
+NORMALISED = 1000
+
 
 def as_name(name: Any) -> str:
     """Return the name of a column as text in Unicode's form NFC, in which "é" is one character.
@@ -19,7 +22,9 @@ def as_name(name: Any) -> str:
     """
     if isinstance(name, bytes):
         name = name.decode(errors="surrogateescape")
-    text = unicodedata.normalize("NFC", str(name))
+    text = str(name)
+    if len(text) <= NORMALISED:
+        text = unicodedata.normalize("NFC", text)
     if not text.isascii():
         try:
             text.encode()

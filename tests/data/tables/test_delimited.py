@@ -89,6 +89,51 @@ def test_what_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_long_cells_are_read(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    table = read(tmp_path, f"a,{'b' * 150_000}\n1,{'x' * 140_000}\n")
+    assert table.columns["b" * 150_000].tolist() == ["x" * 140_000]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "line"),
+    [
+        ("sep=;\na;b\n1;2,5\n", {"a": ["1"], "b": ["2,5"]}, 3),
+        ('"sep=\t"\r\na\tb\r\n1\t2\r\n', {"a": ["1"], "b": ["2"]}, 3),
+        ("SEP=:\na:b\n1:2\n", {"a": ["1"], "b": ["2"]}, 3),
+        ("# made by x, on a day\n#\na,b\n1,2\n", {"a": ["1"], "b": ["2"]}, 4),
+        ('# "half a quote\n\na;b\n1;2\n', {"a": ["1"], "b": ["2"]}, 4),
+        ("# a, comment\nname,kind\nx,y\n", {"name": ["x"], "kind": ["y"]}, 3),
+        ("#id\tpos\nx\t100\n", {"#id": ["x"], "pos": ["100"]}, 2),
+        ("# note\n#id,pos\nx,100\n", {"#id": ["x"], "pos": ["100"]}, 3),
+        ("a,b\n# first\n1,2\n#3,4\n# last\n", {"a": ["1", "#3"], "b": ["2", "4"]}, 3),
+    ],
+)
+def test_first_lines_of_spreadsheets_and_comments(
+    tmp_path: Path, content: str, expected: dict[str, list[str]], line: int
+) -> None:
+    table = read(tmp_path, content)
+    assert cells(table) == expected
+    assert table.where(0) == f"line {line}"
+
+
+def test_comments_among_the_rows_are_counted(tmp_path: Path) -> None:
+    (note,) = read(tmp_path, "a,b\n# first\n1,2\n# last\n").notes
+    assert "2 comment lines" in note
+    assert "line 2" in note
+
+
+def test_names_are_compared_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"n{i}" for i in range(20_000)]
+    seen = []
+    monkeypatch.setattr(
+        "anynet.data.tables.names.as_name", lambda name: seen.append(name) or str(name)
+    )
+    table = read(tmp_path, ",".join(names) + "\n" + ",".join("1" * 20_000) + "\n")
+    assert len(table.columns) == len(seen) == 20_000
+
+
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
