@@ -55,7 +55,11 @@ def infer_marks(
     names = [name for name in table.columns if kinds.get(name, "number") == "number"]
     found = _infer(table, names, decimal, thousands)
     columns, made, changed = _rewrite(table, found, kinds)
-    saved = {name: (each.marks.decimal, thousands) for name, each in made.items() if each.marked}
+    saved = {
+        name: (each.marks.decimal, thousands)
+        for name, each in made.items()
+        if each.marked or each.marks.thousands
+    }
     chosen = decimal or {",": ".", ".": ","}.get(thousands or "")
     if chosen:  # a later file may have what this one lacks
         text = (name for name in names if table.columns[name].dtype == TEXT)

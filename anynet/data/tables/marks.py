@@ -107,13 +107,13 @@ def judge(
         for each in CANDIDATES
         if decimal in (None, each.decimal) and thousands in (None, each.thousands)
     }
-    most = max(counts.values(), default=0)
-    if not most:
+    if not numeric:
         return None
+    most = max(counts.values())
     best = [each for each, count in counts.items() if count == most]
     found = {mark for shape in shapes for mark in ",." if mark in shape}
-    evident = not found or len({each.decimal for each in best}) == 1
-    if not evident:
+    evident = most > 0 and (not found or len({each.decimal for each in best}) == 1)
+    if len({each.decimal for each in best}) > 1 and found:
         chosen = _decide(numeric, separator, found, known)
         best = [each for each in best if each.decimal == chosen]
         evident = chosen == known and (separator == "," or found != {"."})

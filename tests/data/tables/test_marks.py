@@ -187,6 +187,22 @@ def test_new_rows_from_another_country_are_noticed(tmp_path: Path) -> None:
     assert "decimal separator '.'" in notes[0]
 
 
+def test_one_column_of_new_rows_tells_the_country_of_all() -> None:
+    cells = {"a": ["1,5", "2,25"] * 6, "b": ["0,5", "3.016,25"] * 6}
+    data = anynet.load_table(cells | {"y": [1, 2] * 6}, "y")
+    table, notes = data.preprocessing.read(anynet.read_table({"a": ["1.5"], "b": ["1.016"]}))
+    assert [table.columns[name].tolist() for name in "ab"] == [["1.5"], ["1.016"]]
+    assert "decimal separator '.'" in notes[0]
+
+
+@pytest.mark.parametrize("thousands", [" ", "'", "\u00a0"])
+def test_new_rows_written_alike_are_not_reported(tmp_path: Path, thousands: str) -> None:
+    path = write(tmp_path / "t.csv", grouped(AMOUNTS, thousands), ";")
+    data, _ = load(path)
+    new = write(tmp_path / "new.csv", [f"1{thousands}016"], ";")
+    assert amounts(data.preprocessing, new) == ([1016], [])
+
+
 def test_text_that_holds_no_numbers_stays_as_it_is() -> None:
     columns = {
         "words": ["a, b", "c.d", "e f"] * 4,
