@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from anynet.data.files import is_file, one_line, quoted, replacing
+from anynet.data.files import folder_of, is_file, one_line, quoted, replacing
 from anynet.errors import DataError
 
 _DAMAGE = (
@@ -122,6 +122,9 @@ def extract(path: Path, targets: Mapping[str, Path], max_bytes: int) -> None:
                     f"expected {max_bytes} at most"
                 )
                 raise DataError(message)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as content, replacing(target) as file:
+            with (
+                folder_of(target),
+                archive.open(info) as content,
+                replacing(target) as file,
+            ):
                 shutil.copyfileobj(content, file)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from anynet.data.files import CHUNK, one_line, quoted, replacing
+from anynet.data.files import CHUNK, folder_of, one_line, quoted, replacing
 from anynet.errors import DataError, InvalidArgumentError
 
 Progress = Callable[[int, int | None], object]
@@ -54,16 +54,18 @@ def download(
         raise InvalidArgumentError(message)
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "anynet"})
-        with _opener().open(request, timeout=timeout) as response:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as file:
-                came = _receive(response, file, url, progress, max_bytes)
-                if came != md5:
-                    message = (
-                        f"{url!r} gave another file than was published: expected the md5 {md5}, "
-                        f"came {came}: try again later, or get {path.name!r} elsewhere"
-                    )
-                    raise DataError(message)
+        with (
+            _opener().open(request, timeout=timeout) as response,
+            folder_of(path),
+            replacing(path) as file,
+        ):
+            came = _receive(response, file, url, progress, max_bytes)
+            if came != md5:
+                message = (
+                    f"{url!r} gave another file than was published: expected the md5 {md5}, "
+                    f"came {came}: try again later, or get {path.name!r} elsewhere"
+                )
+                raise DataError(message)
     except urllib.error.HTTPError as error:
         error.close()  # it is an open response too
         message = f"cannot download {url!r}: the server answers {one_line(error)}"

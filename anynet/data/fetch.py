@@ -1,5 +1,6 @@
 """Fetching published data sets into the cache."""
 
+import contextlib
 from pathlib import Path
 
 from anynet.data.archives import extract
@@ -95,6 +96,8 @@ def _fetch_archive(source: Source, archive: str, progress: Progress | None) -> N
         extract(path, targets, source.max_bytes)
     finally:
         path.unlink()  # what was taken out is as large; a rest would only fill the disk
+        with contextlib.suppress(OSError):  # files were taken out
+            path.parent.rmdir()
 
 
 def _home(source: Source) -> Path:

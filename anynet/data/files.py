@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -161,6 +162,20 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         raise DataError(message) from error
 
 
+@contextlib.contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """Create the folder of a file, and remove it again if the block fails and it is empty."""
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it is not empty, or gone
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder survive a power cut, where the system can do that."""
     if os.name == "nt":  # no folder can be opened there
@@ -197,3 +212,14 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def special_kind(path: Path) -> str:
+    """Return "pipe", "device" or "socket" if a path is one of them, else an empty string."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ""
+    return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"

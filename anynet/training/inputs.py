@@ -13,7 +13,7 @@ from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.sources.arrays import open_map
 from anynet.data.sources.checked import Checked
-from anynet.data.sources.source import Source
+from anynet.data.sources.source import Source, check_source
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Scale
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
@@ -100,9 +100,7 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
 
 def _check_source(source: Source, n_inputs: int, backend: Backend, name: str) -> Source:
     """Return a source that checks what it reads, and that reads nothing here."""
-    if source.dtype.kind not in "buif":
-        message = f"{name} must hold real numbers, got dtype {source.dtype}"
-        raise InvalidArgumentError(message)
+    check_source(source, name)
     if source.shape[1] != n_inputs:
         message = f"the network takes {n_inputs} inputs, {name} has {source.shape[1]} columns"
         raise InvalidArgumentError(message)

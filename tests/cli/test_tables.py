@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -225,7 +227,7 @@ def test_rows_unlike_those_that_trained(anynet: Command, place: Path, tmp_path: 
     assert (code, len(out.splitlines())) == (0, 3)
     start = f"anynet: warning: {new}: "
     assert [line.removeprefix(start)[:44] for line in err.splitlines()] == [
-        "training had no column 'class', 'Extra': pas",
+        "training had no column 'class', 'Extra': ign",
         "Class: there is no such column; did you mean",
         "Age: there is no such column: taken as missi",
         "Fare: 1 of 2 rows holds no number ('free' in",
@@ -317,6 +319,11 @@ def test_columns_may_be_named_otherwise(anynet: Command, place: Path, tmp_path: 
         (["digits", "--target", "Fare"], "--target is an option of tables, and 'digits' is none"),
         (["digits", "--test", "0.3"], "--test is an option of tables"),
         (["digits", "--columns", "a=number"], "--columns is an option of tables"),
+        (["digits", "--decimal", ","], "--decimal is an option of tables"),
+        (["ship.csv", "--target", "Fare", "--decimal", ",", "--thousands", ","], "must differ"),
+        (["/dev/zero", "--target", "Fare"], "'/dev/zero' is a device: expected a table"),
+        (["/dev/zero"], "'/dev/zero' is a device"),
+        (["ship.csv", "--target", "Fare", "--test", "/dev/zero"], "'/dev/zero' is a device"),
     ],
 )
 def test_what_cannot_be_trained(
@@ -351,6 +358,46 @@ def test_what_cannot_be_predicted(
     (place / "other.csv").write_text("a,b\n1,2\n")
     (place / "ragged.csv").write_text("a,b\n1,2\n1\n")
     assert says in fails(*arguments)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_read_once(anynet: Command, place: Path, tmp_path: Path) -> None:
+    content = (place / "ship.csv").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def filled(*arguments: Any) -> Any:
+        writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+        writer.start()
+        outcome = anynet(*arguments)
+        writer.join()
+        return outcome
+
+    run = tmp_path / "run"
+    assert filled("train", pipe, "--target", "Fare", *QUICK, "--out", run).code == 0
+    for evaluated in (filled("evaluate", run, pipe), anynet("evaluate", run, place / "ship.csv")):
+        assert "on 40 rows that training held out" in evaluated.out
+    predicted = json.loads(filled("predict", run, pipe, "--json").out)
+    expected = json.loads(anynet("predict", run, place / "ship.csv", "--json").out)
+    for row in (*predicted, *expected):
+        row.pop("file")
+    assert predicted == expected
+
+
+def test_separators_of_numbers_are_kept_for_new_rows(anynet: Command, tmp_path: Path) -> None:
+    rows = [[f"{1 + i % 9}.{100 + i}", f"{i % 7},5"] for i in range(60)]
+    table = write(tmp_path / "t.csv", rows, "amount,y", ";")
+    new = write(tmp_path / "new.csv", [["1.016"]], "amount", ";")
+    for options, amount in ((("--decimal", ","), 1016), (("--thousands", ""), 1.016)):
+        run = tmp_path / f"run {amount}"
+        command = ("train", table, "--target", "y", *QUICK, *options, "--out", run)
+        assert anynet(*command).code == 0
+        again = tmp_path / f"again {amount}"
+        assert anynet("train", "--config", run / "config.toml", "--out", again).code == 0
+        for folder in (run, again):
+            preprocessing = library.Preprocessing.of(library.load(folder, "numpy"))
+            table_of_new, _ = preprocessing.read(library.read_table(new))
+            assert float(table_of_new.columns["amount"][0]) == amount
 
 
 def test_pictures_have_no_out(fails: Command, digits_run: Any, tmp_path: Path) -> None:

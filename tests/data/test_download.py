@@ -42,6 +42,15 @@ def test_a_wrong_checksum_keeps_the_old_file(server, tmp_path):
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
+def test_a_failed_download_leaves_no_empty_folder(server, tmp_path):
+    server.pages["/file"] = b"other"
+    (tmp_path / "kept").mkdir()
+    for folder in (tmp_path / "new" / "deeper", tmp_path / "kept" / "new"):
+        with pytest.raises(DataError, match="expected the md5"):
+            download(server.url + "file", folder / "file", MD5)
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["kept"]
+
+
 def test_a_missing_page(server, tmp_path):
     refused(server.url + "file", tmp_path, "404")
 

@@ -253,16 +253,16 @@ def test_compressed_idx_and_strangers_are_refused(tmp_path) -> None:
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(DataError, match=r"compressed.*gunzip"):
         anynet.open_data(tmp_path)
-    (tmp_path / "notes.txt").write_text("no data")
+    (tmp_path / "notes.md").write_text("no data")
     with pytest.raises(DataError, match="is not IDX"):
-        anynet.open_data(tmp_path / "notes.txt")
+        anynet.open_data(tmp_path / "notes.md")
 
 
 CSV_CASES = {
     "a,b\n1,2\n3,x\n": "",
     "a,b\n1,2\n3\n": "cannot be read",
     "a,b\n1,\n3,4\n": "",
-    "a,b,a\n1,2,3\n": "several columns of one name",
+    "a,b,a\n1,2,3\n": "two columns are named 'a'",
     "a,b\n": "",
     "": "",
     "a,b\n2020-01-01,1\n": "'a' holds date32",
@@ -355,3 +355,63 @@ def test_paths_that_do_not_go_together_are_refused(tmp_path, x, y) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="holds no samples: expected"):
         anynet.open_data(tmp_path / "nothing")
+
+
+FLOAT = np.dtype(np.float32)
+
+
+class Custom(anynet.Source):
+    """A source whose samples a test chooses."""
+
+    def __init__(self, make: Any, shape: Any = (40, 8), dtype: Any = FLOAT) -> None:
+        self.make, self.shape, self.dtype, self.y = make, shape, dtype, np.arange(40) % 2
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return self.make(len(rows))
+
+
+@pytest.mark.parametrize(
+    ("make", "received"),
+    [
+        (lambda n: np.ones((n, 9), np.float32), r"\(\d+, 9\)"),
+        (lambda _: np.ones((1, 8), np.float32), r"\(1, 8\)"),
+        (lambda _: np.ones(8, np.float32), r"\(8,\)"),
+        (lambda n: np.ones((n + 1, 8), np.float32), r"\(\d+, 8\)"),
+        (lambda _: None, r"object of shape \(\)"),
+        (lambda n: np.full((n, 8), "x"), "<U1 of shape"),
+        (lambda n: np.ones((n, 8), complex), "complex128 of shape"),
+    ],
+)
+def test_samples_of_a_wrong_shape_or_type_are_refused(make, received) -> None:
+    network = anynet.mlp([8, 2])
+    source = Custom(make)
+    for resident in (None, False):
+        with pytest.raises(DataError, match=rf"Custom\.read returned .*{received}.*expected float"):
+            anynet.fit(network, source, epochs=1, resident=resident, backend="numpy")
+    with pytest.raises(DataError, match=r"expected float32 of shape \(20, 8\)"):
+        anynet.fit(network, source[::2], epochs=1, resident=False, backend="numpy")
+    with pytest.raises(DataError, match="expected float32 of shape"):
+        Joined([source, source]).read(np.arange(80))
+
+
+def test_fractions_from_a_source_of_whole_numbers_are_refused() -> None:
+    source = Custom(lambda n: np.full((n, 8), 0.5), dtype=np.dtype(np.uint8))
+    with pytest.raises(DataError, match=r"returned float64 .*expected uint8"):
+        anynet.fit(anynet.mlp([8, 2]), source, epochs=1, resident=False, backend="numpy")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"shape": (40,)},
+        {"shape": (40, 2, 4)},
+        {"shape": (40.0, 8)},
+        {"shape": None},
+        {"dtype": None},
+        {"dtype": np.dtype(complex)},
+    ],
+)
+def test_sources_whose_shape_or_dtype_is_unusable_are_refused(attributes) -> None:
+    source = Custom(lambda n: np.ones((n, 8), np.float32), **attributes)
+    with pytest.raises(InvalidArgumentError, match=r"of Custom|of a source"):
+        anynet.fit(anynet.mlp([8, 2]), source, epochs=1, backend="numpy")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anynet.data.finite import first_not_finite
-from anynet.data.sources.source import Source, Wrapped
+from anynet.data.sources.source import Source, Wrapped, read_checked
 from anynet.errors import InvalidArgumentError
 
 PIECE_BYTES = 8 * 2**20  # stays in a processor's cache between reading and checking
@@ -51,7 +51,7 @@ class Checked(Wrapped):
             self.source.read_into(rows, out)
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold is told as infinity
-                out[...] = self.source.read(rows)
+                out[...] = read_checked(self.source, rows)
         if out.dtype.kind != "f":
             return
         place = first_not_finite(out)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anynet.data.sources.source import Source
+from anynet.data.sources.source import Source, read_checked
 from anynet.errors import DataError
 
 
@@ -55,4 +55,4 @@ class Joined(Source):
             if source.dtype == self.dtype:
                 source.read_into(wanted, out[low:high])
             else:
-                out[low:high] = source.read(wanted)
+                out[low:high] = read_checked(source, wanted)

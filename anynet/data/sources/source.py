@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from anynet.errors import DataError, InvalidArgumentError
+
 WINDOW_BYTES = 128 * 2**20
 
 
@@ -43,8 +45,14 @@ class Source(ABC):
         """Return the samples (M, I) of these indices (M,), which are distinct and increase."""
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
-        """Write what ``read`` returns into ``out``, a C-contiguous array (M, I) of ``dtype``."""
-        out[...] = self.read(rows)
+        """Write what ``read`` returns into ``out``, a C-contiguous array (M, I) of ``dtype``.
+
+        Raises
+        ------
+        DataError
+            When ``read`` returns another shape.
+        """
+        out[...] = read_checked(self, rows)
 
     @property
     def ndim(self) -> int:
@@ -80,6 +88,47 @@ class Source(ABC):
     def place(self, row: int) -> int:
         """Return which sample of what was opened the sample ``row`` is, to tell people of it."""
         return row
+
+
+def check_source(source: Source, name: str) -> None:
+    """Check the attributes of a source that anyone may have written.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If its shape is not (N, I), or its dtype is not one of real numbers.
+    """
+    shape, dtype = getattr(source, "shape", None), getattr(source, "dtype", None)
+    extents = shape if isinstance(shape, (tuple, list)) else ()
+    if len(extents) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in extents):
+        message = (
+            f"{name}: the shape of a source must be (samples, inputs), two whole numbers, and that "
+            f"of {type(source).__name__} is {shape!r}"
+        )
+        raise InvalidArgumentError(message)
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "buif":
+        message = f"{name} must hold real numbers, got dtype {dtype!r} of {type(source).__name__}"
+        raise InvalidArgumentError(message)
+
+
+def read_checked(source: Source, rows: np.ndarray) -> np.ndarray:
+    """Read samples of a source that anyone may have written, and check their shape and type.
+
+    Raises
+    ------
+    DataError
+        When they are not real numbers of shape (M, I): NumPy would repeat or cast them.
+    """
+    samples = np.asarray(source.read(rows))
+    expected = (len(rows), source.shape[1])
+    fits = samples.dtype.kind in ("buif" if source.dtype.kind == "f" else "bui")
+    if samples.shape != expected or not fits:
+        message = (
+            f"{type(source).__name__}.read returned {samples.dtype} of shape {samples.shape} for "
+            f"{len(rows)} rows: expected {source.dtype} of shape {expected}"
+        )
+        raise DataError(message)
+    return samples
 
 
 class Wrapped(Source):
@@ -126,7 +175,7 @@ class Selected(Wrapped):
             self.source.read_into(wanted, out)
         else:
             distinct, places = np.unique(wanted, return_inverse=True)
-            np.take(self.source.read(distinct), places, axis=0, out=out, mode="clip")
+            np.take(read_checked(self.source, distinct), places, axis=0, out=out, mode="clip")
 
 
 def borders(starts: np.ndarray, index: np.ndarray) -> np.ndarray:

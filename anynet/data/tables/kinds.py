@@ -70,8 +70,13 @@ def infer_kinds(
         if name == target:
             message = f"{name!r} is the target: choose its task, not its kind"
             raise InvalidArgumentError(message)
+    index = set(table.index)
     return {
-        name: _wanted(table, name, wanted[name]) if name in wanted else infer(table, name)
+        name: _wanted(table, name, wanted[name])
+        if name in wanted
+        else Found("ignored", "it is the index of a data frame")
+        if name in index
+        else infer(table, name)
         for name in table.columns
         if name != target
     }

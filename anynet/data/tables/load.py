@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.files import expanded
 from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.tables.kinds import infer_kinds
+from anynet.data.tables.marked import infer_marks
+from anynet.data.tables.marks import check_marks
+from anynet.data.tables.names import as_name
 from anynet.data.tables.notes import note_on_classes, notes_on_kinds, notes_on_rare
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.read import read_table
@@ -26,6 +30,7 @@ from anynet.data.tables.target import (
     measure_values,
     usable_rows,
 )
+from anynet.data.tables.values import to_numbers
 from anynet.errors import InvalidArgumentError, ModelFileError
 
 
@@ -37,6 +42,8 @@ def load_table(
     columns: Mapping[str, str] | None = None,
     test: float | str | os.PathLike[str] = TEST_FRACTION,
     seed: int = TEST_SEED,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Dataset:
     """Load a table as a data set whose inputs are encoded and whose target is a column.
 
@@ -62,6 +69,12 @@ def load_table(
         share; or a table of test rows.
     seed : int
         Draws the rows held out, and nothing else.
+    decimal : {".", ","}, optional
+        The decimal separator of numbers in text. By default it is inferred from each column;
+        ``Dataset.notes`` reports it. New rows are read in the same way.
+    thousands : {",", ".", " ", "'", ""}, optional
+        The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
+        too.
 
     Returns
     -------
@@ -91,13 +104,19 @@ def load_table(
     if share is not None and not 0 < share < 1:
         message = f"test must be a share in (0, 1), or a table of test rows, got {test!r}"
         raise InvalidArgumentError(message)
+    check_marks(decimal, thousands)
+    columns = {as_name(name): kind for name, kind in (columns or {}).items()}
     table = read_table(source)
-    table.require(target)
+    target = table.require(target)
+    marked: list[str] = []
+    if table.marks is None:
+        table, marked = infer_marks(table, decimal, thousands, columns)
     found = infer_kinds(table, target, columns)
+    table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
     task = wanted or infer_task(table, target)
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
-    notes = [*notes_on_kinds(found), *note]
+    notes = [*marked, *notes_on_kinds(found), *note]
     if classes is not None and wanted is None:
         notes += note_on_classes(classes)
     if share is None:
@@ -113,7 +132,8 @@ def load_table(
     held_out, told = labelled_rows(preprocessing, test_rows)
     notes += [f"test rows: {each}" for each in told if each not in notes]
     named = isinstance(source, (str, os.PathLike))
-    split = {"sha256": digest(source), "share": share, "seed": seed} if named else None
+    sha256 = table.sha256 or (digest(source) if named else "")
+    split = {"sha256": sha256, "share": share, "seed": seed} if named else None
     return Dataset(
         name=Path(source).stem if named else table.name,
         train=train,
@@ -126,6 +146,16 @@ def load_table(
         notes=tuple(notes),
         split=split,
     )
+
+
+def _with_numbers(table: Table, names: list[str]) -> Table:
+    """Convert the text of columns once, where each value that is present is a number."""
+    columns = dict(table.columns)
+    for name in names:
+        values, _ = to_numbers(columns[name], table.decimal)
+        if np.array_equal(np.isnan(values), table.missing(name)):
+            columns[name] = values
+    return replace(table, columns=columns)
 
 
 def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, list[str]]:
@@ -181,11 +211,13 @@ def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
     """
     table = read_table(source)
     split = model.metadata.get(SPLIT)
-    if not isinstance(split, dict) or split.get("sha256") != digest(source):
+    if not isinstance(split, dict) or split.get("sha256") != (table.sha256 or digest(source)):
         return table, "rows"
     if split.get("share") is None:
         return table, "rows, on which it was trained"
-    target = Preprocessing.of(model).target
+    preprocessing = Preprocessing.of(model)
+    target = preprocessing.target
+    table, _ = preprocessing.read(table)
     rows, _ = usable_rows(table, target.column, target.task)
     classes = target if isinstance(target, Classes) else None
     try:

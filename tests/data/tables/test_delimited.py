@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anynet.data.tables.delimited import read_delimited
+from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import MISSING, Table
 from anynet.errors import AnynetError, DataError
 
@@ -18,7 +19,7 @@ from anynet.errors import AnynetError, DataError
 def read(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> Table:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_delimited(path)
+    return read_delimited(Opened.of(path))
 
 
 def cells(table: Table) -> dict[str, list[str]]:
@@ -36,8 +37,8 @@ def test_separators_and_line_ends(tmp_path: Path, separator: str, end: str) -> N
 def test_decimal_commas_do_not_separate(tmp_path: Path) -> None:
     table = read(tmp_path, "a;b\n1,5;2,5\n3,5;4,5\n")
     assert cells(table) == {"a": ["1,5", "3,5"], "b": ["2,5", "4,5"]}
-    assert table.decimal == ","
-    assert read(tmp_path, "a,b\n1,2\n").decimal == "."
+    assert table.separator == ";"
+    assert read(tmp_path, "a,b\n1,2\n").separator == ","
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -74,8 +75,7 @@ def test_columns_without_a_name(tmp_path: Path) -> None:
         (b'a,b\n1,"x\ny"\n1,2,3\n', "line 4 has 3 fields"),
         (b'a,b\n1,2\n3,"x\n5,6\n7,8\n', "the record that begins in line 3"),
         (b'a,b\n1,"x"y\n', "the record that begins in line 2"),
-        (b"a,b\n1," + b"x" * 200_000 + b"\n", "the record that begins in line 2"),
-        (b"a,a\n1,2\n", "two columns named 'a', the 1. and the 2.: rename one in line 1"),
+        (b"a,a\n1,2\n", "line 1: two columns are named 'a', number 1 and number 2: rename one"),
         (b"1,2\n3,4\n", "has no column names: line 1 holds numbers"),
         (b"a,b\n1,2\n\xe9,3\n", "line 3 holds the byte 0xe9; save it as UTF-8"),
         ("a,b\n1,2\n".encode("utf-16-le"), "holds a zero byte in line 1"),
@@ -87,6 +87,51 @@ def test_what_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     assert says in str(caught.value)
     assert "t.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_long_cells_are_read(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    table = read(tmp_path, f"a,{'b' * 150_000}\n1,{'x' * 140_000}\n")
+    assert table.columns["b" * 150_000].tolist() == ["x" * 140_000]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "line"),
+    [
+        ("sep=;\na;b\n1;2,5\n", {"a": ["1"], "b": ["2,5"]}, 3),
+        ('"sep=\t"\r\na\tb\r\n1\t2\r\n', {"a": ["1"], "b": ["2"]}, 3),
+        ("SEP=:\na:b\n1:2\n", {"a": ["1"], "b": ["2"]}, 3),
+        ("# made by x, on a day\n#\na,b\n1,2\n", {"a": ["1"], "b": ["2"]}, 4),
+        ('# "half a quote\n\na;b\n1;2\n', {"a": ["1"], "b": ["2"]}, 4),
+        ("# a, comment\nname,kind\nx,y\n", {"name": ["x"], "kind": ["y"]}, 3),
+        ("#id\tpos\nx\t100\n", {"#id": ["x"], "pos": ["100"]}, 2),
+        ("# note\n#id,pos\nx,100\n", {"#id": ["x"], "pos": ["100"]}, 3),
+        ("a,b\n# first\n1,2\n#3,4\n# last\n", {"a": ["1", "#3"], "b": ["2", "4"]}, 3),
+    ],
+)
+def test_first_lines_of_spreadsheets_and_comments(
+    tmp_path: Path, content: str, expected: dict[str, list[str]], line: int
+) -> None:
+    table = read(tmp_path, content)
+    assert cells(table) == expected
+    assert table.where(0) == f"line {line}"
+
+
+def test_comments_among_the_rows_are_counted(tmp_path: Path) -> None:
+    (note,) = read(tmp_path, "a,b\n# first\n1,2\n# last\n").notes
+    assert "2 comment lines" in note
+    assert "line 2" in note
+
+
+def test_names_are_compared_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"n{i}" for i in range(20_000)]
+    seen = []
+    monkeypatch.setattr(
+        "anynet.data.tables.names.as_name", lambda name: seen.append(name) or str(name)
+    )
+    table = read(tmp_path, ",".join(names) + "\n" + ",".join("1" * 20_000) + "\n")
+    assert len(table.columns) == len(seen) == 20_000
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)

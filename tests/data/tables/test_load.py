@@ -14,6 +14,7 @@ import anynet
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.load import rows_to_score
+from anynet.data.tables.values import to_numbers
 from anynet.errors import DataError, InvalidArgumentError
 
 
@@ -196,6 +197,47 @@ def test_rows_that_trained_are_known_again(tmp_path: Path, rows: dict[str, Any])
     path.write_text(path.read_text().replace("red", "blue"))
     table, what = rows_to_score(model, path)
     assert (table.n_rows, what) == (100, "rows")
+
+
+def test_wide_tables_parse_each_column_once_or_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    width = 300
+    path = tmp_path / "wide.csv"
+    numbers = rng.normal(size=(40, width))
+    lines = [",".join(f"c{i}" for i in range(width)) + ",y"]
+    lines += [",".join([*map(str, row), "ab"[i % 2]]) for i, row in enumerate(numbers)]
+    path.write_text("\n".join(lines))
+    parsed: list[int] = []
+
+    def counted(column: np.ndarray, decimal: str = ".") -> Any:
+        parsed.extend([1] * (column.dtype.kind != "f"))
+        return to_numbers(column, decimal)
+
+    for module in ("kinds", "load", "numeric", "target", "index"):
+        monkeypatch.setattr(f"anynet.data.tables.{module}.to_numbers", counted)
+    data = anynet.load_table(path, target="y")
+    assert data.n_inputs == width
+    assert len(parsed) <= 2 * width + 10
+    parsed.clear()
+    data.preprocessing.encode(anynet.read_table(path))
+    assert len(parsed) <= width
+
+
+def test_many_renamed_columns_are_not_compared_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = {f"c{i}": [0.5, 1, 2.5] * 10 for i in range(300)} | {"y": ["a", "b", "a"] * 10}
+    data = anynet.load_table(rows, target="y")
+    compared = []
+    monkeypatch.setattr(
+        "difflib.get_close_matches", lambda _, names, **__: compared.append(len(names)) or []
+    )
+    new = {f"d{i}": [1, 2] for i in range(300)} | {"c0": [1, 2]}
+    x, notes = data.preprocessing.encode(new)
+    assert x.shape == (2, data.n_inputs)
+    assert len(notes) == 300
+    assert sum(compared) <= 20 * 300
 
 
 CELLS = st.sampled_from(["", "1", "2.5", "-3", "1e308", "-1e308", "5e-324", "007", "inf", "1,5"])

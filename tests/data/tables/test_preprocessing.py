@@ -66,10 +66,10 @@ def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> N
         ({"new": ["maybe", "no", True]}, "new: 1 of 3 rows holds no boolean ('maybe' in row 1)"),
         ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
         ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
-        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': passed over"),
+        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': ignored"),
         (
             {"weight": [1, 2, 3], "b": [1, 2, 3]},
-            "training had no column 'weight', 'b': passed over",
+            "training had no column 'weight', 'b': ignored",
         ),
     ],
 )
