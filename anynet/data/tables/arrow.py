@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from anynet.data.files import one_line, quoted
-from anynet.data.tables.table import Table, as_text, some
+from anynet.data.tables.table import EXACT, Table, as_text, some
 from anynet.errors import DataError
 
 
 def read_arrow(path: Path, *, parquet: bool) -> Table:
     """Read a Parquet file, or an Arrow file or stream.
 
-    Numbers become float64; booleans, text and dates become text; columns of other types are left
-    out, which the table notes.
+    Numbers become float64; booleans, text and dates become text, and so do whole numbers if some
+    are beyond 2^53; columns of other types are left out, which the table notes.
 
     Raises
     ------
@@ -31,12 +33,14 @@ def read_arrow(path: Path, *, parquet: bool) -> Table:
         raise DataError(message) from error
     try:
         if parquet:
-            table = pyarrow.parquet.ParquetFile(path).read()
+            file = pyarrow.parquet.ParquetFile(path)
+            table, metadata = file.read(), file.metadata.metadata or {}
         else:
             with pa.memory_map(str(path)) as source:
-                table = _open(pa, source).read_all()
+                table, metadata = _open(pa, source).read_all(), {}
         table.validate(full=True)
         columns, odd = _columns(pa, table)
+        categorical = columns.keys() & _categorical(pa, table.schema, metadata)
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         kind = "a Parquet" if parquet else "an Arrow"
         message = f"{quoted(path)} cannot be read as {kind} file: {one_line(error)}"
@@ -45,7 +49,18 @@ def read_arrow(path: Path, *, parquet: bool) -> Table:
         message = f"{quoted(path)} holds no rows of numbers, text, booleans or dates"
         raise DataError(message)
     notes = (f"{some(odd)} left out: no numbers, text, booleans or dates",) if odd else ()
-    return Table(name=quoted(path), columns=columns, notes=notes)
+    return Table(
+        name=quoted(path), columns=columns, notes=notes, categorical=frozenset(categorical)
+    )
+
+
+def _categorical(pa: Any, schema: Any, metadata: dict[bytes, bytes]) -> set[str]:
+    """Return the columns that are dictionaries, or were before they were written as Parquet."""
+    schemas = [schema]
+    with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+        stored = base64.b64decode(metadata.get(b"ARROW:schema", b""))
+        schemas += [pa.ipc.read_schema(pa.py_buffer(stored))] if stored else []
+    return {field.name for each in schemas for field in each if pa.types.is_dictionary(field.type)}
 
 
 def _open(pa: Any, source: Any) -> Any:
@@ -71,6 +86,8 @@ def _columns(pa: Any, table: Any) -> tuple[dict[str, np.ndarray], list[str]]:
         if of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind):
             numbers = column.cast(pa.float64(), safe=False).to_numpy()
             columns[name] = np.where(np.isfinite(numbers), numbers, np.nan)
+            if not of.is_floating(kind) and np.any(np.abs(numbers) >= EXACT):
+                columns[name] = as_text(each or "" for each in column.cast(pa.string()).to_pylist())
         elif (
             of.is_boolean(kind)
             or of.is_string(kind)

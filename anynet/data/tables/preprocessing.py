@@ -135,7 +135,7 @@ class Preprocessing:
         DataError
             If the table has no such column, or no row a target that is known.
         """
-        table.require(self.target.column)
+        table.require(self.target.column, self._new(table))
         y, absent = self.target.encode(table.columns[self.target.column], table.decimal)
         if absent.all():
             message = f"{table.name}: no row has a {self.target.column!r} that the model knows"
@@ -211,13 +211,16 @@ class Preprocessing:
             encoded = encoder.encode(table.columns[name], table.decimal)
             notes += notes_on_column(encoder, table, encoded)
             return encoded.x
-        new = table.columns.keys() - {each.column for each in self.encoders}
-        notes.append(note_on_absent_column(encoder, sorted(new)))
+        notes.append(note_on_absent_column(encoder, self._new(table)))
         return encoder.encode(np.full(table.n_rows, np.nan), table.decimal).x
 
-    def _extra(self, table: Table) -> list[str]:
+    def _new(self, table: Table) -> list[str]:
+        """Return the names of columns that the training table did not have."""
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
-        extra = [name for name in table.columns if name not in known]
+        return [name for name in table.columns if name not in known]
+
+    def _extra(self, table: Table) -> list[str]:
+        extra = self._new(table)
         return [f"training had no column {some(extra)}: passed over"] if extra else []
 
 

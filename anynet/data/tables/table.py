@@ -13,10 +13,15 @@ from anynet.errors import DataError, InvalidArgumentError
 
 TEXT = np.dtypes.StringDType()
 
-#: What stands for a missing value, in any case: as in pandas, "?" of the UCI repository, and
-#: NumPy's form of a missing date.
-MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nat", "?"))
+#: What stands for a missing value, in any case: as in pandas (see also `values.PLACEHOLDERS`),
+#: "?" of the UCI repository, "\\N" of databases, and NumPy's form of a missing date.
+MISSING = frozenset(
+    ("", "na", "n/a", "#na", "#n/a", "#n/a n/a", "<na>", "null", "nat", "?", r"\n")
+) | {"nan", "-nan", "snan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
 _LONGEST = max(map(len, MISSING))
+
+#: Whole numbers up to this have their own float64.
+EXACT = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,9 @@ class Table:
         "," if numbers in text may have decimal commas, else ".".
     notes : tuple of str
         What was left out on reading.
+    categorical : frozenset of str
+        Columns whose type is one of categories: categoricals of pandas and polars, Arrow's
+        dictionaries.
     """
 
     name: str
@@ -43,6 +51,7 @@ class Table:
     lines: np.ndarray | None = None
     decimal: str = "."
     notes: tuple[str, ...] = ()
+    categorical: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, columns: Any, name: str = "the table") -> Table:
@@ -67,7 +76,8 @@ class Table:
         if len(set(lengths.values())) > 1:
             message = f"the columns must have the same number of values, got {lengths}"
             raise InvalidArgumentError(message)
-        return cls(name, made)
+        categorical = frozenset(str(each) for each in names if _is_categorical(columns[each]))
+        return cls(name, made, categorical=categorical)
 
     @property
     def n_rows(self) -> int:
@@ -89,8 +99,14 @@ class Table:
         """Say where a row stands: its line in the file, or its number counted from 1."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
-    def require(self, name: str) -> None:
+    def require(self, name: str, suggestions: Iterable[str] | None = None) -> None:
         """Check that there is a column of this name.
+
+        Parameters
+        ----------
+        name : str
+        suggestions : iterable of str, optional
+            Columns of which the message offers the nearest; by default all.
 
         Raises
         ------
@@ -98,7 +114,8 @@ class Table:
             If not; the message offers the nearest.
         """
         if name not in self.columns:
-            hint = nearest(name, self.columns) or f": it has {some(self.columns)}"
+            near = nearest(name, self.columns if suggestions is None else suggestions)
+            hint = near or f": it has {some(self.columns)}"
             message = f"{self.name} has no column {name!r}{hint}"
             raise DataError(message)
 
@@ -112,6 +129,8 @@ def is_missing(column: np.ndarray) -> np.ndarray:
 def as_column(values: Any, name: str = "a column") -> np.ndarray:
     """Return values of many types as a column: float64 or text.
 
+    Whole numbers beyond 2^53, which float64 would round, become text.
+
     Raises
     ------
     InvalidArgumentError
@@ -119,14 +138,16 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
     """
     array = np.asarray(values)
     if array.ndim == 1 and array.dtype.kind in "iuf":
+        if (cells := _large_integers(values, array)) is not None:
+            return as_text(_cell(cell, name) for cell in cells)
         numbers = array.astype(np.float64)
         return np.where(np.isfinite(numbers), numbers, np.nan)
-    if array.ndim == 1 and array.dtype.kind in "bUOTM":
-        if array.dtype.kind == "O" and all(v is None or _is_number(v) for v in array):
+    if array.ndim == 1 and array.dtype.kind in "bSUOTM":
+        if array.dtype.kind == "O" and all(v is None or _is_small_number(v) for v in array):
             return as_column(np.array([np.nan if v is None else float(v) for v in array]), name)
         if array.dtype.kind == "M":
             return as_text(np.datetime_as_string(array).tolist())
-        return as_text("" if cell is None else str(cell) for cell in array.tolist())
+        return as_text(_cell(cell, name) for cell in array.tolist())
     message = (
         f"{name} must be numbers, booleans, text or dates, one a row, got shape {array.shape} of "
         f"type {array.dtype}"
@@ -162,5 +183,50 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+def _large_integers(values: Any, array: np.ndarray) -> Any:
+    """Return the cells of an array of numbers if there are whole numbers beyond 2^53, else None.
+
+    NumPy makes float64 of nullable integers, and of integers beside floats: such `values` are read
+    again.
+    """
+    if not (np.any(array >= EXACT) or np.any(array <= -EXACT)):
+        return None
+    if array.dtype.kind != "f":
+        return array.tolist()
+    cells = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    return cells if any(map(_is_large_integer, cells)) else None
+
+
+def _is_large_integer(cell: object) -> bool:
+    return isinstance(cell, (int, np.integer)) and abs(int(cell)) > EXACT
+
+
+def _cell(cell: object, name: str) -> str:
+    """Return a value as text.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is bytes that are not UTF-8.
+    """
+    if isinstance(cell, (bytes, bytearray, memoryview)):
+        try:
+            return bytes(cell).decode()
+        except UnicodeDecodeError as error:
+            shown = bytes(cell[:30])
+            message = f"{name} must be UTF-8 text, got the bytes {shown!r}: decode them first"
+            raise InvalidArgumentError(message) from error
+    if isinstance(cell, (float, np.floating)):
+        return number_text(float(cell)) if np.isfinite(cell) else str(cell)
+    return "" if cell is None else str(cell)
+
+
+def _is_categorical(values: Any) -> bool:
+    """Whether values have a type of categories: of pandas, polars or pyarrow."""
+    kind = str(getattr(values, "dtype", getattr(values, "type", "")))
+    return kind.startswith(("category", "Categorical", "Enum", "dictionary<"))
+
+
+def _is_small_number(value: object) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool) and not _is_large_integer(value)

@@ -134,7 +134,7 @@ def test_the_task_by_the_targets_values(values: Any, task: str) -> None:
         (["b", "a", "b", "a"], ("a", "b")),
         (["10", "9", "10", "9"], ("9", "10")),  # in the order of numbers
         (["01", "2", "01", "2"], ("01", "2")),  # as they stand in the file
-        (["1", "1.0", "2", "2"], ("1", "2")),
+        (["1", "1.0", "2", "2"] * 2, ("1", "1.0", "2")),  # as they stand, though equal
         ([2.0, 0.5, 2.0, 0.5], ("0.5", "2")),
     ],
 )

@@ -120,7 +120,12 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
     assert data.notes[0] == (
         "town: the 49 most frequent categories have an input each, and the others share one"
     )
-    assert data.preprocessing.encode(rows | {"town": ["Rome"] * 100})[1] == []
+    known = [f"town {i % 60}" for i in range(100)]
+    assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare ones
+    (note,) = data.preprocessing.encode(rows | {"town": ["Rome", *known[1:]]})[1]
+    assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
+    config = data.preprocessing.to_config()
+    assert Preprocessing.from_config(json.loads(json.dumps(config))) == data.preprocessing
 
 
 @pytest.mark.parametrize(
