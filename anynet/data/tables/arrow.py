@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +56,8 @@ def read_arrow(path: Path, *, parquet: bool) -> Table:
 def _categorical(pa: Any, schema: Any, metadata: dict[bytes, bytes]) -> set[str]:
     """Return the columns that are dictionaries, or were before they were written as Parquet."""
     schemas = [schema]
-    with contextlib.suppress(pa.ArrowException, OSError, ValueError):
-        stored = base64.b64decode(metadata.get(b"ARROW:schema", b""))
-        schemas += [pa.ipc.read_schema(pa.py_buffer(stored))] if stored else []
+    if stored := metadata.get(b"ARROW:schema"):
+        schemas.append(pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored))))
     return {field.name for each in schemas for field in each if pa.types.is_dictionary(field.type)}
 
 

@@ -62,7 +62,7 @@ def rewriting(cells: np.ndarray, decimal: str) -> tuple[str, str] | None:
     -------
     (example, how) or None
         A typical cell that is not read, and what to write instead; None if the cells are neither
-        dates nor numbers in any notation, and less than half of them are numbers.
+        numbers nor dates in any notation.
     """
     sample = np.array(_some(cells), dtype=cells.dtype)
     least = _SHARE * len(sample)
@@ -76,10 +76,19 @@ def rewriting(cells: np.ndarray, decimal: str) -> tuple[str, str] | None:
     units = {match["unit"].strip().casefold() for match in matches if match} - {""}
     if np.sum(numbers | ~unread) >= least and np.any(numbers & unread) and _are_units(units):
         return typical(sample[numbers & unread]), "write numbers as 1234.5"
-    if unread.any() and np.mean(unread) <= 1 / 2 and not any(map(CODE.match, sample)):
-        how = "write numbers as 1234.5, and missing ones as empty cells"
-        return typical(sample[unread]), how
     return None
+
+
+def emptying(cells: np.ndarray, decimal: str) -> tuple[str, str] | None:
+    """Return which cells to empty so that a column of which half are numbers is read as numbers.
+
+    The arguments and the result are those of `rewriting`.
+    """
+    sample = np.array(_some(cells), dtype=cells.dtype)
+    unread = to_numbers(sample, decimal)[1]
+    if not unread.any() or np.mean(unread) > 1 / 2 or any(map(CODE.match, sample)):
+        return None
+    return typical(sample[unread]), "write numbers as 1234.5, and missing ones as empty cells"
 
 
 def _some(cells: np.ndarray) -> list[str]:

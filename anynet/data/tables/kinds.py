@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anynet.data.tables.hints import rewriting, typical
+from anynet.data.tables.hints import emptying, rewriting, typical
 from anynet.data.tables.table import EXACT, Table, is_missing, nearest
 from anynet.data.tables.values import (
     CODE,
@@ -135,7 +135,7 @@ def _text(present: np.ndarray, decimal: str) -> Found:
     if mostly_readable(days, bad):
         return Found("date")
     words, present = kept, present[~is_placeholder(present)]
-    hint = rewriting(present, decimal)
+    hint = rewriting(present, decimal) or emptying(present, decimal)
     if words.size > FEW and words.size > present.size / 2:
         shown = (
             f"{words.size} different values in {present.size} rows, "

@@ -73,6 +73,18 @@ def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
     assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
 
 
+@pytest.mark.parametrize("unit", [1e298, 1e200, 1e-200, 1e-299])
+def test_values_of_any_magnitude_are_standardised(rows: dict[str, Any], unit: float) -> None:
+    data = anynet.load_table(rows, target="price")
+    scaled = anynet.load_table(rows | {"price": rows["price"] * unit}, target="price")
+    np.testing.assert_allclose(scaled.train[1], data.train[1], rtol=1e-9, atol=1e-12)
+    assert scaled.preprocessing is not None
+    assert data.preprocessing is not None
+    np.testing.assert_allclose(
+        scaled.preprocessing.decode(scaled.test[1]) / unit, data.preprocessing.decode(data.test[1])
+    )
+
+
 def test_values_beyond_all_measure_are_left_out(rows: dict[str, Any]) -> None:
     new = {"size": [1, 2], "colour": ["red", "blue"], "sold": ["no", "no"], "price": [1e308, 2]}
     data = anynet.load_table(rows, target="price", test=new)
@@ -120,7 +132,8 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
     assert data.notes[0] == (
         "town: the 49 most frequent categories have an input each, and the others share one"
     )
-    known = [f"town {i % 60}" for i in range(100)]
+    data = anynet.load_table(rows, target="price", columns={"town": "category"}, test=rows)
+    known = rows["town"]
     assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare ones
     (note,) = data.preprocessing.encode(rows | {"town": ["Rome", *known[1:]]})[1]
     assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
@@ -137,6 +150,7 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
         ({"price": [1.5] * 100}, {"target": "price"}, DataError, "1.5 in every row"),
         ({"price": [""] * 100}, {"target": "price"}, DataError, "holds no value"),
         ({"price": [1e308, -1e308] * 50}, {"task": "regression"}, DataError, "as large as 1e+308"),
+        ({"price": [0, 5e-324] * 50}, {"task": "regression"}, DataError, "as close to each other"),
         ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but words"),
         ({}, {"task": "classification"}, DataError, "--task regression"),
         ({}, {"task": "clustering"}, InvalidArgumentError, "task must be one of classification"),
