@@ -147,7 +147,7 @@ def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
     column = table.columns[name]
     values, bad = to_numbers(column, table.decimal)
     placeholder = is_placeholder(column)
-    among_numbers = bool(np.any(~np.isnan(values)) and not np.any(bad & ~placeholder))
+    among_numbers = not np.any(bad)
     absent, notes = is_missing(column), []
     if task == "regression" or among_numbers:
         absent |= placeholder
@@ -208,7 +208,7 @@ def find_classes(table: Table, name: str) -> Classes:
     """
     names = _names(table.columns[name], table.decimal)
     levels: list[str] = np.unique(names).tolist()
-    numeric = not to_numbers(names)[1].any()
+    numeric = not np.isnan(to_numbers(names)[0]).any()
     if numeric:
         levels.sort(key=lambda level: exact_number(level) or 0)
     if len(levels) < 2:

@@ -78,7 +78,7 @@ def test_why_a_column_is_ignored(values: Any, reason: str) -> None:
     [
         *("-nan", "-NaN", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "#N/A", "#N/A N/A"),
         *("<NA>", "N/A", "NA", "n/a", "NULL", "null", "NaN", "nan", "None", "none", ""),
-        *("-", "--", ".", "..", r"\N", "?", "NaT"),
+        *("-", "--", ".", "..", r"\N", "?", "NaT", "n.a.", "#DIV/0!", "#VALUE!"),
     ],
 )
 def test_a_column_with_many_missing_markers_keeps_its_kind(marker: str) -> None:

@@ -149,6 +149,7 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
         ({"sold": ["no"] * 100}, {"target": "sold"}, DataError, "has one class, 'no'"),
         ({"price": [1.5] * 100}, {"target": "price"}, DataError, "1.5 in every row"),
         ({"price": [""] * 100}, {"target": "price"}, DataError, "holds no value"),
+        ({"price": ["-", "None"] * 50}, {"target": "price"}, DataError, "holds no value"),
         ({"price": [1e308, -1e308] * 50}, {"task": "regression"}, DataError, "as large as 1e+308"),
         ({"price": [0, 5e-324] * 50}, {"task": "regression"}, DataError, "as close to each other"),
         ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but words"),
@@ -219,12 +220,15 @@ def test_rows_that_trained_are_known_again(tmp_path: Path, rows: dict[str, Any])
 
 CELLS = st.sampled_from(["", "1", "2.5", "-3", "1e308", "-1e308", "5e-324", "007", "inf", "1,5"])
 WORDS = st.sampled_from(["red", "blue", "2024-05-31", "0001-01-01", "9999-12-31", "yes", "No"])
+ODD_CELLS = st.sampled_from(
+    ["-", "None", r"\N", "1.0", "12%", "3/11/24", str(2**60 + 1), "-0", "1e-999"]
+)
 
 
 @settings(max_examples=300)
 @given(data=st.data(), n=st.integers(1, 12))
 def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int) -> None:
-    column = st.lists(CELLS | WORDS | st.text(max_size=3), min_size=n, max_size=n)
+    column = st.lists(CELLS | WORDS | ODD_CELLS | st.text(max_size=3), min_size=n, max_size=n)
     columns = data.draw(st.dictionaries(st.sampled_from("abc"), column))
     task = data.draw(st.sampled_from([None, "regression", "classification"]))
     kinds = data.draw(
