@@ -112,6 +112,11 @@ def choice(*names: str) -> Kind:
     return Kind(f"one of {', '.join(names)}", str, convert, names)
 
 
+def character(*names: str) -> Kind:
+    """One of some characters, which are quoted in messages."""
+    return Kind(f"one of {', '.join(map(repr, names))}", str, choice(*names).convert)
+
+
 def some(*names: str) -> Kind:
     """Some of `names`, such as ``affine,elastic``, in TOML ``["affine", "elastic"]``; or none."""
 

@@ -20,6 +20,7 @@ from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
+from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
 from anynet.nn.initializers import INITIALIZERS
@@ -70,6 +71,18 @@ class TrainOptions:
         f"what columns hold, if not what their values suggest, as zip=category,id=ignored; one of "
         f"{', '.join(COLUMN_KINDS)}",
         "NAME=KIND,…",
+    )
+    decimal: str | None = option(
+        None,
+        kinds.character(*DECIMALS),
+        "decimal separator of numbers in text, '.' or ',' (default: inferred from each column)",
+        "MARK",
+    )
+    thousands: str | None = option(
+        None,
+        kinds.character(*THOUSANDS),
+        "thousands separator: ',', '.', ' ' or \"'\", or '' for none (default: inferred)",
+        "MARK",
     )
     test: float | Path | None = option(  # noqa: RUF009
         None,

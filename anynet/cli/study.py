@@ -22,7 +22,7 @@ REPORT = "report"
 GRID = "grid"
 
 OPTIONS = (
-    *("target", "task", "columns", "test"),
+    *("target", "task", "columns", "decimal", "thousands", "test"),
     *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
 )
 

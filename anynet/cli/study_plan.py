@@ -24,7 +24,7 @@ SPLIT_SEED = 0
 
 #: Options that say nothing about the numbers of a run, or stand elsewhere in its row.
 _NOT_RECORDED = (
-    *("dataset", "target", "task", "columns", "test"),
+    *("dataset", "target", "task", "columns", "decimal", "thousands", "test"),
     *("seed", "threads", "out", "json", "quiet", "data_dir", "checkpoint_every"),
 )
 

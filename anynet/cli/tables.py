@@ -24,7 +24,7 @@ from anynet.data.tables.target import Classes, Target
 from anynet.errors import InvalidArgumentError
 from anynet.training import Model
 
-TABLE_OPTIONS = ("target", "task", "columns", "test")
+TABLE_OPTIONS = ("target", "task", "columns", "decimal", "thousands", "test")
 
 
 def defaults_for(values: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +66,8 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         task=options.task,
         columns=dict(each.rpartition("=")[::2] for each in options.columns),
         test=options.test or TEST_FRACTION,
+        decimal=options.decimal,
+        thousands=options.thousands,
     )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from anynet.data.assemble import check_counts, flatten, from_arrays
 from anynet.data.catalogue import Source
 from anynet.data.dataset import Arrays, Dataset
-from anynet.data.files import is_file, is_folder, one_line, quoted
+from anynet.data.files import is_file, is_folder, one_line, quoted, special_kind
 from anynet.data.idx import read_idx
 from anynet.data.locate import Paths
 from anynet.data.npy import read_npy
@@ -138,6 +138,12 @@ def read_path(path: Path) -> Dataset:
             )
             raise DataError(message)
         return from_arrays(path.resolve().name, train, test)
+    if kind := special_kind(path):
+        hint = "; of a table, say which column is the target" if kind == "pipe" else ""
+        message = (
+            f"{quoted(path)} is a {kind}: expected an .npz file or a folder of IDX files{hint}"
+        )
+        raise DataError(message)
     if not is_file(path):
         message = f"{quoted(path)} does not exist: expected an .npz file or a folder of IDX files"
         raise DataError(message)

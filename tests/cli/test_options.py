@@ -17,6 +17,7 @@ from anynet.cli.config import options_from, read_config
 from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
 from anynet.cli.train import options_of
 from anynet.data.tables.kinds import KINDS
+from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
@@ -37,6 +38,8 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
         st.builds("{}={}".format, WORDS.filter(lambda w: "," not in w), st.sampled_from(KINDS)),
         max_size=3,
     ).map(tuple),
+    "decimal": st.sampled_from([None, *DECIMALS]),
+    "thousands": st.sampled_from([None, *THOUSANDS]),
     "test": st.none() | RATES.filter(lambda rate: rate < 1) | st.just(Path("test.csv")),
     "layers": st.lists(COUNTS, max_size=4).map(tuple),
     "activation": st.sampled_from([*ACTIVATIONS, "scaled_tanh"]),

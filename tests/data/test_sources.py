@@ -253,16 +253,16 @@ def test_compressed_idx_and_strangers_are_refused(tmp_path) -> None:
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(DataError, match=r"compressed.*gunzip"):
         anynet.open_data(tmp_path)
-    (tmp_path / "notes.txt").write_text("no data")
+    (tmp_path / "notes.md").write_text("no data")
     with pytest.raises(DataError, match="is not IDX"):
-        anynet.open_data(tmp_path / "notes.txt")
+        anynet.open_data(tmp_path / "notes.md")
 
 
 CSV_CASES = {
     "a,b\n1,2\n3,x\n": "",
     "a,b\n1,2\n3\n": "cannot be read",
     "a,b\n1,\n3,4\n": "",
-    "a,b,a\n1,2,3\n": "several columns of one name",
+    "a,b,a\n1,2,3\n": "two columns are named 'a'",
     "a,b\n": "",
     "": "",
     "a,b\n2020-01-01,1\n": "'a' holds date32",

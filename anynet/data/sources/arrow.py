@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anynet.data.sources.tables import Table, arrow_errors, inputs_of, to_numpy
+from anynet.data.sources.tables import Table, arrow_errors, index_of, inputs_of, to_numpy
 
 
 class ArrowTable(Table):
@@ -26,17 +27,13 @@ class ArrowTable(Table):
 
             with pyarrow.OSFile(str(path)) as file:
                 schema = pyarrow.ipc.open_file(file).schema
-            columns, dtype = inputs_of(schema, target, path)
+            index = index_of(schema, lambda name: pyarrow.chunked_array(_parts(path, schema, name)))
+            columns, dtype, target = inputs_of(schema, target, path, index)
             self.fields = [schema.get_field_index(name) for name in columns]
-            first = target or schema.names[0]
-            options = pyarrow.ipc.IpcReadOptions(included_fields=[schema.get_field_index(first)])
-            with pyarrow.OSFile(str(path)) as file:
-                reader = pyarrow.ipc.open_file(file, options=options)
-                for block in range(reader.num_record_batches):
-                    column = reader.get_batch(block).column(0)
-                    counts.append(len(column))
-                    if target is not None:
-                        targets.append(to_numpy(column, target, path))
+            for column in _parts(path, schema, target or schema.names[0]):
+                counts.append(len(column))
+                if target is not None:
+                    targets.append(to_numpy(column, target, path))
         y = np.concatenate(targets) if targets else None
         super().__init__(path, columns, counts, dtype, y, window)
 
@@ -46,3 +43,14 @@ class ArrowTable(Table):
         options = pyarrow.ipc.IpcReadOptions(included_fields=self.fields, use_threads=False)
         with pyarrow.OSFile(str(self.path)) as file:
             return pyarrow.ipc.open_file(file, options=options).get_batch(block)
+
+
+def _parts(path: Path, schema: Any, name: str) -> Iterator[Any]:
+    """Read one column, record batch after record batch."""
+    import pyarrow
+
+    options = pyarrow.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name)])
+    with pyarrow.OSFile(str(path)) as file:
+        reader = pyarrow.ipc.open_file(file, options=options)
+        for block in range(reader.num_record_batches):
+            yield reader.get_batch(block).column(0)

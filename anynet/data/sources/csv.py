@@ -1,13 +1,16 @@
-"""CSV files of numbers: a block is about a megabyte of whole lines.
+"""Text files of numbers: a block is about a megabyte of whole lines.
 
 Where the blocks lie is found in one pass over the file when it is opened; each is parsed whenever
-it is read. Parquet and ``.npy`` files are read many times faster.
+it is read. Parquet and ``.npy`` files are read many times faster. The layout of the file is found
+as for `read_table`, and so is how its numbers are written, but in the first block only.
 """
 
 from __future__ import annotations
 
+import codecs
 import io
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +18,14 @@ import numpy as np
 
 from anynet.data.files import quoted
 from anynet.data.sources.tables import Table, arrow_errors, inputs_of, to_numpy
+from anynet.data.tables import Table as TextTable
+from anynet.data.tables.delimited import header_of
+from anynet.data.tables.index import index_columns
+from anynet.data.tables.layout import layout_of
+from anynet.data.tables.marked import marks_of
+from anynet.data.tables.marks import Marks
+from anynet.data.tables.opened import Opened
+from anynet.data.tables.table import as_text
 from anynet.errors import DataError
 
 BLOCK_BYTES = 2**20
@@ -22,7 +33,15 @@ MOST_BYTES = 2**24  # of one line: a longer one is none of numbers
 
 
 class CsvTable(Table):
-    """The rows of a CSV file whose first line names the columns; see `Table`.
+    """The rows of a text file whose header names the columns; see `Table`.
+
+    Parameters
+    ----------
+    path : Path
+    target : str or None
+    window : int
+    decimal, thousands : str or None
+        As of `anynet.data.tables.read_table`.
 
     Raises
     ------
@@ -30,29 +49,42 @@ class CsvTable(Table):
         When the file is absent or damaged, pyarrow is missing, or a column holds no numbers.
     """
 
-    def __init__(self, path: Path, target: str | None, window: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        target: str | None,
+        window: int,
+        decimal: str | None = None,
+        thousands: str | None = None,
+    ) -> None:
         self.path = path
         self.places: list[tuple[int, int]] = []
+        self.marks: dict[str, Marks] = {}
+        self.kinds: dict[str, str] = {}
         counts, targets = [], []
         with arrow_errors(path), path.open("rb") as file:
-            header = self._line(file)
+            layout = layout_of(Opened(path))
+            header = header_of(Opened(path), layout)
+            self.separator, self.names = layout.separator, header.names
+            self.encoding = _utf_16(file) if layout.encoding == "utf-16" else "utf-8"
+            for _ in range(header.lines):
+                self._line(file)
             begin = file.tell()
             some = next(self._blocks(file), b"")
-            schema = _parse(header + some).schema
-            self.names = schema.names
-            columns, _ = inputs_of(schema, target, path)
+            schema, index = self._look(some, header.unnamed, decimal, thousands)
+            columns, _, target = inputs_of(schema, target, path, index)
             file.seek(begin)
             for lines in self._blocks(file):
-                column = _parse(lines, self.names, [target or self.names[0]]).column(0)
-                if len(column) == 0:  # blank lines
+                table = self._parse(lines, [target or self.names[0]])
+                if table.num_rows == 0:  # blank lines
                     continue
                 self.places.append((file.tell() - len(lines), len(lines)))
-                counts.append(len(column))
+                counts.append(table.num_rows)
                 if target is not None:
-                    targets.append(to_numpy(column, target, path))
+                    targets.append(to_numpy(self._plain(table).column(0), target, path))
         y = np.concatenate(targets) if targets else None
         if y is not None and y.dtype.kind not in "buif":
-            message = f"{quoted(path)}: the column {target!r} holds more than numbers: number them"
+            message = f"{quoted(path)}: the column {target!r} is not numeric: encode it as numbers"
             raise DataError(message)
         super().__init__(path, columns, counts, np.dtype(np.float64), y, window)
 
@@ -60,48 +92,123 @@ class CsvTable(Table):
         offset, size = self.places[block]
         with self.path.open("rb") as file:
             file.seek(offset)
-            return _parse(file.read(size), self.names, self.columns, "float64")
+            kinds = {name: self.kinds.get(name, "float64") for name in self.columns}
+            return self._plain(self._parse(file.read(size), self.columns, kinds))
+
+    def _look(
+        self, some: bytes, unnamed: Sequence[str], decimal: str | None, thousands: str | None
+    ) -> tuple[Any, list[str]]:
+        """Infer from the first block how numbers are written, and find the index.
+
+        Returns
+        -------
+        schema : Schema
+            The types of the columns.
+        index : list of str
+        """
+        import pyarrow
+
+        text = self._parse(some, self.names, dict.fromkeys(self.names, "string"))
+        columns = {name: as_text(text.column(name).to_pylist()) for name in self.names}
+        shown = TextTable(quoted(self.path), columns, separator=self.separator)
+        found, notes = marks_of(shown, decimal, thousands)
+        for note in notes:
+            warnings.warn(f"{quoted(self.path)}: {note}", stacklevel=5)
+        chosen = Marks(decimal or ("," if thousands == "." else "."), thousands or "")
+        given = decimal is not None or thousands is not None
+        fields = []
+        for field in self._parse(some, self.names).schema:
+            marks = found.get(field.name, chosen)
+            whole = pyarrow.types.is_integer(field.type)
+            if marks != Marks() and (field.name in found or whole):
+                self.marks[field.name] = marks
+                self.kinds[field.name] = "string"
+                field = field.with_type(pyarrow.float64())
+            elif whole and self.separator != "," and not given:  # marks that come later are refused
+                self.kinds[field.name] = "int64"
+            fields.append(field)
+        return pyarrow.schema(fields), index_columns(columns, unnamed) if some else []
+
+    def _plain(self, table: Any) -> Any:
+        """Convert the columns whose numbers have separators."""
+        import pyarrow
+
+        for place, name in enumerate(table.column_names):
+            if name not in self.marks:
+                continue
+            cells = as_text(table.column(name).to_pylist()).tolist()
+            plain = [self.marks[name].plain(cell) if cell else "nan" for cell in cells]
+            if None in plain:
+                marks = self.marks[name]
+                message = (
+                    f"{quoted(self.path)}: the column {name!r} has the value "
+                    f"{cells[plain.index(None)][:30]!r}: expected numbers with "
+                    f"decimal={marks.decimal!r} and thousands={marks.thousands!r}"
+                )
+                raise DataError(message)
+            numbers = pyarrow.array(np.array(plain, dtype=np.float64), from_pandas=True)
+            table = table.set_column(place, name, numbers)
+        return table
 
     def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
+        newline = "\n".encode(self.encoding)
         while lines := file.read(BLOCK_BYTES):
-            yield lines if lines.endswith(b"\n") else lines + self._line(file)
+            yield lines if lines.endswith(newline) else lines + self._line(file)
 
     def _line(self, file: BinaryIO) -> bytes:
         line = file.readline(MOST_BYTES)
-        if len(line) == MOST_BYTES:
+        while self.encoding != "utf-8" and not self._ends(line):
+            rest = file.read(1) if len(line) % 2 else file.readline(MOST_BYTES)
+            line += rest
+            if not rest:
+                break
+        if len(line) >= MOST_BYTES:
             message = f"{quoted(self.path)} has a line of over {MOST_BYTES} bytes: expected CSV"
             raise DataError(message)
         return line
 
+    def _ends(self, line: bytes) -> bool:
+        """Whether a line of two-byte units ends with a line feed, not with a byte that is one."""
+        return len(line) % 2 == 0 and line.endswith("\n".encode(self.encoding))
 
-def _parse(
-    text: bytes,
-    names: list[str] | None = None,
-    columns: list[str] | None = None,
-    kind: str | None = None,
-) -> Any:
-    """Parse some lines.
+    def _parse(
+        self, text: bytes, columns: Sequence[str], kinds: Mapping[str, str] | None = None
+    ) -> Any:
+        """Parse some lines.
 
-    Parameters
-    ----------
-    text : bytes
-    names : list of str, optional
-        Of the columns; in the first line if not given.
-    columns : list of str, optional
-        Which to return; all if not given.
-    kind : str, optional
-        The type of these; inferred if not given.
-    """
-    import pyarrow
-    from pyarrow import csv
+        Parameters
+        ----------
+        text : bytes
+        columns : sequence of str
+            Which to return.
+        kinds : mapping of str to str, optional
+            The types of these; where it has none, that which was found, or else one is inferred.
+        """
+        import pyarrow
+        from pyarrow import csv
 
-    return csv.read_csv(
-        io.BytesIO(text),
-        csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names),
-        convert_options=csv.ConvertOptions(
-            include_columns=columns or [],
-            column_types=dict.fromkeys(columns, pyarrow.type_for_alias(kind))
-            if kind and columns
-            else None,
-        ),
-    )
+        if self.encoding != "utf-8":
+            text = text.decode(self.encoding).encode()
+        types = self.kinds | dict(kinds or {})
+        return csv.read_csv(
+            io.BytesIO(text),
+            csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
+            csv.ParseOptions(delimiter=self.separator, invalid_row_handler=_skip_comments),
+            csv.ConvertOptions(
+                include_columns=columns,
+                column_types={
+                    name: pyarrow.type_for_alias(types[name]) for name in columns if name in types
+                },
+            ),
+        )
+
+
+def _skip_comments(row: Any) -> str:
+    return "skip" if row.text.startswith("#") else "error"
+
+
+def _utf_16(file: BinaryIO) -> str:
+    """Return the order of the bytes of UTF-16, which its first two tell."""
+    mark = file.read(2)
+    file.seek(0)
+    return "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.data.files import is_file, is_folder, one_line, quoted
+from anynet.data.files import is_file, is_folder, one_line, quoted, special_kind
 from anynet.data.idx import read_idx
 from anynet.data.locate import expanded
 from anynet.data.npy import read_npy
@@ -21,14 +21,14 @@ from anynet.data.sources.npy import open_npy
 from anynet.data.sources.parquet import ParquetTable
 from anynet.data.sources.source import WINDOW_BYTES, Source
 from anynet.data.sources.tables import Table
+from anynet.data.tables.read import ARROW, DELIMITED, PARQUET
 from anynet.errors import DataError, InvalidArgumentError
 
 SHUFFLES = ("blocks", "exact")
-TABLES: dict[str, Callable[[Path, str | None, int], Table]] = {
-    ".parquet": ParquetTable,
-    ".arrow": ArrowTable,
-    ".feather": ArrowTable,
-    ".csv": CsvTable,
+TABLES: dict[str, Callable[..., Table]] = {
+    **dict.fromkeys(PARQUET, ParquetTable),
+    **dict.fromkeys(ARROW, ArrowTable),
+    **dict.fromkeys(DELIMITED, CsvTable),
 }
 
 
@@ -38,6 +38,8 @@ def open_data(
     *,
     shuffle: str = "blocks",
     window: int = WINDOW_BYTES,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Source:
     """Open samples on disk that ``fit`` reads block by block; nothing but targets is read yet.
 
@@ -45,10 +47,10 @@ def open_data(
     ----------
     path : path-like, or a sequence of them
         A file: ``.npy`` or IDX, uncompressed, with a row (or an image) for each sample; or
-        ``.parquet``, ``.arrow``, ``.feather`` or ``.csv`` with a numeric column for each input,
-        which needs pyarrow. Or a folder with ``x.npy`` and perhaps ``y.npy``, or with the IDX files
-        ``train-*images*`` and ``train-*labels*``, or with tables of one kind. Several tables are
-        joined in the order given, those of a folder by name.
+        ``.parquet``, ``.arrow``, ``.feather``, ``.csv`` or ``.tsv`` with a numeric column for each
+        input, which needs pyarrow. Or a folder with ``x.npy`` and perhaps ``y.npy``, or with the
+        IDX files ``train-*images*`` and ``train-*labels*``, or with tables of one kind. Several
+        tables are joined in the order given, those of a folder by name.
     target : str, path-like or array, optional
         The name of a table's column; or, beside an array, targets in memory or the path of an
         ``.npy`` or IDX file, which is read. Without it, what a folder holds, or no targets.
@@ -60,6 +62,9 @@ def open_data(
         and the order follows from ``fit``'s seed.
     window : int
         About how many bytes are read at a time. Two windows are held in memory.
+    decimal, thousands : str, optional
+        The separators of numbers in text files, see `read_table`. By default they are inferred from
+        the first megabyte; a warning reports them, and numbers that contradict them are refused.
 
     Returns
     -------
@@ -97,8 +102,17 @@ def open_data(
     if not files:
         message = "open_data needs the path of a file or folder"
         raise InvalidArgumentError(message)
-    if files[0].suffix in TABLES:
-        return _open_tables(files, target, exact, window)
+    for file in files:
+        if kind := special_kind(file):
+            message = f"{quoted(file)} is a {kind}, which cannot be read in part: expected a file"
+            raise DataError(message)
+    given = {"decimal": decimal, "thousands": thousands}
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and _reader(files[0]) is not CsvTable:
+        message = f"{quoted(files[0])} is not a text file: {', '.join(options)} cannot be used"
+        raise InvalidArgumentError(message)
+    if _reader(files[0]):
+        return _open_tables(files, target, exact, window, options)
     if len(files) > 1:
         message = "several files are joined where they are tables: give one .npy or IDX file"
         raise InvalidArgumentError(message)
@@ -114,7 +128,13 @@ def open_data(
     return source
 
 
-def _open_tables(files: list[Path], target: Any, exact: bool, window: int) -> Source:
+def _reader(file: Path) -> Callable[..., Table] | None:
+    return TABLES.get(file.suffix.lower())
+
+
+def _open_tables(
+    files: list[Path], target: Any, exact: bool, window: int, options: dict[str, str]
+) -> Source:
     if exact:
         message = (
             "the rows of a table cannot be read one by one: choose shuffle='blocks', or load it "
@@ -124,11 +144,13 @@ def _open_tables(files: list[Path], target: Any, exact: bool, window: int) -> So
     if target is not None and not isinstance(target, str):
         message = f"target must be the name of a column, got {type(target).__name__}"
         raise InvalidArgumentError(message)
-    kinds = {file.suffix for file in files}
-    if len(kinds) > 1:
-        message = f"expected tables of one kind, got {', '.join(sorted(kinds))}"
+    readers = {_reader(file) for file in files}
+    reader = readers.pop()
+    if readers or reader is None:
+        kinds = sorted({file.suffix for file in files})
+        message = f"expected tables of one kind, got {', '.join(kinds)}"
         raise InvalidArgumentError(message)
-    tables = [TABLES[file.suffix](file, target, window) for file in files]
+    tables = [reader(file, target, window, **options) for file in files]
     for table in tables[1:]:
         if table.columns != tables[0].columns:
             message = (
@@ -148,6 +170,8 @@ def _in_folder(folder: Path, target: Any) -> tuple[list[Path], Any]:
     if len(images) == 1:
         return images, labels[0] if target is None and len(labels) == 1 else target
     for suffix in TABLES:
+        if suffix == ".txt":  # what lies beside the samples may explain them
+            continue
         if tables := sorted(folder.glob(f"*{suffix}")):
             return tables, target
     message = (
@@ -158,6 +182,9 @@ def _in_folder(folder: Path, target: Any) -> tuple[list[Path], Any]:
 
 
 def _targets(target: Any) -> np.ndarray:
+    if isinstance(target, np.ma.MaskedArray):
+        message = "the targets are a masked array: drop the masked samples, and give a plain array"
+        raise InvalidArgumentError(message)
     if not isinstance(target, (str, os.PathLike)):
         return np.asarray(target)
     path = expanded(target)

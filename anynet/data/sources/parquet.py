@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anynet.data.sources.tables import Table, arrow_errors, inputs_of, to_numpy
+from anynet.data.sources.tables import Table, arrow_errors, index_of, inputs_of, to_numpy
 
 
 class ParquetTable(Table):
@@ -23,7 +23,9 @@ class ParquetTable(Table):
 
             with parquet.ParquetFile(path) as file:
                 self.metadata = file.metadata
-                columns, dtype = inputs_of(file.schema_arrow, target, path)
+                schema = file.schema_arrow
+                index = index_of(schema, lambda name: file.read(columns=[name]).column(0))
+                columns, dtype, target = inputs_of(schema, target, path, index)
                 groups = range(self.metadata.num_row_groups)
                 counts = [self.metadata.row_group(group).num_rows for group in groups]
                 y = None

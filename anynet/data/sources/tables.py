@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import numpy as np
 from anynet.data.files import one_line, quoted
 from anynet.data.sources.source import Source
 from anynet.data.sources.unchanged import Unchanged
-from anynet.errors import DataError
+from anynet.data.tables.arrow import arrow_table, pandas_index
+from anynet.data.tables.index import index_columns, may_be_index
+from anynet.data.tables.names import as_name, as_names
+from anynet.errors import DataError, InvalidArgumentError
 
 
 class Table(Source):
@@ -105,8 +109,27 @@ def to_numpy(column: Any, name: str, path: Path) -> np.ndarray:
     return array
 
 
-def inputs_of(schema: Any, target: str | None, path: Path) -> tuple[list[str], np.dtype[Any]]:
-    """Return the names of the columns that are inputs, and the type that holds them all.
+def inputs_of(
+    schema: Any, target: str | None, path: Path, index: Collection[str] = ()
+) -> tuple[list[str], np.dtype[Any], str | None]:
+    """Return the columns that are inputs, the type that holds them all, and the target.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of pyarrow.
+    target : str or None
+    path : Path
+        For messages.
+    index : collection of str
+        Columns that are the index of a data frame, which a warning reports as unused.
+
+    Returns
+    -------
+    columns : list of str
+    dtype : dtype
+    target : str or None
+        As the schema spells it.
 
     Raises
     ------
@@ -115,27 +138,59 @@ def inputs_of(schema: Any, target: str | None, path: Path) -> tuple[list[str], n
     """
     import pyarrow.types as types
 
-    if len(set(schema.names)) < len(schema.names):
-        message = f"{quoted(path)} has several columns of one name: expected a name for each"
-        raise DataError(message)
-    if target is not None and target not in schema.names:
+    try:
+        spelled = dict(zip(as_names(schema.names), schema.names, strict=True))
+    except InvalidArgumentError as error:
+        message = f"{quoted(path)}: {error}"
+        raise DataError(message) from error
+    if target is not None and as_name(target) not in spelled:
         some = ", ".join(map(repr, schema.names[:20]))
         message = f"{quoted(path)} has no column {target!r}: it has {some}"
         raise DataError(message)
+    target = None if target is None else spelled[as_name(target)]
+    unused = [name for name in index if name != target]
+    if unused:
+        message = (
+            f"{quoted(path)}: the column {', '.join(map(repr, unused))} is not used: it is the "
+            f"index of a data frame"
+        )
+        warnings.warn(message, stacklevel=6)
     dtypes = []
     for field in schema:
+        if field.name in unused:
+            continue
         is_number = types.is_integer(field.type) or types.is_floating(field.type)
         if not is_number and not types.is_boolean(field.type):
             message = (
                 f"{quoted(path)}: the column {field.name!r} holds {field.type}, and only numbers "
-                f"are read in part: leave it out, or number its values"
+                f"are read in part: leave it out, or encode it as numbers"
             )
             raise DataError(message)
         if field.name != target:
             is_bool = types.is_boolean(field.type)
             dtypes.append(np.dtype(np.uint8 if is_bool else field.type.to_pandas_dtype()))
-    names = [name for name in schema.names if name != target]
-    return names, np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
+    names = [name for name in schema.names if name != target and name not in unused]
+    return names, np.result_type(*dtypes) if dtypes else np.dtype(np.float32), target
+
+
+def index_of(schema: Any, read: Callable[[str], Any]) -> list[str]:
+    """Return which columns of an Arrow or Parquet file are the index of a data frame.
+
+    Parameters
+    ----------
+    schema : Schema
+    read : callable
+        Returns the column of this name.
+    """
+    stored = pandas_index(schema)
+    found = [name for name in schema.names if as_name(name) in stored]
+    for name in schema.names:
+        if name not in found and may_be_index(name):
+            import pyarrow
+
+            table = arrow_table(pyarrow.table({name: read(name)}), name)
+            found += index_columns(table.columns)
+    return found
 
 
 @contextmanager

@@ -5,25 +5,26 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
-import io
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+import operator
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import islice, takewhile
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from anynet.data.files import one_line, quoted
+from anynet.data.files import one_line
+from anynet.data.tables.index import index_columns
+from anynet.data.tables.layout import Layout, is_number, layout_of
+from anynet.data.tables.names import as_names
+from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import Table, as_text
-from anynet.errors import DataError
-
-SEPARATORS = (",", ";", "\t", "|")
-
-#: Records, and characters, that are looked at to find the separator.
-SAMPLE, SAMPLE_SIZE = 100, 1 << 20
+from anynet.errors import DataError, InvalidArgumentError
 
 #: Records that are kept as Python's strings at a time, before they become columns.
 CHUNK = 16384
+
+_LIMIT = threading.Lock()
 
 
 class Record(NamedTuple):
@@ -33,15 +34,16 @@ class Record(NamedTuple):
     fields: list[str]
 
 
-def read_delimited(path: Path) -> Table:
+def read_delimited(opened: Opened) -> Table:
     """Read a text file of records, the first of which names the columns.
 
     The encoding is UTF-8, or UTF-16 with a byte order mark. Fields are separated by commas,
-    semicolons, tabs or bars and may be quoted as in RFC 4180; blank lines are skipped.
+    semicolons, tabs or bars, or as a first line ``sep=;`` says, and may be quoted as in RFC 4180;
+    blank lines are skipped, and comment lines that begin with ``#``.
 
     Parameters
     ----------
-    path : Path
+    opened : Opened
         The file.
 
     Returns
@@ -54,145 +56,168 @@ def read_delimited(path: Path) -> Table:
     DataError
         If it is no such file: the message says the line, and how to mend it.
     """
-    encoding = _encoding(path)
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            separator = _separator(file.read(SAMPLE_SIZE))
-            file.seek(0)
-            return _read(path, file, separator)
+        layout = layout_of(opened)
+        with opened.text(layout.encoding) as file, _long_fields():
+            return _read(opened.name, file, layout)
     except UnicodeError as error:
-        raise _undecodable(path, encoding) from error
+        raise _undecodable(opened) from error
 
 
-def _read(path: Path, file: TextIO, separator: str) -> Table:
-    records = _records(path, file, separator)
-    header = next(records, None)
-    if header is None:
-        message = f"{quoted(path)} is empty: expected a line of column names, and rows below it"
-        raise DataError(message)
-    names = _names(header, path)
+class Header(NamedTuple):
+    """The names of the columns.
+
+    Attributes
+    ----------
+    names : list of str
+    unnamed : list of str
+        The first of them, if they have no name in the file.
+    lines : int
+        The number of lines up to the first row.
+    """
+
+    names: list[str]
+    unnamed: list[str]
+    lines: int
+
+
+def header_of(opened: Opened, layout: Layout) -> Header:
+    """Read the names of the columns alone.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    UnicodeError
+        If they are not text.
+    """
+    read: list[str] = []
+    with opened.text(layout.encoding) as file, _long_fields():
+        lines = (read.append(line) or line for line in file)  # type: ignore[func-returns-value]
+        header = _header(opened.name, _records(opened.name, lines, layout))
+    return header._replace(lines=len(read))
+
+
+def _read(path: str, file: TextIO, layout: Layout) -> Table:
+    records = _records(path, file, layout)
+    names, unnamed, _ = _header(path, records)
     chunks: list[list[np.ndarray]] = []
     lines: list[int] = []
-    rows = _even(records, len(names), separator, path)
+    comments: list[int] = []
+    rows = _even(records, len(names), layout.separator, path, comments)
     while chunk := list(islice(rows, CHUNK)):
         lines += [record.line for record in chunk]
         cells = zip(*(record.fields for record in chunk), strict=True)
         chunks.append([as_text(column) for column in cells])
     if not lines:
-        message = f"{quoted(path)} has column names and no rows: expected one line a row below them"
+        message = f"{path} has column names and no rows: expected one line a row below them"
         raise DataError(message)
-    columns = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+    parts = zip(*chunks, strict=True)
+    columns = dict(zip(names, map(np.concatenate, parts), strict=True))
+    notes: tuple[str, ...] = ()
+    if comments:
+        notes = (f"{len(comments)} comment lines ignored, the first in line {comments[0]}",)
     return Table(
-        name=quoted(path),
-        columns=dict(zip(names, columns, strict=True)),
+        name=path,
+        columns=columns,
         lines=np.array(lines),
-        decimal="." if separator == "," else ",",
+        notes=notes,
+        separator=layout.separator,
+        index=tuple(index_columns(columns, unnamed)),
     )
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let fields be of any length: Python's limit, 131,072, holds for a whole process."""
+    with _LIMIT:
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
-def _undecodable(path: Path, encoding: str) -> DataError:
+def _undecodable(opened: Opened) -> DataError:
     """Find what a file holds that is no text, and name its line."""
-    data, line, found = path.read_bytes(), 1, "half a character"
+    with opened.open() as file:
+        data, line, found = file.read(), 1, "half a character"
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        data.decode(encoding)
+        data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"the byte 0x{data[error.start]:02x}"
     message = (
-        f"{quoted(path)} is not UTF-8 text: line {line} holds {found}; save it as UTF-8, for "
+        f"{opened.name} is not UTF-8 text: line {line} holds {found}; save it as UTF-8, for "
         f"instance by iconv -f latin1 -t utf-8"
     )
     return DataError(message)
 
 
-def _separator(sample: str) -> str:
-    """Find the separator that splits the first records into the most fields, all into as many.
-
-    Where none does, it is the one that splits the header into most.
-    """
-    if len(sample) == SAMPLE_SIZE:  # the last record may be cut
-        sample = sample[: sample.rfind("\n") + 1]
-
-    def score(separator: str) -> tuple[bool, int]:
-        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
-        widths = []
-        with contextlib.suppress(csv.Error):  # it is told when the file is read
-            widths = [len(fields) for fields in islice(reader, SAMPLE) if fields]
-        even = len(set(widths)) == 1 and widths[0] > 1
-        return even, widths[0] if widths else 0
-
-    return max(SEPARATORS, key=score)
-
-
-def _records(path: Path, file: TextIO, separator: str) -> Iterator[Record]:
-    reader = csv.reader(_lines(path, file), delimiter=separator, strict=True)
-    line = 1
+def _records(path: str, file: Iterable[str], layout: Layout) -> Iterator[Record]:
+    lines = islice(_lines(path, file), layout.skipped, None)
+    reader = csv.reader(lines, delimiter=layout.separator, strict=True)
+    line = 1 + layout.skipped
     try:
         for fields in reader:
             if fields:
                 yield Record(line, fields)
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + layout.skipped
     except csv.Error as error:
         message = (
-            f"{quoted(path)}: the record that begins in line {line} is not in order "
+            f"{path}: the record that begins in line {line} is not in order "
             f'({one_line(error)}): expected fields that are quoted whole, as "a, b", with the '
             f"quotes inside them doubled"
         )
         raise DataError(message) from error
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
+def _lines(path: str, file: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         if "\0" in line:
-            message = f"{quoted(path)} holds a zero byte in line {number}: save it as UTF-8 text"
+            message = f"{path} holds a zero byte in line {number}: save it as UTF-8 text"
             raise DataError(message)
         yield line
 
 
-def _names(header: Record, path: Path) -> list[str]:
-    """Return the names of the columns; one without is called by its number."""
+def _header(path: str, records: Iterator[Record]) -> Header:
+    """Return the names of the columns; those without one are called by their number."""
+    header = next(records, None)
+    if header is None:
+        message = f"{path} is empty: expected a line of column names, and rows below it"
+        raise DataError(message)
     fields = [" ".join(field.split()) for field in header.fields]
     names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         message = (
-            f"{quoted(path)} has no column names: line {header.line} holds numbers; put a line of "
+            f"{path} has no column names: line {header.line} holds numbers; put a line of "
             f"names above it"
         )
         raise DataError(message)
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            message = (
-                f"{quoted(path)} has two columns named {name!r}, the {names.index(name) + 1}. and "
-                f"the {i + 1}.: rename one in line {header.line}"
-            )
-            raise DataError(message)
-    return names
+    try:
+        unnamed = names[: len(list(takewhile(operator.not_, fields)))]
+        return Header(as_names(names), unnamed, header.line)
+    except InvalidArgumentError as error:
+        message = f"{path}, line {header.line}: {error}"
+        raise DataError(message) from error
 
 
-def _even(records: Iterator[Record], width: int, separator: str, path: Path) -> Iterator[Record]:
-    """Pass records on that have as many fields as the header."""
+def _even(
+    records: Iterator[Record], width: int, separator: str, path: str, comments: list[int]
+) -> Iterator[Record]:
+    """Pass records on that have as many fields as the header; note the lines of comments."""
     for record in records:
         count = len(record.fields)
+        if count != width and record.fields[0].startswith("#"):
+            comments.append(record.line)
+            continue
         if count != width:
             shown = "a tab" if separator == "\t" else repr(separator)
             message = (
-                f"{quoted(path)}: line {record.line} has {count} field{'s' * (count != 1)}, "
+                f"{path}: line {record.line} has {count} field{'s' * (count != 1)}, "
                 f"separated by {shown}, and the header has {width}: give every row as many, and "
                 f'put text that holds the separator into quotes (")'
             )
             raise DataError(message)
         yield record
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -78,7 +78,11 @@ def infer_kinds(
             message = f"{name!r} is the target: choose its task, not its kind"
             raise InvalidArgumentError(message)
     return {
-        name: _wanted(table, name, wanted[name]) if name in wanted else infer(table, name)
+        name: _wanted(table, name, wanted[name])
+        if name in wanted
+        else Found("ignored", "it is the index of a data frame")
+        if name in table.index
+        else infer(table, name)
         for name in table.columns
         if name != target
     }

@@ -14,6 +14,9 @@ from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.locate import expanded
 from anynet.data.tables.kinds import infer_kinds
+from anynet.data.tables.marked import infer_marks
+from anynet.data.tables.marks import check_marks
+from anynet.data.tables.names import as_name
 from anynet.data.tables.notes import notes_on_classes, notes_on_kinds, notes_on_rare
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.read import read_table
@@ -37,6 +40,8 @@ def load_table(
     columns: Mapping[str, str] | None = None,
     test: float | str | os.PathLike[str] = TEST_FRACTION,
     seed: int = TEST_SEED,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Dataset:
     """Load a table as a data set whose inputs are encoded and whose target is a column.
 
@@ -62,6 +67,12 @@ def load_table(
         share; or a table of test rows.
     seed : int
         Draws the rows held out, and nothing else.
+    decimal : {".", ","}, optional
+        The decimal separator of numbers in text. By default it is inferred from each column;
+        ``Dataset.notes`` reports it. New rows are read in the same way.
+    thousands : {",", ".", " ", "'", ""}, optional
+        The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
+        too.
 
     Returns
     -------
@@ -91,13 +102,18 @@ def load_table(
     if share is not None and not 0 < share < 1:
         message = f"test must be a share in (0, 1), or a table of test rows, got {test!r}"
         raise InvalidArgumentError(message)
+    check_marks(decimal, thousands)
+    columns = {as_name(name): kind for name, kind in (columns or {}).items()}
     table = read_table(source)
-    table.require(target)
+    target = table.require(target)
+    marked: list[str] = []
+    if table.marks is None:
+        table, marked = infer_marks(table, decimal, thousands, columns)
     found = infer_kinds(table, target, columns)
     task = wanted or infer_task(table, target)
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
-    notes = [*notes_on_kinds(found), *note]
+    notes = [*marked, *notes_on_kinds(found), *note]
     if classes is not None:
         notes += notes_on_classes(classes, inferred=wanted is None)
     if share is None:
@@ -113,7 +129,8 @@ def load_table(
     held_out, told = labelled_rows(preprocessing, test_rows)
     notes += [f"test rows: {each}" for each in told if each not in notes]
     named = isinstance(source, (str, os.PathLike))
-    split = {"sha256": digest(source), "share": share, "seed": seed} if named else None
+    sha256 = table.sha256 or (digest(source) if named else "")
+    split = {"sha256": sha256, "share": share, "seed": seed} if named else None
     return Dataset(
         name=Path(source).stem if named else table.name,
         train=train,
@@ -181,11 +198,13 @@ def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
     """
     table = read_table(source)
     split = model.metadata.get(SPLIT)
-    if not isinstance(split, dict) or split.get("sha256") != digest(source):
+    if not isinstance(split, dict) or split.get("sha256") != (table.sha256 or digest(source)):
         return table, "rows"
     if split.get("share") is None:
         return table, "rows, on which it was trained"
-    target = Preprocessing.of(model).target
+    preprocessing = Preprocessing.of(model)
+    target = preprocessing.target
+    table, _ = preprocessing.read(table)
     rows, _ = usable_rows(table, target.column, target.task)
     classes = target if isinstance(target, Classes) else None
     try:

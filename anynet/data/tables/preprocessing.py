@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,17 @@ from anynet.data.tables.config import made_of
 from anynet.data.tables.encoders import ENCODERS
 from anynet.data.tables.encoding import Encoder
 from anynet.data.tables.kinds import Found
+from anynet.data.tables.marked import Saved, apply_marks
+from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.notes import note_on_absent_column, notes_on_column
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.target import TARGETS, Target
 from anynet.errors import DataError, ModelFileError
 
 VERSION = 1  # of what to_config gives
+
+#: Misspelt columns are suggested where there are no more than this many new ones.
+MOST_NEW = 20
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,15 @@ class Preprocessing:
         The column that is predicted.
     ignored : tuple of str
         Columns that the training table had and that are not used.
+    marks : mapping of str to (str, str or None)
+        The decimal separator of columns that have one, and a thousands separator that the user
+        chose.
     """
 
     encoders: tuple[Encoder, ...]
     target: Target
     ignored: tuple[str, ...] = ()
+    marks: Saved = field(default_factory=dict, hash=False)
 
     @classmethod
     def fit(cls, table: Table, found: Mapping[str, Found], target: Target) -> Preprocessing:
@@ -68,7 +77,9 @@ class Preprocessing:
             ENCODERS[kind].fit(name, table.columns[name], table.decimal)
             for name, kind in used.items()
         )
-        return cls(encoders, target, tuple(name for name in found if name not in used))
+        kept = {*used, target.column}
+        marks = {name: each for name, each in (table.marks or {}).items() if name in kept}
+        return cls(encoders, target, tuple(name for name in found if name not in used), marks)
 
     @property
     def input_names(self) -> list[str]:
@@ -94,7 +105,7 @@ class Preprocessing:
         """Return the inputs of raw rows, and what had to be done about them.
 
         Missing columns and values that cannot be read count as missing values; other columns are
-        passed over; the order of the columns does not matter.
+        ignored; the order of the columns does not matter.
 
         Parameters
         ----------
@@ -111,7 +122,7 @@ class Preprocessing:
         DataError
             If the table has none of the columns.
         """
-        table = table if isinstance(table, Table) else Table.of(table)
+        table, told = self.read(table)
         names = [each.column for each in self.encoders]
         if not any(name in table.columns for name in names):
             message = (
@@ -119,9 +130,28 @@ class Preprocessing:
                 f"{some(names)}, found {some(table.columns) or 'none'}"
             )
             raise DataError(message)
-        notes = list(table.notes) + self._extra(table)
-        parts = [self._encode(each, table, notes) for each in self.encoders]
+        new = self._new(table)
+        notes = [*table.notes, *told]
+        if new:
+            notes.append(f"training had no column {some(new)}: ignored")
+        near = new if len(new) <= MOST_NEW else []
+        parts = [self._encode(each, table, notes, near) for each in self.encoders]
         return np.concatenate(parts, axis=1), notes
+
+    def read(self, table: Any) -> tuple[Table, list[str]]:
+        """Return a table whose numbers are read as those of the training rows, and notes on that.
+
+        Parameters
+        ----------
+        table : Table, mapping or data frame
+        """
+        table = table if isinstance(table, Table) else Table.of(table)
+        if table.marks is not None:
+            return table, []
+        numbers = [each.column for each in self.encoders if each.kind == "number"]
+        if self.target.task == "regression":
+            numbers.append(self.target.column)
+        return apply_marks(table, self.marks, numbers)
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return what a network predicted as the table has it: names of classes, or values."""
@@ -136,6 +166,7 @@ class Preprocessing:
             If the table has no such column, or no row a target that is known.
         """
         table.require(self.target.column, self._new(table))
+        table, _ = self.read(table)
         y, absent = self.target.encode(table.columns[self.target.column], table.decimal)
         if absent.all():
             message = f"{table.name}: no row has a {self.target.column!r} that the model knows"
@@ -152,6 +183,7 @@ class Preprocessing:
                 for each in self.encoders
             ],
             "ignored": list(self.ignored),
+            "marks": {name: list(each) for name, each in self.marks.items()},
         }
 
     @classmethod
@@ -172,7 +204,8 @@ class Preprocessing:
             if not encoders:
                 message = "it has no columns"
                 raise ValueError(message)
-            return cls(encoders, target, tuple(map(str, config["ignored"])))
+            marks = {str(name): _marks(*each) for name, each in config["marks"].items()}
+            return cls(encoders, target, tuple(map(str, config["ignored"])), marks)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not say properly what its table looks like: {error}"
             raise ModelFileError(message) from error
@@ -204,24 +237,30 @@ class Preprocessing:
             raise ModelFileError(message)
         return made
 
-    def _encode(self, encoder: Encoder, table: Table, notes: list[str]) -> np.ndarray:
+    def _encode(
+        self, encoder: Encoder, table: Table, notes: list[str], new: Sequence[str]
+    ) -> np.ndarray:
         """Encode one column, and tell what is amiss."""
         name = encoder.column
         if name in table.columns:
             encoded = encoder.encode(table.columns[name], table.decimal)
             notes += notes_on_column(encoder, table, encoded)
             return encoded.x
-        notes.append(note_on_absent_column(encoder, self._new(table)))
+        notes.append(note_on_absent_column(encoder, new))
         return encoder.encode(np.full(table.n_rows, np.nan), table.decimal).x
 
     def _new(self, table: Table) -> list[str]:
         """Return the names of columns that the training table did not have."""
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
+        known.update(table.index)
         return [name for name in table.columns if name not in known]
 
-    def _extra(self, table: Table) -> list[str]:
-        extra = self._new(table)
-        return [f"training had no column {some(extra)}: passed over"] if extra else []
+
+def _marks(decimal: Any, thousands: Any) -> tuple[str, str | None]:
+    if decimal not in DECIMALS or thousands not in (None, *THOUSANDS):
+        message = f"{decimal!r} and {thousands!r} separate no numbers"
+        raise ValueError(message)
+    return decimal, thousands
 
 
 def _why(found: Mapping[str, Found]) -> str:

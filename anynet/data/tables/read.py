@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from anynet.data.files import quoted
 from anynet.data.locate import expanded
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
+from anynet.data.tables.index import index_columns
+from anynet.data.tables.marked import infer_marks
+from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import Table
 from anynet.errors import DataError
 
@@ -23,14 +27,20 @@ def is_table(name: str | os.PathLike[str]) -> bool:
     return Path(name).suffix.lower() in (*PARQUET, *ARROW, *DELIMITED)
 
 
-def read_table(source: Any) -> Table:
+def read_table(source: Any, *, decimal: str | None = None, thousands: str | None = None) -> Table:
     """Read a table.
 
     Parameters
     ----------
     source : path, mapping or data frame
         A CSV file (also separated by semicolons, tabs or bars), a Parquet, Arrow or Feather file,
-        which need pyarrow; or columns in memory, see `Table.of`.
+        which need pyarrow; or columns in memory, see `Table.of`. A pipe is read once.
+    decimal : {".", ","}, optional
+        The decimal separator of numbers in text. By default it is inferred from each column when
+        the table is used: as in the training rows, if a model predicts from it.
+    thousands : {",", ".", " ", "'", ""}, optional
+        The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
+        too.
 
     Returns
     -------
@@ -41,26 +51,38 @@ def read_table(source: Any) -> Table:
     ------
     DataError
         If the file cannot be read, or is no table.
+    InvalidArgumentError
+        If an argument is not as documented.
     """
     if isinstance(source, Table):
-        return source
-    if not isinstance(source, (str, os.PathLike)):
-        return Table.of(source)
-    path = expanded(source)
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        table = _read_file(expanded(source))
+    else:
+        table = Table.of(source)
+    found = index_columns(table.columns)
+    table = replace(table, index=tuple(dict.fromkeys([*table.index, *found])))
+    if decimal is None and thousands is None:
+        return table
+    table, notes = infer_marks(table, decimal, thousands)
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _read_file(path: Path) -> Table:
     try:
-        if path.is_dir():
-            message = f"{quoted(path)} is a folder: expected a table, such as a CSV file"
-            raise DataError(message)
-        with path.open("rb") as file:
+        opened = Opened.of(path)
+        with opened.open() as file:
             start = file.read(6)
         if start.startswith(b"PAR1"):
-            return read_arrow(path, parquet=True)
-        if start == b"ARROW1" or path.suffix.lower() in ARROW:
-            return read_arrow(path, parquet=False)
-        if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
+            table = read_arrow(opened, parquet=True)
+        elif start == b"ARROW1" or path.suffix.lower() in ARROW:
+            table = read_arrow(opened, parquet=False)
+        elif start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
             message = f"{quoted(path)} is compressed or a spreadsheet: save the table as CSV"
             raise DataError(message)
-        return read_delimited(path)
+        else:
+            table = read_delimited(opened)
     except OSError as error:
         message = f"cannot read {quoted(path)}: {error.strerror or error}"
         raise DataError(message) from error
+    return replace(table, sha256=opened.sha256)

@@ -66,14 +66,14 @@ def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> N
         ({"new": ["maybe", "no", True]}, "new: 1 of 3 rows holds no boolean ('maybe' in row 1)"),
         ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
         ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
-        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': passed over"),
+        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': ignored"),
         ({"size": ["3", "-", "."]}, "size: 2 of 3 rows hold a placeholder ('-' in row 2): taken"),
         ({"size": [2**60 + 1, 1, "x"]}, "size: 1 of 3 rows holds no number ('x' in row 3)"),
         ({"new": ["None", "no", 2]}, "new: 1 of 3 rows holds no boolean ('2' in row 3)"),
         ({"colour": [1.0, 2.0, None]}, "colour: 2 of 3 rows hold a category that training did "),
         (
             {"weight": [1, 2, 3], "b": [1, 2, 3]},
-            "training had no column 'weight', 'b': passed over",
+            "training had no column 'weight', 'b': ignored",
         ),
     ],
 )

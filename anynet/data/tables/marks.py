@@ -1,0 +1,204 @@
+"""Decimal and thousands separators of numbers in text: inferred from whole columns, or given.
+
+``1,016`` is 1016 in one country and 1.016 in another. A column shows what its marks mean where a
+mark has other than three digits after it, where a cell has several marks, or both. What a column
+leaves open is decided by the other columns of the table, then by the field separator of its file.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import statistics
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from anynet.errors import InvalidArgumentError
+
+DECIMALS = (".", ",")
+THOUSANDS = (",", ".", " ", "'", "")
+
+#: Characters of a number that may have separators.
+LONGEST = 64
+
+_CHARACTERS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
+_NUMERIC = re.compile("[+-]?[0-9.,' \u00a0\u2009\u202f\u2019]*[0-9][0-9.,]*([eE][+-]?[0-9]+)?")
+_SHAPE = str.maketrans("12345678\u00a0\u2009\u202f\u2019", "99999999   '")
+
+
+class Marks(NamedTuple):
+    """How the numbers of a column are written.
+
+    Attributes
+    ----------
+    decimal : {".", ","}
+    thousands : {",", ".", " ", "'", ""}
+        " " stands for non-breaking and thin spaces too, "'" for the typographic apostrophe.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def plain(self, cell: str) -> str | None:
+        """Return a number as Python writes it, or None where the cell is no such number."""
+        match = _pattern(self).fullmatch(cell) if len(cell) <= LONGEST else None
+        if match is None or not (match["whole"] or match["fraction"]):
+            return None
+        whole = re.sub("[^0-9]", "", match["whole"] or "")
+        if match["exponent"] and whole != (match["whole"] or ""):  # 1,016E+05 is no grouped number
+            return None
+        point = "" if match["fraction"] is None else f".{match['fraction']}"
+        return f"{match['sign']}{whole}{point}{match['exponent'] or ''}"
+
+
+CANDIDATES = tuple(Marks(d, t) for t in ("", ",", ".", " ", "'") for d in DECIMALS if d != t)
+
+
+class Judged(NamedTuple):
+    """What was concluded for one column.
+
+    Attributes
+    ----------
+    marks : Marks
+    evident : bool
+        Whether the cells allow no other reading.
+    marked : bool
+        Whether any cell has a comma or a point, so that the decimal separator matters.
+    complete : bool
+        Whether all cells that look like numbers can be read.
+    """
+
+    marks: Marks
+    evident: bool
+    marked: bool
+    complete: bool
+
+
+def judge(
+    cells: Collection[str],
+    separator: str = ",",
+    decimal: str | None = None,
+    thousands: str | None = None,
+    known: str | None = None,
+) -> Judged | None:
+    """Infer how the numbers of a column are written.
+
+    Parameters
+    ----------
+    cells : collection of str
+        Its distinct values.
+    separator : str
+        The field separator of the file, which hints at the decimal separator.
+    decimal, thousands : str, optional
+        Given by the user, or by the training rows.
+    known : str, optional
+        The decimal separator of the other columns: decides what this one leaves open.
+
+    Returns
+    -------
+    Judged or None
+        None where no cell is a number.
+    """
+    numeric = [cell for cell in cells if len(cell) <= LONGEST and _NUMERIC.fullmatch(cell)]
+    shapes = Counter(map(_shape, numeric))
+    counts = {
+        each: sum(count for shape, count in shapes.items() if each.plain(shape) is not None)
+        for each in CANDIDATES
+        if decimal in (None, each.decimal) and thousands in (None, each.thousands)
+    }
+    most = max(counts.values(), default=0)
+    if not most:
+        return None
+    best = [each for each, count in counts.items() if count == most]
+    found = {mark for shape in shapes for mark in ",." if mark in shape}
+    evident = not found or len({each.decimal for each in best}) == 1
+    if not evident:
+        chosen = _decide(numeric, separator, found, known)
+        best = [each for each in best if each.decimal == chosen]
+        evident = chosen == known and (separator == "," or found != {"."})
+    return Judged(best[0], evident, bool(found), most == shapes.total())
+
+
+def agreed(judged: Iterable[Judged | None]) -> str | None:
+    """Return the decimal separator on which all columns that show one agree."""
+    shown = {each.marks.decimal for each in judged if each and each.marked and each.evident}
+    return shown.pop() if len(shown) == 1 else None
+
+
+def check_marks(decimal: str | None, thousands: str | None) -> None:
+    """Check separators that a user chose.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are no such ones, or they are the same.
+    """
+    for name, value, known in (
+        ("decimal", decimal, DECIMALS),
+        ("thousands", thousands, THOUSANDS),
+    ):
+        if value is not None and value not in known:
+            message = f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}"
+            raise InvalidArgumentError(message)
+    if decimal is not None and decimal == thousands:
+        message = f"decimal and thousands must differ, got {decimal!r} for both"
+        raise InvalidArgumentError(message)
+
+
+def note_on_marks(names: str, judged: Judged, examples: Mapping[str, str]) -> str:
+    """Report how numbers are read; `examples` maps cells to what they became."""
+    marks = judged.marks
+    cell = max(examples, key=len)
+    used = f"decimal separator {marks.decimal!r}"
+    used += f", thousands separator {marks.thousands!r}" if marks.thousands else ""
+    told = f"{names}: numbers are read with {used} ({cell[:30]!r} as {examples[cell][:30]})"
+    if judged.evident:
+        return told
+    return f"{told}; the values allow another reading: set decimal or thousands if this is wrong"
+
+
+def _decide(numeric: list[str], separator: str, found: set[str], known: str | None) -> str:
+    """Choose the decimal separator where each mark has three digits after it."""
+    if len(found) == 1:
+        (mark,) = found
+        groups = _groups(numeric, mark)
+        if groups == "evident" or (groups == "likely" and separator != ","):
+            return "." if mark == "," else ","
+    return known or ("," if separator == ";" else ".")
+
+
+def _groups(numeric: list[str], mark: str) -> str:
+    """Judge whether a mark with three digits after it groups them, by the numbers without it.
+
+    Numbers without the mark are whole. As decimals, 2.500 beside 999 would have kept the zeros
+    that 999 lacks. Without such zeros it is likely if the numbers with the mark continue where
+    those without it end, as in 998, 999, 1.001.
+    """
+    marked: list[float] = []
+    others: list[float] = []
+    for cell in numeric:
+        plain = Marks(mark).plain(cell)
+        if plain is not None:
+            (marked if mark in cell else others).append(abs(float(plain)))
+    if not marked or not others or max(others) >= 1000:
+        return ""
+    if any(cell.endswith("0") for cell in numeric if mark in cell):
+        return "evident"
+    return "likely" if statistics.median(others) > max(marked) else ""
+
+
+def _shape(cell: str) -> str:
+    """Return what decides whether a cell can be read: digits become 9, but a leading zero."""
+    shape = cell.translate(_SHAPE).replace("0", "9")
+    return re.sub("^([+-]?)9", r"\g<1>0", shape) if cell.lstrip("+-").startswith("0") else shape
+
+
+@functools.cache
+def _pattern(marks: Marks) -> re.Pattern[str]:
+    mark, point = _CHARACTERS[marks.thousands], _CHARACTERS[marks.decimal]
+    grouped = f"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}" if mark else ""
+    return re.compile(
+        f"(?P<sign>[+-]?)(?P<whole>[0-9]+{grouped})?"
+        f"(?:{point}(?P<fraction>[0-9]*))?(?P<exponent>[eE][+-]?[0-9]+)?"
+    )
