@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anynet.cli.terminal import table
+from anynet.data.tables.numeric import mean_and_deviation, root_mean_square
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +30,20 @@ class ValueReport:
     @property
     def score(self) -> float:
         """R²: the share of the variance that is explained; for constant values 1 if all right."""
-        spread = float(np.sum((self.true - self.true.mean()) ** 2))
-        left = float(np.sum((self.true - self.predicted) ** 2))
-        return 1 - left / spread if spread else float(left == 0)
+        spread = mean_and_deviation(self.true)[1]
+        left = root_mean_square(self.true - self.predicted)
+        if not spread:
+            return float(left == 0)
+        with np.errstate(over="ignore"):
+            return float(1 - np.square(left / spread))
 
     def measures(self) -> dict[str, float]:
         """What a run reports of its test set: R², and errors in the units of the table."""
         error = self.predicted - self.true
         return {
             "r2": self.score,
-            "rmse": float(np.sqrt(np.mean(error**2))),
-            "mae": float(np.mean(np.abs(error))),
+            "rmse": root_mean_square(error),
+            "mae": mean_and_deviation(np.abs(error))[0],
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +56,6 @@ class ValueReport:
         rows = [
             ["root of the mean squared error", f"{measures['rmse']:.6g}"],
             ["mean absolute error", f"{measures['mae']:.6g}"],
-            ["standard deviation of the true values", f"{np.std(self.true):.6g}"],
+            ["standard deviation of the true values", f"{mean_and_deviation(self.true)[1]:.6g}"],
         ]
         return table(rows)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import r2_score
 
 import anynet as library
 from anynet.cli import main
 from anynet.cli.answers import as_csv
+from anynet.cli.values import ValueReport
 
 Command = Callable[..., Any]
 
@@ -87,6 +89,33 @@ def test_what_people_see_of_values(anynet: Command, place: Path, tmp_path: Path)
     assert "regression of Fare (values) by Survived (boolean), Class (number)" in out
     assert "test R² 0." in out
     assert "R² 0." in err
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e300, 8e307, 1e-300, 1e-320])
+def test_scores_of_values_survive_the_ends_of_float64(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    true, predicted = rng.uniform(-1, 1, 50), rng.uniform(-1, 1, 50)
+    measures = ValueReport(true * unit, predicted * unit, "y").measures()
+    digits = {"rel": 1e-12 if unit > 1e-310 else 1e-2}
+    assert measures["r2"] == pytest.approx(r2_score(true, predicted), **digits)
+    error = predicted - true
+    assert measures["rmse"] / unit == pytest.approx(np.sqrt(np.mean(error**2)), **digits)
+    assert measures["mae"] / unit == pytest.approx(np.mean(np.abs(error)), **digits)
+    constant = np.full(3, unit)
+    assert ValueReport(constant, constant, "y").score == 1
+    assert ValueReport(constant, constant / 2, "y").score == 0
+
+
+def test_classes_that_are_codes_stay_codes(anynet: Command, tmp_path: Path) -> None:
+    codes = ["0101", "101", "00101", "7"]
+    path = write(tmp_path / "codes.csv", [[i % 4, codes[i % 4]] for i in range(80)], "x,code")
+    anynet("train", path, "--target", "code", *QUICK, "--out", tmp_path / "run")
+    anynet("predict", tmp_path / "run", path, "--out", tmp_path / "out.csv")
+    rows = read(tmp_path / "out.csv")
+    assert {row["code"] for row in rows} <= set(codes)
+    assert {f"probability {code}" for code in codes} <= rows[0].keys()
+    answers = json.loads(anynet("predict", tmp_path / "run", path, "--json").out)
+    assert {answer["class"] for answer in answers} <= set(codes)
 
 
 def test_the_run_folder_of_classes(place: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from anynet.data.files import one_line
 from anynet.data.tables.names import as_name, as_names
 from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import TEXT, Table, as_text, note_on_left_out, some
+from anynet.data.tables.table import EXACT, TEXT, Table, as_text, note_on_left_out, some
 from anynet.errors import DataError, InvalidArgumentError
 
 #: The fraction of a time that Python writes without one.
@@ -35,12 +38,13 @@ def read_arrow(opened: Opened, *, parquet: bool) -> Table:
     try:
         if parquet:
             with opened.arrow(pa) as source:
-                table = pyarrow.parquet.ParquetFile(source).read()
+                file = pyarrow.parquet.ParquetFile(source)
+                table, metadata = file.read(), file.metadata.metadata or {}
         else:
             with opened.arrow(pa) as source:
-                table = _open(pa, source).read_all()
+                table, metadata = _open(pa, source).read_all(), {}
         table.validate(full=True)
-        return arrow_table(table, opened.name)
+        return arrow_table(table, opened.name, metadata)
     except (
         pa.ArrowException,
         OSError,
@@ -54,12 +58,14 @@ def read_arrow(opened: Opened, *, parquet: bool) -> Table:
         raise DataError(message) from error
 
 
-def arrow_table(table: Any, name: str) -> Table:
-    """Convert a table of pyarrow's.
+def arrow_table(
+    table: Any, name: str, metadata: Mapping[bytes, bytes] = MappingProxyType({})
+) -> Table:
+    """Convert a table of pyarrow's, given the metadata of its Parquet file if it is from one.
 
-    Numbers become float64, durations seconds; booleans, text, bytes that are UTF-8 text, dates and
-    times become text. Columns of other types are left out, which the table notes. The index of a
-    data frame of pandas is marked.
+    Numbers become float64, but text if some are whole and beyond 2^53; durations seconds. Booleans,
+    text, bytes that are UTF-8 text, dates and times become text. Columns of other types are left
+    out, which the table notes. The index of a data frame of pandas is marked.
 
     Raises
     ------
@@ -82,7 +88,25 @@ def arrow_table(table: Any, name: str) -> Table:
         raise DataError(message)
     index = tuple(each for each in pandas_index(table.schema) if each in columns)
     notes = note_on_left_out(left_out)
-    return Table(name, columns, notes=notes, index=index, left_out=left_out)
+    categorical = frozenset(columns.keys() & _categorical(table.schema, metadata))
+    return Table(
+        name, columns, notes=notes, index=index, left_out=left_out, categorical=categorical
+    )
+
+
+def _categorical(schema: Any, metadata: Mapping[bytes, bytes]) -> set[str]:
+    """Return the columns that are dictionaries, or were before they were written as Parquet."""
+    import pyarrow as pa
+
+    schemas = [schema]
+    if stored := metadata.get(b"ARROW:schema"):
+        schemas.append(pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored))))
+    return {
+        as_name(field.name)
+        for each in schemas
+        for field in each
+        if pa.types.is_dictionary(field.type)
+    }
 
 
 def pandas_index(schema: Any) -> list[str]:
@@ -113,12 +137,12 @@ def _converted(column: Any) -> np.ndarray | str:
         chunks = map(pyarrow.compute.run_end_decode, column.chunks)
         return _converted(pa.chunked_array(list(chunks)))
     if of.is_dictionary(kind) and column.num_chunks:
-        parts = [_decoded(pa, chunk) for chunk in column.chunks]
+        parts = [_decoded(pa, chunk) for chunk in column.unify_dictionaries().chunks]
         reasons = [part for part in parts if isinstance(part, str)]
         return reasons[0] if reasons else np.concatenate(parts)
     if of.is_duration(kind):
-        seconds = column.cast(pa.duration("ns"), safe=False).cast(pa.int64())
-        return _numbers(pa, seconds) / 1e9
+        nanoseconds = column.cast(pa.duration("ns"), safe=False).cast(pa.int64())
+        return _numbers(pa, nanoseconds.cast(pa.float64(), safe=False)) / 1e9
     if of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind):
         return _numbers(pa, column)
     if (
@@ -165,4 +189,6 @@ def _strings(pa: Any, column: Any) -> list[str | None]:
 
 def _numbers(pa: Any, column: Any) -> np.ndarray:
     numbers = column.cast(pa.float64(), safe=False).to_numpy()
+    if not pa.types.is_floating(column.type) and np.any(np.abs(numbers) >= EXACT):
+        return as_text(cell or "" for cell in _strings(pa, column))
     return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 
 def made_of(config: Any, key: str, classes: Mapping[str, Any]) -> Any:
     """Make a dataclass of what a file says, each field checked against its type.
+
+    Fields with a default value may be missing: files of earlier versions do not have them.
 
     Parameters
     ----------
@@ -25,6 +27,8 @@ def made_of(config: Any, key: str, classes: Mapping[str, Any]) -> Any:
     options = dict(config)
     cls = classes[options.pop(key)]
     expected = {field.name: field.type for field in fields(cls)}
+    defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    options = defaults | options
     if options.keys() != expected.keys():
         message = f"expected {sorted(expected)}, got {sorted(options)}"
         raise ValueError(message)

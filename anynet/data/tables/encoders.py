@@ -10,7 +10,7 @@ import numpy as np
 from anynet.data.tables.encoding import Encoded, encoded, indicator_name
 from anynet.data.tables.numeric import Date, Number
 from anynet.data.tables.table import is_missing
-from anynet.data.tables.values import to_categories, to_truth
+from anynet.data.tables.values import find_levels, to_categories, to_truth
 
 #: One column becomes so many inputs at most; of more categories, the rarer ones share an input.
 MOST_LEVELS = 50
@@ -57,6 +57,17 @@ class Category:
     without it, unseen ones have 0 everywhere. A missing value is a word of its own where the
     training rows had one, else it has 0 everywhere. This is scikit-learn's ``OneHotEncoder`` with
     ``max_categories``.
+
+    Attributes
+    ----------
+    column : str
+    levels : tuple of str
+        The words with an input of their own.
+    other : bool
+        Whether there is an input for the rarer words.
+    indicator : bool
+    rare : tuple of str
+        The rarer words of the training rows, which tells them from unseen ones.
     """
 
     kind: ClassVar[str] = "category"
@@ -65,6 +76,7 @@ class Category:
     levels: tuple[str, ...]
     other: bool
     indicator: bool
+    rare: tuple[str, ...] = ()
 
     @classmethod
     def fit(cls, name: str, column: np.ndarray, decimal: str) -> Category:  # noqa: ARG003
@@ -72,10 +84,10 @@ class Category:
         words = to_categories(column)
         absent = is_missing(words)
         levels, counts = np.unique(words[~absent], return_counts=True)
-        other = levels.size > MOST_LEVELS
-        if other:
-            levels = np.sort(levels[np.argsort(-counts, kind="stable")[: MOST_LEVELS - 1]])
-        return cls(name, tuple(map(str, levels)), other, bool(absent.any()))
+        most = levels.size if levels.size <= MOST_LEVELS else MOST_LEVELS - 1
+        by_count = levels[np.argsort(-counts, kind="stable")].tolist()
+        frequent, rare = sorted(by_count[:most]), sorted(by_count[most:])
+        return cls(name, tuple(frequent), bool(rare), bool(absent.any()), tuple(rare))
 
     def names(self) -> list[str]:
         """Name the inputs."""
@@ -87,11 +99,10 @@ class Category:
         """Turn a column into inputs."""
         words = to_categories(column)
         absent = is_missing(words)
-        distinct, places = np.unique(words, return_inverse=True)
-        known = {level: i for i, level in enumerate(self.levels)}
-        elsewhere = len(self.levels) if self.other else -1
-        code = np.array([known.get(str(word), elsewhere) for word in distinct], dtype=int)[places]
+        code = find_levels(words, (*self.levels, *self.rare))
         unseen = ~absent & (code < 0)
+        elsewhere = len(self.levels) if self.other else -1
+        code[unseen | (code >= len(self.levels))] = elsewhere
         code[absent] = self._width - 1 if self.indicator else -1
         x = np.zeros((len(words), self._width), dtype=np.float32)
         rows = np.flatnonzero(code >= 0)

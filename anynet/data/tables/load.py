@@ -18,7 +18,7 @@ from anynet.data.tables.kinds import infer_kinds
 from anynet.data.tables.marked import infer_marks
 from anynet.data.tables.marks import check_marks
 from anynet.data.tables.names import as_name
-from anynet.data.tables.notes import note_on_classes, notes_on_kinds, notes_on_rare
+from anynet.data.tables.notes import notes_on_classes, notes_on_kinds, notes_on_rare
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.read import read_table
 from anynet.data.tables.table import Table
@@ -117,8 +117,8 @@ def load_table(
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
     notes = [*marked, *notes_on_kinds(found), *note]
-    if classes is not None and wanted is None:
-        notes += note_on_classes(classes)
+    if classes is not None:
+        notes += notes_on_classes(classes, inferred=wanted is None)
     if share is None:
         test_rows = read_table(test)
     else:

@@ -11,6 +11,7 @@ import numpy as np
 from anynet.data.tables.kinds import SHARE
 from anynet.data.tables.marks import Judged, Marks, agreed, check_marks, judge, note_on_marks
 from anynet.data.tables.table import TEXT, Table, is_missing, some
+from anynet.data.tables.values import is_placeholder
 
 #: The decimal separator of a column, and its thousands separator where a user chose it.
 Saved = Mapping[str, tuple[str, str | None]]
@@ -207,7 +208,7 @@ def _rewrite(
         plain = {cell: each.marks.plain(cell) for cell in _cells(table, name)}
         cells = column.tolist()
         numbers = sum(plain.get(cell) is not None for cell in cells)
-        present = len(cells) - int(np.sum(is_missing(column)))
+        present = len(cells) - int(np.sum(is_missing(column) | is_placeholder(column)))
         if numbers >= SHARE * present or kinds.get(name) == "number":
             rewritten = [plain.get(cell) or cell for cell in cells]
             columns[name] = np.array(rewritten, dtype=TEXT)

@@ -8,16 +8,32 @@ import numpy as np
 
 from anynet.data.tables.encoders import Category
 from anynet.data.tables.encoding import Encoded, Encoder
+from anynet.data.tables.hints import rewriting
 from anynet.data.tables.kinds import Found
-from anynet.data.tables.table import Table, is_missing, nearest
+from anynet.data.tables.table import TEXT, Table, is_missing, nearest, some
 from anynet.data.tables.target import Classes
+from anynet.data.tables.values import (
+    NO_CATEGORY,
+    PLACEHOLDERS,
+    exact_number,
+    is_placeholder,
+    to_text,
+)
 
 
 def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[str]:
     """Tell of values that could not be read, are missing for the first time, or are new."""
     name, column = encoder.column, table.columns[encoder.column]
+    placeholder = is_placeholder(
+        column, NO_CATEGORY if isinstance(encoder, Category) else PLACEHOLDERS
+    )
     absent = is_missing(column)
     told = []
+    if placeholder.any():
+        told.append(
+            f"{_count(placeholder)} a placeholder ({_first(table, placeholder, column)}): "
+            f"taken as missing, which is {encoder.imputed()}"
+        )
     if encoded.bad.any():
         told.append(
             f"{_count(encoded.bad)} no {encoder.kind} ({_first(table, encoded.bad, column)}): "
@@ -28,9 +44,11 @@ def notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[st
             f"{_count(absent)} no value, as none for training: taken as {encoder.imputed()}"
         )
     if encoded.unseen.any():
+        rare = isinstance(encoder, Category) and encoder.other
         told.append(
             f"{_count(encoded.unseen)} a category that training did not have "
-            f"({_first(table, encoded.unseen, column)}): taken as none of those it had"
+            f"({_first(table, encoded.unseen, column)}): taken as "
+            f"{'one of the rarest' if rare else 'none of those it had'}"
         )
     return [f"{name}: {each}" for each in told]
 
@@ -44,11 +62,13 @@ def note_on_absent_column(encoder: Encoder, others: Iterable[str]) -> str:
 
 
 def notes_on_kinds(found: dict[str, Found]) -> list[str]:
-    """Tell which columns are not used, and why."""
+    """Report which columns are not used, and whose kind may not be the one intended."""
     return [
         f"{name} is not used: {each.reason}"
-        for name, each in found.items()
         if each.kind == "ignored"
+        else f"{name} is used as a {each.kind}: {each.reason}"
+        for name, each in found.items()
+        if each.reason
     ]
 
 
@@ -62,15 +82,36 @@ def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
     ]
 
 
-def note_on_classes(target: Classes) -> list[str]:
-    """Tell that numbers were taken for classes."""
-    if not target.numeric or len(target.levels) == 2:
-        return []
-    told = (
-        f"{target.column}: its {len(target.levels)} different whole numbers are taken for classes; "
-        f"choose the task regression if they are amounts"
-    )
-    return [told]
+def notes_on_classes(target: Classes, *, inferred: bool) -> list[str]:
+    """Report numbers that were taken for classes, and classes that may be one.
+
+    Parameters
+    ----------
+    target : Classes
+    inferred : bool
+        Whether the task was inferred from the values.
+    """
+    name, levels = target.column, target.levels
+    notes = []
+    if inferred and target.numeric and len(levels) > 2:
+        notes.append(
+            f"{name}: its {len(levels)} different whole numbers are taken for classes; "
+            f"choose the task regression if they are amounts"
+        )
+    values: dict[object, list[str]] = {}
+    for level in levels:
+        number = exact_number(level)
+        values.setdefault(level if number is None else number, []).append(level)
+    same = [each for each in values.values() if len(each) > 1]
+    if same:
+        notes.append(
+            f"{name}: the classes {some(same[0])} are the same number written differently: write "
+            f"them alike if they are one class"
+        )
+    hint = rewriting(np.array(levels, dtype=TEXT), ".")
+    if hint and not target.numeric:
+        notes.append(f"{name}: {hint[1]}, not as {hint[0][:30]!r}, if its classes are amounts")
+    return notes
 
 
 def _count(mask: np.ndarray) -> str:
@@ -81,4 +122,5 @@ def _count(mask: np.ndarray) -> str:
 def _first(table: Table, mask: np.ndarray, column: np.ndarray) -> str:
     """Show the first of the cells, and where it stands."""
     row = int(np.flatnonzero(mask)[0])
-    return f"{str(column[row])[:30]!r} in {table.where(row)}"
+    cell = to_text(column[row : row + 1])[0]
+    return f"{cell[:30]!r} in {table.where(row)}"

@@ -13,6 +13,8 @@ from anynet.data.tables.values import to_days, to_numbers
 #: Where the smooth clipping of numbers ends: three times the distance between the quartiles.
 BOUND = 3.0
 
+LARGEST = float(np.finfo(np.float64).max)
+
 YEAR, WEEK = 365.2425, 7.0  # days
 LAST_DAY = 3e6  # since 1970, or before it: beyond the years 1 to 9999
 
@@ -106,23 +108,52 @@ class Date:
 
 
 def order_statistics(values: np.ndarray) -> tuple[float, float]:
-    """Return the median and the scale of the values that are there.
+    """Return the median and the scale of the values that are not missing.
 
-    The scale is the distance of the quartiles, half the range where that is zero, and 1 where all
-    values are alike.
+    The scale is the distance between the quartiles, half the range if that is zero, and 1 if all
+    values are equal. Both are finite for all finite values.
     """
     present = values[~np.isnan(values)]
     if not present.size:
         return 0.0, 1.0
-    with np.errstate(over="ignore"):
-        low, first, median, third, high = np.percentile(present, (0, 25, 50, 75, 100)).tolist()
-        scale = third - first or (high - low) / 2 or 1.0
-    return median, min(max(scale, 1e-300), 1e300)
+    factor = _factor(float(np.max(np.abs(present))))
+    statistics = np.percentile(present * factor, (0, 25, 50, 75, 100)).tolist()
+    low, first, median, third, high = statistics
+    scale = third - first or (high - low) / 2 or high - low or factor
+    return max(min(median / factor, LARGEST), -LARGEST), min(scale / factor, LARGEST)
+
+
+def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the standard deviation of finite values, without overflow on the way."""
+    scaled, exponent = _near_one(values)
+    mean, deviation = np.ldexp((np.mean(scaled), np.std(scaled)), exponent).tolist()
+    return mean, deviation
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """Return the root mean square of finite values, without overflow on the way."""
+    scaled, exponent = _near_one(values)
+    return float(np.ldexp(np.sqrt(np.mean(scaled**2)), exponent))
 
 
 def standard(values: np.ndarray, center: float, scale: float) -> np.ndarray:
     """Centre, scale and clip numbers smoothly; missing ones become 0, the median."""
+    factor = _factor(max(abs(center), scale))
     with np.errstate(over="ignore"):
-        z = np.clip((values - center) / scale, -1e6, 1e6)
+        z = np.clip((values * factor - center * factor) / (scale * factor), -1e6, 1e6)
     clipped: np.ndarray = np.nan_to_num(z / np.hypot(1, z / BOUND))
     return clipped
+
+
+def _factor(largest: float) -> float:
+    """Return a factor after which differences between numbers do not overflow: exact, a power of 2.
+
+    It is 1 for all but the largest numbers, so that the smallest lose no digits.
+    """
+    return 0.25 if largest > LARGEST / 4 else 1.0
+
+
+def _near_one(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return x in [-1, 1] and e with values = x 2^e: exact, and sums of x do not overflow."""
+    exponent = int(np.frexp(np.max(np.abs(values)))[1])
+    return np.ldexp(values, -exponent), exponent

@@ -165,7 +165,7 @@ class Preprocessing:
         DataError
             If the table has no such column, or no row a target that is known.
         """
-        table.require(self.target.column)
+        table.require(self.target.column, self._new(table))
         table, _ = self.read(table)
         y, absent = self.target.encode(table.columns[self.target.column], table.decimal)
         if absent.all():

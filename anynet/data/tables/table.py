@@ -15,10 +15,15 @@ from anynet.errors import DataError, InvalidArgumentError
 
 TEXT = np.dtypes.StringDType()
 
-#: What stands for a missing value, in any case: as in pandas, "?" of the UCI repository, and
-#: NumPy's form of a missing date.
-MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nat", "?"))
+#: What stands for a missing value, in any case: as in pandas (see also `values.PLACEHOLDERS`),
+#: "?" of the UCI repository, "\\N" of databases, and NumPy's form of a missing date.
+MISSING = frozenset(
+    ("", "na", "n/a", "#na", "#n/a", "#n/a n/a", "<na>", "null", "nat", "?", r"\n")
+) | {"nan", "-nan", "snan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
 _LONGEST = max(map(len, MISSING))
+
+#: Whole numbers up to this have their own float64.
+EXACT = 2**53
 
 #: Longer names are not compared: that takes time in proportion to the square of their length.
 COMPARED = 100
@@ -52,6 +57,9 @@ class Table:
         Columns of the file that were not read, and why.
     sha256 : str
         Of a file that can be read only once.
+    categorical : frozenset of str
+        Columns whose type is one of categories: categoricals of pandas and polars, Arrow's
+        dictionaries.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Table:
     index: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
+    categorical: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, columns: Any, name: str = "the table") -> Table:
@@ -95,18 +104,27 @@ class Table:
         keys = list(names)
         made: dict[str, np.ndarray] = {}
         left_out: dict[str, str] = {}
+        categorical = []
         for key, each in zip(keys, as_names(keys), strict=True):
             reason = "" if isinstance(columns, Mapping) else why_unusable(columns[key])
             if reason:
                 left_out[each] = reason
             else:
                 made[each] = as_column(columns[key], each)
+                if _is_categorical(columns[key]):
+                    categorical.append(each)
         lengths = {len(column): each for each, column in made.items()}
         if len(lengths) > 1:
             shown = ", ".join(f"{n} in {each!r}" for n, each in list(lengths.items())[:6])
             message = f"the columns must have the same number of values, got {shown}"
             raise InvalidArgumentError(message)
-        return cls(name, made, left_out=left_out, notes=note_on_left_out(left_out))
+        return cls(
+            name,
+            made,
+            left_out=left_out,
+            notes=note_on_left_out(left_out),
+            categorical=frozenset(categorical),
+        )
 
     @property
     def n_rows(self) -> int:
@@ -128,8 +146,14 @@ class Table:
         """Say where a row stands: its line in the file, or its number counted from 1."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
-    def require(self, name: Any) -> str:
+    def require(self, name: Any, suggestions: Iterable[str] | None = None) -> str:
         """Check that there is a column of this name, and return it as `columns` has it.
+
+        Parameters
+        ----------
+        name : str
+        suggestions : iterable of str, optional
+            Columns of which the message offers the nearest; by default all.
 
         Raises
         ------
@@ -141,7 +165,8 @@ class Table:
             message = f"{self.name}: the column {made!r} cannot be used: {self.left_out[made]}"
             raise DataError(message)
         if made not in self.columns:
-            hint = nearest(made, self.columns) or f": it has {some(self.columns) or 'none'}"
+            near = nearest(made, self.columns if suggestions is None else suggestions)
+            hint = near or f": it has {some(self.columns) or 'none'}"
             message = f"{self.name} has no column {made!r}{hint}"
             raise DataError(message)
         return made
@@ -156,6 +181,8 @@ def is_missing(column: np.ndarray) -> np.ndarray:
 def as_column(values: Any, name: str = "a column") -> np.ndarray:
     """Return values of many types as a column: float64 or text.
 
+    Whole numbers beyond 2^53, which float64 would round, become text.
+
     Raises
     ------
     InvalidArgumentError
@@ -163,14 +190,16 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
     """
     array = as_array(values, name)
     if array.ndim == 1 and array.dtype.kind in "iuf":
+        if (cells := _large_integers(values, array)) is not None:
+            return as_text(map(_cell, cells))
         numbers = array.astype(np.float64)
         return np.where(np.isfinite(numbers), numbers, np.nan)
     if array.ndim == 1 and array.dtype.kind in "bUOTM":
-        if array.dtype.kind == "O" and all(v is None or _is_number(v) for v in array):
+        if array.dtype.kind == "O" and all(v is None or _is_small_number(v) for v in array):
             return as_column(np.array([np.nan if v is None else float(v) for v in array]), name)
         if array.dtype.kind == "M":
             return as_text(np.datetime_as_string(array).tolist())
-        cells = ["" if cell is None else str(cell) for cell in array.tolist()]
+        cells = [_cell(cell) for cell in array.tolist()]
         try:
             return as_text(cells)
         except UnicodeEncodeError as error:  # a half of a character
@@ -224,5 +253,37 @@ def _valid(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+def _large_integers(values: Any, array: np.ndarray) -> Any:
+    """Return the cells of an array of numbers if there are whole numbers beyond 2^53, else None.
+
+    NumPy makes float64 of nullable integers, and of integers beside floats: such `values` are read
+    again.
+    """
+    if not (np.any(array >= EXACT) or np.any(array <= -EXACT)):
+        return None
+    if array.dtype.kind != "f":
+        return array.tolist()
+    cells = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    return cells if any(map(_is_large_integer, cells)) else None
+
+
+def _is_large_integer(cell: object) -> bool:
+    return isinstance(cell, (int, np.integer)) and abs(int(cell)) > EXACT
+
+
+def _cell(cell: object) -> str:
+    """Return a value as text."""
+    if isinstance(cell, (float, np.floating)):
+        return number_text(float(cell)) if np.isfinite(cell) else str(cell)
+    return "" if cell is None else str(cell)
+
+
+def _is_categorical(values: Any) -> bool:
+    """Whether values have a type of categories: of pandas, polars or pyarrow."""
+    kind = str(getattr(values, "dtype", getattr(values, "type", "")))
+    return kind.startswith(("category", "Categorical", "Enum", "dictionary<"))
+
+
+def _is_small_number(value: object) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool) and not _is_large_integer(value)

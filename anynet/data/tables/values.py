@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
@@ -13,7 +15,21 @@ from anynet.data.tables.table import TEXT, is_missing, number_text
 TRUE = frozenset(("true", "t", "yes", "y"))
 FALSE = frozenset(("false", "f", "no", "n"))
 
+#: Cells that mean "missing" among numbers, dates and truth values. They are not removed when a
+#: table is read: a class or a category can have such a name, as "+" and "-" have.
+PLACEHOLDERS = frozenset(
+    ("none", "(null)", "n.a.", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...")
+) | {"#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"}  # of spreadsheets
+#: Those of them that also mean "missing" among categories, as in pandas.
+NO_CATEGORY = frozenset(("none",))
+_LONGEST = max(map(len, PLACEHOLDERS))
+
+#: A number with a leading zero is a code, such as a postal code.
+CODE = re.compile(r"[+-]?0\d")
+
 _DAY = 86400.0
+_UTC = re.compile(r"\s*(?:utc|gmt|z)$", re.IGNORECASE)
+_SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
 def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.ndarray]:
@@ -43,11 +59,14 @@ def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.n
             return _checked(values, absent)
         except ValueError:
             pass  # one by one, then
+    absent |= is_placeholder(column)
     return _checked(_each(column, lambda cell: _number(cell, decimal)), absent)
 
 
 def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read a column as ISO 8601 dates, with or without a time, such as 2024-05-31.
+
+    A time zone is an offset, as +01:00, or Z, UTC or GMT.
 
     Returns
     -------
@@ -58,7 +77,7 @@ def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if column.dtype.kind == "f":
         return np.full(len(column), np.nan), ~np.isnan(column)
-    return _checked(_each(column, _days), is_missing(column))
+    return _checked(_each(column, _days), is_missing(column) | is_placeholder(column))
 
 
 def to_truth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,13 +89,72 @@ def to_truth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         As `to_numbers` gives them.
     """
     known = dict.fromkeys(TRUE, 1.0) | dict.fromkeys(FALSE, 0.0) | {"1": 1.0, "0": 0.0}
-    text = to_categories(column)
+    text = to_text(column)
     values = _each(text, lambda cell: known.get(cell.casefold(), math.nan))
-    return _checked(values, is_missing(text))
+    return _checked(values, is_missing(text) | is_placeholder(text))
 
 
 def to_categories(column: np.ndarray) -> np.ndarray:
-    """Read a column as text: numbers get the form that people write."""
+    """Read a column as names of categories: text, with "" where a value is missing."""
+    text = to_text(column)
+    absent = is_placeholder(text, NO_CATEGORY)
+    return np.where(absent, np.array("", dtype=TEXT), text) if absent.any() else text
+
+
+def is_placeholder(column: np.ndarray, placeholders: frozenset[str] = PLACEHOLDERS) -> np.ndarray:
+    """Return where a cell is one of the `placeholders` in any case, bool (N,)."""
+    found = np.zeros(len(column), dtype=bool)
+    if column.dtype.kind != "f":
+        short = np.flatnonzero(np.strings.str_len(column) <= _LONGEST)
+        found[short] = [cell.casefold() in placeholders for cell in column[short]]
+    return found
+
+
+def find_levels(column: np.ndarray, levels: Sequence[str]) -> np.ndarray:
+    """Return which of the levels each cell is.
+
+    A cell is the level with the same text. If there is none, it is the only level with the same
+    value, because files of different types write the same value differently: 1, 1.0 and True, or
+    True and true. Codes, such as 007, are text only.
+
+    Parameters
+    ----------
+    column : ndarray of shape (N,)
+        Text, see `to_text`.
+    levels : sequence of str
+
+    Returns
+    -------
+    ndarray of int, (N,)
+        Indices of levels, -1 where a cell is none of them.
+    """
+    known = {level: i for i, level in enumerate(levels)}
+    alike: dict[Decimal, int] = {}
+    for i, level in enumerate(levels):
+        value = _value(level)
+        if value is not None:
+            alike[value] = -1 if value in alike else i
+
+    def find(cell: str) -> int:
+        found = known.get(cell)
+        value = _value(cell) if found is None and alike else None
+        return alike.get(value, -1) if value is not None else -1 if found is None else found
+
+    distinct, places = np.unique(column, return_inverse=True)
+    return np.array([find(cell) for cell in distinct.tolist()], dtype=np.int64)[places]
+
+
+def exact_number(cell: str) -> Decimal | None:
+    """Return the number that a cell is, without rounding; None if it is not a finite number."""
+    try:
+        number = None if "_" in cell else Decimal(cell)
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() else None
+
+
+def to_text(column: np.ndarray) -> np.ndarray:
+    """Return a column as text; numbers get the form that people write."""
     if column.dtype.kind != "f":
         return column
     values, places = np.unique(column, return_inverse=True)
@@ -110,13 +188,18 @@ def _number(cell: str, decimal: str) -> float:
         return math.nan
 
 
+def _value(cell: str) -> Decimal | None:
+    """Return the number, or truth value as 1 or 0, that a cell is; None for codes and words."""
+    if cell.casefold() in ("true", "false"):
+        return Decimal(cell.casefold() == "true")
+    return None if CODE.match(cell) else exact_number(cell)
+
+
 def _days(cell: str) -> float:
-    if (
-        cell[4:5] != "-"
-    ):  # 20240531 is a number, and other orders of day and month are not told apart
+    if cell[4:5] != "-":  # 20240531 is a number; other orders of day and month are ambiguous
         return math.nan
     try:
-        moment = datetime.fromisoformat(cell)
+        moment = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub("", _UTC.sub("", cell)))
     except ValueError:
         return math.nan
     if moment.tzinfo is None:

@@ -12,7 +12,9 @@ import pytest
 
 import anynet
 from anynet.data.tables import Table, read_table
-from anynet.errors import DataError
+from anynet.data.tables.kinds import infer_kinds
+from anynet.data.tables.target import infer_task
+from anynet.errors import DataError, InvalidArgumentError
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -162,6 +164,58 @@ def test_polars_ipc_is_read_as_its_parquet(tmp_path: Path) -> None:
         for name in "tcebnd":
             np.testing.assert_array_equal(table.columns[name], expected.columns[name])
         assert list(table.left_out) == ["x"]
+
+
+CATEGORIES = {
+    "integers": [10, 20, None],
+    "floats": [1.5, 2.5, 3.5],
+    "numerals": ["1", "2", "3"],
+    "large": [2**53 + 1, 2**53 + 2, 2**53 + 3],
+    "rows": list(range(30)),
+}
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+@pytest.mark.parametrize("source", ["arrow", "parquet", "pyarrow", "pandas", "pandas parquet"])
+def test_dictionaries_and_categoricals_are_categories(
+    name: str, source: str, tmp_path: Path
+) -> None:
+    values = (CATEGORIES[name] * 30)[:30]
+    table = pa.table({"a": pa.array(values).dictionary_encode(), "y": [1, 2] * 15})
+    made: Any = table
+    if "pandas" in source:
+        pd = pytest.importorskip("pandas")
+        made = pd.DataFrame({"a": pd.Series(values).astype("category"), "y": [1, 2] * 15})
+    if source == "pandas parquet":
+        made.to_parquet(tmp_path / "t.parquet", index=False)
+        made = tmp_path / "t.parquet"
+    elif source == "parquet":
+        parquet.write_table(table, tmp_path / "t.parquet")
+        made = tmp_path / "t.parquet"
+    elif source == "arrow":
+        with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
+            writer.write_table(table)
+        made = tmp_path / "t.arrow"
+    read = read_table(made)
+    found = infer_kinds(read, "y")["a"]
+    assert (found.kind, found.reason) == ("category", "")
+    assert infer_task(read.take(np.arange(20)), "a") == "classification"
+    data = anynet.load_table(made, target="y")
+    assert data.preprocessing is not None
+    (encoder,) = data.preprocessing.encoders
+    if name != "rows":
+        assert encoder.levels == tuple(str(each) for each in CATEGORIES[name] if each is not None)
+
+
+@pytest.mark.parametrize("made", [bytes, bytearray, np.bytes_])
+def test_bytes_are_text(made: Any) -> None:
+    cells = np.empty(2, dtype=object)
+    cells[:] = [made("gr\u00fcn".encode()), made(b"red")]
+    assert Table.of({"a": cells}).columns["a"].tolist() == ["gr\u00fcn", "red"]
+    cells[1] = made(b"\xff")
+    with pytest.raises(InvalidArgumentError, match=r"^a .*UTF-8 text"):
+        Table.of({"a": cells})
+    assert Table.of({"a": np.array([b"u", b"v"])}).columns["a"].tolist() == ["u", "v"]
 
 
 def test_two_columns_of_one_name(tmp_path: Path) -> None:

@@ -1,17 +1,27 @@
 """Encodings: those of scikit-learn's transformers, and safe where values are wild."""
 
+import statistics
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from anynet.data.tables import Table
 from anynet.data.tables.encoders import ENCODERS, MOST_LEVELS
-from anynet.data.tables.numeric import BOUND, WEEK, YEAR
+from anynet.data.tables.numeric import (
+    BOUND,
+    WEEK,
+    YEAR,
+    mean_and_deviation,
+    order_statistics,
+    root_mean_square,
+    standard,
+)
 
 EXACT = {"rtol": 2e-7, "atol": 2e-7}  # of float32
 
@@ -58,6 +68,41 @@ def test_any_number_becomes_a_small_one(values: list) -> None:
     assert np.all(np.abs(x) <= BOUND)
 
 
+ENDS = [float(np.finfo(np.float64).max), 1e308, 8.98e307, 5e-324, 1e-310, 2.3e-308, 1.0, 0.0]
+ANY_FINITE = st.sampled_from([*ENDS, *(-each for each in ENDS)]) | st.floats(
+    allow_infinity=False, allow_nan=False
+)
+
+
+@example([1.7976931348623157e308, -9.9792015476736e291])
+@given(st.lists(ANY_FINITE, min_size=1, max_size=12))
+def test_order_statistics_survive_the_ends_of_float64(values: list[float]) -> None:
+    center, scale = order_statistics(np.array(values))
+    tiny = 4 * 5e-324  # the largest values cost the smallest two bits
+    assert min(values) - tiny <= center <= max(values) + tiny
+    assert 0 < scale < np.inf
+    assert (scale == 1) or min(values) < max(values)
+    z = standard(np.sort(values), center, scale).astype(np.float32)
+    assert np.all(np.diff(z) >= 0)
+    assert not np.any(z) or z.min() < z.max()
+    exact = [Fraction(value) for value in sorted(values)]
+    middle = (exact[(len(exact) - 1) // 2] + exact[len(exact) // 2]) / 2
+    assert abs(Fraction(center) - middle) <= abs(middle) / 10**14 + Fraction(tiny)
+
+
+@given(st.lists(ANY_FINITE, min_size=1, max_size=12))
+def test_mean_and_deviation_survive_the_ends_of_float64(values: list[float]) -> None:
+    mean, deviation = mean_and_deviation(np.array(values))
+    exact = [Fraction(value) for value in values]
+    largest, tiny = max(map(abs, exact)), Fraction(5e-324)
+    assert abs(Fraction(mean) - sum(exact) / len(exact)) <= largest / 10**14 + tiny
+    variance = statistics.pvariance(exact)
+    assert abs(Fraction(deviation) ** 2 - variance) <= largest**2 / 10**13 + 2 * largest * tiny
+    rms = root_mean_square(np.array(values))
+    square = sum(each**2 for each in exact) / len(exact)
+    assert abs(Fraction(rms) ** 2 - square) <= largest**2 / 10**13 + 2 * largest * tiny
+
+
 def test_the_order_of_numbers_is_kept() -> None:
     x = encode(fit("number", [1, 2, 3, 4]), [-1e9, -5, 1, 2.5, 4, 50, 1e9]).x[:, 0]
     assert np.all(np.diff(x) > 0)
@@ -84,13 +129,22 @@ def test_categories_are_those_of_one_hot_encoder(levels: int, missing: bool) -> 
     np.testing.assert_array_equal(x, expected)
     assert x.shape[1] == len(category.names()) <= MOST_LEVELS + missing
     assert not bad.any()
-    np.testing.assert_array_equal(unseen, [False] * (len(new) - 1) + [levels <= MOST_LEVELS])
+    np.testing.assert_array_equal(unseen, [False] * (len(new) - 1) + [True])
 
 
 def test_numbers_as_categories_are_known_in_any_form() -> None:
     category = fit("category", [1, 2, None, 2])
     assert category.levels == ("1", "2")
     np.testing.assert_array_equal(encode(category, ["2", "1"]).x, [[0, 1, 0], [1, 0, 0]])
+
+
+def test_numbers_as_categories_are_known_by_their_value_but_codes_by_their_text() -> None:
+    category = fit("category", ["1", "2", "007", "True"])
+    cells = ["1.0", 2, "7", "007", "true", "TRUE"]
+    unseen = encode(category, [str(cell) for cell in cells]).unseen
+    np.testing.assert_array_equal(unseen, [True, False, True, False, True, True])  # 1 is also True
+    category = fit("category", [1.5, 2.0])
+    assert not encode(category, ["1.50", "2"]).unseen.any()
 
 
 def test_booleans_in_any_form() -> None:

@@ -30,6 +30,7 @@ LETTERS = "abcdefghijklmnopqrst"
         (["2024-05-31", "2023-01-01", ""], "date"),
         (["2024-05-31T10:00:00Z", "2023-01-01 11:30"], "date"),
         (np.array(["2024-05-31", "NaT"], dtype="M8[ns]"), "date"),
+        (["2024-05-31 10:00:00 UTC", "2023-01-01 10:00 GMT"], "date"),
         (["31.05.2024", "01.01.2023"], "category"),
         (["red", "blue", "red"], "category"),
         (list(LETTERS[:10]), "category"),  # few enough, though each is another
@@ -42,6 +43,13 @@ LETTERS = "abcdefghijklmnopqrst"
         (list(range(1, 21)), "ignored"),
         (list(range(2000, 2020)), "number"),  # years, not numbers of rows
         (list(range(20))[::-1], "number"),
+        ([1, 1.7e308, -1.7e308] * 4, "number"),
+        ([2**53 + i for i in range(20)], "ignored"),  # identifiers
+        ([str(2**53 + i % 5) for i in range(20)], "category"),
+        ([2**53 + 1, *range(20)], "number"),
+        (["-", ".", "None"], "ignored"),
+        (["+", "-"], "category"),
+        (["red", "-", "None"], "category"),
     ],
 )
 def test_kinds_of_values(values: Any, kind: str) -> None:
@@ -65,6 +73,39 @@ def test_why_a_column_is_ignored(values: Any, reason: str) -> None:
     assert reason in found.reason
 
 
+@pytest.mark.parametrize(
+    "marker",
+    [
+        *("-nan", "-NaN", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "#N/A", "#N/A N/A"),
+        *("<NA>", "N/A", "NA", "n/a", "NULL", "null", "NaN", "nan", "None", "none", ""),
+        *("-", "--", ".", "..", r"\N", "?", "NaT", "n.a.", "#DIV/0!", "#VALUE!"),
+    ],
+)
+def test_a_column_with_many_missing_markers_keeps_its_kind(marker: str) -> None:
+    for cells, kind in (
+        ([f"{i}.5" for i in range(20)], "number"),
+        ([f"{i * 3}" for i in range(20)], "number"),
+        ([f"2024-05-{i + 1:02}" for i in range(20)], "date"),
+        (["yes", "no"] * 10, "boolean"),
+    ):
+        table = Table.of({"a": [marker if i % 2 else cell for i, cell in enumerate(cells)]})
+        assert infer(table, "a").kind == kind
+    numbers, bad = to_numbers(Table.of({"a": ["1", marker, "2"]}).columns["a"])
+    np.testing.assert_array_equal(numbers, [1, np.nan, 2])
+    assert not bad.any()
+
+
+def test_large_integers_as_inputs_are_noted() -> None:
+    table = Table.of(
+        {"few": [2**60, *range(19)], "ids": [2**60 + i for i in range(20)], "y": 20 * [1]}
+    )
+    found = infer_kinds(table, "y")
+    assert "1 of its whole numbers are beyond 2^53" in found["few"].reason
+    assert "identifiers" in found["ids"].reason
+    wanted = infer_kinds(table, "y", {"ids": "number"})["ids"]
+    assert (wanted.kind, wanted.reason[:9]) == ("number", "20 of its")
+
+
 def test_decimal_commas_only_where_the_separator_is_another() -> None:
     column = Table.of({"a": ["1,5", "-2", "1.234,5", "1,2,3"]}).columns["a"]
     values, bad = to_numbers(column, ",")
@@ -82,9 +123,11 @@ def test_what_is_no_number_is_missing(cell: str) -> None:
 
 def test_dates_are_days_since_1970() -> None:
     cells = ["1970-01-02", "1970-01-01T12:00", "1970-01-01 01:00:00+01:00", "31.12.1970", ""]
+    cells += ["1970-01-01 12:00:00 UTC", "1970-01-01T12:00 gmt", "1970-01-01 01:00 +0100"]
+    cells += ["1970-01-01 12:00 CET", "1970-01-01 01:00:00 +0100 UTC"]
     values, bad = to_days(Table.of({"a": cells}).columns["a"])
-    np.testing.assert_array_equal(values, [1, 0.5, 0, np.nan, np.nan])
-    np.testing.assert_array_equal(bad, [False, False, False, True, False])
+    np.testing.assert_array_equal(values, [1, 0.5, 0, np.nan, np.nan, 0.5, 0.5, 0, np.nan, 0])
+    np.testing.assert_array_equal(np.flatnonzero(bad), [3, 8])
 
 
 def test_what_is_said_beforehand_goes_before_what_is_found() -> None:
@@ -134,7 +177,7 @@ def test_the_task_by_the_targets_values(values: Any, task: str) -> None:
         (["b", "a", "b", "a"], ("a", "b")),
         (["10", "9", "10", "9"], ("9", "10")),  # in the order of numbers
         (["01", "2", "01", "2"], ("01", "2")),  # as they stand in the file
-        (["1", "1.0", "2", "2"], ("1", "2")),
+        (["1", "1.0", "2", "2"] * 2, ("1", "1.0", "2")),  # as they stand, though equal
         ([2.0, 0.5, 2.0, 0.5], ("0.5", "2")),
     ],
 )

@@ -74,6 +74,18 @@ def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
     assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
 
 
+@pytest.mark.parametrize("unit", [1e298, 1e200, 1e-200, 1e-299])
+def test_values_of_any_magnitude_are_standardised(rows: dict[str, Any], unit: float) -> None:
+    data = anynet.load_table(rows, target="price")
+    scaled = anynet.load_table(rows | {"price": rows["price"] * unit}, target="price")
+    np.testing.assert_allclose(scaled.train[1], data.train[1], rtol=1e-9, atol=1e-12)
+    assert scaled.preprocessing is not None
+    assert data.preprocessing is not None
+    np.testing.assert_allclose(
+        scaled.preprocessing.decode(scaled.test[1]) / unit, data.preprocessing.decode(data.test[1])
+    )
+
+
 def test_values_beyond_all_measure_are_left_out(rows: dict[str, Any]) -> None:
     new = {"size": [1, 2], "colour": ["red", "blue"], "sold": ["no", "no"], "price": [1e308, 2]}
     data = anynet.load_table(rows, target="price", test=new)
@@ -121,7 +133,13 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
     assert data.notes[0] == (
         "town: the 49 most frequent categories have an input each, and the others share one"
     )
-    assert data.preprocessing.encode(rows | {"town": ["Rome"] * 100})[1] == []
+    data = anynet.load_table(rows, target="price", columns={"town": "category"}, test=rows)
+    known = rows["town"]
+    assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare ones
+    (note,) = data.preprocessing.encode(rows | {"town": ["Rome", *known[1:]]})[1]
+    assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
+    config = data.preprocessing.to_config()
+    assert Preprocessing.from_config(json.loads(json.dumps(config))) == data.preprocessing
 
 
 @pytest.mark.parametrize(
@@ -132,7 +150,9 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
         ({"sold": ["no"] * 100}, {"target": "sold"}, DataError, "has one class, 'no'"),
         ({"price": [1.5] * 100}, {"target": "price"}, DataError, "1.5 in every row"),
         ({"price": [""] * 100}, {"target": "price"}, DataError, "holds no value"),
+        ({"price": ["-", "None"] * 50}, {"target": "price"}, DataError, "holds no value"),
         ({"price": [1e308, -1e308] * 50}, {"task": "regression"}, DataError, "as large as 1e+308"),
+        ({"price": [0, 5e-324] * 50}, {"task": "regression"}, DataError, "as close to each other"),
         ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but words"),
         ({}, {"task": "classification"}, DataError, "--task regression"),
         ({}, {"task": "clustering"}, InvalidArgumentError, "task must be one of classification"),
@@ -242,12 +262,15 @@ def test_many_renamed_columns_are_not_compared_with_each_other(
 
 CELLS = st.sampled_from(["", "1", "2.5", "-3", "1e308", "-1e308", "5e-324", "007", "inf", "1,5"])
 WORDS = st.sampled_from(["red", "blue", "2024-05-31", "0001-01-01", "9999-12-31", "yes", "No"])
+ODD_CELLS = st.sampled_from(
+    ["-", "None", r"\N", "1.0", "12%", "3/11/24", str(2**60 + 1), "-0", "1e-999"]
+)
 
 
 @settings(max_examples=300)
 @given(data=st.data(), n=st.integers(1, 12))
 def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int) -> None:
-    column = st.lists(CELLS | WORDS | st.text(max_size=3), min_size=n, max_size=n)
+    column = st.lists(CELLS | WORDS | ODD_CELLS | st.text(max_size=3), min_size=n, max_size=n)
     columns = data.draw(st.dictionaries(st.sampled_from("abc"), column))
     task = data.draw(st.sampled_from([None, "regression", "classification"]))
     kinds = data.draw(

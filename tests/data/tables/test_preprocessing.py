@@ -67,6 +67,10 @@ def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> N
         ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
         ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
         ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': ignored"),
+        ({"size": ["3", "-", "."]}, "size: 2 of 3 rows hold a placeholder ('-' in row 2): taken"),
+        ({"size": [2**60 + 1, 1, "x"]}, "size: 1 of 3 rows holds no number ('x' in row 3)"),
+        ({"new": ["None", "no", 2]}, "new: 1 of 3 rows holds no boolean ('2' in row 3)"),
+        ({"colour": [1.0, 2.0, None]}, "colour: 2 of 3 rows hold a category that training did "),
         (
             {"weight": [1, 2, 3], "b": [1, 2, 3]},
             "training had no column 'weight', 'b': ignored",
@@ -85,6 +89,30 @@ def test_rows_unlike_those_that_trained(
     with pytest.warns(UserWarning, match=r".") as caught:
         np.testing.assert_array_equal(preprocessing.transform(table), x)
     assert [str(each.message) for each in caught] == notes
+
+
+def test_only_new_columns_are_suggested_for_an_absent_one() -> None:
+    columns = ("income", "incomes", "outcome", "age")
+    rows: dict[str, Any] = {name: [0.5 * (i % 7) for i in range(40)] for name in columns}
+    rows["incomer"] = [f"name {i}" for i in range(40)]  # is ignored
+    data = anynet.load_table(rows | {"ages": ["a", "b"] * 20}, target="ages")
+    assert data.preprocessing is not None
+    for absent in columns:
+        new = {name: values for name, values in rows.items() if name != absent}
+        _, notes = data.preprocessing.encode(new | {"ages": ["a", "b"] * 20})
+        assert [note for note in notes if "did you mean" in note] == []
+        assert any(note.startswith(f"{absent}: there is no such column") for note in notes)
+    with pytest.raises(DataError, match="has no column 'ages': it has"):
+        data.preprocessing.labels(Table.of(rows))
+    with pytest.raises(DataError, match="did you mean 'aged'"):
+        data.preprocessing.labels(Table.of(rows | {"aged": [1] * 40}))
+
+
+def test_configurations_without_the_rare_categories_are_read(preprocessing: Preprocessing) -> None:
+    config = preprocessing.to_config()
+    for column in config["columns"]:
+        column.pop("rare", None)
+    assert Preprocessing.from_config(config) == preprocessing
 
 
 def test_what_was_ignored_may_be_there_or_not(preprocessing: Preprocessing) -> None:
