@@ -6,21 +6,24 @@ shells have them.
 """
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import augment, backends, datasets, evaluate, export, predict, resume, study, train
 from anynet.cli.interrupts import exit_code
-from anynet.cli.kinds import did_you_mean
-from anynet.cli.reports import complain
+from anynet.cli.streams import Guarded, guarded_streams, harmless_warnings
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, resume, evaluate, predict, export, study, augment, backends, datasets)
+#: The module of each command, imported when `main` is ready for Ctrl-C.
+COMMANDS = (
+    *("train", "resume", "evaluate", "predict", "export"),
+    *("study", "augment", "backends", "datasets"),
+)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
@@ -45,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
             flag, _, _ = unknown[0].partition("=")
-            near = did_you_mean(flag, self._option_string_actions)
+            near = _did_you_mean(flag, self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return known, unknown
 
@@ -58,7 +61,7 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            error.message += _did_you_mean(str(value), map(str, action.choices or ()))
             raise
 
     def error(self, message: str) -> NoReturn:
@@ -71,8 +74,8 @@ def build_parser() -> Parser:
     parser = Parser(prog="anynet", description=anynet.__doc__)
     parser.add_argument("--version", action="version", version=f"anynet {anynet.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for module in COMMANDS:
-        module.add_parser(commands)
+    for name in COMMANDS:
+        importlib.import_module(f"anynet.cli.{name}").add_parser(commands)
     return parser
 
 
@@ -89,33 +92,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    if argv is None:  # this process draws files alone: no settings of the user's can fail it
+        os.environ.update(MPLBACKEND="agg", MATPLOTLIBRC=os.devnull)
+    with guarded_streams() as output, harmless_warnings():
+        try:
+            code = _run(argv)
+        except KeyboardInterrupt as interrupt:
+            _complain(f"interrupted: {_notes(interrupt) or 'nothing was written'}", "anynet: ")
+            code = exit_code(interrupt)
+        output.flush()
+        return _printed(output) if code == 0 else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run one command, and return its exit code; an error of the user's is told in one line."""
     try:
         arguments = build_parser().parse_args(argv)
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
     except SystemExit as stop:  # from argparse, after --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:
-        # Python flushes again at exit; give it somewhere to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt as interrupt:
-        complain(f"interrupted: {_notes(interrupt) or 'nothing was written'}", "anynet: ")
-        return exit_code(interrupt)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
             raise
-        complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        _complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        return 1
+    except MemoryError as error:
+        _complain("; ".join(["out of memory", *filter(None, [str(error), _notes(error)])]))
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        complain("; ".join(filter(None, [f"{where}{error.strerror or error}", _notes(error)])))
+        _complain("; ".join(filter(None, [f"{where}{error.strerror or error}", _notes(error)])))
         return 1
     except AnynetError as error:
-        complain("; ".join(filter(None, [str(error), _notes(error)])))
+        _complain("; ".join(filter(None, [str(error), _notes(error)])))
         return 1
     return code
+
+
+def _printed(output: Guarded) -> int:
+    """Return the exit code of a command that has succeeded, by whether its output was written."""
+    if isinstance(output.error, BrokenPipeError):
+        return 141
+    if isinstance(output.error, OSError):
+        _complain(f"cannot write to standard output: {output.error.strerror or output.error}")
+        return 1
+    return 0
+
+
+def _complain(message: str, prefix: str = "anynet: error: ") -> None:
+    """Print one line on standard error; nothing is imported, for an interrupted import stays so."""
+    print(prefix + " ".join(message.split()), file=sys.stderr)
+
+
+def _did_you_mean(word: str, names: Iterable[str]) -> str:
+    from anynet.cli.kinds import did_you_mean  # which imports NumPy
+
+    return did_you_mean(word, names)
 
 
 def _notes(error: BaseException) -> str:

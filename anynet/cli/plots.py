@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anynet.data.files import replacing
+from anynet.study.plots import in_own_style
 from anynet.training import EpochRecord
 
 TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
@@ -23,6 +24,7 @@ METRICS = {"accuracy": "accuracy", "r2": "R²"}
 MOST_NUMBERED = 20
 
 
+@in_own_style
 def save_curves(
     path: Path, records: Sequence[EpochRecord], best: int, title: str, metric: str = "accuracy"
 ) -> None:
@@ -73,6 +75,7 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
     axes.spines[["top", "right"]].set_visible(False)
 
 
+@in_own_style
 def save_confusion(
     path: Path, counts: npt.NDArray[np.int64], classes: Sequence[str], title: str
 ) -> None:
@@ -127,6 +130,7 @@ def save_confusion(
     _write(figure, path)
 
 
+@in_own_style
 def save_predictions(
     path: Path, true: npt.NDArray[Any], predicted: npt.NDArray[Any], name: str, title: str
 ) -> None:
@@ -163,6 +167,7 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+@in_own_style
 def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> None:
     """Draw rows of images, dark ink on white paper; the first column stands apart.
 

@@ -11,7 +11,7 @@ from typing import Any
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.config import read_config
+from anynet.cli.config import BEGINNING, check_unchanged, read_config
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import complain
@@ -22,7 +22,6 @@ from anynet.errors import BackendError
 from anynet.training import Model
 from anynet.training import resume as resume_training
 from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.saving import MODEL_FILE
 
 OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
 
@@ -58,6 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         complain(f"{folder}: the run is finished, there is nothing left to do", "anynet: ")
         return 0
     with terminable(), _plain_warnings(), runs.going_on(folder) as checkpoints:
+        beginning = checkpoints.path / BEGINNING
+        if checkpoints.files() and beginning.is_file():
+            check_unchanged(folder / runs.CONFIG_FILE, beginning)
         options = _options(arguments)
         silent = options.quiet or options.json
         if options.threads is not None:
@@ -68,14 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
         options = recipe.resolve(options, dataset, backend)
         dataset = preprocessed(dataset, preprocessing_of(options))
         write_text(folder / runs.CONFIG_FILE, to_toml(options))
+        if not checkpoints.files():
+            write_text(beginning, to_toml(options))
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
             print(introduction(options, dataset, backend), flush=True)
         model = _go_on(checkpoints, options, dataset, backend, silent)
-        model.save(folder / MODEL_FILE)
-        report, result = measure(model, options, dataset)
-        write_run(folder, model, report, options, result)
+        with runs.kept(model, folder):
+            report, result = measure(model, options, dataset)
+            write_run(folder, model, report, options, result)
     tell(report, result | {"run": str(folder)}, options.json)
     return 0
 

@@ -104,7 +104,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             f"choose another"
         )
         raise InvalidArgumentError(message)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         opened = partial.open("xb")
     except OSError as error:  # name the file that was asked for
@@ -119,6 +119,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def clear_parts(folder: Path, name: str = "*") -> None:
+    """Remove what `replacing` has left of files of that name in a process that was killed.
+
+    Only for the process that holds the folder: another one may be writing such a file.
+    """
+    for partial in folder.glob(f".{name}.{'[0-9a-f]' * 16}.part"):
+        partial.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

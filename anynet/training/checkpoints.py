@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anynet.data.files import quoted, sync_folder
+from anynet.data.files import clear_parts, quoted, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
 from anynet.training.checkpoint import (
@@ -225,6 +225,5 @@ def _held(path: Path) -> Iterator[None]:
     """Lock the folder, and clear away what a killed process has left half-written."""
     taken = f"{quoted(path)} is in use by another run: wait for it, or choose another folder"
     with locked(path / LOCK_FILE, taken):
-        for partial in path.glob(".step-*.part"):
-            partial.unlink(missing_ok=True)
+        clear_parts(path)
         yield
