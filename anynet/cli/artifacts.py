@@ -17,7 +17,7 @@ from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
 from anynet.cli.runs import CONFIG_FILE
 from anynet.cli.values import ValueReport
-from anynet.data.files import replacing
+from anynet.data.files import in_unicode, is_unicode, replacing
 from anynet.training import Model
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
@@ -50,7 +50,7 @@ def write_run(
     assert history is not None, "only a model that was loaded has none"
     write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
     write_text(folder / "history.csv", history.to_csv())
-    name = result["dataset"]
+    name = in_unicode(result["dataset"])
     sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
     plots.save_curves(
         folder / "curves.png",
@@ -82,7 +82,7 @@ def write_text(path: Path, text: str) -> None:
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
     """Notes on how the run went; not needed to repeat it, and skipped when it is repeated."""
     scores = [name for name in result if name.startswith(("test_", "validation_", "train_"))]
-    notes = {"notes": result["notes"]} if result["notes"] else {}
+    notes = {"notes": list(map(in_unicode, result["notes"]))} if result["notes"] else {}
     return {
         "anynet": anynet.__version__,
         "python": platform.python_version(),
@@ -111,6 +111,8 @@ def to_toml(options: TrainOptions, about: Mapping[str, Any] | None = None) -> st
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
+    """Return a value that TOML can hold; a path that is not UTF-8, which it cannot, as a URI."""
+    if isinstance(value, str | Path):
+        text = str(value)
+        return text if is_unicode(text) else Path(text).absolute().as_uri()
     return list(value) if isinstance(value, tuple) else value

@@ -1,10 +1,12 @@
 """Options from a TOML file: one of the user's, or the one that a run has left behind."""
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from anynet.cli.kinds import did_you_mean, shown
 from anynet.cli.options import KINDS
@@ -12,6 +14,10 @@ from anynet.errors import InvalidArgumentError
 
 #: Facts about a finished run that stand in its config.toml and are no options.
 ABOUT = "about"
+
+#: Options that are paths. TOML holds Unicode alone: a name of other bytes is written as a URI.
+PATHS = ("dataset", "test", "data_dir", "out")
+URI = "file:///"
 
 #: Beside the checkpoints of a run: its config.toml as it was when the run began.
 BEGINNING = "options.toml"
@@ -86,6 +92,13 @@ def _is_plain(text: str) -> bool:
     return '"""' not in text and not {'"', "'"} & set(rest) and dots <= MOST_DOTS
 
 
+def _from_uri(value: Any) -> Any:
+    """Return the path that a URI of a file stands for; anything else as it is."""
+    if not isinstance(value, str) or not value.startswith(URI):
+        return value
+    return os.fsdecode(unquote_to_bytes(value[len(URI) - 1 :]))
+
+
 def check_unchanged(path: Path, beginning: Path) -> None:
     """Compare the configuration of a run with the one that it began with.
 
@@ -132,7 +145,7 @@ def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
             message = f"{source}: {name.replace('_', '-')!r} is given twice"
             raise InvalidArgumentError(message)
         try:
-            values[name] = KINDS[name].from_toml(value)
+            values[name] = KINDS[name].from_toml(_from_uri(value) if name in PATHS else value)
         except ValueError as error:
             message = f"{source}: {key}: {error}"
             raise InvalidArgumentError(message) from error

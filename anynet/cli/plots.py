@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anynet.data.files import replacing
+from anynet.data.files import in_unicode, replacing
 from anynet.study.plots import in_own_style
 from anynet.training import EpochRecord
 
@@ -164,7 +164,7 @@ def save_predictions(
 
 def _plain(text: str) -> str:
     """Keep matplotlib from reading what stands between dollars as a formula."""
-    return text.replace("$", r"\$")
+    return in_unicode(text).replace("$", r"\$")
 
 
 @in_own_style

@@ -8,6 +8,7 @@ from typing import Any
 from anynet.backends import get_backend, set_threads
 from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
+from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import KINDS, TrainOptions, add_options
 from anynet.cli.reports import complain
 from anynet.cli.tables import defaults_for, load_data
@@ -169,16 +170,16 @@ def run(arguments: argparse.Namespace) -> int:
     for each in experiments:
         study.trials(each)  # what does not go together is refused before a folder is made
     folder = arguments.out or Path("runs") / f"study-{name}-{Path(dataset.name).stem}"
-    with Session.open(study, folder, jobs, arguments.joblib) as session:
+    with terminable(), Session.open(study, folder, jobs, arguments.joblib) as session:
         try:
             if not experiments:
                 experiments = [search(session, space, arguments)]
             session.train(experiments)
             session.finish(experiments)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             kept = f"{len(session.results.rows)} finished runs are kept in {folder}"
             complain(f"interrupted: {kept}; the same command continues", "anynet: ")
-            return 130
+            return exit_code(interrupt)
     return 0
 
 

@@ -171,5 +171,5 @@ def _write(out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Targ
     else:
         columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
     with replacing(out) as file:
-        file.write(as_csv(columns).encode())
+        file.write(as_csv(columns).encode(errors="backslashreplace"))
         refuse_existing(out)  # it may have come into being meanwhile

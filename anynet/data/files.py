@@ -142,6 +142,20 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text can be encoded: a file name that is not UTF-8 becomes text that cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_unicode(text: str) -> str:
+    """Return text that can be encoded: bytes of file names that are not UTF-8 are escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def one_line(error: object) -> str:
     """Say in one line what another library's exception says, or its type if it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -117,14 +117,17 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
 
 @in_own_style
 def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
-    """Draw validation accuracy against the seconds of training, both with their deviations."""
+    """Draw validation accuracy against the seconds of training, with their deviations.
+
+    Seconds have none where runs were trained together and share one measurement.
+    """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
         accuracy, seconds = summary.values("validation_accuracy"), summary.values("seconds")
         axes.errorbar(
             mean(seconds),
             mean(accuracy),
-            xerr=deviation(seconds),
+            xerr=deviation(seconds) if summary.timed_alone else None,
             yerr=deviation(accuracy),
             color=color,
             marker="o",
