@@ -65,11 +65,16 @@ def write_run(
             folder / "predicted.png", report.true, report.predicted, report.name, title
         )
         return
+    title = f"{name}: {report.accuracy:.2%} of {len(report.true):,} test rows are right"
+    drawn = report.most_confused(plots.MOST_DRAWN)
+    if len(drawn) < len(report.classes):
+        title += f"\n{plots.part_of(len(report.classes))}"
     plots.save_confusion(
         folder / "confusion.png",
-        report.counts,
-        report.classes,
-        f"{name}: {report.accuracy:.2%} of {report.counts.sum():,} test rows are right",
+        report.counts_of(drawn),
+        [report.classes[i] for i in drawn],
+        title,
+        report.rows[drawn],
     )
 
 

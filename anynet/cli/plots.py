@@ -12,6 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from anynet.cli.reports import worst
 from anynet.data.files import in_unicode, replacing
 from anynet.study.plots import in_own_style
 from anynet.training import EpochRecord
@@ -22,6 +23,9 @@ METRICS = {"accuracy": "accuracy", "r2": "R²"}
 
 #: With more classes than this, the squares are too small for numbers.
 MOST_NUMBERED = 20
+
+#: Of more classes than this, those with the most errors are drawn.
+MOST_DRAWN = 100
 
 
 @in_own_style
@@ -77,9 +81,15 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
 
 @in_own_style
 def save_confusion(
-    path: Path, counts: npt.NDArray[np.int64], classes: Sequence[str], title: str
+    path: Path,
+    counts: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    title: str,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+
+    Of more than MOST_DRAWN classes, those with the most errors are drawn.
 
     The shade is the share of the row, raised to a power below one so that a handful of mistakes in
     a thousand can be seen beside the diagonal.
@@ -94,12 +104,21 @@ def save_confusion(
         Their names.
     title : str
         What was measured.
+    rows : array (classes,), optional
+        How many rows each true class has, if `counts` is a part of a larger matrix.
     """
+    rows = counts.sum(axis=1) if rows is None else rows
+    if len(classes) > MOST_DRAWN:
+        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        drawn = worst(errors, MOST_DRAWN)
+        title += f"\n{part_of(len(classes))}"
+        counts, rows = counts[np.ix_(drawn, drawn)], rows[drawn]
+        classes = [classes[i] for i in drawn]
     n = len(classes)
     side = min(3.2 + 0.42 * n, 14)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes: Any = figure.subplots()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = counts / np.maximum(rows, 1)[:, np.newaxis]
     axes.imshow(share, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=1))
     if n <= MOST_NUMBERED:
         for (true, predicted), count in np.ndenumerate(counts):
@@ -128,6 +147,11 @@ def save_confusion(
     axes.set_ylabel("true")
     axes.set_title(_plain(title), fontsize=11)
     _write(figure, path)
+
+
+def part_of(n_classes: int) -> str:
+    """Say which classes a confusion matrix of so many shows."""
+    return f"the {MOST_DRAWN} of {n_classes:,} classes with the most errors"
 
 
 @in_own_style

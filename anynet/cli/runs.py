@@ -44,7 +44,7 @@ def kept(model: Model, folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         model.save(folder / MODEL_FILE)
         yield
-        os.stat(folder / MODEL_FILE)
+        (folder / MODEL_FILE).stat()
     except BaseException as error:
         if not (folder / MODEL_FILE).is_file():
             save_elsewhere(model, error)
@@ -134,7 +134,9 @@ class NewFolder:
         while True:
             if os.path.lexists(self.path):
                 if not self.numbered:
-                    message = f"{self.path} came into being during training: the run was not written"
+                    message = (
+                        f"{self.path} came into being during training: the run was not written"
+                    )
                     raise InvalidArgumentError(message)
                 self.path = _unused(self.path)
             try:

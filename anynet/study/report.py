@@ -155,7 +155,8 @@ def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     note = (
         "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
         "difference, paired by seed, leaves zero out (Student's t); otherwise the seeds do not "
-        "tell. Seconds are compared only where each run was timed alone. Accuracies compared here are those of the validation rows."
+        "tell. Seconds are compared only where each run was timed alone. Accuracies compared here "
+        "are those of the validation rows."
     )
     if setting.dataset != "mnist":
         note += f" The report used MNIST; this is {setting.dataset}."
