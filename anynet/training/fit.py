@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -31,6 +32,7 @@ from anynet.training.inputs import (
 )
 from anynet.training.model import Model
 from anynet.training.run import Run
+from anynet.training.saving import foreign_layers, foreign_parts, to_json
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 
@@ -124,7 +126,8 @@ def fit(
     progress : callable, optional
         Takes a ``Progress`` about 20 times an epoch.
     metadata : dict, optional
-        JSON-able notes that are saved with the model.
+        JSON-able notes that are saved with the model. A model with layers or a loss of your own
+        classes cannot be saved; a warning says so before training.
     checkpoint : Checkpoints or path-like, optional
         A new folder for checkpoints, from which ``anynet.resume`` goes on; one an epoch, if
         ``anynet.Checkpoints`` does not say otherwise. Ctrl-C and SIGTERM then write one first,
@@ -139,7 +142,8 @@ def fit(
     Raises
     ------
     InvalidArgumentError
-        If an argument is not as documented, or shapes disagree.
+        If an argument is not as documented, shapes disagree, or checkpoints are asked for of a
+        network with layers of your own classes, which they cannot hold.
     DivergedError
         If the loss of an epoch is not finite; its ``model`` is the best of the epochs before.
     CheckpointError
@@ -182,8 +186,33 @@ def fit(
         progress=progress,
         metadata=metadata,
     )
+    to_json(run.metadata)  # refused before training, not when the model is saved
+    _warn_of_own_parts(run, checkpoint)
     with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
         return run.train()
+
+
+def _warn_of_own_parts(run: Run, checkpoint: Any) -> None:
+    """Warn before training that its model cannot be saved; refuse checkpoints of own layers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a checkpoint is asked for of a network that cannot be made again from it.
+    """
+    network, loss = run.step.network, run.step.loss
+    if checkpoint is not None and (foreign := foreign_layers(network)):
+        message = (
+            f"checkpoint: {', '.join(foreign)}, and checkpoints hold only layers of anynet; train "
+            f"without checkpoint"
+        )
+        raise InvalidArgumentError(message)
+    if foreign := foreign_parts(network, loss):
+        message = (
+            f"the model can be trained and used, but not saved: {', '.join(foreign)}, and a model "
+            f"file holds only classes of anynet"
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _begun(
