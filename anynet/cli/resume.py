@@ -16,7 +16,7 @@ from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import complain
 from anynet.cli.tables import load_data
-from anynet.cli.train import introduction, measure, split, tell, train
+from anynet.cli.train import introduction, measure, one_memory_error, split, tell, train
 from anynet.data import Dataset
 from anynet.errors import BackendError
 from anynet.training import Model
@@ -121,7 +121,10 @@ def _go_on(
         return train(options, dataset, backend, ingredients, silent, checkpoints)
     training, validation = split(options, dataset)
     metric = "accuracy" if dataset.classes else "R²"
-    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
+    with (
+        one_memory_error(backend),
+        ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar,
+    ):
         return resume_training(
             checkpoints,
             training,

@@ -22,6 +22,8 @@ from anynet.study.search import SAMPLERS, require_optuna
 REPORT = "report"
 GRID = "grid"
 
+MOST_RUNS, MOST_JOBS = 10**6, 2**15
+
 OPTIONS = (
     *("target", "task", "columns", "test"),
     *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
@@ -62,7 +64,10 @@ def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
     """Add what every study takes."""
     parser.add_argument("dataset", metavar="DATASET", help="name, folder, .npz, or table")
     parser.add_argument(
-        "--seeds", type=kinds.whole(1).from_text, default=5, help="runs of a point (default: 5)"
+        "--seeds",
+        type=kinds.whole(1, MOST_RUNS).from_text,
+        default=5,
+        help="runs of a point (default: 5)",
     )
     add_options(parser, *OPTIONS, suppress=True)
     parser.add_argument(
@@ -85,7 +90,7 @@ def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
     """Add what a grid takes beside that."""
-    count = kinds.whole(1).from_text
+    count = kinds.whole(1, MOST_RUNS).from_text
     parser.add_argument(
         "--config",
         type=kinds.path("the path of a TOML file").from_text,
@@ -115,7 +120,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs(text: str) -> int:
-    jobs: int = -1 if text == "-1" else kinds.whole(1).from_text(text)
+    jobs: int = -1 if text == "-1" else kinds.whole(1, MOST_JOBS).from_text(text)
     return jobs
 
 

@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from anynet.backends import Backend, get_backend, set_threads
@@ -15,8 +17,9 @@ from anynet.cli.reports import Report, complain
 from anynet.cli.tables import defaults_for, load_data, score
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset
+from anynet.data.files import one_line
 from anynet.data.splits import train_validation_split
-from anynet.errors import TrainingInterrupted
+from anynet.errors import AnynetError, TrainingInterrupted
 from anynet.training import Model, fit
 from anynet.training.checkpoints import CheckpointFolder
 from anynet.training.saving import CHECKPOINTS
@@ -171,7 +174,10 @@ def train(
 
     training, validation = split(options, dataset)
     metric = "accuracy" if dataset.classes else "R²"
-    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
+    with (
+        one_memory_error(backend),
+        ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar,
+    ):
         return fit(
             data=training,
             validation=validation,
@@ -192,6 +198,19 @@ def train(
             metadata=dataset.metadata,
             checkpoint=checkpoints,
         )
+
+
+@contextmanager
+def one_memory_error(backend: Backend) -> Iterator[None]:
+    """Raise MemoryError for whatever the backend's library raises when memory is short."""
+    try:
+        yield
+    except AnynetError:
+        raise
+    except Exception as error:
+        if not isinstance(error, MemoryError) and backend.is_out_of_memory(error):
+            raise MemoryError(one_line(error)) from error
+        raise
 
 
 def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:

@@ -24,6 +24,7 @@ from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.inputs import (
+    check_memory,
     check_rows,
     choose_loss,
     full_ink,
@@ -280,6 +281,8 @@ def prepare(
         kept, left = train_validation_split(training.n_samples, validation, split)
         held_out = Subset(rows, training.order(left))
         training = Subset(rows, training.order(kept))
+    check_memory(network)
+    batch_size = min(batch_size, training.n_samples)  # of any larger size, the batches are the same
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
@@ -371,6 +374,10 @@ def _check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             message = f"{name} must be a whole number of at least 1, got {value!r}"
+            raise InvalidArgumentError(message)
+        if value >= 2**63:
+            bits = int(value).bit_length()
+            message = f"{name} must be at most {2**63 - 1}, got a number of {bits} bits"
             raise InvalidArgumentError(message)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.finite import first_not_finite
+from anynet.data.memory import available_memory
 from anynet.data.sources.arrays import open_map
 from anynet.data.sources.checked import Checked
 from anynet.data.sources.source import Source
@@ -19,6 +20,34 @@ from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, Squ
 from anynet.nn.network import Network
 
 MOST_SAMPLES = 2**31 - 1  # the order of an epoch is int32
+
+
+def check_memory(network: Network) -> None:
+    """Compare the parameters, which are drawn in float64, with the memory that is available.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they cannot fit. Systems that promise more memory than they have kill the process.
+    """
+    width = network.n_inputs
+    shapes: list[tuple[int, ...]] = []
+    for layer in network.layers:
+        added, width = layer.shapes(width)
+        shapes += added.values()
+    size = 8 * sum(map(math.prod, shapes))
+    available = available_memory()
+    if size > (2**63 - 1 if available is None else available):
+        has = "" if available is None else f", and {_gigabytes(available)} are available"
+        message = (
+            f"the parameters of the network take {_gigabytes(size)} of memory{has}: the largest "
+            f"have the shape {max(shapes, key=math.prod)}, choose smaller layers"
+        )
+        raise InvalidArgumentError(message)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"
 
 
 def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:

@@ -69,11 +69,11 @@ def test_an_own_layer_is_told_before_training(data, own: Any, tmp_path: Path) ->
 
 
 def test_an_own_loss_is_told_before_training(data, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="not saved: the loss is a .*OwnLoss"):
+    with pytest.warns(UserWarning, match=r"not saved: the loss is a .*OwnLoss"):
         model = anynet.fit(network(), data, loss=OwnLoss(), **OPTIONS)
-    with pytest.raises(anynet.InvalidArgumentError, match="the loss is a .*OwnLoss"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"the loss is a .*OwnLoss"):
         model.save(tmp_path / "model.safetensors")
-    with pytest.raises(anynet.InvalidArgumentError, match="the loss is a .*OwnLoss"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"the loss is a .*OwnLoss"):
         anynet.Ensemble([model]).save(tmp_path / "ensemble.safetensors")
     assert list(tmp_path.iterdir()) == []
 
