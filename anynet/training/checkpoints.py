@@ -178,9 +178,13 @@ class CheckpointFolder:
         """
         try:
             write_checkpoint(self.path / _NAME.format(step), checkpoint)
-        except OSError as error:
+        except (OSError, InvalidArgumentError) as error:
+            if not self.path.is_dir():
+                message = f"the folder of checkpoints, {quoted(self.path)}, has been removed"
+                raise CheckpointError(message) from error
+            why = getattr(error, "strerror", None) or error
             message = (
-                f"cannot write a checkpoint to {quoted(self.path)}: {error.strerror or error}; "
+                f"cannot write a checkpoint to {quoted(self.path)}: {why}; "
                 f"those before it are whole, and the run can go on from the newest of them"
             )
             raise CheckpointError(message) from error
