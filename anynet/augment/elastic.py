@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from anynet.members import is_number, per_member
 from anynet.typing import Array
 
 KEPT = 0.998  # of the variance of the field: its root mean square is right to 0.1 %
-LARGEST_SIGMA = 1e4  # pixels: displacements that smooth are the same everywhere
+LARGEST_SIGMA = 1e4  # pixels: a kernel any wider is flat across every image
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in scipy.ndimage
 
 
@@ -52,11 +53,8 @@ class Elastic:
 
     def __post_init__(self) -> None:
         check_strength("alpha", self.alpha, unit="pixels")
-        if not (is_number(self.sigma) and 0.5 <= self.sigma <= LARGEST_SIGMA):
-            message = (
-                f"sigma must be at least 0.5 pixels and at most {LARGEST_SIGMA:g}, got "
-                f"{self.sigma!r}"
-            )
+        if not (is_number(self.sigma) and 0.5 <= self.sigma < math.inf):
+            message = f"sigma must be at least 0.5 pixels, got {self.sigma!r}"
             raise InvalidArgumentError(message)
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
@@ -86,6 +84,7 @@ class Elastic:
 
 def _eigenvectors(length: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Decompose G·Gᵀ: eigenvectors (length, length) in columns, and eigenvalues."""
+    sigma = min(sigma, LARGEST_SIGMA)
     radius = int(TRUNCATE * sigma + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel /= kernel.sum()

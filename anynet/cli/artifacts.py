@@ -1,7 +1,7 @@
 """What a run leaves behind: five files that hold the model and tell how it came about."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,10 @@ import anynet
 from anynet.cli import plots
 from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
-from anynet.cli.reports import Report
+from anynet.cli.reports import Report, complain
 from anynet.cli.runs import CONFIG_FILE
 from anynet.cli.values import ValueReport
-from anynet.data.files import in_unicode, is_unicode, replacing
+from anynet.data.files import in_unicode, is_unicode, one_line, replacing
 from anynet.training import Model
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
@@ -52,7 +52,8 @@ def write_run(
     write_text(folder / "history.csv", history.to_csv())
     name = in_unicode(result["dataset"])
     sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
-    plots.save_curves(
+    _draw(
+        plots.save_curves,
         folder / "curves.png",
         history.records,
         history.best_epoch,
@@ -61,21 +62,37 @@ def write_run(
     )
     if isinstance(report, ValueReport):
         title = f"{name}: R² {report.score:.4f} on {len(report.true):,} test rows"
-        plots.save_predictions(
-            folder / "predicted.png", report.true, report.predicted, report.name, title
-        )
+        path = folder / "predicted.png"
+        _draw(plots.save_predictions, path, report.true, report.predicted, report.name, title)
         return
     title = f"{name}: {report.accuracy:.2%} of {len(report.true):,} test rows are right"
     drawn = report.most_confused(plots.MOST_DRAWN)
     if len(drawn) < len(report.classes):
         title += f"\n{plots.part_of(len(report.classes))}"
-    plots.save_confusion(
+    _draw(
+        plots.save_confusion,
         folder / "confusion.png",
         report.counts_of(drawn),
         [report.classes[i] for i in drawn],
         title,
         report.rows[drawn],
     )
+
+
+def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
+    """Draw a picture of a run; one that cannot be drawn is reported, and the run is complete.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, as where the disk is full: nor can the other files, perhaps.
+    """
+    try:
+        save(path, *what)
+    except OSError:
+        raise
+    except Exception as error:  # whatever it is that matplotlib could not draw
+        complain(f"{path.name} was not drawn: {one_line(error)}", "anynet: warning: ")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -148,7 +148,7 @@ class TrainOptions:
     augment_either: bool = option(False, kinds.switch(), "affine: turn or slant, never both")
     augment_alpha: float | None = _strength(Elastic.alpha, math.inf, "elastic: size")
     augment_sigma: float | None = option(
-        None, kinds.real(0.5, 1e4), f"elastic: smoothness in pixels (default: {Elastic.sigma:g})"
+        None, kinds.real(0.5), f"elastic: smoothness in pixels (default: {Elastic.sigma:g})"
     )
     augment_flip: float | None = _strength(Flip.probability, 1, "flip: share of the images")
     augment_erase: float | None = _strength(Erase.area, 1, "erase: share of an image at most")

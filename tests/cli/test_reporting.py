@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ def test_settings_of_the_process_are_not_used_either(tmp_path: Path) -> None:
         plots.save_confusion(tmp_path / "styled.png", counts, ["a", "b", "c"], "title")
         assert mpl.rcParams["text.usetex"]
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
+def test_a_picture_that_cannot_be_drawn_is_reported(
+    anynet: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        message = "no\nfont"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("anynet.cli.plots.save_curves", fails)
+    outcome = anynet(*TRAIN.split()[:-1], tmp_path / "run", "--quiet")
+    assert outcome.code == 0
+    assert outcome.err == "anynet: warning: curves.png was not drawn: no font\n"
+    assert left(tmp_path / "run") == FILES - {"curves.png"}
 
 
 @pytest.fixture
