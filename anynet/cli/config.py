@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from anynet.cli.kinds import did_you_mean, shown
 from anynet.cli.options import KINDS
+from anynet.data.files import read_at_most
 from anynet.errors import InvalidArgumentError
 
 #: Facts about a finished run that stand in its config.toml and are no options.
@@ -65,7 +66,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_WRITTEN_BYTES + 1)
+            content = read_at_most(file, MOST_WRITTEN_BYTES + 1)
     except OSError as error:
         message = f"cannot read the config file {path}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
@@ -73,8 +74,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         text = content.decode()
         if len(content) > (MOST_WRITTEN_BYTES if _is_plain(text) else MOST_BYTES):
             message = (
-                f"{path} is too long for a configuration: expected at most {MOST_BYTES} bytes, or "
-                f"{MOST_WRITTEN_BYTES} with strings in double quotes alone and without dotted keys"
+                f"{path} is longer than {MOST_BYTES} bytes, too long for a configuration that is "
+                f"not in the form in which anynet writes one: strings in double quotes on one line, no "
+                f"dotted keys, and at most {MOST_WRITTEN_BYTES} bytes"
             )
             raise InvalidArgumentError(message)
         return tomllib.loads(text)
