@@ -75,8 +75,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         if len(content) > (MOST_WRITTEN_BYTES if _is_plain(text) else MOST_BYTES):
             message = (
                 f"{path} is longer than {MOST_BYTES} bytes, too long for a configuration that is "
-                f"not in the form in which anynet writes one: strings in double quotes on one line, no "
-                f"dotted keys, and at most {MOST_WRITTEN_BYTES} bytes"
+                f"not in the form in which anynet writes one: strings in double quotes on one "
+                f"line, no dotted keys, and at most {MOST_WRITTEN_BYTES} bytes"
             )
             raise InvalidArgumentError(message)
         return tomllib.loads(text)
