@@ -16,6 +16,7 @@ from anynet.members import is_number, per_member
 from anynet.typing import Array
 
 KEPT = 0.998  # of the variance of the field: its root mean square is right to 0.1 %
+LARGEST_SIGMA = 1e4  # pixels: a kernel any wider is flat across every image
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in scipy.ndimage
 
 
@@ -83,6 +84,7 @@ class Elastic:
 
 def _eigenvectors(length: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Decompose G·Gᵀ: eigenvectors (length, length) in columns, and eigenvalues."""
+    sigma = min(sigma, LARGEST_SIGMA)
     radius = int(TRUNCATE * sigma + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel /= kernel.sum()

@@ -141,7 +141,12 @@ class TorchBackend(Backend):
         return Memory(*torch.cuda.mem_get_info(self.device))
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        return super().is_out_of_memory(error) or isinstance(error, torch.cuda.OutOfMemoryError)
+        on_cpu = "can't allocate memory" in str(error)  # a RuntimeError
+        return (
+            super().is_out_of_memory(error)
+            or isinstance(error, torch.cuda.OutOfMemoryError)
+            or (isinstance(error, RuntimeError) and on_cpu)
+        )
 
     def describe(self) -> dict[str, str]:
         loop = "eager" if self.loop is None else self.loop.describe()

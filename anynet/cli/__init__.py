@@ -6,33 +6,24 @@ shells have them.
 """
 
 import argparse
+import importlib
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli import (
-    augment,
-    backends,
-    datasets,
-    evaluate,
-    example,
-    export,
-    predict,
-    resume,
-    study,
-    train,
-)
 from anynet.cli.interrupts import exit_code
-from anynet.cli.kinds import did_you_mean
-from anynet.cli.synonyms import near_option
+from anynet.cli.streams import Guarded, guarded_streams, harmless_warnings
 from anynet.cli.terminal import complain, plain_warnings
 from anynet.errors import AnynetError
 
 __all__ = ["main"]
 
-COMMANDS = (train, resume, evaluate, predict, export, study, augment, example, backends, datasets)
+#: The module of each command, imported when `main` is ready for Ctrl-C.
+COMMANDS = (
+    *("train", "resume", "evaluate", "predict", "export"),
+    *("study", "augment", "example", "backends", "datasets"),
+)
 
 #: What the extra ``cli`` installs: the package of each import name. Messages name these, not the
 #: extra: on the package index, the name anynet belongs to another project.
@@ -56,6 +47,8 @@ class Parser(argparse.ArgumentParser):
         """Refuse what is left over here, where it is known which flags the command has."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
+            from anynet.cli.synonyms import near_option  # which imports NumPy
+
             flag = next((each for each in unknown if each.startswith("-")), "").partition("=")[0]
             flags = [each[2:] for each in self._option_string_actions if each.startswith("--")]
             near = near_option(flag.lstrip("-"), flags) if flag else ""
@@ -72,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            error.message += _did_you_mean(str(value), map(str, action.choices or ()))
             raise
 
     def error(self, message: str) -> NoReturn:
@@ -83,11 +76,13 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     """Put the commands together."""
-    parser = Parser(prog="anynet", description=anynet.__doc__)
+    parser = Parser(
+        prog="anynet", description="Train fully connected networks on NumPy, CuPy, torch or JAX."
+    )
     parser.add_argument("--version", action="version", version=f"anynet {anynet.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for module in COMMANDS:
-        module.add_parser(commands)
+    for name in COMMANDS:
+        importlib.import_module(f"anynet.cli.{name}").add_parser(commands)
     return parser
 
 
@@ -104,25 +99,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    if argv is None:  # this process draws files alone: no settings of the user's can fail it
+        os.environ.update(MPLBACKEND="agg", MATPLOTLIBRC=os.devnull)
+    with guarded_streams() as output, harmless_warnings():
+        try:
+            code = _run(argv)
+        except KeyboardInterrupt as interrupt:
+            complain(f"interrupted: {_notes(interrupt) or 'nothing was written'}", "anynet: ")
+            code = exit_code(interrupt)
+        output.flush()
+        return _printed(output) if code == 0 else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run one command, and return its exit code; an error of the user's is told in one line."""
     try:
         with plain_warnings():
             arguments = build_parser().parse_args(argv)
             code: int = arguments.run(arguments)
-            sys.stdout.flush()
     except SystemExit as stop:  # from argparse, after --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:
-        # Python flushes again at exit; give it somewhere to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt as interrupt:
-        complain(f"interrupted: {_notes(interrupt) or 'nothing was written'}", "anynet: ")
-        return exit_code(interrupt)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
             raise
         complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        return 1
+    except MemoryError as error:
+        complain("; ".join(["out of memory", *filter(None, [str(error), _notes(error)])]))
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -132,6 +136,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain("; ".join(filter(None, [str(error), _notes(error)])))
         return 1
     return code
+
+
+def _printed(output: Guarded) -> int:
+    """Return the exit code of a command that has succeeded, by whether its output was written."""
+    if isinstance(output.error, BrokenPipeError):
+        return 141
+    if isinstance(output.error, OSError):
+        complain(f"cannot write to standard output: {output.error.strerror or output.error}")
+        return 1
+    return 0
+
+
+def _did_you_mean(word: str, names: Iterable[str]) -> str:
+    from anynet.cli.kinds import did_you_mean  # which imports NumPy
+
+    return did_you_mean(word, names)
 
 
 def _notes(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """What a run leaves behind: five files that hold the model and tell how it came about."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ from anynet.cli.config import ABOUT
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report
 from anynet.cli.runs import CONFIG_FILE
+from anynet.cli.terminal import complain
 from anynet.cli.values import ValueReport
-from anynet.data.files import replacing
+from anynet.data.files import in_unicode, is_unicode, one_line, replacing
 from anynet.training import Model
 
 #: Options that say nothing about the numbers of a run, so that a run does not record them.
@@ -50,9 +51,10 @@ def write_run(
     assert history is not None, "only a model that was loaded has none"
     write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
     write_text(folder / "history.csv", history.to_csv())
-    name = result["dataset"]
+    name = in_unicode(result["dataset"])
     sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
-    plots.save_curves(
+    _draw(
+        plots.save_curves,
         folder / "curves.png",
         history.records,
         history.best_epoch,
@@ -61,16 +63,37 @@ def write_run(
     )
     if isinstance(report, ValueReport):
         title = f"{name}: R² {report.score:.4f} on {len(report.true):,} test rows"
-        plots.save_predictions(
-            folder / "predicted.png", report.true, report.predicted, report.name, title
-        )
+        path = folder / "predicted.png"
+        _draw(plots.save_predictions, path, report.true, report.predicted, report.name, title)
         return
-    plots.save_confusion(
+    title = f"{name}: {report.accuracy:.2%} of {len(report.true):,} test rows are right"
+    drawn = report.most_confused(plots.MOST_DRAWN)
+    if len(drawn) < len(report.classes):
+        title += f"\n{plots.part_of(len(report.classes))}"
+    _draw(
+        plots.save_confusion,
         folder / "confusion.png",
-        report.counts,
-        report.classes,
-        f"{name}: {report.accuracy:.2%} of {report.counts.sum():,} test rows are right",
+        report.counts_of(drawn),
+        [report.classes[i] for i in drawn],
+        title,
+        report.rows[drawn],
     )
+
+
+def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
+    """Draw a picture of a run; one that cannot be drawn is reported, and the run is complete.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, as where the disk is full: nor can the other files, perhaps.
+    """
+    try:
+        save(path, *what)
+    except OSError:
+        raise
+    except Exception as error:  # whatever it is that matplotlib could not draw
+        complain(f"{path.name} was not drawn: {one_line(error)}", "anynet: warning: ")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,7 +105,7 @@ def write_text(path: Path, text: str) -> None:
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
     """Notes on how the run went; not needed to repeat it, and skipped when it is repeated."""
     scores = [name for name in result if name.startswith(("test_", "validation_", "train_"))]
-    notes = {"notes": result["notes"]} if result["notes"] else {}
+    notes = {"notes": list(map(in_unicode, result["notes"]))} if result["notes"] else {}
     return {
         "anynet": anynet.__version__,
         "python": platform.python_version(),
@@ -111,6 +134,8 @@ def to_toml(options: TrainOptions, about: Mapping[str, Any] | None = None) -> st
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
+    """Return a value that TOML can hold; a path that is not UTF-8, which it cannot, as a URI."""
+    if isinstance(value, str | Path):
+        text = str(value)
+        return text if is_unicode(text) else Path(text).absolute().as_uri()
     return list(value) if isinstance(value, tuple) else value

@@ -1,20 +1,43 @@
 """Options from a TOML file: one of the user's, or the one that a run has left behind."""
 
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+from anynet.cli.kinds import shown
 from anynet.cli.options import KINDS, TrainOptions
 from anynet.cli.synonyms import near_option
+from anynet.data.files import read_at_most
 from anynet.errors import InvalidArgumentError
 
 #: Facts about a finished run that stand in its config.toml and are no options.
 ABOUT = "about"
 
-#: Python's reader of TOML takes time that grows with the square of a key's length.
+#: Options that are paths. TOML holds Unicode alone: a name of other bytes is written as a URI.
+PATHS = ("dataset", "test", "data_dir", "out")
+URI = "file:///"
+
+#: Beside the checkpoints of a run: its config.toml as it was when the run began.
+BEGINNING = "options.toml"
+
+#: Options that may change when a run goes on; the data themselves are compared by their values.
+MAY_CHANGE = (
+    *("dataset", "data_dir", "epochs", "out", "json", "quiet"),
+    *("backend", "device", "precision", "threads"),
+)
+
+#: Python's reader of TOML takes time that grows with the square of a key's length: a longer file
+#: must have the form in which anynet writes one.
 MOST_BYTES = 1 << 16
+MOST_WRITTEN_BYTES = 1 << 26
+MOST_DOTS = 64  # of a line outside strings: the parts of a key
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -50,18 +73,72 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InvalidArgumentError(message)
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = read_at_most(file, MOST_WRITTEN_BYTES + 1)
     except OSError as error:
         message = f"cannot read the config file {path}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
-    if len(content) > MOST_BYTES:
-        message = f"{path} is longer than {MOST_BYTES} bytes, too long for a configuration"
-        raise InvalidArgumentError(message)
     try:
-        return tomllib.loads(content.decode())
+        text = content.decode()
+        if len(content) > (MOST_WRITTEN_BYTES if _is_plain(text) else MOST_BYTES):
+            message = (
+                f"{path} is longer than {MOST_BYTES} bytes, too long for a configuration that is "
+                f"not in the form in which anynet writes one: strings in double quotes on one "
+                f"line, no dotted keys, and at most {MOST_WRITTEN_BYTES} bytes"
+            )
+            raise InvalidArgumentError(message)
+        return tomllib.loads(text)
+    except InvalidArgumentError:
+        raise
     except (ValueError, RecursionError) as error:  # bytes that are no text are a ValueError too
         message = f"{path} is not a TOML file: {error}"
         raise InvalidArgumentError(message) from error
+
+
+def _is_plain(text: str) -> bool:
+    """Whether TOML has no strings but those in double quotes on one line, and no long keys."""
+    rest = _STRING.sub("", text)
+    dots = max((line.count(".") for line in rest.split("\n")), default=0)
+    return '"""' not in text and not {'"', "'"} & set(rest) and dots <= MOST_DOTS
+
+
+def _from_uri(value: Any) -> Any:
+    """Return the path that a URI of a file stands for; anything else as it is."""
+    if not isinstance(value, str) or not value.startswith(URI):
+        return value
+    return os.fsdecode(unquote_to_bytes(value[len(URI) - 1 :]))
+
+
+def check_unchanged(path: Path, beginning: Path) -> None:
+    """Compare the configuration of a run with the one that it began with.
+
+    Raises
+    ------
+    InvalidArgumentError
+        An option differs that cannot change when a run goes on.
+    """
+    now, before = read_config(path), read_config(beginning)
+    for name in (each for each in KINDS if each not in MAY_CHANGE):
+        new, old = now.get(name), before.get(name)
+        moved = isinstance(new, Path) and isinstance(old, Path)  # a table of test rows
+        if new != old and not moved:
+            message = (
+                f"{path}: {name.replace('_', '-')} is {_shown(new)}, but the run began with "
+                f"{_shown(old)}: restore it to resume the run, or begin another one with anynet "
+                f"train --config {path}"
+            )
+            raise EditedConfigError(message)
+
+
+def _shown(value: Any) -> str:
+    """Write the value of an option as TOML has it."""
+    if value is None:
+        return "not set"
+    value = list(value) if isinstance(value, tuple) else value
+    return str(value).lower() if isinstance(value, bool) else shown(value)
+
+
+class EditedConfigError(InvalidArgumentError):
+    """An option in a config.toml is not the one that the run began with."""
 
 
 def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -78,7 +155,7 @@ def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
             message = f"{source}: {name.replace('_', '-')!r} is given twice"
             raise InvalidArgumentError(message)
         try:
-            values[name] = KINDS[name].from_toml(value)
+            values[name] = KINDS[name].from_toml(_from_uri(value) if name in PATHS else value)
         except ValueError as error:
             message = f"{source}: {key}: {error}"
             raise InvalidArgumentError(message) from error

@@ -36,17 +36,18 @@ class Kind:
         """Read a shell argument; this is the ``type`` that argparse calls."""
         try:
             return self.convert(self.parse(text))
-        except (ValueError, OverflowError):
-            message = f"expected {self.expects}, not {text!r}{did_you_mean(text, self.names)}"
+        except (ValueError, OverflowError) as error:
+            expects = self.expects + _limit(error)
+            message = f"expected {expects}, not {text!r}{did_you_mean(text, self.names)}"
             raise argparse.ArgumentTypeError(message) from None
 
     def from_toml(self, value: Any) -> Any:
         """Take a value out of TOML, or raise a ``ValueError`` that says what was expected."""
         try:
             return self.convert(value)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError) as error:
             near = did_you_mean(value, self.names) if isinstance(value, str) else ""
-            message = f"expected {self.expects}, not {shown(value)}{near}"
+            message = f"expected {self.expects}{_limit(error)}, not {shown(value)}{near}"
             raise ValueError(message) from None
 
 
@@ -69,11 +70,21 @@ def _require(condition: bool) -> None:
         raise ValueError
 
 
-def whole(low: int) -> Kind:
-    """A whole number of at least `low`."""
+class TooLargeError(ValueError):
+    """A number is above the limit of its kind, which is the argument."""
+
+
+def _limit(error: Exception) -> str:
+    return f" and at most {error.args[0]}" if isinstance(error, TooLargeError) else ""
+
+
+def whole(low: int, high: int = 2**63 - 1) -> Kind:
+    """A whole number from `low` to `high`."""
 
     def convert(value: Any) -> int:
-        _require(type(value) is int and low <= value < 2**63)  # a bool is an int to isinstance
+        _require(type(value) is int and low <= value)  # a bool is an int to isinstance
+        if value > high:
+            raise TooLargeError(high)
         return int(value)
 
     return Kind(f"a whole number of at least {low}", int, convert)

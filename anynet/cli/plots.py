@@ -13,8 +13,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from anynet.cli.reports import worst
 from anynet.data.files import replacing
 from anynet.errors import printable
+from anynet.study.plots import in_own_style
 from anynet.training import EpochRecord
 
 TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
@@ -28,7 +30,11 @@ MOST_CLASS_LETTERS = 24
 #: With more classes than this, the squares are too small for numbers.
 MOST_NUMBERED = 20
 
+#: Of more classes than this, those with the most errors are drawn.
+MOST_DRAWN = 100
 
+
+@in_own_style
 def save_curves(
     path: Path, records: Sequence[EpochRecord], best: int, title: str, metric: str = "accuracy"
 ) -> None:
@@ -79,10 +85,17 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
     axes.spines[["top", "right"]].set_visible(False)
 
 
+@in_own_style
 def save_confusion(
-    path: Path, counts: npt.NDArray[np.int64], classes: Sequence[str], title: str
+    path: Path,
+    counts: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    title: str,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+
+    Of more than MOST_DRAWN classes, those with the most errors are drawn.
 
     The shade is the share of the row, raised to a power below one so that a handful of mistakes in
     a thousand can be seen beside the diagonal.
@@ -97,12 +110,21 @@ def save_confusion(
         Their names.
     title : str
         What was measured.
+    rows : array (classes,), optional
+        How many rows each true class has, if `counts` is a part of a larger matrix.
     """
+    rows = counts.sum(axis=1) if rows is None else rows
+    if len(classes) > MOST_DRAWN:
+        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        drawn = worst(errors, MOST_DRAWN)
+        title += f"\n{part_of(len(classes))}"
+        counts, rows = counts[np.ix_(drawn, drawn)], rows[drawn]
+        classes = [classes[i] for i in drawn]
     n = len(classes)
     side = min(3.2 + 0.42 * n, 14)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes: Any = figure.subplots()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = counts / np.maximum(rows, 1)[:, np.newaxis]
     axes.imshow(share, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=1))
     if n <= MOST_NUMBERED:
         for (true, predicted), count in np.ndenumerate(counts):
@@ -133,6 +155,12 @@ def save_confusion(
     _write(figure, path)
 
 
+def part_of(n_classes: int) -> str:
+    """Say which classes a confusion matrix of so many shows."""
+    return f"the {MOST_DRAWN} of {n_classes:,} classes with the most errors"
+
+
+@in_own_style
 def save_predictions(
     path: Path, true: npt.NDArray[Any], predicted: npt.NDArray[Any], name: str, title: str
 ) -> None:
@@ -172,6 +200,7 @@ def _plain(text: str, most: int = MOST_LETTERS) -> str:
     return text.replace("$", r"\$")
 
 
+@in_own_style
 def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> None:
     """Draw rows of images, dark ink on white paper; the first column stands apart.
 

@@ -8,18 +8,17 @@ from typing import Any
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.config import ABOUT, read_config, read_toml
+from anynet.cli.config import ABOUT, BEGINNING, check_unchanged, read_config, read_toml
 from anynet.cli.interrupts import terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.tables import load_data
 from anynet.cli.terminal import complain, say, say_json
-from anynet.cli.train import introduction, measure, split, tell, train
+from anynet.cli.train import introduction, measure, one_memory_error, split, tell, train
 from anynet.data import Dataset
 from anynet.errors import BackendError
 from anynet.training import Model
 from anynet.training import resume as resume_training
 from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.saving import MODEL_FILE
 
 OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
 
@@ -62,6 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
             say_json({**about, "run": str(folder)})
         return 0
     with terminable(), runs.going_on(folder) as checkpoints:
+        beginning = checkpoints.path / BEGINNING
+        if checkpoints.files() and beginning.is_file():
+            check_unchanged(folder / runs.CONFIG_FILE, beginning)
         options = _options(arguments)
         silent = options.quiet or options.json
         if options.threads is not None:
@@ -72,14 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
         options = recipe.resolve(options, dataset, backend)
         dataset = preprocessed(dataset, preprocessing_of(options))
         write_text(folder / runs.CONFIG_FILE, to_toml(options))
+        if not checkpoints.files():
+            write_text(beginning, to_toml(options))
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
             say(*introduction(options, dataset, backend))
         model = _go_on(checkpoints, options, dataset, backend, silent)
-        model.save(folder / MODEL_FILE)
-        report, result = measure(model, options, dataset)
-        write_run(folder, model, report, options, result)
+        with runs.kept(model, folder):
+            report, result = measure(model, options, dataset)
+            write_run(folder, model, report, options, result)
     tell(report, result | {"run": str(folder)}, options.json)
     return 0
 
@@ -121,7 +125,10 @@ def _go_on(
         return train(options, dataset, backend, ingredients, silent, checkpoints)
     training, validation = split(options, dataset)
     metric = "accuracy" if dataset.classes else "R²"
-    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
+    with (
+        one_memory_error(backend),
+        ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar,
+    ):
         return resume_training(
             checkpoints,
             training,

@@ -5,17 +5,20 @@ by one rename when all else is written.
 """
 
 import contextlib
+import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 
-from anynet.cli.config import read_config
+from anynet.cli.config import EditedConfigError, read_config
 from anynet.data import dataset_names
-from anynet.data.files import sync_folder
+from anynet.data.files import clear_parts, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
@@ -26,22 +29,39 @@ CONFIG_FILE = "config.toml"
 DONE = f".{CHECKPOINTS}.done"
 
 
-def save_model(model: Model, folder: Path) -> None:
-    """Save the model of a run; if there is no room for it, among the system's temporary files.
+@contextmanager
+def kept(model: Model, folder: Path) -> Iterator[None]:
+    """Save the model of a run for the block that writes its other files; it is never lost.
+
+    If the folder has been removed, it is made again. If that fails, there is no room, or the file
+    is gone when the block ends, the model is saved in the temporary directory.
 
     Raises
     ------
-    OSError
+    OSError, InvalidArgumentError
         It could not be saved in `folder`; a note says where it is instead, if anywhere.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         model.save(folder / MODEL_FILE)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path = Path(tempfile.mkdtemp(prefix="anynet-")) / MODEL_FILE
-            model.save(path)
-            error.add_note(f"the model was saved as {path} instead")
+        yield
+        (folder / MODEL_FILE).stat()
+    except BaseException as error:
+        if not (folder / MODEL_FILE).is_file():
+            save_elsewhere(model, error)
         raise
+
+
+def save_elsewhere(model: Model, error: BaseException) -> None:
+    """Save a model in the temporary directory, and add a note to `error` that says where."""
+    with contextlib.suppress(OSError, InvalidArgumentError):
+        place = Path(tempfile.mkdtemp(prefix="anynet-"))
+        try:
+            model.save(place / MODEL_FILE)
+        except BaseException:
+            place.rmdir()
+            raise
+        error.add_note(f"the model was saved as {place / MODEL_FILE} instead")
 
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
@@ -58,58 +78,117 @@ def _unused(folder: Path) -> Path:
     return found
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a scratch folder that becomes `folder` when the block ends, and is gone if it fails.
+class NewFolder:
+    """A run folder that does not exist until it is complete. Use ``new_folder``.
+
+    Attributes
+    ----------
+    path : Path
+        The folder; when the block has ended, where it really is.
+    """
+
+    def __init__(self, path: Path, *, numbered: bool = False) -> None:
+        self.path = path.absolute()
+        self.numbered = numbered
+        self.scratch = self.path
+        self.made: list[Path] = []  # parents, the outermost first
+
+    def __enter__(self) -> Path:
+        if os.path.lexists(self.path) and not self.numbered:
+            message = f"{self.path} exists already: choose another --out, or remove it"
+            raise InvalidArgumentError(message)
+        name = f".{self.path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
+        self.scratch = self.path.with_name(name)
+        try:
+            for parent in reversed(self.path.parents):
+                if not os.path.lexists(parent):
+                    with contextlib.suppress(FileExistsError):  # another process was quicker
+                        parent.mkdir()
+                        self.made.append(parent)
+            self.scratch.mkdir()
+        except OSError as error:
+            self._remove()
+            message = f"cannot write the run folder {self.path}: {error.strerror or error}"
+            raise InvalidArgumentError(message) from error
+        except BaseException:
+            self._remove()
+            raise
+        return self.scratch
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._settle()
+                return
+        except BaseException as failed:
+            self._keep_model(failed)
+            raise
+        self._keep_model(error)
+
+    def _settle(self) -> None:
+        """Give the folder its name; if it is numbered, the first one that is free."""
+        while True:
+            if os.path.lexists(self.path):
+                if not self.numbered:
+                    message = (
+                        f"{self.path} came into being during training: the run was not written"
+                    )
+                    raise InvalidArgumentError(message)
+                self.path = _unused(self.path)
+            try:
+                self.scratch.rename(self.path)
+            except OSError as error:
+                if self.numbered and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    continue  # another process was quicker
+                raise
+            sync_folder(self.path.parent)
+            return
+
+    def _keep_model(self, error: BaseException) -> None:
+        """Rename the folder of a run that failed with a trained model; remove any other."""
+        if (self.scratch / MODEL_FILE).is_file():
+            with contextlib.suppress(OSError):
+                place = _unused(self.path)
+                self.scratch.rename(place)
+                self.scratch = place
+            error.add_note(f"the model is kept in {self.scratch}")
+        else:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Remove the scratch folder and the parents that were made for it, if they are empty."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        for parent in reversed(self.made):
+            try:
+                parent.rmdir()
+            except OSError:  # another run has moved in
+                return
+
+
+def new_folder(folder: Path, *, numbered: bool = False) -> NewFolder:
+    """Return a context that gives a scratch folder, which becomes `folder` when the block ends.
 
     It is made before the block runs, beside `folder`: whether the place can be written to shows
-    at once, not after an hour of training, and the last step is one rename. If the block fails
-    when the model is there already, the folder is kept, and the exception says so.
+    at once, not after an hour of training, and the last step is one rename. If the block fails,
+    it is removed; if the model is there already, it is kept, and the exception says where.
+
+    Parameters
+    ----------
+    folder : Path
+    numbered : bool
+        Whether a number is added to the name where it is taken, by another process perhaps.
 
     Raises
     ------
     InvalidArgumentError
         `folder` exists, or the place for it cannot be written to.
     """
-    folder = folder.absolute()
-    if os.path.lexists(folder):
-        message = f"{folder} exists already: choose another --out, or remove it"
-        raise InvalidArgumentError(message)
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    parents = [parent for parent in folder.parents if not parent.exists()]
-    done = False
-    try:
-        try:
-            scratch.mkdir(parents=True)
-        except OSError as error:
-            message = f"cannot write the run folder {folder}: {error.strerror or error}"
-            raise InvalidArgumentError(message) from error
-        yield scratch
-        if os.path.lexists(folder):
-            message = f"{folder} came into being during training: the run was not written"
-            raise InvalidArgumentError(message)
-        scratch.rename(folder)
-        done = True
-    except BaseException as error:
-        if (scratch / MODEL_FILE).is_file():
-            folder = scratch.rename(_unused(folder))
-            done = True
-            error.add_note(f"the model is kept in {folder}")
-        raise
-    finally:
-        if not done:
-            _remove(scratch, parents)
-    sync_folder(folder.parent)
-
-
-def _remove(scratch: Path, parents: list[Path]) -> None:
-    """Take away the scratch folder and those of its parents that were made for it."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    for parent in parents:  # the innermost comes first
-        try:
-            parent.rmdir()
-        except OSError:  # never made, or another run has moved in
-            return
+    return NewFolder(folder, numbered=numbered)
 
 
 @contextmanager
@@ -139,16 +218,20 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
         raise InvalidArgumentError(message)
     held = reopen(checkpoints) if every is None else Checkpoints(checkpoints, every).begin()
     with held as folder:
-        for partial in run.glob(".*.part"):  # of one that was killed while it wrote its files
-            partial.unlink(missing_ok=True)
+        clear_parts(run)  # of one that was killed while it wrote its files
         try:
             yield folder
-        except (DivergedError, ChangedDataError):  # resuming would fail again
+        except (DivergedError, ChangedDataError, EditedConfigError):  # resuming would fail again
             raise
         except BaseException as error:
-            error.add_note(f"anynet resume {run} goes on")
+            model = getattr(error, "model", None)
+            if isinstance(model, Model) and not folder.files():
+                save_elsewhere(model, error)  # the checkpoints have been removed
+            if checkpoints.is_dir():
+                error.add_note(f"anynet resume {run} goes on")
             raise
-    checkpoints.rename(run / DONE)
+    if checkpoints.is_dir():
+        checkpoints.rename(run / DONE)
     sync_folder(run)  # before the checkpoints go, it is settled that they are not needed
     clear_done(run)
 

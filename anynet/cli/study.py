@@ -8,6 +8,7 @@ from typing import Any
 from anynet.backends import get_backend, set_threads
 from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
+from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import KINDS, TrainOptions, add_options
 from anynet.cli.tables import defaults_for, load_data, table_defaults
 from anynet.cli.terminal import complain
@@ -20,6 +21,8 @@ from anynet.study.search import SAMPLERS, require_optuna
 
 REPORT = "report"
 GRID = "grid"
+
+MOST_RUNS, MOST_JOBS = 10**6, 2**15
 
 OPTIONS = (
     *("target", "task", "columns", "decimal", "thousands", "test"),
@@ -66,7 +69,7 @@ def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=kinds.whole(1).from_text,
+        type=kinds.whole(1, MOST_RUNS).from_text,
         default=5,
         help="number of runs of each point (default: 5)",
     )
@@ -93,7 +96,7 @@ def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
     """Add what a grid takes beside that."""
-    count = kinds.whole(1).from_text
+    count = kinds.whole(1, MOST_RUNS).from_text
     parser.add_argument(
         "--config",
         type=kinds.path("the path of a TOML file").from_text,
@@ -127,7 +130,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs(text: str) -> int:
-    jobs: int = -1 if text == "-1" else kinds.whole(1).from_text(text)
+    jobs: int = -1 if text == "-1" else kinds.whole(1, MOST_JOBS).from_text(text)
     return jobs
 
 
@@ -182,16 +185,16 @@ def run(arguments: argparse.Namespace) -> int:
     for each in experiments:
         study.trials(each)  # what does not go together is refused before a folder is made
     folder = arguments.out or Path("runs") / f"study-{name}-{Path(dataset.name).stem}"
-    with Session.open(study, folder, jobs, arguments.joblib) as session:
+    with terminable(), Session.open(study, folder, jobs, arguments.joblib) as session:
         try:
             if not experiments:
                 experiments = [search(session, space, arguments)]
             session.train(experiments)
             session.finish(experiments)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             kept = f"{len(session.results.rows)} finished runs are kept in {folder}"
             complain(f"interrupted: {kept}; the same command continues", "anynet: ")
-            return 130
+            return exit_code(interrupt)
     return 0
 
 

@@ -211,5 +211,6 @@ def _write(
     else:
         columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
     with replacing(out) as file:
-        file.write(as_csv(columns, escape_formulas=escape_formulas).encode())
+        text = as_csv(columns, escape_formulas=escape_formulas)
+        file.write(text.encode(errors="backslashreplace"))
         refuse_existing(out)  # it may have come into being meanwhile

@@ -1,12 +1,14 @@
 """``anynet train``: from a data set to a run folder."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.config import read_config
+from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import Report
@@ -14,11 +16,12 @@ from anynet.cli.tables import defaults_for, load_data, score
 from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset
+from anynet.data.files import one_line
 from anynet.data.splits import train_validation_split
-from anynet.errors import TrainingInterrupted
+from anynet.errors import AnynetError, TrainingInterrupted
 from anynet.training import Model, fit
 from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.saving import CHECKPOINTS, MODEL_FILE
+from anynet.training.saving import CHECKPOINTS
 
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12
@@ -70,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
-    with terminable(), runs.new_folder(folder) as scratch:
+    new = runs.new_folder(folder, numbered=options.out is None)
+    with terminable(), new as scratch:
         backend = get_backend(options.backend, options.device, options.dtype, options.precision)
         with download_bar(options.dataset, silent=silent) as show:
             dataset = load_data(options, show)
@@ -88,19 +92,20 @@ def run(arguments: argparse.Namespace) -> int:
                 if not isinstance(stop.model, Model):  # no epoch was finished
                     raise
                 model, code = stop.model, exit_code(stop)
-            runs.save_model(model, scratch)
-            report, result = measure(model, options, dataset)
-            write_run(scratch, model, report, options, result)
+            with runs.kept(model, scratch):
+                report, result = measure(model, options, dataset)
+                write_run(scratch, model, report, options, result)
         else:
             (scratch / CHECKPOINTS).mkdir()
             write_text(scratch / runs.CONFIG_FILE, to_toml(options))
     if every is not None:
-        with terminable(), runs.going_on(folder, every) as checkpoints:
+        with terminable(), runs.going_on(new.path, every) as checkpoints:
+            write_text(checkpoints.path / BEGINNING, to_toml(options))
             model = train(options, dataset, backend, ingredients, silent, checkpoints)
-            model.save(folder / MODEL_FILE)
-            report, result = measure(model, options, dataset)
-            write_run(folder, model, report, options, result)
-    tell(report, result | {"run": str(folder)}, options.json)
+            with runs.kept(model, new.path):
+                report, result = measure(model, options, dataset)
+                write_run(new.path, model, report, options, result)
+    tell(report, result | {"run": str(folder.with_name(new.path.name))}, options.json)
     return code
 
 
@@ -170,7 +175,10 @@ def train(
 
     training, validation = split(options, dataset)
     metric = "accuracy" if dataset.classes else "R²"
-    with ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar:
+    with (
+        one_memory_error(backend),
+        ProgressBar(options.epochs, len(training[0]), silent=silent, metric=metric) as bar,
+    ):
         return fit(
             data=training,
             validation=validation,
@@ -191,6 +199,19 @@ def train(
             metadata=dataset.metadata,
             checkpoint=checkpoints,
         )
+
+
+@contextmanager
+def one_memory_error(backend: Backend) -> Iterator[None]:
+    """Raise MemoryError for whatever the backend's library raises when memory is short."""
+    try:
+        yield
+    except AnynetError:
+        raise
+    except Exception as error:
+        if not isinstance(error, MemoryError) and backend.is_out_of_memory(error):
+            raise MemoryError(one_line(error)) from error
+        raise
 
 
 def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:

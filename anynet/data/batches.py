@@ -16,6 +16,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.data.memory import available_memory
 from anynet.data.prefetch import read_ahead
 from anynet.data.shuffle import steps_in
 from anynet.data.sources.arrays import InMemory
@@ -23,6 +24,7 @@ from anynet.data.sources.source import Source
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array
 
+MEMORY_SHARE = 0.5  # of what is available, for the blocks of rows that come from disk
 BUFFERS = 2  # one that the step reads, one that is filled meanwhile
 
 
@@ -109,16 +111,19 @@ class HostBatches:
         self.rows = rows
         self.backend = backend
         self.block_rows = self.x.window_rows
+        available = available_memory()
+        if available is not None:  # a system may promise more, and kill the process that takes it
+            most = int(MEMORY_SHARE * available) // BUFFERS
+            self.block_rows = min(self.block_rows, max(1, most // max(1, self.x.row_bytes)))
         if block_bytes is not None:
             self.block_rows = max(1, block_bytes // max(1, self.x.row_bytes))
         self._spare: list[list[Block]] = []  # memory is slow the first time it is written
 
     def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
-        groups = list(_grouped(orders, self.block_rows))
+        groups, buffers = self._room_for(orders)
         if not groups:
             return
-        buffers = self._buffers(max(sum(part.size for part in group) for group in groups))
         reading = (self._fill(buffers[turn % BUFFERS], group) for turn, group in enumerate(groups))
         with (
             closing(read_ahead(reading, BUFFERS)) as ahead,
@@ -131,6 +136,19 @@ class HostBatches:
                     start += part.size
                     yield self.backend.xp.reshape(local, part.shape), block.rows
         self._spare.append(buffers)
+
+    def _room_for(self, orders: Sequence[np.ndarray]) -> tuple[list[list[np.ndarray]], list[Block]]:
+        """Return orders in groups, and memory for them; smaller groups where memory is short."""
+        while True:
+            groups = list(_grouped(orders, self.block_rows))
+            sizes = [sum(part.size for part in group) for group in groups]
+            try:
+                return groups, self._buffers(max(sizes, default=0))
+            except Exception as error:
+                smallest = all(len(group) == 1 and len(group[0]) == 1 for group in groups)
+                if smallest or not self.backend.is_out_of_memory(error):
+                    raise
+            self.block_rows = max(1, min(self.block_rows, max(sizes)) // 2)
 
     def _buffers(self, size: int) -> list[Block]:
         """Return memory for blocks of so many samples, that of an epoch before if it will do."""

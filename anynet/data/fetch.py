@@ -1,6 +1,6 @@
 """Fetching published data sets into the cache."""
 
-import contextlib
+import tempfile
 from pathlib import Path
 
 from anynet.data.archives import extract
@@ -8,6 +8,7 @@ from anynet.data.catalogue import CATALOGUE, Source
 from anynet.data.digits import MISSING, locate_digits
 from anynet.data.digits import NAME as DIGITS
 from anynet.data.download import Progress, download
+from anynet.data.files import quoted
 from anynet.data.locate import cache_folder
 from anynet.data.names import find_source
 from anynet.data.verify import check_file
@@ -48,7 +49,7 @@ def fetch_dataset(name: str, progress: Progress | None = None) -> Path:
         _fetch_archive(source, source.archive, progress)
     else:
         for i in wanted:
-            _fetch(source, source.files[i], source.md5[i], progress)
+            _fetch(source, source.files[i], source.md5[i], progress, folder)
     return folder
 
 
@@ -72,9 +73,9 @@ def advice(source: Source) -> str:
     )
 
 
-def _fetch(source: Source, file: str, md5: str, progress: Progress | None) -> Path:
-    """Download one file from the first mirror that gives it."""
-    path = _home(source) / file
+def _fetch(source: Source, file: str, md5: str, progress: Progress | None, folder: Path) -> Path:
+    """Download one file into a folder, from the first mirror that gives it."""
+    path = folder / file
     failures = []
     for mirror in source.mirrors:
         try:
@@ -89,15 +90,18 @@ def _fetch(source: Source, file: str, md5: str, progress: Progress | None) -> Pa
 
 def _fetch_archive(source: Source, archive: str, progress: Progress | None) -> None:
     """Download an archive and take out the files of every data set that shares it."""
-    path = _fetch(source, archive, source.md5[0], progress)
     siblings = [other for other in CATALOGUE.values() if other.md5 == source.md5]
     targets = {f"gzip/{file}": _home(other) / file for other in siblings for file in other.files}
+    home = _home(source)
     try:
-        extract(path, targets, source.max_bytes)
-    finally:
-        path.unlink()  # what was taken out is as large; a rest would only fill the disk
-        with contextlib.suppress(OSError):  # files were taken out
-            path.parent.rmdir()
+        home.mkdir(parents=True, exist_ok=True)
+        # What is extracted is as large; the folder is this process's alone, others may fetch too.
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home) as own:
+            path = _fetch(source, archive, source.md5[0], progress, Path(own))
+            extract(path, targets, source.max_bytes)
+    except OSError as error:
+        message = f"cannot write to {quoted(home)}: {error.strerror or error}"
+        raise DataError(message) from error
 
 
 def _home(source: Source) -> Path:

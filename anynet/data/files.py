@@ -108,7 +108,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             f"choose another"
         )
         raise InvalidArgumentError(message)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         opened = partial.open("xb")
     except OSError as error:  # name the file that was asked for
@@ -118,7 +118,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            partial.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -176,6 +179,15 @@ def folder_of(path: Path) -> Iterator[None]:
         raise
 
 
+def clear_parts(folder: Path, name: str = "*") -> None:
+    """Remove what `replacing` has left of files of that name in a process that was killed.
+
+    Only for the process that holds the folder: another one may be writing such a file.
+    """
+    for partial in folder.glob(f".{name}.{'[0-9a-f]' * 16}.part"):
+        partial.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder survive a power cut, where the system can do that."""
     if os.name == "nt":  # no folder can be opened there
@@ -186,6 +198,20 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether text can be encoded: a file name that is not UTF-8 becomes text that cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_unicode(text: str) -> str:
+    """Return text that can be encoded: bytes of file names that are not UTF-8 are escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def one_line(error: object) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from anynet.data.files import quoted
 from anynet.errors import InvalidArgumentError
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link would make or lock a file elsewhere
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -34,9 +35,12 @@ def locked(path: Path, taken: str) -> Iterator[None]:
         If it is held already, or cannot be made.
     """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
     except OSError as error:
-        message = f"cannot write to the folder {quoted(path.parent)}: {error.strerror or error}"
+        if path.is_symlink():
+            message = f"{quoted(path)} is a symbolic link: expected a file, remove the link"
+        else:
+            message = f"cannot write to the folder {quoted(path.parent)}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
     try:
         try:

@@ -17,6 +17,8 @@ from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
 from anynet.typing import Array
 
+LARGEST = 2**31 - 1  # of the number of an update
+
 
 class Schedule(Protocol):
     """A learning rate for each step."""
@@ -88,7 +90,7 @@ class Step(_Checked):
     epochs: int = 5
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
-        times = step // (steps_per_epoch * self.epochs)
+        times = step // min(steps_per_epoch * self.epochs, LARGEST)
         return self.learning_rate * _power(self.factor, times, backend)
 
 

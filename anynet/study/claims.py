@@ -50,20 +50,21 @@ class Comparison:
 
     def judge(self, found: Found) -> Claim:
         """Compare the runs of the same seeds."""
-        more, less = (
-            _runs(found[self.experiment], value).by_seed(self.figure)
-            for value in (self.more, self.less)
-        )
+        summaries = [_runs(found[self.experiment], value) for value in (self.more, self.less)]
+        more, less = (summary.by_seed(self.figure) for summary in summaries)
         seeds = sorted(more.keys() & less.keys())
         if not seeds:
             return Claim(self.reported, "no runs to compare", OPEN)
         difference = [more[seed] - less[seed] for seed in seeds]
         averages = [mean([some[seed] for seed in seeds]) for some in (more, less)]
-        digits = decimals(max(averages)) if self.unit.startswith("seconds") else 4
+        timed = self.unit.startswith("seconds")
+        digits = decimals(max(averages)) if timed else 4
         measured = (
             f"{self.unit} {averages[0]:.{digits}f} against {averages[1]:.{digits}f}: "
             f"difference {mean(difference):+.{digits}f}"
         )
+        if timed and not all(summary.timed_alone for summary in summaries):
+            return Claim(self.reported, f"{measured}, timed together", OPEN)
         if len(seeds) > 1:
             measured += f" ± {deviation(difference):.{digits}f}"
         return Claim(self.reported, measured, verdict(difference))

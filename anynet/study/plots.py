@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
+import matplotlib
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,10 +22,33 @@ from anynet.study.summary import Summary, deviation, mean
 
 ACCENT = "#2f6db5"
 
+#: Matplotlib's own settings, without those that choose how windows are opened.
+_STYLE = {
+    name: value
+    for name, value in matplotlib.rcParamsDefault.items()
+    if not name.startswith(("backend", "interactive", "toolbar", "webagg", "tk.", "macosx"))
+}
+
 #: As many curves can be told from one another.
 MOST_CURVES = 8
 
 
+_P = ParamSpec("_P")
+
+
+def in_own_style(draw: Callable[_P, None]) -> Callable[_P, None]:
+    """Draw with matplotlib's defaults, not the user's settings, and without its warnings."""
+
+    @functools.wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            draw(*args, **kwargs)
+
+    return drawn
+
+
+@in_own_style
 def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the studied value: mean and standard deviation."""
     names = [_label(summary) for summary in summaries]
@@ -59,6 +85,7 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
     _write(figure, path)
 
 
+@in_own_style
 def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the epoch: thin lines are runs, thick ones their means."""
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
@@ -88,15 +115,19 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     _write(figure, path)
 
 
+@in_own_style
 def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
-    """Draw validation accuracy against the seconds of training, both with their deviations."""
+    """Draw validation accuracy against the seconds of training, with their deviations.
+
+    Seconds have none where runs were trained together and share one measurement.
+    """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
         accuracy, seconds = summary.values("validation_accuracy"), summary.values("seconds")
         axes.errorbar(
             mean(seconds),
             mean(accuracy),
-            xerr=deviation(seconds),
+            xerr=deviation(seconds) if summary.timed_alone else None,
             yerr=deviation(accuracy),
             color=color,
             marker="o",

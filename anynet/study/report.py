@@ -64,7 +64,7 @@ def write_report(
         parts += _section(plan, summaries, folder)
     parts += ["## How it was measured", _method(setting)]
     with replacing(folder / FILE) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
+        file.write(("\n\n".join(parts) + "\n").encode(errors="backslashreplace"))
     return folder / FILE
 
 
@@ -129,7 +129,7 @@ def _table(
             f"{strong}{spread(summary.values('validation_accuracy'))}{strong}",
             f"{mean(summary.values('best_epoch')):.1f}",
             f"{mean(summary.values('epochs_run')):.1f}",
-            spread(summary.values("seconds"), decimals(mean(summary.values("seconds")))),
+            _seconds(summary),
             str(len(summary.rows)),
             str(summary.diverged),
         ]
@@ -137,6 +137,13 @@ def _table(
             cells.append(reported.get(tuple(summary.point.values()), "–"))
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _seconds(summary: Summary) -> str:
+    """Write the mean of the seconds; their deviation where each run was timed alone."""
+    seconds = summary.values("seconds")
+    digits = decimals(mean(seconds))
+    return spread(seconds, digits) if summary.timed_alone else f"{mean(seconds):.{digits}f}"
 
 
 def _chosen(chosen: Summary | None) -> str:
@@ -158,7 +165,8 @@ def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     note = (
         "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
         "difference, paired by seed, leaves zero out (Student's t); otherwise the seeds do not "
-        "tell. Accuracies compared here are those of the validation rows."
+        "tell. Seconds are compared only where each run was timed alone. Accuracies compared here "
+        "are those of the validation rows."
     )
     if setting.dataset != "mnist":
         note += f" The report used MNIST; this is {setting.dataset}."
@@ -179,8 +187,9 @@ def _method(setting: Setting) -> str:
     return (
         f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
         f"validation, the same for every run, and {test:,} to test. Each run keeps the weights of "
-        f"its best epoch by validation accuracy. Seconds are those of training alone: the share of "
-        f"a run in the time of all that were trained as one population with it.\n\n"
+        f"its best epoch by validation accuracy. Seconds exclude validation. Those of runs that "
+        f"were trained as one population are equal shares of one measurement and have no standard "
+        f"deviation.\n\n"
         f"Kept the same: {fixed}.\n\n"
         f"Computed by {setting.machine}."
     )

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 #: Columns of the CSV file beside the options; the learning curve is in the JSON file only.
@@ -34,6 +34,9 @@ class Row:
         Why training ended.
     curve : list of float
         Validation accuracy after each epoch.
+    trained_together : int or None
+        How many runs were trained as one computation with this one, itself included: their seconds
+        are equal shares of one measurement. None in the rows of earlier versions, which lack it.
     """
 
     options: dict[str, Any]
@@ -45,6 +48,12 @@ class Row:
     seconds: float
     stopped: str
     curve: list[float]
+    trained_together: int | None = field(default=None, compare=False)  # it is about the clock
+
+    @property
+    def timed_alone(self) -> bool:
+        """Whether its seconds were measured, not shared out among the runs of a population."""
+        return self.trained_together == 1
 
     @property
     def key(self) -> str:
@@ -69,8 +78,9 @@ class Row:
         ValueError
             If it is anything else.
         """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(entry, dict) or sorted(entry) != sorted(names):
+        names = [each.name for each in fields(cls)]
+        optional = {"trained_together"}
+        if not isinstance(entry, dict) or {*entry} | optional != {*names}:
             message = f"expected a row with {', '.join(names)}"
             raise ValueError(message)
         row = cls(**entry)
@@ -82,6 +92,7 @@ class Row:
             and (row.validation_accuracy is None) == (row.test_accuracy is None)
             and type(row.seconds) in (int, float)
             and 0 <= row.seconds < 2**63
+            and (row.trained_together is None or _is_count(row.trained_together))
             and isinstance(row.stopped, str)
             and isinstance(row.curve, list)
             and len(row.curve) == row.epochs_run

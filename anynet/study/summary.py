@@ -39,6 +39,11 @@ class Summary:
         """How many of its runs diverged."""
         return sum(row.diverged for row in self.rows)
 
+    @property
+    def timed_alone(self) -> bool:
+        """Whether the seconds of its runs are measurements of their own, so that they vary."""
+        return all(row.timed_alone for row in self.rows)
+
     def values(self, figure: str) -> list[float]:
         """Return a figure of each run that has it."""
         found = (getattr(row, figure) for row in self.rows)

@@ -80,14 +80,16 @@ def run_group(trials: Sequence[Trial], where: Where, *arrays: Array) -> list[Row
         validation=(data.x_validation, data.y_validation),
         backend=get_backend(*where),
     )
-    return [_row(trial, model, data) for trial, model in zip(trials, models, strict=True)]
+    together = len(trials)
+    return [_row(trial, model, data, together) for trial, model in zip(trials, models, strict=True)]
 
 
-def _row(trial: Trial, model: Model, data: Arrays) -> Row:
+def _row(trial: Trial, model: Model, data: Arrays, together: int) -> Row:
     history = model.history
     assert history is not None, "a model that was trained here has one"
     if not history.records:
-        return Row(trial.options, trial.seed, None, None, 0, 0, 0.0, history.stopped, [])
+        stopped = history.stopped
+        return Row(trial.options, trial.seed, None, None, 0, 0, 0.0, stopped, [], together)
     assert history.best.validation_accuracy is not None, "a study always has validation rows"
     return Row(
         options=trial.options,
@@ -99,4 +101,5 @@ def _row(trial: Trial, model: Model, data: Arrays) -> Row:
         seconds=sum(record.seconds for record in history.records),
         stopped=history.stopped,
         curve=[record.validation_accuracy or 0.0 for record in history.records],
+        trained_together=together,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anynet.data.files import expanded, quoted, sync_folder
+from anynet.data.files import clear_parts, expanded, quoted, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
 from anynet.training.checkpoint import (
@@ -178,9 +178,13 @@ class CheckpointFolder:
         """
         try:
             write_checkpoint(self.path / _NAME.format(step), checkpoint)
-        except OSError as error:
+        except (OSError, InvalidArgumentError) as error:
+            if not self.path.is_dir():
+                message = f"the folder of checkpoints, {quoted(self.path)}, has been removed"
+                raise CheckpointError(message) from error
+            why = getattr(error, "strerror", None) or error
             message = (
-                f"cannot write a checkpoint to {quoted(self.path)}: {error.strerror or error}; "
+                f"cannot write a checkpoint to {quoted(self.path)}: {why}; "
                 f"those before it are whole, and the run can go on from the newest of them"
             )
             raise CheckpointError(message) from error
@@ -225,6 +229,5 @@ def _held(path: Path) -> Iterator[None]:
     """Lock the folder, and clear away what a killed process has left half-written."""
     taken = f"{quoted(path)} is in use by another run: wait for it, or choose another folder"
     with locked(path / LOCK_FILE, taken):
-        for partial in path.glob(".step-*.part"):
-            partial.unlink(missing_ok=True)
+        clear_parts(path)
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -23,6 +24,7 @@ from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.inputs import (
+    check_memory,
     check_network,
     check_rows,
     choose_loss,
@@ -32,6 +34,7 @@ from anynet.training.inputs import (
 )
 from anynet.training.model import Model
 from anynet.training.run import Run
+from anynet.training.saving import foreign_layers, foreign_parts, to_json
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 
@@ -126,7 +129,8 @@ def fit(
     progress : callable, optional
         Takes a ``Progress`` about 20 times an epoch.
     metadata : dict, optional
-        JSON-able notes that are saved with the model.
+        JSON-able notes that are saved with the model. A model with layers or a loss of your own
+        classes cannot be saved; a warning says so before training.
     checkpoint : Checkpoints or path-like, optional
         A new folder for checkpoints, from which ``anynet.resume`` goes on; one an epoch, if
         ``anynet.Checkpoints`` does not say otherwise. Ctrl-C and SIGTERM then write one first,
@@ -141,7 +145,8 @@ def fit(
     Raises
     ------
     InvalidArgumentError
-        If an argument is not as documented, or shapes disagree.
+        If an argument is not as documented, shapes disagree, or checkpoints are asked for of a
+        network with layers of your own classes, which they cannot hold.
     DivergedError
         If the loss of an epoch is not finite; its ``model`` is the best of the epochs before.
     CheckpointError
@@ -185,8 +190,33 @@ def fit(
         progress=progress,
         metadata=metadata,
     )
+    to_json(run.metadata)  # refused before training, not when the model is saved
+    _warn_of_own_parts(run, checkpoint)
     with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
         return run.train()
+
+
+def _warn_of_own_parts(run: Run, checkpoint: Any) -> None:
+    """Warn before training that its model cannot be saved; refuse checkpoints of own layers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a checkpoint is asked for of a network that cannot be made again from it.
+    """
+    network, loss = run.step.network, run.step.loss
+    if checkpoint is not None and (foreign := foreign_layers(network)):
+        message = (
+            f"checkpoint: {', '.join(foreign)}, and checkpoints hold only layers of anynet; train "
+            f"without checkpoint"
+        )
+        raise InvalidArgumentError(message)
+    if foreign := foreign_parts(network, loss):
+        message = (
+            f"the model can be trained and used, but not saved: {', '.join(foreign)}, and a model "
+            f"file holds only classes of anynet"
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _begun(
@@ -254,6 +284,8 @@ def prepare(
         kept, left = train_validation_split(training.n_samples, validation, split)
         held_out = Subset(rows, training.order(left))
         training = Subset(rows, training.order(kept))
+    check_memory(network)
+    batch_size = min(batch_size, training.n_samples)  # of any larger size, the batches are the same
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
@@ -345,6 +377,10 @@ def _check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             message = f"{name} must be a whole number of at least 1, got {value!r}"
+            raise InvalidArgumentError(message)
+        if value >= 2**63:
+            bits = int(value).bit_length()
+            message = f"{name} must be at most {2**63 - 1}, got a number of {bits} bits"
             raise InvalidArgumentError(message)
 
 

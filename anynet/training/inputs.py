@@ -11,6 +11,7 @@ from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
+from anynet.data.memory import available_memory
 from anynet.data.sources.arrays import open_map
 from anynet.data.sources.checked import Checked
 from anynet.data.sources.source import Source, check_source
@@ -51,6 +52,34 @@ def _found(data: Any) -> str:
     if isinstance(data, (tuple, list)):
         return f"a {found} of {len(data)}"
     return found
+
+
+def check_memory(network: Network) -> None:
+    """Compare the parameters, which are drawn in float64, with the memory that is available.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they cannot fit. Systems that promise more memory than they have kill the process.
+    """
+    width = network.n_inputs
+    shapes: list[tuple[int, ...]] = []
+    for layer in network.layers:
+        added, width = layer.shapes(width)
+        shapes += added.values()
+    size = 8 * sum(map(math.prod, shapes))
+    available = available_memory()
+    if size > (2**63 - 1 if available is None else available):
+        has = "" if available is None else f", and {_gigabytes(available)} are available"
+        message = (
+            f"the parameters of the network take {_gigabytes(size)} of memory{has}: the largest "
+            f"have the shape {max(shapes, key=math.prod)}, choose smaller layers"
+        )
+        raise InvalidArgumentError(message)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"
 
 
 def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:

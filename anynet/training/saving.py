@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from anynet.data.files import expanded, one_line, replacing
 from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
+from anynet.nn.layers import LAYERS
 from anynet.nn.losses import LOSSES, Loss
 from anynet.nn.network import Network
 from anynet.nn.parts import make_part
@@ -19,6 +21,7 @@ from anynet.nn.parts import make_part
 FORMAT = 1
 KEY = "anynet"
 MODEL_FILE = "model.safetensors"  # its name in a run folder
+MOST_CONFIGURATION = 90_000_000  # bytes; safetensors reads a header of 100 MB, which has more in it
 CHECKPOINTS = "checkpoints"  # a folder in it, as long as the run is unfinished
 
 
@@ -59,8 +62,43 @@ def write_ensemble(
     _write(path, named, {"members": described, "metadata": metadata})
 
 
+def foreign_layers(network: Network) -> list[str]:
+    """Name the layers whose class is not anynet's: no file can hold them, for it has no code."""
+    return [
+        f"layer {index} is a {_class_of(layer)}"
+        for index, layer in enumerate(network.layers)
+        if _is_foreign(layer, LAYERS)
+    ]
+
+
+def foreign_parts(network: Network, loss: Loss) -> list[str]:
+    """Name the layers and the loss whose class is not anynet's."""
+    own_loss = [f"the loss is a {_class_of(loss)}"] if _is_foreign(loss, LOSSES) else []
+    return foreign_layers(network) + own_loss
+
+
+def _is_foreign(part: Any, classes: Mapping[str, Any]) -> bool:
+    return type(part) not in classes.values()
+
+
+def _class_of(part: Any) -> str:
+    return f"{type(part).__module__}.{type(part).__qualname__}"
+
+
 def describe_model(network: Network, loss: Loss) -> dict[str, Any]:
-    """Return what a model is besides its parameters, JSON-able."""
+    """Return what a model is besides its parameters, JSON-able.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a layer or the loss is of a class that is not anynet's.
+    """
+    if foreign := foreign_parts(network, loss):
+        message = (
+            f"the model cannot be saved: {', '.join(foreign)}, and a model file holds only classes "
+            f"of anynet; save model.params by other means"
+        )
+        raise InvalidArgumentError(message)
     return {
         "network": network.to_config(),
         "loss": {"kind": loss.kind} | dataclasses.asdict(loss),  # type: ignore[call-overload]
@@ -72,16 +110,41 @@ def _write(
 ) -> None:
     from safetensors.numpy import save
 
-    config = {"format": FORMAT} | config
-    try:
-        text = json.dumps(config)
-    except (TypeError, ValueError) as error:
-        message = f"a model's metadata must be what JSON can hold: {error}"
-        raise InvalidArgumentError(message) from error
+    text = to_json({"format": FORMAT} | config)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content = save(contiguous, {KEY: text})
     with replacing(expanded(path)) as file:
         file.write(content)
+
+
+def to_json(config: dict[str, Any]) -> str:
+    """Return what a model file holds besides its tensors, the metadata among it, as JSON.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If JSON cannot hold it, or it is too long for a safetensors file.
+    """
+    try:
+        text = json.dumps(config, default=_of_numpy)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"a model's metadata must be what JSON can hold: {error}"
+        raise InvalidArgumentError(message) from error
+    if len(text) > MOST_CONFIGURATION:
+        message = (
+            f"a model's metadata takes {len(text)} bytes as JSON: expected at most "
+            f"{MOST_CONFIGURATION}, which readers of safetensors accept"
+        )
+        raise InvalidArgumentError(message)
+    return text
+
+
+def _of_numpy(value: Any) -> Any:
+    """Return a NumPy scalar, such as a rate taken out of an array, as Python's number."""
+    if isinstance(value, np.generic):
+        return value.item()
+    message = f"{type(value).__name__} {value!r}"
+    raise TypeError(message)
 
 
 def read_model(path: str | os.PathLike[str]) -> SavedModel:

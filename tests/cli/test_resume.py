@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -324,3 +325,71 @@ def test_a_finished_run_is_tidied(anynet: Command, straight: Path) -> None:
     (straight / ".checkpoints.done" / "step-000000000001.safetensors").touch()
     assert anynet("resume", straight).code == 0
     assert outcome_of(straight) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "edited", "option", "values"),
+    [
+        ("learning-rate = 0.003", "learning-rate = 0.5", "learning-rate", ("0.5", "0.003")),
+        ('optimizer = "adam"', 'optimizer = "sgd"', "optimizer", ("'sgd'", "'adam'")),
+        ("batch-size = 32", "batch-size = 64", "batch-size", ("64", "32")),
+        ("seed = 0", "seed = 1", "seed", ("1", "0")),
+        ("layers = [\n    8,\n]", "layers = [8, 8]", "layers", ("[8, 8]", "[8]")),
+        ("patience = 20\n", "", "patience", ("not set", "20")),
+        ("nesterov = false", "nesterov = true", "nesterov", ("true", "false")),
+        ("seed = 0", "seed = 0\nclip-norm = 2", "clip-norm", ("2.0", "not set")),
+        ('schedule = "exponential"', 'schedule = "constant"', "schedule", ("'constant'",)),
+        ("validation = 143", "validation = 100", "validation", ("100", "143")),
+        ("checkpoint-every = 1", "checkpoint-every = 9", "checkpoint-every", ("9", "1")),
+    ],
+)
+def test_edits_of_the_configuration_are_refused(
+    fails: Command, unfinished: Path, line: str, edited: str, option: str, values: tuple[str, ...]
+) -> None:
+    config = unfinished / "config.toml"
+    before = config.read_text()
+    assert line in before
+    config.write_text(before.replace(line, edited))
+    changed = config.read_text()
+    says = fails("resume", unfinished, "--quiet")
+    assert f"{option} is {values[0]}, but the run began with" in says
+    assert all(value in says for value in values)
+    assert "goes on" not in says
+    assert config.read_text() == changed
+    assert {"lock", "options.toml"} < left(unfinished / "checkpoints")
+
+
+def test_what_may_change_when_a_run_goes_on(
+    anynet: Command, unfinished: Path, straight: Path
+) -> None:
+    config = unfinished / "config.toml"
+    config.write_text(config.read_text().replace("epochs = 4", "epochs = 5") + "quiet = true\n")
+    assert anynet("resume", unfinished).code == 0
+    text = (straight / "history.csv").read_text().splitlines()
+    now = (unfinished / "history.csv").read_text().splitlines()
+    assert len(now) == 6
+    assert [line.rpartition(",")[0] for line in now[:5]] == [
+        line.rpartition(",")[0] for line in text
+    ]
+    assert left(unfinished) == FILES
+
+
+def test_checkpoints_that_vanish_leave_the_model(
+    fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    run = tmp_path / "run"
+    finish = progress.ProgressBar.finish
+
+    def finished(self: progress.ProgressBar, record: library.EpochRecord) -> None:
+        finish(self, record)
+        if record.epoch == 2:
+            shutil.rmtree(run)
+
+    monkeypatch.setattr(progress.ProgressBar, "finish", finished)
+    says = fails("train", *QUICK, *OFTEN, "--out", run)
+    (saved,) = (tmp_path / "temporary").glob("*/model.safetensors")
+    assert f"the model was saved as {saved}" in says
+    assert "goes on" not in says
+    assert library.load(saved, "numpy").network.n_outputs == 10

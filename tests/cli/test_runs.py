@@ -1,12 +1,17 @@
 """Run folders: complete or not at all."""
 
 import contextlib
+import dataclasses
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+import anynet
 from anynet.cli import runs
+from anynet.data.files import clear_parts
+from anynet.data.locks import locked
 from anynet.errors import InvalidArgumentError, ModelFileError
 
 
@@ -91,3 +96,121 @@ def test_a_model_is_found_in_its_folder(tmp_path: Path) -> None:
         runs.model_file(tmp_path)
     (tmp_path / "model.safetensors").touch()
     assert runs.model_file(tmp_path) == runs.model_file(tmp_path / "model.safetensors")
+
+
+def test_processes_of_one_number_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two containers have them: the second neither takes nor removes what the first made."""
+    monkeypatch.setattr("os.getpid", lambda: 7)
+    folder = tmp_path / "run"
+
+    def second() -> None:
+        with runs.new_folder(folder) as other:
+            assert list(other.iterdir()) == []
+            raise RuntimeError
+
+    with runs.new_folder(folder) as scratch:
+        (scratch / "model.safetensors").write_text("the first's")
+        with pytest.raises(RuntimeError):
+            second()
+    assert (folder / "model.safetensors").read_text() == "the first's"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
+    folder = tmp_path / "digits-20240506-070809"
+    outer, inner = (runs.new_folder(folder, numbered=True) for _ in range(2))
+    with outer as first:
+        (first / "file").write_text("first")
+        with inner as second:
+            (second / "file").write_text("second")
+    assert inner.path == folder
+    assert (inner.path / "file").read_text() == "second"
+    assert outer.path == tmp_path / f"{folder.name}-2"
+    assert (outer.path / "file").read_text() == "first"
+
+
+def test_long_names_have_room_for_a_scratch_folder(tmp_path: Path) -> None:
+    folder = tmp_path / ("n" * 250)
+    with runs.new_folder(folder) as scratch:
+        (scratch / "file").touch()
+    assert (folder / "file").exists()
+
+
+def test_parents_that_another_process_made_are_left(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "mine"
+    (tmp_path / "runs").mkdir()
+    with contextlib.suppress(RuntimeError), runs.new_folder(folder):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.fixture
+def model(digits: anynet.Dataset) -> anynet.Model:
+    return anynet.fit(anynet.mlp([64, 4, 10]), digits.train, epochs=1, backend="numpy")
+
+
+def test_a_scratch_folder_that_vanished_is_made_again(tmp_path: Path, model) -> None:
+    folder = tmp_path / "some" / "run"
+    with runs.new_folder(folder) as scratch:
+        shutil.rmtree(tmp_path / "some")
+        with runs.kept(model, scratch):
+            (scratch / "history.csv").touch()
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.safetensors"]
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+def test_a_model_without_its_folder_is_saved_elsewhere(
+    tmp_path: Path, model, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    folder = tmp_path / "run"
+
+    def vanish(scratch: Path) -> None:
+        shutil.rmtree(scratch)
+        if when == "before":
+            scratch.touch()  # a file in its place: it cannot be made again
+
+    def train() -> None:
+        with runs.new_folder(folder) as scratch:
+            if when == "before":
+                vanish(scratch)
+            with runs.kept(model, scratch):
+                if when == "within":
+                    vanish(scratch)
+                    raise RuntimeError
+                vanish(scratch)
+
+    with pytest.raises((OSError, InvalidArgumentError, RuntimeError)) as told:
+        train()
+    (saved,) = (tmp_path / "temporary").glob("*/model.safetensors")
+    assert told.value.__notes__ == [f"the model was saved as {saved} instead"]
+    assert anynet.load(saved, "numpy").network == model.network
+    assert not folder.exists()
+
+
+def test_no_empty_folder_is_left_where_nothing_could_be_saved(
+    tmp_path: Path, model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    broken = dataclasses.replace(model, metadata={"a": object()})
+    error = RuntimeError()
+    runs.save_elsewhere(broken, error)
+    assert list(tmp_path.iterdir()) == []
+    assert not hasattr(error, "__notes__")
+
+
+def test_lock_files_do_not_follow_links(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidArgumentError, match="symbolic link"), locked(tmp_path / "lock", ""):
+        pytest.fail("the block must not run")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_only_files_that_anynet_left_half_written_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".mine.part").touch()
+    (tmp_path / ".config.toml.0123456789abcdef.part").touch()
+    clear_parts(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".mine.part"]

@@ -182,3 +182,34 @@ def test_a_long_table_is_cut(tmp_path: Path, row) -> None:
     assert "The best 30 of 40 points" in text
     assert len([line for line in text.splitlines() if line.startswith("| ")]) == 32
     assert "**0.4**" in text
+
+
+def test_seconds_have_a_deviation_only_where_runs_were_timed_alone(tmp_path: Path, row) -> None:
+    """Runs of one population share one measurement: its equal parts say nothing of its spread."""
+    plan = plan_of(EXPERIMENTS["decay"])
+    cells = {}
+    for together in (1, 2, None):
+        rows = [
+            row(seed, 0.5, seconds=2.0 + seed, options=options, trained_together=together)
+            for options in plan.options
+            for seed in (0, 1)
+        ]
+        text = write_report(tmp_path, setting("decay"), [plan], rows).read_text()
+        lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+        cells[together] = lines[2][lines[0].index("seconds")]
+    assert cells[1] == "2.50 ± 0.71"
+    assert cells[2] == cells[None] == "2.50"
+
+
+@pytest.mark.parametrize(("together", "verdict"), [(1, AGREES), (5, OPEN)])
+def test_a_verdict_on_time_needs_times(row, together: int, verdict: str) -> None:
+    plan = plan_of(EXPERIMENTS["depth"])
+    rows = [
+        row(seed, 0.5, seconds=seconds + 0.01 * seed, options=options, trained_together=together)
+        for options, seconds in zip(plan.options, (1.0, 2.0, 4.0), strict=True)
+        for seed in range(5)
+    ]
+    comparison = next(each for each in COMPARISONS if each.reported == "Depth costs time")
+    claim = comparison.judge({"depth": summarise(plan, rows)})
+    assert claim.verdict == verdict
+    assert ("±" in claim.measured) == (together == 1)

@@ -1,0 +1,250 @@
+"""Reporting never ends or loses a run: each command in a process of its own, in hostile places."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+FILES = {"model.safetensors", "config.toml", "history.csv", "curves.png", "confusion.png"}
+TRAIN = "train digits --epochs 2 --layers 8 --backend numpy --out run"
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="redirections of POSIX shells")
+
+
+def shell(where: Path, command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``anynet …`` with redirections in a shell."""
+    return subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m anynet {command}"],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+def left(run: Path) -> set[str]:
+    return {path.name for path in run.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("redirections", "code"),
+    [
+        (">&-", 0),
+        ("2>&-", 0),
+        (">&- 2>&- <&-", 0),
+        ("2>/dev/full", 0),
+        (">/dev/full", 1),
+        ("--json >/dev/full", 1),
+        (">/dev/full 2>/dev/full", 1),
+        ("| true; exit ${PIPESTATUS[0]}", 141),
+        ("2> >(true)", 0),
+    ],
+)
+def test_streams_that_cannot_be_written(tmp_path: Path, redirections: str, code: int) -> None:
+    ran = shell(tmp_path, f"{TRAIN} {redirections}")
+    assert ran.returncode == code
+    assert b"Traceback" not in ran.stderr
+    assert left(tmp_path / "run") == FILES
+    if "2>" not in redirections and code == 1:
+        assert b"cannot write to standard output: No space left" in ran.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp500"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONWARNINGS": "error"},
+        {"MPLBACKEND": "no such backend"},
+    ],
+    ids=str,
+)
+def test_encodings_and_warnings(tmp_path: Path, environment: dict[str, str]) -> None:
+    lines = [f"{a},{a * 2}" for a in np.random.default_rng(0).random(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["漢字$x$,y", *lines]) + "\n", "utf-8")
+    ran = shell(tmp_path, "train t.csv --target y --epochs 2 --out run", **environment)
+    assert ran.returncode == 0, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert left(tmp_path / "run") == FILES - {"confusion.png"} | {"predicted.png"}
+    assert shell(tmp_path, "evaluate run t.csv", **environment).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [b"text.usetex: True\n", b"font.family: NoSuchFont\nsavefig.dpi: 1\n", b"axes.grid: maybe\n:"],
+)
+def test_settings_of_matplotlib_are_not_used(tmp_path: Path, settings: bytes) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(settings)
+    ran = shell(tmp_path, TRAIN)
+    assert ran.returncode == 0, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert shell(plain, TRAIN).returncode == 0
+    for picture in ("curves.png", "confusion.png"):
+        drawn = (tmp_path / "run" / picture).read_bytes()
+        assert drawn == (plain / "run" / picture).read_bytes()
+
+
+def test_settings_of_the_process_are_not_used_either(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    from anynet.cli import plots
+
+    counts = np.eye(3, dtype=np.int64)
+    plots.save_confusion(tmp_path / "plain.png", counts, ["a", "b", "c"], "title")
+    with mpl.rc_context({"text.usetex": True, "savefig.dpi": 10, "axes.titlesize": 40}):
+        plots.save_confusion(tmp_path / "styled.png", counts, ["a", "b", "c"], "title")
+        assert mpl.rcParams["text.usetex"]
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
+def test_a_picture_that_cannot_be_drawn_is_reported(
+    anynet: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        message = "no\nfont"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("anynet.cli.plots.save_curves", fails)
+    outcome = anynet(*TRAIN.split()[:-1], tmp_path / "run", "--quiet")
+    assert outcome.code == 0
+    assert outcome.err == "anynet: warning: curves.png was not drawn: no font\n"
+    assert left(tmp_path / "run") == FILES - {"curves.png"}
+
+
+@pytest.fixture
+def odd_names(tmp_path: Path) -> tuple[Path, Path]:
+    """A table and an archive whose names are not UTF-8."""
+    rng = np.random.default_rng(0)
+    table = tmp_path / os.fsdecode(b"t\xff.csv")
+    lines = [f"{a:.3f},{'xyz'[n % 3]},{a * 2 + n % 3:.3f}" for n, a in enumerate(rng.random(90))]
+    archive = tmp_path / os.fsdecode(b"d\xfe.npz")
+    try:
+        table.write_text("\n".join(["a,b,y", *lines]) + "\n")
+    except OSError:
+        pytest.skip("this file system has UTF-8 names alone")
+    np.savez(archive, x_train=rng.random((80, 3)), y_train=np.arange(80) % 2)
+    return table, archive
+
+
+def run(*arguments: Any, where: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "anynet", *map(str, arguments)],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_names_that_are_not_utf8(odd_names: tuple[Path, Path], tmp_path: Path) -> None:
+    table, archive = odd_names
+    options = ("--epochs", 2, "--backend", "numpy", "--quiet")
+    place = tmp_path / os.fsdecode(b"run\xff")
+    commands = [
+        ("train", table, "--target", "y", "--test", table, *options, "--out", "run"),
+        ("train", "--config", "run/config.toml", "--out", "again"),
+        ("train", archive, *options, "--out", place),
+        ("evaluate", "run", table),
+        ("predict", "run", table, table, "--out", "predictions.csv"),
+        ("predict", "run", table),
+        ("study", "depth", archive, "--values", 4, "--seeds", 1, "--epochs", 1, "--out", "study"),
+        ("study", "depth", archive, "--values", 4, "--seeds", 2, "--epochs", 1, "--out", "study"),
+    ]
+    for command in commands:
+        ran = run(*command, where=tmp_path)
+        assert ran.returncode == 0, (command, ran.stderr)
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text("utf-8"))
+    assert config["dataset"] == config["test"]
+    assert config["dataset"].endswith("/t%FF.csv")
+    model = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == model
+    assert left(place) == FILES
+    assert b"t\\udcff.csv,0," in (tmp_path / "predictions.csv").read_bytes()
+    assert json.loads((tmp_path / "study" / "results.json").read_text("utf-8"))["rows"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_study_and_its_workers(tmp_path: Path, number: int) -> None:
+    """The workers end, for each holds the write end of a pipe that is then seen to be closed."""
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from anynet.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    study = ["study", "depth", "digits", "--epochs", "100000", "--patience", "100000"]
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *study, "--jobs", "2", "--out", str(tmp_path / "study")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            _wait_for_workers(process.pid)
+            process.send_signal(number)
+            _, told = process.communicate(timeout=120)  # until every worker has let go of the pipe
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 128 + number, told
+    assert b"the same command continues" in told
+
+
+def _wait_for_workers(leader: int) -> None:
+    """Wait until processes of the leader's session have used the processor for a while."""
+    import time
+
+    for _ in range(600):
+        busy = 0
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = entry.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            busy += (
+                int(fields[3]) == leader
+                and entry.parent.name != str(leader)
+                and (
+                    int(fields[11]) > 200  # hundredths of a second
+                )
+            )
+        if busy >= 2:
+            return
+        time.sleep(0.1)
+    pytest.fail("no workers were seen")
+
+
+def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
+    """It comes with the import of each of some modules, as early as the command line's own."""
+    script = (
+        "import builtins, sys\n"
+        "plain, name = builtins.__import__, sys.argv.pop(1)\n"
+        "def interrupted(module, *rest):\n"
+        "    if module.split('.')[0] == name: raise KeyboardInterrupt\n"
+        "    return plain(module, *rest)\n"
+        "from anynet.cli import main\n"
+        "builtins.__import__ = interrupted\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    for module in ("anynet", "tomllib", "tqdm", "matplotlib"):
+        ran = subprocess.run(
+            [sys.executable, "-c", script, module, *TRAIN.split()],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 130, (module, ran.stderr)
+        assert ran.stderr == "anynet: interrupted: nothing was written\n"
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,95 @@
+"""Layers and losses of the user's own: they train, and what cannot be saved is said beforehand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet.nn import CrossEntropy, Dense, Dropout
+from anynet.nn.layers import Activation
+
+OPTIONS: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
+
+
+class OwnDense(Dense):
+    """Not even another name: a subclass that behaves as its base."""
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """An activation that is no subclass of anynet's."""
+
+    kind: ClassVar[str] = "doubled"
+    random: ClassVar[bool] = False
+
+    def shapes(self, width: int) -> tuple[dict[str, tuple[int, ...]], int]:
+        return {}, width
+
+    def init(self, rng: np.random.Generator, width: int) -> tuple[dict[str, Any], int]:  # noqa: ARG002
+        return {}, width
+
+    def apply(self, params: Any, x: Any, **_: Any) -> tuple[Any, Any]:  # noqa: ARG002
+        return 2 * x, lambda dy, need_dx=True: ({}, 2 * dy if need_dx else None)
+
+
+class OwnLoss(CrossEntropy):
+    """A loss of another class."""
+
+
+@pytest.fixture
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    return x, (x[:, 0] > 0).astype(np.int64)
+
+
+def network(*layers: Any) -> anynet.Network:
+    return anynet.Network(4, (Dense(5), *layers, Dense(2)))
+
+
+@pytest.mark.parametrize("own", [OwnDense(5), Doubled()])
+def test_an_own_layer_is_told_before_training(data, own: Any, tmp_path: Path) -> None:
+    epochs: list[int] = []
+    name = f"test_own_parts.{type(own).__name__}"
+    with pytest.raises(anynet.InvalidArgumentError, match=rf"layer 1 is a .*{name}"):
+        anynet.fit(
+            network(own), data, checkpoint=tmp_path / "new", callbacks=epochs.append, **OPTIONS
+        )
+    assert epochs == []
+    assert not (tmp_path / "new").exists()
+    with pytest.warns(UserWarning, match=rf"not saved: layer 1 is a .*{name}"):
+        model = anynet.fit(network(own), data, **OPTIONS)
+    assert model.predict(data[0]).shape == (60,)
+    with pytest.raises(anynet.InvalidArgumentError, match=rf"cannot be saved: layer 1 .*{name}"):
+        model.save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_own_loss_is_told_before_training(data, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"not saved: the loss is a .*OwnLoss"):
+        model = anynet.fit(network(), data, loss=OwnLoss(), **OPTIONS)
+    with pytest.raises(anynet.InvalidArgumentError, match=r"the loss is a .*OwnLoss"):
+        model.save(tmp_path / "model.safetensors")
+    with pytest.raises(anynet.InvalidArgumentError, match=r"the loss is a .*OwnLoss"):
+        anynet.Ensemble([model]).save(tmp_path / "ensemble.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(data, tmp_path: Path) -> None:
+    layers = Activation("tanh"), Dropout(np.float32(0.5)), Dense(3)
+    model = anynet.fit(network(*layers), data, metadata={"rows": np.int32(60)}, **OPTIONS)
+    model.save(tmp_path / "model.safetensors")
+    again = anynet.load(tmp_path / "model.safetensors", "numpy")
+    assert again.metadata == {"rows": 60}
+    np.testing.assert_array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
+
+
+@pytest.mark.parametrize("metadata", [{"a": object()}, {"a": np.zeros(2)}, {("a",): 1}])
+def test_metadata_that_json_cannot_hold_are_refused_before_training(data, metadata: Any) -> None:
+    epochs: list[int] = []
+    with pytest.raises(anynet.InvalidArgumentError, match="JSON can hold"):
+        anynet.fit(network(), data, metadata=metadata, callbacks=epochs.append, **OPTIONS)
+    assert epochs == []
