@@ -126,6 +126,13 @@ class TrainOptions:
         None, kinds.fraction(), "decay of a moving average of the weights (default: no average)"
     )
     label_smoothing: float = option(0.0, kinds.fraction(), "share of each label spread over all")
+    class_weight: str | tuple[str, ...] | None = option(
+        None,
+        kinds.class_weights(),
+        "balanced, or the factor of each class in the loss and the validation score, as yes=3,no=1 "
+        "(default: 1)",
+        "WEIGHTS",
+    )
     preprocess: tuple[str, ...] = option(
         (),
         kinds.some(*PREPROCESSINGS),
@@ -165,10 +172,19 @@ class TrainOptions:
         "all are trained on, and the last epoch is kept",
         "ROWS",
     )
+    scoring: str | None = option(
+        None,
+        kinds.text("the name of a score, such as balanced_accuracy"),
+        "validation score that chooses the kept epoch: loss, or a scorer of scikit-learn such as "
+        "balanced_accuracy, roc_auc or neg_log_loss (default: accuracy, or R² for values)",
+        "NAME",
+    )
     patience: int = option(5, kinds.whole(1), "epochs without a better validation score", "EPOCHS")
     min_delta: float = option(0.0, kinds.real(0), "least gain that counts as better")
     target_accuracy: float = option(
-        0.99, kinds.real(0, 1, positive=True), "validation accuracy that ends training"
+        0.99,
+        kinds.real(0, 1, positive=True),
+        "validation accuracy that ends training; ignored with --scoring",
     )
     checkpoint_every: int | str | None = option(
         None, kinds.interval(), "epochs or minutes (10min) between checkpoints (default: none)", "N"

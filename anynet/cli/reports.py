@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from anynet.cli.baseline import class_measures, class_warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +21,23 @@ class Report:
         Rows are the true classes, columns the predicted ones.
     classes : tuple of str
         Their names.
+    beside : dict
+        What ``class_measures`` returns.
     """
 
     counts: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    beside: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, true: Any, predicted: Any, classes: Sequence[str]) -> "Report":
+    def of(
+        cls, true: Any, predicted: Any, classes: Sequence[str], probabilities: Any = None
+    ) -> "Report":
         """Count pairs of labels."""
         n = len(classes)
         pairs = np.asarray(true, dtype=np.int64) * n + np.asarray(predicted, dtype=np.int64)
-        return cls(np.bincount(pairs, minlength=n * n).reshape(n, n), tuple(classes))
+        counts = np.bincount(pairs, minlength=n * n).reshape(n, n)
+        return cls(counts, tuple(classes), class_measures(true, predicted, probabilities, n))
 
     metric = "accuracy"
 
@@ -54,8 +62,13 @@ class Report:
         return _share(np.diag(self.counts), self.counts.sum(axis=1))
 
     def measures(self) -> dict[str, float]:
-        """What a run reports of its test set."""
-        return {"accuracy": self.accuracy}
+        """Return what a run reports of its test set."""
+        return {"accuracy": self.accuracy, **self.beside}
+
+    def warning(self, *, weighted: bool = False) -> str:
+        """Return a sentence if the model is no better than one that ignores its inputs."""
+        present = int(np.count_nonzero(self.counts.sum(axis=1)))
+        return class_warning(self.measures(), present, weighted=weighted)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""
@@ -65,7 +78,7 @@ class Report:
             for name, p, r, n in zip(self.classes, self.precision, self.recall, rows, strict=True)
         ]
         return {
-            "accuracy": self.accuracy,
+            **self.measures(),
             "rows": int(rows.sum()),
             "classes": per_class,
             "confusion": self.counts.tolist(),
@@ -81,7 +94,16 @@ class Report:
         matrix = [["", *self.classes]]
         for name, row in zip(self.classes, self.counts, strict=True):
             matrix.append([name, *(str(count) if count else "·" for count in row)])
-        return f"{table(scores)}\n\nconfusion (rows: true, columns: predicted)\n{table(matrix)}"
+        names = {
+            "baseline_accuracy": "accuracy of always predicting the most frequent class",
+            "balanced_accuracy": "balanced accuracy (mean recall)",
+            "roc_auc": "ROC AUC" + (" (one-vs-rest, mean)" if len(self.classes) > 2 else ""),
+        }
+        beside = [[names[name], f"{value:.4f}"] for name, value in self.beside.items()]
+        head = f"{table(beside)}\n\n" if beside else ""
+        return (
+            f"{head}{table(scores)}\n\nconfusion (rows: true, columns: predicted)\n{table(matrix)}"
+        )
 
 
 def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

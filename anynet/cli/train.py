@@ -12,7 +12,7 @@ from anynet.cli.config import read_config
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import Report, complain
-from anynet.cli.tables import defaults_for, load_data, score
+from anynet.cli.tables import CLASS_WEIGHT, defaults_for, load_data, score
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset
 from anynet.data.splits import train_validation_split
@@ -149,10 +149,22 @@ def _told(report: Report | ValueReport) -> str:
     """Say in a line how well the test set was predicted."""
     measures = report.measures()
     if isinstance(report, Report):
-        return f"accuracy {measures['accuracy']:.4f}"
+        beside = [
+            f"{shown} {measures[name]:.4f}"
+            for name, shown in (
+                ("baseline_accuracy", "most frequent class"),
+                ("balanced_accuracy", "balanced"),
+                ("roc_auc", "ROC AUC"),
+            )
+            if name in measures
+        ]
+        return f"accuracy {measures['accuracy']:.4f}" + (
+            f" ({', '.join(beside)})" if beside else ""
+        )
     return (
         f"R² {measures['r2']:.4f}, error {measures['rmse']:.6g} (root of the mean square), "
-        f"{measures['mae']:.6g} (mean)"
+        f"{measures['mae']:.6g} (mean); always predicting the mean: R² 0, error "
+        f"{measures['baseline_rmse']:.6g}"
     )
 
 
@@ -187,9 +199,14 @@ def train(
             resident=False if options.stream else None,
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
-            metadata=dataset.metadata,
+            metadata=dataset.metadata | _notes(options),
             checkpoint=checkpoints,
         )
+
+
+def _notes(options: TrainOptions) -> dict[str, Any]:
+    """Return what a model keeps of its options: what its scores are compared with."""
+    return {} if options.class_weight is None else {CLASS_WEIGHT: options.class_weight}
 
 
 def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
@@ -211,6 +228,8 @@ def measure(
     report = score(model, *dataset.test, dataset)
     records = model.history.records
     seconds = sum(record.seconds for record in records)
+    weighted = options.class_weight is not None
+    warnings = [model.history.warning, report.warning(weighted=weighted)]
     return report, {
         "dataset": dataset.name,
         **{f"test_{name}": value for name, value in report.measures().items()},
@@ -219,7 +238,7 @@ def measure(
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
-        "warning": model.history.warning,
+        "warning": "; ".join(filter(None, warnings)),
         "notes": list(dataset.notes),
         "seconds": seconds,
         "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anynet.cli.baseline import value_warning
 from anynet.cli.reports import table
 
 
@@ -34,13 +35,21 @@ class ValueReport:
         return 1 - left / spread if spread else float(left == 0)
 
     def measures(self) -> dict[str, float]:
-        """What a run reports of its test set: R², and errors in the units of the table."""
+        """Return what a run reports of its test set: R², and errors in the units of the table.
+
+        ``baseline_rmse`` is that of always predicting the mean, whose R² is 0.
+        """
         error = self.predicted - self.true
         return {
             "r2": self.score,
             "rmse": float(np.sqrt(np.mean(error**2))),
             "mae": float(np.mean(np.abs(error))),
+            "baseline_rmse": float(np.std(self.true)),
         }
+
+    def warning(self, *, weighted: bool = False) -> str:  # noqa: ARG002  (that is for classes)
+        """Return a sentence if the model is no better than the mean of the true values."""
+        return value_warning(self.score)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""
@@ -52,6 +61,6 @@ class ValueReport:
         rows = [
             ["root of the mean squared error", f"{measures['rmse']:.6g}"],
             ["mean absolute error", f"{measures['mae']:.6g}"],
-            ["standard deviation of the true values", f"{np.std(self.true):.6g}"],
+            ["the same of always predicting the mean", f"{measures['baseline_rmse']:.6g}"],
         ]
         return table(rows)
