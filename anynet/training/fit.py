@@ -23,6 +23,7 @@ from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.class_weight import ClassWeight, check_class_weight
 from anynet.training.history import Callback, ProgressCallback
+from anynet.training.input_range import warn_of_range
 from anynet.training.inputs import (
     check_rows,
     choose_loss,
@@ -263,6 +264,7 @@ def prepare(
     class_weight = check_class_weight(class_weight, loss, network.n_outputs)
     scoring = scoring_of(scoring, loss)
     rows = check(data, network, loss, backend, class_weight=class_weight)
+    warn_of_range(rows.x, network, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
     training, held_out = Subset(rows, index), None
     if isinstance(validation, (tuple, list, Source)):
