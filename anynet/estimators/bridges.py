@@ -195,7 +195,9 @@ def from_scikit_learn(kind: type[Estimator], theirs: Any) -> Estimator:
     estimator.intercepts_ = [np.array(intercept) for intercept in theirs.intercepts_]
     if hasattr(theirs, "classes_"):
         several = theirs.out_activation_ == "logistic" and theirs.n_outputs_ > 1
-        estimator._restore_labels({"classes": theirs.classes_.tolist(), "several": several})
+        classes = theirs.classes_
+        about = {"classes": classes.tolist(), "dtype": str(classes.dtype), "several": several}
+        estimator._restore_labels(about)
     return estimator  # type: ignore[no-any-return]
 
 

@@ -27,6 +27,10 @@ from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
 from anynet.typing import Array
 
+#: Types of classes that are numbers, by the names that a file may have for them.
+NUMBERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+NUMBERS += ("float16", "float32", "float64")
+
 
 @documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -309,14 +313,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"{labels.classes.dtype}: pickle the estimator, or fit it on y.astype(str)"
             )
             raise InvalidArgumentError(message) from error
-        return {"classes": classes, "several": labels.kind == MULTILABEL}
+        about = {"classes": classes, "several": labels.kind == MULTILABEL}
+        if labels.kind != MULTIOUTPUT:
+            about["dtype"] = str(labels.classes.dtype)
+        return about
 
     def _onnx_options(self) -> dict[str, Any]:
         labels = self._class_labels()
         return {"classes": labels.classes} if labels.kind in (BINARY, MULTICLASS) else {}
 
     def _restore_labels(self, about: dict[str, Any]) -> None:
-        classes = np.asarray(about["classes"])
+        # of two types of integers NumPy would make float64
+        dtype = about["dtype"] if about.get("dtype") in NUMBERS else None
+        classes = np.asarray(about["classes"], dtype=dtype)
         kind = BINARY if len(classes) <= 2 else MULTICLASS
         self._labels = Labels(MULTILABEL if about["several"] else kind, classes)
         self.classes_ = classes
