@@ -20,7 +20,7 @@ from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
-from anynet.estimators.losses import GroupedCrossEntropy
+from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights
 from anynet.estimators.storing import encode
@@ -300,7 +300,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "pickle the estimator, or train one for each column of y"
             )
             raise InvalidArgumentError(message)
-        return self._loss()
+        return self._class_labels().loss(float(self.label_smoothing))
 
     def _describe_labels(self) -> dict[str, Any]:
         """What ``_restore_labels`` needs, JSON-able."""
@@ -334,7 +334,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_labels().n_outputs
 
     def _loss(self) -> Any:
-        return self._class_labels().loss(float(self.label_smoothing))
+        return as_scikit_learn_has_it(self._class_labels().loss(float(self.label_smoothing)))
 
     def _strata(self, target: np.ndarray) -> np.ndarray | None:
         """What a split is stratified by: classes, if each is large enough to be in both parts."""
