@@ -169,7 +169,7 @@ def to_scikit_learn(estimator: Any) -> Any:
     if callable(shared["learning_rate"]):
         del shared["learning_rate"]
     told = hasattr(estimator, "classes_") and not estimator._describe_labels()["several"]
-    classes = {"classes": list(estimator.classes_)} if told else {}
+    classes = {"classes": list(estimator._class_labels().classes)} if told else {}
     made = export.to_sklearn(model, **classes, **shared)
     if hasattr(estimator, "feature_names_in_"):
         made.feature_names_in_ = estimator.feature_names_in_

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
-from anynet.estimators.arrays import to_host
+from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
@@ -50,7 +51,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray, or list of ndarray
-        The classes, on the host; a list where there are several classifications at once.
+        The classes, on the host, or where X lives under scikit-learn's ``array_api_dispatch``; a
+        list where there are several classifications at once.
     {attributes}
 
     Examples
@@ -169,7 +171,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Itself.
         """
         y = to_host(y)
-        if _check_partial_fit_first_call(self, classes):
+        if hasattr(self, "classes_"):
+            self.classes_ = self._class_labels().classes
+        if _check_partial_fit_first_call(self, to_host(classes)):
             known = Labels.of(y if type_of_target(y).startswith("multilabel") else self.classes_)
             self._labels = known
             self.classes_ = known.classes
@@ -195,7 +199,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if home is None:
             return labels.decode(codes)
         decoded = labels.decode(home.to_host(codes))
-        return home.to_device(decoded) if decoded.dtype.kind in "buif" else decoded
+        if isinstance(labels.classes, list):
+            return home.to_device(decoded) if decoded.dtype.kind in "buif" else decoded
+        return deliver_labels(decoded, labels.classes, home)
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of each class.
@@ -251,7 +257,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _class_labels(self) -> Labels:
         """The classes; of an estimator that was put together by hand, those in ``classes_``."""
         known: Labels | None = getattr(self, "_labels", None)
-        return Labels.of(self.classes_) if known is None else known
+        return Labels.of(to_host(self.classes_)) if known is None else known
+
+    def _place_classes(self, home: Backend | None) -> None:
+        """Set ``classes_``: where X lives under scikit-learn's array API dispatch, else NumPy's.
+
+        Its meta-estimators then compare them with predictions, in one namespace.
+        """
+        classes = self._class_labels().classes
+        if get_config()["array_api_dispatch"] and not isinstance(classes, list):
+            classes = deliver_labels(classes, classes, home)
+        self.classes_ = classes
 
     def _read_target(self, y: Any, *, incremental: bool) -> None:
         """Find the classes, or check that they are the known ones."""
@@ -355,7 +371,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         from anynet.backends import get_backend
 
         kind = self._class_labels().kind
-        if kind == BINARY and len(self.classes_) == 1:
+        if kind == BINARY and len(self._class_labels().classes) == 1:
             return 1.0  # the only class is predicted whatever the logit
         codes = self._class_labels().decide(logits, get_backend("numpy"))
         right = codes == (target[:, 0] if kind == BINARY else target)

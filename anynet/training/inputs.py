@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, lives_on, to_numpy
+from anynet.backends import Backend, check_dense, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.finite import first_not_finite
 from anynet.data.sources.arrays import open_map
@@ -263,6 +263,7 @@ def full_ink(network: Network) -> float:
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
     """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
+    check_dense(array)
     if lives_on(array, backend):
         return backend.xp, array
     return np, _as_numpy(array)
@@ -272,6 +273,7 @@ def _as_numpy(array: Any) -> np.ndarray:
     if hasattr(array, "tocsr"):
         message = "expected a dense array, got a sparse matrix: give its .toarray()"
         raise InvalidArgumentError(message)
+    check_dense(array)
     try:
         return to_numpy(array)
     except (TypeError, ValueError) as error:
