@@ -60,6 +60,16 @@ class Backend:
     reason: str = field(default="", compare=False)
     precision: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments of ``get_backend``: modules and devices are of one process."""
+        return _restore, (self.name, self.device_name(), self.dtype, self.precision)
+
+    def __copy__(self) -> Backend:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self
+
     @property
     def float_dtype(self) -> Any:
         """The namespace's own object for ``dtype``."""
@@ -260,3 +270,11 @@ class Backend:
     def device_name(self) -> str:
         """Return the device as ``get_backend`` takes it: ``cpu``, ``cuda:1``, ``mps``."""
         return "cpu" if self.device is None else str(self.device)
+
+
+def _restore(name: str, device: str, dtype: str, precision: str | None) -> Backend:
+    """Make an unpickled backend: on the library's CPU without the device, else NumPy's."""
+    from anynet.backends.select import find_backend, get_backend
+
+    found = find_backend(name, device, dtype, precision)
+    return get_backend("numpy", dtype=dtype) if found is None else found

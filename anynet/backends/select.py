@@ -155,6 +155,44 @@ def array_home(array: Any, dtype: str = "float32") -> Backend | None:
     return home
 
 
+def find_backend(
+    name: str, device: str, dtype: str, precision: str | None = None
+) -> Backend | None:
+    """Return a backend by name, on the CPU if it lacks the device; None where it is missing."""
+    for place, products in ((device, precision), ("cpu", None)):
+        try:
+            return get_backend(name, place, dtype, products)
+        except (BackendError, InvalidArgumentError):
+            continue
+    return None
+
+
+def check_dense(array: Any, name: str = "the array") -> None:
+    """Refuse arrays whose mask or sparse layout would be lost or misread.
+
+    A masked array without a masked value passes, and so do sparse matrices of SciPy.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is a masked array of NumPy's, a list that holds such, or a sparse tensor.
+    """
+    parts = array if isinstance(array, (list, tuple)) else [array]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        count = sum(np.count_nonzero(np.ma.getmaskarray(part)) for part in parts)
+        message = (
+            f"{name} is a masked array with {count} masked values, which are missing: fill them, "
+            f"as by array.filled(value) or an imputer, or drop their rows"
+        )
+        raise InvalidArgumentError(message)
+    layout = str(getattr(array, "layout", "torch.strided"))
+    sparse_tensor = layout.startswith("torch.") and layout != "torch.strided"
+    if sparse_tensor or (hasattr(array, "todense") and not hasattr(array, "tocsr")):
+        how = "to_dense" if sparse_tensor else "todense"
+        message = f"{name} is a sparse tensor: give its .{how}()"
+        raise InvalidArgumentError(message)
+
+
 def to_numpy(array: Any) -> np.ndarray:
     """Return any array or sequence as NumPy's, copied from its device if need be."""
     backend = backend_of(array)

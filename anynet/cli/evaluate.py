@@ -14,6 +14,7 @@ from anynet.cli.terminal import say, say_json, say_text
 from anynet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from anynet.cli.reports import Report
     from anynet.data import Dataset
     from anynet.training import Model
 
@@ -49,9 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the scores of the model on the rows of the test set."""
     from anynet.cli.augmentation import preprocessed
     from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
-    from anynet.cli.reports import Report
     from anynet.cli.runs import refuse_as_data, trained_from
-    from anynet.cli.tables import load_or_open
+    from anynet.cli.tables import load_or_open, warn_of_baseline
 
     model = open_model(arguments, Path(arguments.dataset))
     refuse_as_data(arguments.dataset)
@@ -64,19 +64,23 @@ def run(arguments: argparse.Namespace) -> int:
     check_fit(model, dataset)
     dataset = preprocessed(dataset, preprocessing_in(model))
     x, y = dataset.test
-    predicted = _predict(model, x, dataset, arguments)
-    report = Report.of(y, predicted, dataset.classes)
+    report = _report(model, x, y, dataset, arguments)
     if arguments.json:
         say_json({"dataset": dataset.name, **report.as_json()})
     else:
         result = f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows"
         say(result, "")
         say_text(report.as_text())
+    warn_of_baseline(report, model)
     return 0
 
 
-def _predict(model: "Model", x: Any, dataset: "Dataset", arguments: argparse.Namespace) -> Any:
-    """Return the class of each row, by the mean over its versions if there are to be any."""
+def _report(
+    model: "Model", x: Any, y: Any, dataset: "Dataset", arguments: argparse.Namespace
+) -> "Report":
+    """Compare the classes, by the mean over versions of each row if there are to be any."""
+    from anynet.cli.reports import Report
+    from anynet.cli.tables import class_report
     from anynet.training import predict_augmented
 
     names = {each.name for each in fields(TrainOptions)} - {"dataset", "data_dir"}
@@ -86,7 +90,7 @@ def _predict(model: "Model", x: Any, dataset: "Dataset", arguments: argparse.Nam
         if arguments.times is not None:
             message = "--times counts the versions of each image: add --augment"
             raise InvalidArgumentError(message)
-        return model.predict(x)
+        return class_report(model, x, y, dataset.classes)
     mean = predict_augmented(
         model,
         x,
@@ -95,4 +99,4 @@ def _predict(model: "Model", x: Any, dataset: "Dataset", arguments: argparse.Nam
         seed=given.get("seed", 0),
         image_shape=dataset.image_shape,
     )
-    return np.argmax(mean, axis=1)
+    return Report.of(y, np.argmax(mean, axis=1), dataset.classes, mean)

@@ -218,6 +218,25 @@ def assignments(values: tuple[str, ...]) -> Kind:
     return Kind(expects, lambda text: text.split(",") if text else [], convert)
 
 
+def class_weights() -> Kind:
+    """``balanced``, or factors of classes such as ``yes=3,no=1``, in TOML ``["yes=3", "no=1"]``."""
+
+    def parse(text: str) -> str | list[str]:
+        return text if text == "balanced" else text.split(",")
+
+    def convert(value: Any) -> str | tuple[str, ...]:
+        if value == "balanced":
+            return "balanced"
+        _require(isinstance(value, list | tuple) and bool(value))
+        for item in value:
+            _require(isinstance(item, str))
+            name, _, factor = item.rpartition("=")
+            _require(bool(name) and 0 <= float(factor) < math.inf)
+        return tuple(value)
+
+    return Kind("balanced, or factors of at least 0 such as yes=3,no=1", parse, convert)
+
+
 def share_or_path() -> Kind:
     """A number above 0 and below 1, or else the path of a file."""
 

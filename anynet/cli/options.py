@@ -181,6 +181,13 @@ class TrainOptions:
     label_smoothing: float = option(
         0.0, kinds.fraction(), "label smoothing: share of each label spread over all classes"
     )
+    class_weight: str | tuple[str, ...] | None = option(
+        None,
+        kinds.class_weights(),
+        "balanced, or the factor of each class in the loss and the validation score, as yes=3,no=1 "
+        "(default: 1)",
+        "WEIGHTS",
+    )
     preprocess: tuple[str, ...] = option(
         (),
         kinds.some(*PREPROCESSINGS),
@@ -243,6 +250,13 @@ class TrainOptions:
         "the rows, or a fifth for tables); 0: train on all rows and keep the last epoch",
         "ROWS",
     )
+    scoring: str | None = option(
+        None,
+        kinds.text("the name of a score, such as balanced_accuracy"),
+        "validation score that chooses the kept epoch: loss, or a scorer of scikit-learn such as "
+        "balanced_accuracy, roc_auc or neg_log_loss (default: accuracy, or R² for values)",
+        "NAME",
+    )
     patience: int = option(
         5,
         kinds.whole(1),
@@ -253,7 +267,9 @@ class TrainOptions:
         0.0, kinds.real(0), "minimum gain in the validation score that counts as better"
     )
     target_accuracy: float = option(
-        0.99, kinds.real(0, 1, positive=True), "validation accuracy at which training stops"
+        0.99,
+        kinds.real(0, 1, positive=True),
+        "validation accuracy at which training stops; ignored with --scoring",
     )
     checkpoint_every: int | str | None = option(
         None,

@@ -68,6 +68,8 @@ class ProgressBar:
         text = f"loss {record.train_loss:.4f}  {self.metric} {record.train_score:.4f}"
         if record.validation_score is not None:
             text += f"  validation {record.validation_score:.4f}"
+        if record.selection_score is not None:
+            text += f"  scoring {record.selection_score:.4f}"
         rate = self.rows / max(record.seconds, 1e-9)
         say(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from anynet.backends import Backend
 from anynet.cli.augmentation import augmentations_of, resolve_strengths
+from anynet.cli.kinds import did_you_mean
 from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, Source, dataset_names
 from anynet.data.holdout import TEST_FRACTION
@@ -28,6 +29,7 @@ from anynet.optim import (
     Step,
     Warmup,
 )
+from anynet.training.scoring import scoring_of
 
 #: Of the rows for training, as many are held out by default, or a tenth (of tables a fifth) if that
 #: is less.
@@ -52,6 +54,9 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
             f"--validation {validation} leaves nothing to train on: "
             f"{dataset.name} has {rows} training rows"
         )
+        raise InvalidArgumentError(message)
+    if validation == 0 and options.scoring is not None:
+        message = "--scoring scores the rows held out: --validation must be at least 1"
         raise InvalidArgumentError(message)
     rate, weight_decay = options.learning_rate, options.weight_decay
     if rate is None:
@@ -89,11 +94,14 @@ def ingredients(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
     InvalidArgumentError
         Options do not go together.
     """
+    loss = loss_of(options, dataset)
     return {
         "network": network_of(options, dataset),
         "optimizer": optimizer_of(options),
         "learning_rate": schedule_of(options),
-        "loss": loss_of(options, dataset),
+        "loss": loss,
+        "class_weight": class_weight_of(options, dataset),
+        "scoring": scoring_of(options.scoring, loss),
         "augment": augmentations_of(options, dataset),
         "image_shape": dataset.image_shape,
         "adversarial": options.adversarial and options.adversarial / dataset.scale,
@@ -151,6 +159,33 @@ def schedule_of(options: TrainOptions) -> Schedule:
     }
     schedule = schedules[options.schedule]
     return Warmup(schedule, options.warmup) if options.warmup else schedule
+
+
+def class_weight_of(options: TrainOptions, dataset: Dataset) -> str | dict[int, float] | None:
+    """Return the factors by the numbers of the classes.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There are no classes, or none of a name.
+    """
+    given = options.class_weight
+    if given is None:
+        return None
+    if not dataset.classes:
+        message = "--class-weight is an option for classes, not for values"
+        raise InvalidArgumentError(message)
+    if isinstance(given, str):
+        return given
+    factors: dict[int, float] = {}
+    for item in given:
+        name, _, factor = item.rpartition("=")
+        if name not in dataset.classes:
+            near = did_you_mean(name, dataset.classes)
+            message = f"--class-weight: {dataset.name} has no class {name!r}{near}"
+            raise InvalidArgumentError(message)
+        factors[dataset.classes.index(name)] = float(factor)
+    return factors
 
 
 def loss_of(options: TrainOptions, dataset: Dataset) -> Loss:

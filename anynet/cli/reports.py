@@ -1,13 +1,14 @@
 """How well a model does on labelled rows, in numbers and as text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from anynet.cli.baseline import class_measures, class_warning
 from anynet.cli.terminal import table
 
 #: Of more classes, those with the most errors are printed, and pairs of classes for the matrix.
@@ -27,17 +28,23 @@ class Report:
         Indices of classes.
     classes : tuple of str
         Their names.
+    beside : dict
+        What ``class_measures`` returns.
     """
 
     true: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    beside: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, true: Any, predicted: Any, classes: Sequence[str]) -> "Report":
-        """Take pairs of labels."""
+    def of(
+        cls, true: Any, predicted: Any, classes: Sequence[str], probabilities: Any = None
+    ) -> "Report":
+        """Take pairs of labels, and the probabilities (N, classes) where there are some."""
         true, predicted = (np.asarray(labels, dtype=np.int64) for labels in (true, predicted))
-        return cls(true, predicted, tuple(classes))
+        beside = class_measures(true, predicted, probabilities, len(classes))
+        return cls(true, predicted, tuple(classes), beside)
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -104,8 +111,13 @@ class Report:
         return _share(self.right, self.rows)
 
     def measures(self) -> dict[str, float]:
-        """What a run reports of its test set."""
-        return {"accuracy": self.accuracy}
+        """Return what a run reports of its test set."""
+        return {"accuracy": self.accuracy, **self.beside}
+
+    def warning(self, *, weighted: bool = False) -> str:
+        """Return a sentence if the model is no better than one that ignores its inputs."""
+        present = int(np.count_nonzero(self.rows))
+        return class_warning(self.measures(), present, weighted=weighted)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything in types that JSON has: of many classes, the pairs that are confused.
@@ -119,7 +131,7 @@ class Report:
                 self.classes, self.precision, self.recall, self.rows, strict=True
             )
         ]
-        report = {"accuracy": self.accuracy, "rows": len(self.true), "classes": per_class}
+        report = {**self.measures(), "rows": len(self.true), "classes": per_class}
         if len(self.classes) <= MOST_DENSE:
             return {**report, "confusion": self.counts.tolist()}
         names = self.classes
@@ -127,26 +139,35 @@ class Report:
         return {**report, "confusion": None, "confused": pairs}
 
     def as_text(self) -> str:
-        """Return two tables: precision and recall, then the confusion matrix.
+        """Return tables: the measures, precision and recall, and the confusion matrix.
 
         Of many classes, those with the most errors, and the most frequent errors.
         """
+        names = {
+            "baseline_accuracy": "accuracy of always predicting the most frequent class",
+            "balanced_accuracy": "balanced accuracy (mean recall)",
+            "roc_auc": "ROC AUC" + (" (one-vs-rest, mean)" if len(self.classes) > 2 else ""),
+        }
+        beside = [[names[name], f"{value:.4f}"] for name, value in self.beside.items()]
+        parts = [table(beside)] if beside else []
         shown = self.most_confused(MOST_PRINTED)
         scores = [["class", "precision", "recall", "rows"]]
         for i in shown:
             figures = f"{self.precision[i]:.4f}", f"{self.recall[i]:.4f}", f"{self.rows[i]}"
             scores.append([self.classes[i], *figures])
-        names = [self.classes[i] for i in shown]
         if len(shown) < len(self.classes):
             errors = [["true", "predicted", "rows"]]
             for true, predicted, count in self.confused()[:MOST_PRINTED]:
                 errors.append([self.classes[true], self.classes[predicted], str(count)])
             first = f"the {len(shown)} of {len(self.classes):,} classes with the most errors"
-            return f"{first}\n{table(scores)}\n\nmost frequent errors\n{table(errors, left=2)}"
-        matrix = [["", *names]]
-        for name, row in zip(names, self.counts, strict=True):
-            matrix.append([name, *(str(count) if count else "·" for count in row)])
-        return f"{table(scores)}\n\nconfusion (rows: true, columns: predicted)\n{table(matrix)}"
+            parts += [f"{first}\n{table(scores)}", f"most frequent errors\n{table(errors, left=2)}"]
+        else:
+            matrix = [["", *self.classes]]
+            for name, row in zip(self.classes, self.counts, strict=True):
+                matrix.append([name, *(str(count) if count else "·" for count in row)])
+            head = "confusion (rows: true, columns: predicted)"
+            parts += [table(scores), f"{head}\n{table(matrix)}"]
+        return "\n\n".join(parts)
 
 
 def worst(errors: npt.NDArray[np.int64], most: int) -> list[int]:

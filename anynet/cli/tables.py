@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
+from anynet.cli.baseline import MOST_CLASSES
 from anynet.cli.options import DATASET_DEFAULTS, TABLE_DEFAULTS, TrainOptions
 from anynet.cli.reports import Report
 from anynet.cli.runs import refuse_as_data
@@ -24,6 +25,8 @@ from anynet.data.tables.table import some
 from anynet.data.tables.target import Classes, Target
 from anynet.errors import InvalidArgumentError
 from anynet.training import Model
+
+CLASS_WEIGHT = "class_weight"  # in the metadata of a model that was trained with one
 
 TABLE_OPTIONS = ("target", "task", "columns", "decimal", "thousands", "test")
 
@@ -102,16 +105,22 @@ def load_or_open(
 def score(model: Model, x: Any, y: Any, dataset: Dataset) -> Report | ValueReport:
     """Compare what a model predicts with what is true."""
     if dataset.classes:
-        return Report.of(y, model.predict(x), dataset.classes)
+        return class_report(model, x, y, dataset.classes)
     assert dataset.preprocessing is not None, "only tables have values"
     return score_rows(model, x, y, dataset.preprocessing)
+
+
+def class_report(model: Model, x: Any, y: Any, classes: Sequence[str]) -> Report:
+    """Compare predicted classes with the true ones."""
+    few = len(classes) <= MOST_CLASSES
+    return Report.of(y, model.predict(x), classes, model.predict_proba(x) if few else None)
 
 
 def score_rows(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Report | ValueReport:
     """Compare what a model predicts for encoded rows of a table with what is true."""
     target = preprocessing.target
     if isinstance(target, Classes):
-        return Report.of(y, model.predict(x), target.levels)
+        return class_report(model, x, y, target.levels)
     return ValueReport(target.decode(y), target.decode(model.predict(x)), target.column)
 
 
@@ -131,7 +140,15 @@ def evaluate(model: Model, path: str, *, as_json: bool) -> int:
         result = f"{name}: {metric} {report.score:.4f} on {len(y)} {what}"
         say(result, "")
         say_text(report.as_text())
+    warn_of_baseline(report, model)
     return 0
+
+
+def warn_of_baseline(report: Report | ValueReport, model: Model) -> None:
+    """Warn if a model is no better than one that ignores its inputs."""
+    warning = report.warning(weighted=model.metadata.get(CLASS_WEIGHT) is not None)
+    if warning:
+        complain(warning, "anynet: warning: ")
 
 
 def predict(

@@ -12,7 +12,7 @@ from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import TrainOptions, add_options
 from anynet.cli.reports import Report
-from anynet.cli.tables import defaults_for, load_data, score
+from anynet.cli.tables import CLASS_WEIGHT, defaults_for, load_data, score
 from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.values import ValueReport
 from anynet.data import Dataset
@@ -155,10 +155,22 @@ def _told(report: Report | ValueReport) -> str:
     """Say in a line how well the test set was predicted."""
     measures = report.measures()
     if isinstance(report, Report):
-        return f"accuracy {measures['accuracy']:.4f}"
+        beside = [
+            f"{shown} {measures[name]:.4f}"
+            for name, shown in (
+                ("baseline_accuracy", "most frequent class"),
+                ("balanced_accuracy", "balanced"),
+                ("roc_auc", "ROC AUC"),
+            )
+            if name in measures
+        ]
+        return f"accuracy {measures['accuracy']:.4f}" + (
+            f" ({', '.join(beside)})" if beside else ""
+        )
     return (
         f"R² {measures['r2']:.4f}, error {measures['rmse']:.6g} (root of the mean square), "
-        f"{measures['mae']:.6g} (mean)"
+        f"{measures['mae']:.6g} (mean); always predicting the mean: R² 0, error "
+        f"{measures['baseline_rmse']:.6g}"
     )
 
 
@@ -196,7 +208,7 @@ def train(
             resident=False if options.stream else None,
             callbacks=[bar.finish],
             progress=bar.update if bar.live else None,
-            metadata=dataset.metadata,
+            metadata=dataset.metadata | _notes(options),
             checkpoint=checkpoints,
         )
 
@@ -212,6 +224,11 @@ def one_memory_error(backend: Backend) -> Iterator[None]:
         if not isinstance(error, MemoryError) and backend.is_out_of_memory(error):
             raise MemoryError(one_line(error)) from error
         raise
+
+
+def _notes(options: TrainOptions) -> dict[str, Any]:
+    """Return what a model keeps of its options: what its scores are compared with."""
+    return {} if options.class_weight is None else {CLASS_WEIGHT: options.class_weight}
 
 
 def split(options: TrainOptions, dataset: Dataset) -> tuple[Any, Any]:
@@ -233,6 +250,8 @@ def measure(
     report = score(model, *dataset.test, dataset)
     records = model.history.records
     seconds = sum(record.seconds for record in records)
+    weighted = options.class_weight is not None
+    warnings = [model.history.warning, report.warning(weighted=weighted)]
     return report, {
         "dataset": dataset.name,
         **{f"test_{name}": value for name, value in report.measures().items()},
@@ -241,7 +260,7 @@ def measure(
         "epochs": len(records),
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
-        "warning": model.history.warning,
+        "warning": "; ".join(filter(None, warnings)),
         "notes": list(dataset.notes),
         "seconds": seconds,
         "samples_per_second": len(training[0]) * len(records) / max(seconds, 1e-9),

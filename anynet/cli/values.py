@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anynet.cli.baseline import value_warning
 from anynet.cli.terminal import table
 from anynet.data.tables.numeric import mean_and_deviation, root_mean_square
 
@@ -38,13 +39,21 @@ class ValueReport:
             return float(1 - np.square(left / spread))
 
     def measures(self) -> dict[str, float]:
-        """What a run reports of its test set: R², and errors in the units of the table."""
+        """Return what a run reports of its test set: R², and errors in the units of the table.
+
+        ``baseline_rmse`` is that of always predicting the mean, whose R² is 0.
+        """
         error = self.predicted - self.true
         return {
             "r2": self.score,
             "rmse": root_mean_square(error),
             "mae": mean_and_deviation(np.abs(error))[0],
+            "baseline_rmse": mean_and_deviation(self.true)[1],
         }
+
+    def warning(self, *, weighted: bool = False) -> str:  # noqa: ARG002  (that is for classes)
+        """Return a sentence if the model is no better than the mean of the true values."""
+        return value_warning(self.score)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""
@@ -56,6 +65,6 @@ class ValueReport:
         rows = [
             ["root of the mean squared error", f"{measures['rmse']:.6g}"],
             ["mean absolute error", f"{measures['mae']:.6g}"],
-            ["standard deviation of the true values", f"{mean_and_deviation(self.true)[1]:.6g}"],
+            ["the same of always predicting the mean", f"{measures['baseline_rmse']:.6g}"],
         ]
         return table(rows)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from anynet.data.dataset import Arrays, Dataset, grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.holdout import hold_out
+from anynet.data.scaling import blocks_of, choose_scale, measure
 from anynet.errors import DataError
 
 _MAX_CODE_POINT = 0x10FFFF
@@ -18,7 +19,8 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     """Make a data set of samples and labels in whatever shape and type they come.
 
     Samples are flattened. Bytes get the scale 1/255 (or 1 where they are only zeros and ones, as
-    booleans become), floating point 1, other integers one over the largest of the training set.
+    booleans become), other numbers that of `anynet.data.scaling.choose_scale` for the training set,
+    which also notes what it did.
     Labels may be any whole numbers or words: the classes are their sorted distinct values.
 
     Parameters
@@ -60,14 +62,16 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         kept, held = hold_out(y_train, name)
         first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
     image = grey_shape(first.shape[1:])
+    scale, notes = _scale(first)
     return Dataset(
         name=name,
         train=(flatten(first), y_train),
         test=(flatten(last), y_test),
         classes=classes,
-        scale=_scale(first),
+        scale=scale,
         image_shape=image,
         image_box=ink_box(first.reshape(len(first), *image)) if image else None,
+        notes=notes,
     )
 
 
@@ -165,12 +169,10 @@ def _is_printable(words: npt.NDArray[Any]) -> bool:
     )
 
 
-def _scale(x: npt.NDArray[Any]) -> float:
+def _scale(x: npt.NDArray[Any]) -> tuple[float, tuple[str, ...]]:
     if x.dtype == np.uint8:
-        return 1 / 255 if x.max() > 1 else 1.0
-    if x.dtype.kind == "f":
-        return 1.0
-    return 1 / max(abs(int(x.max())), abs(int(x.min())), 1)
+        return (1 / 255 if x.max() > 1 else 1.0), ()
+    return choose_scale(measure(blocks_of(x)), x.dtype, image=x.ndim >= 3)
 
 
 def ink_box(images: npt.NDArray[Any]) -> int:

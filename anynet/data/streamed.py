@@ -13,6 +13,7 @@ from anynet.data.dataset import Dataset, grey_shape
 from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.holdout import hold_out
 from anynet.data.memory import available_memory
+from anynet.data.scaling import choose_scale, measure
 from anynet.data.sources import Source, open_data
 from anynet.errors import DataError, InvalidArgumentError
 
@@ -73,14 +74,16 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     shape: tuple[int, ...] = getattr(sources[0], "sample_shape", ())
     image = grey_shape(shape)
     some: Any = train[0].read(np.arange(min(len(train[0]), MEASURED))) if image else None
+    scale, notes = _scale(train[0], image=len(shape) >= 2)
     return Dataset(
         name=name,
         train=train,
         test=test,
         classes=classes,
-        scale=_scale(train[0]),
+        scale=scale,
         image_shape=image,
         image_box=ink_box(some.reshape(len(some), *image)) if image else None,
+        notes=notes,
     )
 
 
@@ -96,21 +99,13 @@ def _test_set(folder: Path) -> list[Source]:
     return []
 
 
-def _scale(source: Source) -> float:
+def _scale(source: Source, *, image: bool) -> tuple[float, tuple[str, ...]]:
     """Return what multiplies the samples to reach [0, 1], by the rule of ``from_arrays``."""
-    if source.dtype.kind == "f":
-        return 1.0
+    windows = range(0, len(source), source.window_rows)
+    blocks = (
+        source.read(np.arange(start, min(start + source.window_rows, len(source))))
+        for start in windows
+    )
     if source.dtype == np.uint8:
-        return 1 / 255 if _largest(source, enough=1) > 1 else 1.0
-    return 1 / max(_largest(source), 1)
-
-
-def _largest(source: Source, enough: float = float("inf")) -> int:
-    """Return the largest absolute value, or the first that is found to be more than enough."""
-    largest = 0
-    for start in range(0, len(source), source.window_rows):
-        rows = source.read(np.arange(start, min(start + source.window_rows, len(source))))
-        largest = max(largest, abs(int(rows.max())), abs(int(rows.min())))
-        if largest > enough:
-            break
-    return largest
+        return (1 / 255 if any(block.max() > 1 for block in blocks) else 1.0), ()
+    return choose_scale(measure(blocks), source.dtype, image=image)

@@ -8,6 +8,7 @@ of torch, JAX, CuPy and the like stay in their library and on their device.
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,24 @@ def deliver(array: Any, backend: Backend, home: Backend | None, dtype: str | Non
     if dtype is not None:
         on_host = on_host.astype(dtype, copy=False)
     return on_host if home is None else home.to_device(on_host)
+
+
+def deliver_labels(labels: np.ndarray, classes: Any, home: Backend | None) -> Any:
+    """Bring labels to where X lives, if each of the classes has the same value there.
+
+    Strings stay NumPy's, and so do integers that the library has not (JAX has no int64 unless its
+    64-bit types are on).
+    """
+    if home is None or classes.dtype.kind not in "biuf":
+        return labels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # JAX warns of what it truncates
+            there = home.to_host(home.to_device(classes))
+            exact = np.array_equal(there, classes)
+            return home.to_device(labels) if exact else labels
+    except (TypeError, OverflowError):  # a type that the library has not, such as uint64
+        return labels
 
 
 def dense(array: Any) -> np.ndarray:

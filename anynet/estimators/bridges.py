@@ -169,7 +169,7 @@ def to_scikit_learn(estimator: Any) -> Any:
     if callable(shared["learning_rate"]):
         del shared["learning_rate"]
     told = hasattr(estimator, "classes_") and not estimator._describe_labels()["several"]
-    classes = {"classes": list(estimator.classes_)} if told else {}
+    classes = {"classes": list(estimator._class_labels().classes)} if told else {}
     made = export.to_sklearn(model, **classes, **shared)
     if hasattr(estimator, "feature_names_in_"):
         made.feature_names_in_ = estimator.feature_names_in_
@@ -195,7 +195,9 @@ def from_scikit_learn(kind: type[Estimator], theirs: Any) -> Estimator:
     estimator.intercepts_ = [np.array(intercept) for intercept in theirs.intercepts_]
     if hasattr(theirs, "classes_"):
         several = theirs.out_activation_ == "logistic" and theirs.n_outputs_ > 1
-        estimator._restore_labels({"classes": theirs.classes_.tolist(), "several": several})
+        classes = theirs.classes_
+        about = {"classes": classes.tolist(), "dtype": str(classes.dtype), "several": several}
+        estimator._restore_labels(about)
     return estimator  # type: ignore[no-any-return]
 
 

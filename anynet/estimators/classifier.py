@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,15 +18,19 @@ from sklearn.utils.validation import check_is_fitted
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
-from anynet.estimators.arrays import to_host
+from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
-from anynet.estimators.losses import GroupedCrossEntropy
+from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights
 from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
 from anynet.typing import Array
+
+#: Types of classes that are numbers, by the names that a file may have for them.
+NUMBERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+NUMBERS += ("float16", "float32", "float64")
 
 
 @documented
@@ -46,7 +51,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray, or list of ndarray
-        The classes, on the host; a list where there are several classifications at once.
+        The classes, on the host, or where X lives under scikit-learn's ``array_api_dispatch``; a
+        list where there are several classifications at once.
     {attributes}
 
     Examples
@@ -165,7 +171,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Itself.
         """
         y = to_host(y)
-        if _check_partial_fit_first_call(self, classes):
+        if hasattr(self, "classes_"):
+            self.classes_ = self._class_labels().classes
+        if _check_partial_fit_first_call(self, to_host(classes)):
             known = Labels.of(y if type_of_target(y).startswith("multilabel") else self.classes_)
             self._labels = known
             self.classes_ = known.classes
@@ -191,7 +199,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if home is None:
             return labels.decode(codes)
         decoded = labels.decode(home.to_host(codes))
-        return home.to_device(decoded) if decoded.dtype.kind in "buif" else decoded
+        if isinstance(labels.classes, list):
+            return home.to_device(decoded) if decoded.dtype.kind in "buif" else decoded
+        return deliver_labels(decoded, labels.classes, home)
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of each class.
@@ -247,7 +257,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _class_labels(self) -> Labels:
         """The classes; of an estimator that was put together by hand, those in ``classes_``."""
         known: Labels | None = getattr(self, "_labels", None)
-        return Labels.of(self.classes_) if known is None else known
+        return Labels.of(to_host(self.classes_)) if known is None else known
+
+    def _place_classes(self, home: Backend | None) -> None:
+        """Set ``classes_``: where X lives under scikit-learn's array API dispatch, else NumPy's.
+
+        Its meta-estimators then compare them with predictions, in one namespace.
+        """
+        classes = self._class_labels().classes
+        if get_config()["array_api_dispatch"] and not isinstance(classes, list):
+            classes = deliver_labels(classes, classes, home)
+        self.classes_ = classes
 
     def _read_target(self, y: Any, *, incremental: bool) -> None:
         """Find the classes, or check that they are the known ones."""
@@ -296,7 +316,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "pickle the estimator, or train one for each column of y"
             )
             raise InvalidArgumentError(message)
-        return self._loss()
+        return self._class_labels().loss(float(self.label_smoothing))
 
     def _describe_labels(self) -> dict[str, Any]:
         """What ``_restore_labels`` needs, JSON-able."""
@@ -309,14 +329,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"{labels.classes.dtype}: pickle the estimator, or fit it on y.astype(str)"
             )
             raise InvalidArgumentError(message) from error
-        return {"classes": classes, "several": labels.kind == MULTILABEL}
+        about = {"classes": classes, "several": labels.kind == MULTILABEL}
+        if labels.kind != MULTIOUTPUT:
+            about["dtype"] = str(labels.classes.dtype)
+        return about
 
     def _onnx_options(self) -> dict[str, Any]:
         labels = self._class_labels()
         return {"classes": labels.classes} if labels.kind in (BINARY, MULTICLASS) else {}
 
     def _restore_labels(self, about: dict[str, Any]) -> None:
-        classes = np.asarray(about["classes"])
+        # of two types of integers NumPy would make float64
+        dtype = about["dtype"] if about.get("dtype") in NUMBERS else None
+        classes = np.asarray(about["classes"], dtype=dtype)
         kind = BINARY if len(classes) <= 2 else MULTICLASS
         self._labels = Labels(MULTILABEL if about["several"] else kind, classes)
         self.classes_ = classes
@@ -325,7 +350,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_labels().n_outputs
 
     def _loss(self) -> Any:
-        return self._class_labels().loss(float(self.label_smoothing))
+        return as_scikit_learn_has_it(self._class_labels().loss(float(self.label_smoothing)))
 
     def _strata(self, target: np.ndarray) -> np.ndarray | None:
         """What a split is stratified by: classes, if each is large enough to be in both parts."""
@@ -346,7 +371,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         from anynet.backends import get_backend
 
         kind = self._class_labels().kind
-        if kind == BINARY and len(self.classes_) == 1:
+        if kind == BINARY and len(self._class_labels().classes) == 1:
             return 1.0  # the only class is predicted whatever the logit
         codes = self._class_labels().decide(logits, get_backend("numpy"))
         right = codes == (target[:, 0] if kind == BINARY else target)

@@ -10,9 +10,9 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 
 from anynet import tree
+from anynet.backends import find_backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import home_of, to_host
-from anynet.estimators.pickling import find_backend
 from anynet.estimators.samples import Samples
 from anynet.estimators.step import Objective
 from anynet.estimators.validation import Validation
@@ -119,6 +119,7 @@ def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -
     # A data frame became an array: predictions for it must not ask for the columns' names.
     nameless = copy.copy(estimator)
     nameless.__dict__.pop("feature_names_in_", None)
+    nameless._place_classes(None)
     # Scorers compare on the host, where labels are: they see host arrays, computed where X lives.
     home, x = home_of(rows.x), to_host(rows.x)
     if home is not None and estimator.backend is None and estimator.device is None:

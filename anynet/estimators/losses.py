@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from anynet.backends import Backend
-from anynet.nn.losses import CrossEntropy, Loss
+from anynet.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from anynet.nn.metrics import SUBSET_ACCURACY, Metric
 from anynet.typing import Array, Namespace
 
@@ -40,6 +41,50 @@ class SummedOverOutputs:
     def link(self, logits: Array, xp: Namespace) -> Array:
         """That of the loss inside."""
         return self.loss.link(logits, xp)
+
+
+@dataclass(frozen=True)
+class ClippedCrossEntropy(CrossEntropy):
+    """Cross-entropy of probabilities clipped to [ε, 1 − ε], ε that of the type: scikit-learn's.
+
+    The gradient is that of the probabilities as they are, in scikit-learn as well.
+    """
+
+    def _losses(self, shifted: Array, total: Array, wanted: Array, xp: Namespace) -> Array:
+        epsilon = float(xp.finfo(shifted.dtype).eps)
+        logs = xp.clip(shifted - xp.log(total), math.log(epsilon), math.log1p(-epsilon))
+        losses: Array = -xp.sum(wanted * logs, axis=-1)
+        return losses
+
+
+@dataclass(frozen=True)
+class ClippedBinaryCrossEntropy(BinaryCrossEntropy):
+    """Binary cross-entropy of probabilities clipped to [ε, 1 − ε], see ``ClippedCrossEntropy``.
+
+    The probability of 0 is 1 less that of 1, with the rounding that scikit-learn's has.
+    """
+
+    def link(self, logits: Array, xp: Namespace) -> Array:
+        """Return the logistic function, of which small values keep their digits.
+
+        Adam divides gradients by their own size: those of small probabilities must not be 0.
+        """
+        largest = math.log(float(xp.finfo(logits.dtype).max)) - 1  # beyond, exp overflows
+        share: Array = 1 / (1 + xp.exp(xp.clip(-logits, -largest, largest)))
+        return share
+
+    def _losses(self, logits: Array, target: Array, xp: Namespace) -> Array:
+        epsilon = float(xp.finfo(logits.dtype).eps)
+        share = xp.clip(self.link(logits, xp), epsilon, 1 - epsilon)
+        losses: Array = -(target * xp.log(share) + (1 - target) * xp.log(1 - share))
+        return losses
+
+
+def as_scikit_learn_has_it(loss: Loss) -> Loss:
+    """Return the loss of classes whose value is scikit-learn's also at probabilities of 0 and 1."""
+    if isinstance(loss, CrossEntropy):
+        return ClippedCrossEntropy(loss.label_smoothing)
+    return ClippedBinaryCrossEntropy() if isinstance(loss, BinaryCrossEntropy) else loss
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             message = "the Poisson loss needs y >= 0: some values of y are negative"
             raise ValueError(message)
 
+    def _place_classes(self, home: Any) -> None:
+        """Do nothing: values have no classes."""
+
     def _rows(self, X: Any, y: Any, sample_weight: Any, dtype: str, *, incremental: bool) -> Rows:  # noqa: ARG002
         target = np.asarray(y, dtype=dtype).reshape(len(y), -1)
         return Rows(X, target, check_weights(sample_weight, y, dtype))

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from anynet.backends import Backend
+from anynet.backends import Backend, check_dense
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import dtype_of, home_of, to_host
 from anynet.estimators.lbfgs import refuse_for_lbfgs
@@ -67,6 +67,7 @@ def check_samples(
     X, y = check_training(estimator, X, y, numeric=estimator._numeric, reset=anew)
     dtype = dtype_of(X, home)
     estimator._read_target(y, incremental=incremental)
+    estimator._place_classes(home)
     rows = estimator._rows(X, y, sample_weight, dtype, incremental=incremental)
     if estimator.early_stopping and incremental:
         message = "partial_fit does not support early_stopping=True"
@@ -107,6 +108,8 @@ def check_training(
     estimator: Any, X: Any, y: Any, *, numeric: bool, reset: bool
 ) -> tuple[Any, np.ndarray]:
     """Return inputs where they live, floats or sparse CSR, and the target on the host."""
+    check_dense(X, "X")
+    check_dense(y, "y")
     home, y = home_of(X), to_host(y)
     if home is None:
         X, y = validate_data(
@@ -136,6 +139,7 @@ def check_training(
 
 def check_inputs(estimator: Any, X: Any, home: Backend | None) -> Any:
     """Return the inputs of a prediction where they live."""
+    check_dense(X, "X")
     if home is None:
         return validate_data(estimator, X, accept_sparse="csr", reset=False)
     return check_on_device(estimator, X, home, reset=False)
@@ -145,6 +149,7 @@ def check_weights(sample_weight: Any, y: Any, dtype: str) -> np.ndarray | None:
     """Return sample weights on the host, None if there are none."""
     if sample_weight is None:
         return None
+    check_dense(sample_weight, "sample_weight")
     weight: np.ndarray = _check_sample_weight(to_host(sample_weight), y, dtype=np.dtype(dtype))
     if not weight.any():  # before version 1.9 scikit-learn let that pass
         message = "Sample weights must contain at least one non-zero number."

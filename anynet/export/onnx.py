@@ -68,8 +68,9 @@ def to_onnx(
         a row of inputs.
     classes : sequence of int, float, bool or str, optional
         What ``label`` gives in place of 0, 1, …: integers and booleans as int64, strings as
-        strings. With them a network of one output has two classes (or always the only one), and
-        ``probabilities`` (N, 2) of both.
+        strings, floats as float64. Classes that these cannot hold exactly are refused. With them a
+        network of one output has two classes (or always the only one), and ``probabilities``
+        (N, 2) of both.
 
     Returns
     -------
@@ -90,7 +91,9 @@ def to_onnx(
     Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
     """
     chosen = _check_outputs(outputs, OUTPUTS[model.loss.task])
-    names = None if classes is None else _check_classes(classes, model)
+    names = None
+    if classes is not None:
+        names = _check_classes(classes, model, as_labels="label" in chosen)
     shape = _check_shape(sample_shape, model.network.n_inputs)
     dtype = model.backend.dtype
     input_dtype = input_dtype or dtype
@@ -197,24 +200,60 @@ def _properties(model: Model) -> dict[str, str]:
     return properties | {"metadata": json.dumps(model.metadata)}
 
 
-def _check_classes(classes: Sequence[Any], model: Model) -> np.ndarray:
-    """Return what ``label`` may be, one entry a class, as ONNX has it."""
-    width, names = model.network.n_outputs, np.asarray(classes)
+def _check_classes(classes: Sequence[Any], model: Model, *, as_labels: bool) -> np.ndarray:
+    """Return what ``label`` may be, one entry per class, as ONNX has it; else their numbers."""
+    width, names = model.network.n_outputs, list(classes)
     known = {"classes": (width,), "labels": (2, 1) if width == 1 else ()}.get(model.loss.task, ())
-    if names.ndim != 1 or len(names) not in known:
+    if np.ndim(names) != 1 or len(names) not in known:
         message = (
             f"classes must name the {' or '.join(map(str, known)) or 0} classes of the network, "
             f"got {classes!r}"
         )
         raise InvalidArgumentError(message)
-    if model.loss.task == "labels" and len(names) == 1:
-        names = np.repeat(names, 2)  # whatever the logit
-    if all(isinstance(one, str) for one in names):
-        return names.astype(object)
-    if names.dtype.kind not in "biuf":
-        message = f"classes must be numbers or strings, got {names.dtype}"
+    if not as_labels:
+        return np.arange(len(names))
+    labels = _as_labels(names)
+    if len({one.item() if isinstance(one, np.generic) else one for one in labels}) < len(names):
+        message = f"classes must be different labels, got {classes!r}"
         raise InvalidArgumentError(message)
-    return names.astype(np.float64 if names.dtype.kind == "f" else np.int64)
+    if model.loss.task == "labels" and len(names) == 1:
+        return np.repeat(labels, 2)  # whatever the logit
+    return labels
+
+
+def _as_labels(names: list[Any]) -> np.ndarray:
+    """Return labels as ONNX has them: strings, int64 or float64, of the same values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one would become another value, or is neither a number nor a string.
+    """
+    plain = [one.item() if isinstance(one, np.generic) else one for one in names]
+    if all(isinstance(one, str) for one in plain):
+        return np.array(plain, dtype=object)
+    for one in plain:
+        if not isinstance(one, (bool, int, float)):
+            kinds = sorted({type(each).__name__ for each in plain})
+            message = (
+                f"classes must be numbers, or strings, got {', '.join(kinds)} such as {one!r}: fit "
+                f"on y.astype(str), or give classes=[str(label) for label in classes]"
+            )
+            raise InvalidArgumentError(message)
+    dtype: Any = np.float64 if any(isinstance(one, float) for one in plain) else np.int64
+    try:
+        labels = np.array(plain, dtype=dtype)
+        wrong = [one for one, label in zip(plain, labels.tolist(), strict=True) if one != label]
+    except OverflowError:
+        wrong = [one for one in plain if not -(2**63) <= one < 2**63]
+    if wrong:
+        message = (
+            f"an ONNX file has labels of {np.dtype(dtype)}, which cannot hold the class "
+            f"{wrong[0]!r}: give classes=[str(label) for label in classes], or outputs= without "
+            f"label"
+        )
+        raise InvalidArgumentError(message)
+    return labels
 
 
 def _check_outputs(outputs: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -203,6 +203,13 @@ def _targets(
     if names.shape != (n_classes,) or not np.array_equal(np.unique(names), names):
         message = f"classes must be {n_classes} different labels, ascending, got {classes!r}"
         raise InvalidArgumentError(message)
+    given = [] if classes is None else np.asarray(classes, dtype=object).tolist()
+    if any(one != label for one, label in zip(given, names.tolist(), strict=False)):
+        message = (
+            f"classes must be labels of one type, got {classes!r}, which NumPy would change to "
+            f"{names.tolist()!r}"
+        )
+        raise InvalidArgumentError(message)
     return names, {"classes": names}
 
 

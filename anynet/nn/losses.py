@@ -73,8 +73,12 @@ class CrossEntropy:
         shifted = logits - xp.max(logits, axis=-1, keepdims=True)
         exponentials = xp.exp(shifted)
         total = xp.sum(exponentials, axis=-1, keepdims=True)
-        losses = xp.log(total)[..., 0] - xp.sum(wanted * shifted, axis=-1)
+        losses = self._losses(shifted, total, wanted, xp)
         return _mean(losses, exponentials / total - wanted, weight, xp)
+
+    def _losses(self, shifted: Array, total: Array, wanted: Array, xp: Namespace) -> Array:
+        losses: Array = xp.log(total)[..., 0] - xp.sum(wanted * shifted, axis=-1)
+        return losses
 
     def link(self, logits: Array, xp: Namespace) -> Array:
         """Softmax."""
@@ -95,8 +99,12 @@ class BinaryCrossEntropy:
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
         xp = backend.xp
-        losses = xp.sum(xp.logaddexp(logits, xp.zeros_like(logits)) - target * logits, axis=-1)
-        return _mean(losses, logistic(logits, xp) - target, weight, xp)
+        losses = xp.sum(self._losses(logits, target, xp), axis=-1)
+        return _mean(losses, self.link(logits, xp) - target, weight, xp)
+
+    def _losses(self, logits: Array, target: Array, xp: Namespace) -> Array:
+        losses: Array = xp.logaddexp(logits, xp.zeros_like(logits)) - target * logits
+        return losses
 
     def link(self, logits: Array, xp: Namespace) -> Array:
         """The logistic function."""

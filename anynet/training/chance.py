@@ -1,35 +1,122 @@
-"""Noticing that a network has learnt nothing."""
+"""Detecting a network that has learnt nothing: its scores beside those of ignoring the inputs."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from anynet.nn.losses import Loss
 from anynet.training.history import EpochRecord
 
+#: A loss above this share of that of guessing is one of guessing, if the score is no better either.
+NEARLY = 0.99
 
-def no_better_than_guessing(record: EpochRecord, loss: Loss, n_outputs: int) -> str:
-    """Say that an epoch's model is no better than one that ignores its inputs, if so.
+#: R² up to which values are predicted no better than by their mean.
+LEAST_R2 = 1e-3
 
-    Guessing is all classes alike, a loss of log O; every label with ½, a loss of O log 2; or the
-    mean of the values, an R² of 0. A model that does better in training or in validation passes,
-    and so does one of a single class, of which there is nothing to learn.
+
+class Guess(NamedTuple):
+    """Loss and accuracy of the best prediction that is the same for all samples."""
+
+    loss: float
+    score: float
+    n_samples: int
+
+    def explains(self, loss: float | None, score: float | None) -> bool:
+        """Whether a loss is within 1 % of this one, and a score within its standard error."""
+        if loss is None or score is None:
+            return True
+        error = math.sqrt(self.score * (1 - self.score) / self.n_samples)
+        return self.loss > 0 and loss >= NEARLY * self.loss and score <= self.score + error
+
+
+def best_guess(y: np.ndarray, weight: np.ndarray | None, loss: Loss) -> Guess | None:
+    """Return the loss and the accuracy of always predicting the shares of the classes.
+
+    Parameters
+    ----------
+    y : ndarray
+        Targets as the loss takes them.
+    weight : ndarray of shape (N,) or None
+    loss : Loss
+
+    Returns
+    -------
+    Guess or None
+        The entropy of the shares, and the share of the most frequent class (of rows whose labels
+        are each the more frequent). None for values, and where targets are not in memory.
+    """
+    if loss.task == "values" or not isinstance(y, np.ndarray) or not len(y):
+        return None
+    if weight is not None and not np.any(weight):
+        return None
+    if loss.task == "classes" and y.ndim == 1:
+        shares = np.bincount(y, weights=weight)
+        shares = shares / shares.sum()
+        return Guess(_entropy(shares), float(shares.max()), len(y))
+    if loss.task == "labels":
+        shares = np.average(y, axis=0, weights=weight)
+        hits = np.all((y > 0.5) == (shares > 0.5), axis=1)
+        score = min(float(np.average(hits, weights=weight)), 1.0)
+        return Guess(_entropy(shares) + _entropy(1 - shares), score, len(y))
+    return None
+
+
+def no_better_than_guessing(
+    record: EpochRecord,
+    loss: Loss,
+    n_outputs: int,
+    guess: Guess | None = None,
+    held_out: Guess | None = None,
+) -> str:
+    """Return a sentence if an epoch's model is no better than one that ignores its inputs.
+
+    That is so if neither the training nor the validation loss is below that of uniform
+    probabilities (log O, or O log 2 for labels), or if both are within 1 % of that of the shares
+    of the classes and no accuracy is above the share of the most frequent one (plus its standard
+    error); for values, if R² is not above 0.001. A model of a single class, of which there is
+    nothing to learn, passes.
+
+    Parameters
+    ----------
+    record : EpochRecord
+    loss : Loss
+    n_outputs : int
+    guess, held_out : Guess, optional
+        ``best_guess`` of the training samples and of the validation set.
 
     Returns
     -------
     str
         A sentence without advice; empty where something was learnt.
     """
+    scores = [s for s in (record.train_score, record.validation_score) if s is not None]
     if loss.task == "values":
-        scores = (record.train_score, record.validation_score)
-        if all(score is None or score < 0 for score in scores):
-            return f"R² is {record.train_score:.3g} after training, worse than the mean's 0"
+        if all(score <= LEAST_R2 for score in scores):
+            return f"R² is {record.train_score:.3g} after training, no better than the mean's 0"
         return ""
     chance = math.log(n_outputs) if loss.task == "classes" else n_outputs * math.log(2)
-    losses = (record.train_loss, record.validation_loss)
-    if chance > 0 and all(value is None or value >= chance for value in losses):
+    losses = [v for v in (record.train_loss, record.validation_loss) if v is not None]
+    if chance > 0 and all(value >= chance for value in losses):
         return (
             f"the loss is {record.train_loss:.3g} after training, no better than the "
             f"{chance:.3g} of guessing"
         )
-    return ""
+    nothing = guess is not None and guess.explains(record.train_loss, record.train_score)
+    if held_out is not None:
+        scores_there = (record.validation_loss, record.validation_score)
+        nothing = nothing and held_out.explains(*scores_there)
+    if guess is None or not nothing:
+        return ""
+    return (
+        f"the loss is {record.train_loss:.4g} and the accuracy {record.train_score:.4g} after "
+        f"training, no better than guessing by the shares of the classes ({guess.loss:.4g} and "
+        f"{guess.score:.4g})"
+    )
+
+
+def _entropy(shares: np.ndarray) -> float:
+    present = shares[shares > 0]
+    return float(-np.sum(present * np.log(present)))

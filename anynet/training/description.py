@@ -56,6 +56,8 @@ def describe(run: Run) -> dict[str, Any]:
         "average": step.average,
         "max_norm": step.max_norm,
         "adversarial": step.adversarial,
+        "class_weight": run.class_weight,
+        "scoring": run.scoring,
         "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
         "image_shape": None if step.augment is None else step.augment.layout.shape,
         "shuffle": run.shuffle,
@@ -77,6 +79,9 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     arguments = dict(description)
     arguments["network"] = Network.from_config(description["network"])
     arguments["seed"] = int(description["seed"])
+    if isinstance(description["class_weight"], dict):  # whose keys JSON made text
+        factors = description["class_weight"].items()
+        arguments["class_weight"] = {int(label): factor for label, factor in factors}
     for name, classes in PARTS.items():
         described = description[name]
         if own.get(name) is not None:

@@ -22,7 +22,9 @@ from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
+from anynet.training.class_weight import ClassWeight, check_class_weight
 from anynet.training.history import Callback, ProgressCallback
+from anynet.training.input_range import warn_of_range
 from anynet.training.inputs import (
     check_memory,
     check_network,
@@ -35,6 +37,7 @@ from anynet.training.inputs import (
 from anynet.training.model import Model
 from anynet.training.run import Run
 from anynet.training.saving import foreign_layers, foreign_parts, to_json
+from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 
@@ -58,6 +61,8 @@ def fit(
     adversarial: float | None = None,
     augment: Any = None,
     image_shape: tuple[int, int] | None = None,
+    class_weight: ClassWeight = None,
+    scoring: str | None = None,
     shuffle: bool = True,
     seed: int = 0,
     backend: Backend | str | None = None,
@@ -96,7 +101,8 @@ def fit(
     patience : int or None
         Stop when the validation score brought no new best for so many epochs.
     target_accuracy : float or None
-        Stop when the validation accuracy reaches it; ignored where values are predicted.
+        Stop when the validation accuracy reaches it; ignored where values are predicted, and
+        with another ``scoring``.
     min_delta : float
         Only a rise by more than this is a new best.
     clip_norm : float, optional
@@ -116,6 +122,16 @@ def fit(
         are applied in that order. Scores on the validation set are those of its samples as given.
     image_shape : (int, int), optional
         Rows and columns of the images to augment, if they are not square and x is flat.
+    class_weight : "balanced" or dict of int to float, optional
+        Factor of the samples of each class 0 … O−1, multiplied into their weights (classes that
+        a dict does not have: 1). ``"balanced"`` is N / (number of classes · samples of the class),
+        as in scikit-learn. The validation set is weighted likewise, so that of ``"balanced"``
+        classes the best epoch is that of the best balanced accuracy.
+    scoring : str, optional
+        The score of the validation set that chooses the epoch whose weights are kept, and by
+        which ``patience`` and ``ReduceOnPlateau`` wait: ``"loss"`` or the name of a scorer of
+        scikit-learn, such as ``"balanced_accuracy"``, ``"roc_auc"`` (of three classes or more:
+        one-vs-rest, macro) or ``"neg_log_loss"``. By default accuracy, or R² for values.
     shuffle : bool
         Whether each epoch has its own random order.
     seed : int
@@ -182,6 +198,8 @@ def fit(
         adversarial=adversarial,
         augment=augment,
         image_shape=image_shape,
+        class_weight=class_weight,
+        scoring=scoring,
         shuffle=shuffle,
         seed=seed,
         backend=choose_backend(backend, data),
@@ -254,6 +272,8 @@ def prepare(
     callbacks: Callback | Sequence[Callback],
     progress: ProgressCallback | None,
     metadata: dict[str, Any] | None,
+    class_weight: ClassWeight = None,
+    scoring: str | None = None,
     split_seed: int | None = None,
     samples: Any = None,
     check: Callable[..., Rows] = check_rows,
@@ -274,11 +294,14 @@ def prepare(
     data = with_targets(data)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     loss = choose_loss(loss, y, network.n_outputs)
-    rows = check(data, network, loss, backend)
+    class_weight = check_class_weight(class_weight, loss, network.n_outputs)
+    scoring = scoring_of(scoring, loss)
+    rows = check(data, network, loss, backend, class_weight=class_weight)
+    warn_of_range(rows.x, network, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
     training, held_out = Subset(rows, index), None
     if isinstance(validation, (tuple, list, Source)):
-        held_out = Subset(check(validation, network, loss, backend, "validation"))
+        held_out = Subset(check(validation, network, loss, backend, "validation", class_weight))
     elif validation is not None:
         split = seed if split_seed is None else split_seed
         kept, left = train_validation_split(training.n_samples, validation, split)
@@ -286,6 +309,11 @@ def prepare(
         training = Subset(rows, training.order(kept))
     check_memory(network)
     batch_size = min(batch_size, training.n_samples)  # of any larger size, the batches are the same
+    if scoring is not None:
+        if held_out is None:
+            message = f"scoring={scoring!r} scores a validation set: pass validation too"
+            raise InvalidArgumentError(message)
+        check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
     schedule = as_schedule(learning_rate)
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
@@ -318,13 +346,17 @@ def prepare(
         shuffle=shuffle,
         seed=seed,
         stopping=EarlyStopping(
-            patience, target_accuracy if loss.task != "values" else None, min_delta
+            patience,
+            target_accuracy if loss.task != "values" and scoring is None else None,
+            min_delta,
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
         callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
+        class_weight=class_weight,
+        scoring=scoring,
     )
 
 

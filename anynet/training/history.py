@@ -23,6 +23,7 @@ class EpochRecord(NamedTuple):
     validation_loss: float | None
     validation_score: float | None
     seconds: float  # of training, validation left out
+    selection_score: float | None = None  # the validation set's ``scoring``, if one was given
 
     @property
     def train_accuracy(self) -> float:
@@ -61,6 +62,8 @@ class History:
     ----------
     metric : str
         ``accuracy`` or ``r2``: what the scores are.
+    scoring : str
+        The score that chose the best epoch; empty where ``metric`` of the validation set did.
     records : list of EpochRecord
     best_epoch : int
         The epoch whose weights the model holds, counted from 1.
@@ -75,6 +78,7 @@ class History:
     best_epoch: int = 0
     stopped: str = ""
     warning: str = ""
+    scoring: str = ""
 
     @property
     def best(self) -> EpochRecord:
@@ -83,8 +87,14 @@ class History:
 
     def columns(self) -> dict[str, list[float | int | None]]:
         """Return the records column by column: ``train_loss``, ``train_accuracy``, …"""
-        names = [name.replace("score", self.metric) for name in EpochRecord._fields]
-        return {name: [record[i] for record in self.records] for i, name in enumerate(names)}
+        fields = EpochRecord._fields[:-1]
+        names = [name.replace("score", self.metric) for name in fields]
+        columns: dict[str, list[float | int | None]] = {
+            name: [record[i] for record in self.records] for i, name in enumerate(names)
+        }
+        if self.scoring not in ("", "loss"):
+            columns[f"validation_{self.scoring}"] = [each.selection_score for each in self.records]
+        return columns
 
     def to_csv(self) -> str:
         """Return the records as CSV with a header; absent figures are empty."""

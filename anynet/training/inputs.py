@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, lives_on, to_numpy
+from anynet.backends import Backend, check_dense, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
@@ -19,6 +19,7 @@ from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Scale
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from anynet.nn.network import Network
+from anynet.training.class_weight import class_weighted
 
 MOST_SAMPLES = 2**31 - 1  # the order of an epoch is int32
 
@@ -140,11 +141,17 @@ def _check_source(source: Source, n_inputs: int, backend: Backend, name: str) ->
 
 
 def check_rows(
-    data: Any, network: Network, loss: Loss, backend: Backend, name: str = "data"
+    data: Any,
+    network: Network,
+    loss: Loss,
+    backend: Backend,
+    name: str = "data",
+    class_weight: Any = None,
 ) -> Rows:
     """Return ``(x, y)`` or ``(x, y, sample_weight)``, checked; targets and weights on the host.
 
-    A source that has targets stands for both.
+    A source that has targets stands for both. Weights include the factors of ``class_weight``,
+    see ``check_class_weight``.
 
     Raises
     ------
@@ -169,22 +176,29 @@ def check_rows(
     if n_samples != len(y):
         message = f"{name}: x has {n_samples} rows and y has {len(y)}: they must be equal"
         raise InvalidArgumentError(message)
-    if weight is None:
-        return Rows(x, y)
+    if weight is not None:
+        weight = _check_weight(weight, n_samples, backend.dtype, name)
+    if class_weight is not None:
+        weight = class_weighted(class_weight, y, weight, backend.dtype)
+    return Rows(x, y, weight)
+
+
+def _check_weight(weight: np.ndarray, n_samples: int, dtype: str, name: str) -> np.ndarray:
+    """Return sample weights in the type that is computed with."""
     if weight.shape != (n_samples,) or weight.dtype.kind not in "buif":
         message = f"{name}'s sample_weight must be {n_samples} numbers, got shape {weight.shape}"
         raise InvalidArgumentError(message)
     if not np.all(np.isfinite(weight)) or np.any(weight < 0) or not np.any(weight > 0):
         message = f"{name}'s sample_weight must be finite, not negative and not all zero"
         raise InvalidArgumentError(message)
-    cast = _cast(weight, backend.dtype)
+    cast = _cast(weight, dtype)
     if not np.all(np.isfinite(cast)) or not np.any(cast > 0):
         message = (
-            f"{name}'s sample_weight, of {weight.max():g} at most, is beyond {backend.dtype}: "
+            f"{name}'s sample_weight, of {weight.max():g} at most, is beyond {dtype}: "
             f"divide it by its mean"
         )
         raise InvalidArgumentError(message)
-    return Rows(x, y, cast)
+    return cast
 
 
 def with_targets(data: Any) -> Any:
@@ -312,6 +326,7 @@ def full_ink(network: Network) -> float:
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
     """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
+    check_dense(array)
     if lives_on(array, backend):
         return backend.xp, array
     return np, _as_numpy(array)
@@ -321,6 +336,7 @@ def _as_numpy(array: Any) -> np.ndarray:
     if hasattr(array, "tocsr"):
         message = "expected a dense array, got a sparse matrix: give its .toarray()"
         raise InvalidArgumentError(message)
+    check_dense(array)
     try:
         return to_numpy(array)
     except (TypeError, ValueError) as error:

@@ -50,6 +50,15 @@ class Model:
     history: History | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, and deep-copy, the parameters as NumPy arrays, which unpickle on any machine."""
+        params = tree.map(self.backend.to_host, self.params)
+        rest = (self.network, params, self.loss, self.backend, self.history, self.metadata)
+        return _unpickled, rest
+
+    def __copy__(self) -> Model:
+        return replace(self)
+
     def __repr__(self) -> str:
         """Say in one line what it is, and how well it did."""
         layers, backend = self.network.layers, self.backend
@@ -233,3 +242,10 @@ def place_model(saved: SavedModel, backend: Backend) -> Model:
     target = np.dtype(backend.dtype)
     params: Any = tree.map(lambda leaf: backend.to_device(leaf.astype(target)), saved.params)
     return Model(saved.network, params, saved.loss, backend, None, saved.metadata)
+
+
+def _unpickled(network: Network, params: Any, *rest: Any) -> Model:
+    loss, backend, history, metadata = rest
+    # a copy: device arrays must not share memory with the parameters of another model
+    placed = tree.map(lambda leaf: backend.to_device(np.array(leaf)), params)
+    return Model(network, placed, loss, backend, history, metadata)

@@ -15,6 +15,7 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
 from anynet.seeds import device_seed
+from anynet.training.class_weight import ClassWeight
 from anynet.training.fit import as_optimizer, choose_backend, prepare
 from anynet.training.history import Callback
 from anynet.training.inputs import check_network, check_rows, choose_loss, with_targets
@@ -69,6 +70,8 @@ def fit_population(
     adversarial: float | None = None,
     augment: Any = None,
     image_shape: tuple[int, int] | None = None,
+    class_weight: ClassWeight = None,
+    scoring: str | None = None,
     shuffle: bool = True,
     shared_order: bool = False,
     backend: Backend | str | None = None,
@@ -95,8 +98,8 @@ def fit_population(
         and ``weight_decay`` of its optimizer, ``label_smoothing`` of its loss, and ``dropout``,
         the rate of all its dropout layers, which a network without any gets after its activations.
     validation, epochs, batch_size, optimizer, learning_rate, loss, patience, target_accuracy, \
-min_delta, clip_norm, average, max_norm, adversarial, augment, image_shape, shuffle, \
-backend, resident
+min_delta, clip_norm, average, max_norm, adversarial, augment, image_shape, \
+class_weight, scoring, shuffle, backend, resident
         See ``fit``.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that
@@ -156,6 +159,8 @@ backend, resident
         "adversarial": adversarial,
         "augment": augment,
         "image_shape": image_shape,
+        "class_weight": class_weight,
+        "scoring": scoring,
         "shuffle": shuffle,
         "callbacks": callbacks,
     }
@@ -231,11 +236,18 @@ class _Remembered:
         self.known: dict[Any, Rows] = {}
 
     def __call__(
-        self, data: Any, network: Network, loss: Loss, backend: Backend, name: str = "data"
+        self,
+        data: Any,
+        network: Network,
+        loss: Loss,
+        backend: Backend,
+        name: str = "data",
+        class_weight: Any = None,
     ) -> Rows:
-        key = (id(data), network.n_inputs, network.n_outputs, loss.task, loss.kind)
+        factors = repr(class_weight)
+        key = (id(data), network.n_inputs, network.n_outputs, loss.task, loss.kind, factors)
         if key not in self.known:
-            self.known[key] = check_rows(data, network, loss, backend, name)
+            self.known[key] = check_rows(data, network, loss, backend, name, class_weight)
         return self.known[key]
 
 

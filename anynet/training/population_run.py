@@ -205,8 +205,9 @@ class Batch:
                     continue
                 keep = functools.partial(improved.__setitem__, member, True)
                 try:
+                    weights = functools.partial(self._weights_of, member)
                     record = run.record(
-                        epoch, rates[member], trained[member], validated[member], seconds
+                        epoch, rates[member], trained[member], validated[member], seconds, weights
                     )
                     stops = run.observe(record, keep)
                 except DivergedError as error:
@@ -259,6 +260,9 @@ class Batch:
 
     def _weights(self) -> Any:
         return self.state.params if self.step.average is None else self.state.average
+
+    def _weights_of(self, member: int) -> Any:
+        return tree.map(lambda leaf: leaf[member, ...], self._weights())
 
 
 def train_together(

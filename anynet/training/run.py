@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend
+from anynet.backends import Backend, lives_on, to_numpy
 from anynet.data.batches import (
     Batches,
     HostBatches,
@@ -26,13 +27,15 @@ from anynet.data.shuffle import block_order
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
-from anynet.training.chance import no_better_than_guessing
+from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.class_weight import ClassWeight
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
 from anynet.training.history import Callback, EpochRecord, History, Progress, ProgressCallback
 from anynet.training.model import Model
 from anynet.training.saver import Saver, saving
+from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import TrainState, copy, initial_state, zero_sums
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
@@ -59,6 +62,8 @@ class Run:
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
+    class_weight: ClassWeight = None
+    scoring: str | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Checkpoint | None = None
     best: Any = None
@@ -85,7 +90,7 @@ class Run:
 
     def start(self) -> None:
         """Open the history."""
-        self.history = History(self.step.loss.metric.name)
+        self.history = History(self.step.loss.metric.name, scoring=self.scoring or "")
         self.spread = target_spread(*self.training.targets(), self.step.loss)
 
     def _begin(self, saver: Saver | None) -> TrainState:
@@ -137,7 +142,8 @@ class Run:
         validated = None if self.held_out is None else self._validate(state, scored)
         rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
         rate = backend.to_host(rate * state.rate_factor)
-        return state, self.record(epoch, rate, trained, validated, seconds)
+        weights = functools.partial(self._weights, state)
+        return state, self.record(epoch, rate, trained, validated, seconds, weights)
 
     def _with_zero_sums(self, state: TrainState) -> TrainState:
         """Return the state with which an epoch begins."""
@@ -163,8 +169,9 @@ class Run:
         trained: Evaluation,
         validated: Evaluation | None,
         seconds: float,
+        weights: Callable[[], Any],
     ) -> EpochRecord:
-        """Return what an epoch did.
+        """Return what an epoch did; ``weights`` gives those that it ended with.
 
         Raises
         ------
@@ -182,7 +189,21 @@ class Run:
             validation_loss=None if validated is None else validated.loss,
             validation_score=None if validated is None else validated.score,
             seconds=seconds,
+            selection_score=self._selection_score(weights),
         )
+
+    def _selection_score(self, weights: Callable[[], Any]) -> float | None:
+        """Score the validation set by ``scoring``; None where that is known already."""
+        step, held_out = self.step, self.held_out
+        if held_out is None or self.scoring is None or self.scoring == LOSS:
+            return None
+        x, index, backend = held_out.rows.x, held_out.index, step.backend
+        if index is not None and lives_on(x, backend):
+            x = backend.xp.take(x, backend.to_device(index), axis=0)
+        elif index is not None:
+            x = x[index]
+        outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
+        return score_outputs(self.scoring, step.loss, to_numpy(outputs), *held_out.targets())
 
     def _finish_epoch(self, state: TrainState, record: EpochRecord) -> None:
         """Keep the weights if they are the best, and note it if this is the end."""
@@ -197,11 +218,16 @@ class Run:
         """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
         self.history.records.append(record)
         is_best, reason = True, ""
-        if record.validation_score is not None:
-            is_best, reason = self.stopping.observe(record.validation_score)
+        score = record.validation_score
+        if score is not None:
+            if record.selection_score is not None:
+                score = record.selection_score
+            elif self.scoring == LOSS and record.validation_loss is not None:
+                score = -record.validation_loss
+            is_best, reason = self.stopping.observe(score)
             if self.plateau is not None:
-                self.plateau.observe(record.validation_score)
-        if is_best:
+                self.plateau.observe(score)
+        if is_best or not self.history.best_epoch:  # a score may be NaN
             keep()
             self.history.best_epoch = record.epoch
         if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
@@ -232,7 +258,10 @@ class Run:
         step = self.step
         history, sign = self.history, ""
         if history.records:
-            sign = no_better_than_guessing(history.best, step.loss, step.network.n_outputs)
+            parts = [self.training, *([] if self.held_out is None else [self.held_out])]
+            guesses = [best_guess(*part.targets(), step.loss) for part in parts]
+            n_outputs = step.network.n_outputs
+            sign = no_better_than_guessing(history.best, step.loss, n_outputs, *guesses)
         if sign and not history.warning:
             self.history.warning = (
                 f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "

@@ -61,6 +61,14 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "max_norm": st.none() | RATES,
     "adversarial": st.none() | RATES,
     "average": st.none() | SHARES,
+    "class_weight": st.none()
+    | st.just("balanced")
+    | st.lists(
+        st.builds("{}={}".format, WORDS.filter(lambda w: "," not in w), AMOUNTS),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    "scoring": st.none() | WORDS,
     "label_smoothing": SHARES,
     "preprocess": st.lists(st.sampled_from(sorted(PREPROCESSINGS)), unique=True).map(tuple),
     "preprocess_width": st.none() | COUNTS,

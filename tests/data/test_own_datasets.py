@@ -87,7 +87,13 @@ def test_features_that_are_no_images(save):
     [
         (X.astype("i4"), 1 / X.max(), "i4"),
         (-X.astype("i2"), 1 / X.max(), "i2"),
-        (X.astype("f8"), 1.0, "f8"),
+        (X.astype("f8"), 1 / 255, "f8"),
+        (X.reshape(50, 20).astype("f4"), 1 / X.max(), "f4"),
+        (X.reshape(50, 5, 2, 2).astype("f4") / 255, 1.0, "f4"),
+        (X.astype("f4") / 127.5 - 1, 1.0, "f4"),
+        (X.astype("f8") - 128, 1 / 128, "f8"),
+        (X.astype("u2") * 257, 1 / X.max() / 257, "u2"),
+        (X.astype("f4") / 64, 64 / X.max(), "f4"),
         (X > 99, 1.0, "u1"),
         ((X > 99).astype("u1"), 1.0, "u1"),
         (np.zeros((50, 3), "i8"), 1.0, "i8"),
@@ -97,6 +103,8 @@ def test_features_that_are_no_images(save):
 def test_scales(save, x, scale, dtype):
     found = load_dataset(save(x_train=x, y_train=Y, x_test=x, y_test=Y))
     assert found.scale == pytest.approx(scale)
+    if x.dtype.kind == "f":
+        assert [f"{x.max():.6g}" in note for note in found.notes] == [True] * int(scale != 1)
     assert found.train[0].dtype == dtype
     assert found.train[0].shape == (50, x[0].size)
 
@@ -245,3 +253,24 @@ def test_digits_hold_out_the_same_fifth_for_ever():
     train, test = hold_out(labels, "digits")
     assert not set(train) & set(test)
     assert test[:8].tolist() == FIRST_HELD_OUT, "published results compare with this very split"
+
+
+def test_floats_are_scaled_by_what_most_values_are(save, rng):
+    x = rng.standard_normal((50, 3))
+    x[0, 0] = 60.0  # one outlier of standardised columns
+    found = load_dataset(save(x=x, y=Y))
+    assert (found.scale, found.notes) == (1.0, ())
+
+
+@pytest.mark.parametrize(
+    ("columns", "narrow"),
+    [((90.0, 2e5), "1 of 2 columns"), ((1.0, 1.0, 1.0, 1000.0), "3 of 4"), ((3.0, 20.0), "")],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_columns_of_very_different_ranges_are_noted(save, rng, columns, narrow, whole):
+    x = rng.random((50, len(columns))) * columns
+    x = np.round(x).astype(int) if whole else x
+    notes = " ".join(load_dataset(save(x_train=x, y_train=Y, x_test=x, y_test=Y)).notes)
+    assert narrow in notes
+    assert ("standardise" in notes) == bool(narrow)
+    assert (f"to {x.max():.6g}" in notes) or not notes

@@ -179,6 +179,32 @@ def test_labels_that_no_file_holds(classes, tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.array([0, 2**64 - 1], dtype=np.uint64),
+        np.array([2**53, 2**53 + 1, 2**53 + 2]),
+        np.array([1, 200, 255], dtype=np.uint8),
+        np.array([1, 2, 3], dtype=np.float32),
+        np.array([False, True]),
+        np.array(["a", "b\u00e9", "c"]),
+    ],
+    ids=lambda names: str(names.dtype),
+)
+def test_classes_keep_their_values_and_type(names: np.ndarray, classes, tmp_path: Path) -> None:
+    y = names[np.arange(len(classes.X)) % len(names)]
+    model = anynet.MLPClassifier((4,), max_iter=2, tol=1e9, random_state=0).fit(classes.X, y)
+    model.save(tmp_path / "model")
+    theirs = model.to_sklearn()
+    for again in (
+        theirs,
+        anynet.MLPClassifier.from_sklearn(theirs),
+        anynet.MLPClassifier.load(tmp_path / "model"),
+    ):
+        assert again.classes_.dtype == names.dtype
+        np.testing.assert_array_equal(again.predict(classes.X), model.predict(classes.X))
+
+
 def test_what_has_no_bridge_says_so() -> None:
     X = np.random.default_rng(0).normal(size=(30, 2))
     y = np.stack([np.arange(30) % 3, np.arange(30) % 2], axis=1)

@@ -156,3 +156,21 @@ def test_a_single_class_is_always_right(classes) -> None:
     ours, theirs = (alone.fit(library, **options) for library in (anynet, oracle))
     assert_same_run(ours, theirs)
     assert ours.validation_scores_[0] == ours.score(alone.X, alone.y) == 1.0
+
+
+@pytest.mark.parametrize("solver", ["adam", "nesterov"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_unscaled_inputs_stop_where_the_oracle_does(
+    table, solver: str, dtype: str, weighted: bool, rng
+) -> None:
+    if table.estimator != "MLPClassifier":
+        pytest.skip("probabilities of 0 and 1 are of classes")
+    weight = [rng.uniform(size=len(table.X)).astype(dtype)] if weighted else []
+    table = table._replace(X=(table.X * 100).astype(dtype))
+    options = COMMON | SOLVERS[solver] | {"alpha": 1e-4, "max_iter": 40, "n_iter_no_change": 3}
+    ours, theirs = (table.fit(library, *weight, **options) for library in (anynet, oracle))
+    assert max(theirs.loss_curve_) > 1  # some probabilities are clipped
+    assert ours.n_iter_ == theirs.n_iter_
+    tolerance = 1e-7 if dtype == "float64" else 0.02  # errors of rounding grow from step to step
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=tolerance)

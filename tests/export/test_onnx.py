@@ -142,12 +142,55 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(digits_model, tmp_path
         ({"sample_shape": (8, 9)}, "make up the 64 inputs"),
         ({"sample_shape": (-8, -8)}, "make up the 64 inputs"),
         ({"classes": ["a", "b"]}, "must name the 10 classes of the network"),
-        ({"classes": np.arange(10) * 1j}, "must be numbers or strings"),
+        ({"classes": np.arange(10) * 1j}, "must be numbers, or strings"),
     ],
 )
 def test_bad_arguments(digits_model, options: dict[str, Any], message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         to_onnx(digits_model, **options)
+
+
+@pytest.mark.parametrize(
+    ("classes", "wanted"),
+    [
+        ([2**53 + 1, 2**53], None),
+        (np.array([7, 2**63 - 1], dtype=np.uint64), None),
+        ([-(2**63), 5], None),
+        ([True, 2], [1, 2]),
+        ([np.float32(0.1), 2], [float(np.float32(0.1)), 2.0]),
+        (np.array(["\u00e9", "a\n"]), None),
+    ],
+)
+def test_labels_are_the_classes_to_the_last_bit(make_model, rng, classes, wanted) -> None:
+    model, x = make_model(anynet.mlp([4, 6, 2])), rng.standard_normal((50, 4)).astype(np.float32)
+    (found,) = run(to_onnx(model, classes=classes), x, "label")
+    wanted = wanted or np.asarray(classes).tolist()
+    places = model.predict(x)
+    assert set(places.tolist()) == {0, 1}
+    assert np.asarray(found).tolist() == [wanted[place] for place in places]
+
+
+@pytest.mark.parametrize(
+    ("classes", "culprit"),
+    [
+        (np.array([2**63, 1], dtype=np.uint64), "9223372036854775808"),
+        ([2**63, -1], "9223372036854775808"),
+        ([1, 2**70], str(2**70)),
+        ([2**53 + 1, 0.5], "9007199254740993"),
+        ([1, "a"], "'a'"),
+        ([b"a", b"b"], "b'a'"),
+        ([None, 1], "None"),
+        ([True, 1], "different"),
+        (["a", "a"], "different"),
+        ([0.0, float("nan")], "nan"),
+    ],
+)
+def test_classes_that_labels_cannot_hold_are_refused(make_model, classes, culprit) -> None:
+    model = make_model(anynet.mlp([4, 6, 2]))
+    with pytest.raises(anynet.InvalidArgumentError, match="classes") as caught:
+        to_onnx(model, classes=classes)
+    assert culprit in str(caught.value)
+    to_onnx(model, classes=classes, outputs=["probabilities"])
 
 
 def test_without_onnx_the_error_says_how_to_install_it(digits_model, monkeypatch) -> None:

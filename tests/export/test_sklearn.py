@@ -187,7 +187,7 @@ def test_what_scikit_learn_cannot_express(make_model, layers, loss: str, message
 
 def test_bad_classes(make_model) -> None:
     three = make_model(anynet.mlp([4, 3]))
-    for classes in (["a", "b"], ["b", "a", "c"], ["a", "a", "b"]):
+    for classes in (["a", "b"], ["b", "a", "c"], ["a", "a", "b"], [0, 5, 5]):
         with pytest.raises(anynet.InvalidArgumentError, match="3 different labels, ascending"):
             to_sklearn(three, classes=classes)
     labels = make_model(anynet.mlp([4, 3]), "binary_cross_entropy")
@@ -199,3 +199,9 @@ def test_what_is_no_fitted_mlp() -> None:
     for other in (MLPClassifier(), make_pipeline(MLPClassifier()), 3):
         with pytest.raises(anynet.InvalidArgumentError, match="expected a fitted MLPClassifier"):
             from_sklearn(other)
+
+
+@pytest.mark.parametrize("classes", [[1, 2, "a"], [0, 5, 2**64 - 1]])
+def test_classes_that_numpy_would_change_are_refused(make_model, classes: list[Any]) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match="of one type"):
+        to_sklearn(make_model(anynet.mlp([2, 3])), classes=classes)

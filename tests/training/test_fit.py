@@ -400,7 +400,7 @@ def test_worse_than_the_mean_is_told(rng) -> None:
     network, y = anynet.mlp([3, 8, 1], activation="tanh"), x.sum(axis=1)
     options: dict[str, Any] = {"epochs": 4, "backend": "numpy"}
     model = anynet.fit(network, (x, y), learning_rate=3.0, **options)
-    assert "worse than the mean's 0" in model.history.warning
+    assert "no better than the mean's 0" in model.history.warning
     assert anynet.fit(network, (x, y), **options).history.warning == ""
 
 

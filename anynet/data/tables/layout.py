@@ -86,10 +86,11 @@ def _separator(sample: str) -> str:
 
 def _is_header(line: str, records: str, separator: str) -> bool:
     """Whether a line that begins with "#" names the columns of the records below it."""
-    named, first = ([], [])
-    with contextlib.suppress(csv.Error, StopIteration):
+    named: list[str] = []
+    first: list[str] = []
+    with contextlib.suppress(csv.Error):
         named, first = (
-            next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+            next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
             for text in (line, records)
         )
     return len(named) == len(first) > 1 and any(map(is_number, first))

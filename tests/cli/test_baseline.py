@@ -1,0 +1,160 @@
+"""A model beside one that ignores its inputs: scores, warnings, class weights and scoring."""
+
+import csv
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+import anynet as library
+from anynet.cli.baseline import class_measures, class_warning
+from anynet.cli.reports import Report
+from anynet.cli.values import ValueReport
+
+Command = Callable[..., Any]
+QUICK = ("--layers", "16", "--epochs", "12", "--backend", "numpy", "--json")
+
+
+def test_measures_are_those_of_scikit_learn(rng) -> None:
+    for n_classes in (2, 5):
+        true = rng.integers(0, n_classes, 300)
+        true[true == 1] *= rng.random(np.sum(true == 1)) < 0.5  # fewer of one class
+        likely = rng.dirichlet(np.ones(n_classes), 300) + 0.5 * np.eye(n_classes)[true]
+        likely /= likely.sum(axis=1, keepdims=True)
+        predicted = likely.argmax(axis=1)
+        measures = class_measures(true, predicted, likely, n_classes)
+        assert measures["baseline_accuracy"] == np.mean(true == np.bincount(true).argmax())
+        assert measures["balanced_accuracy"] == pytest.approx(
+            balanced_accuracy_score(true, predicted)
+        )
+        wanted = roc_auc_score(true, likely[:, 1] if n_classes == 2 else likely, multi_class="ovr")
+        assert measures["roc_auc"] == pytest.approx(wanted)
+
+
+def test_measures_where_classes_are_missing_or_many(rng) -> None:
+    assert class_measures([1, 1], [1, 0], np.eye(3)[[1, 0]], 3) == {
+        "baseline_accuracy": 1.0,
+        "balanced_accuracy": 0.5,
+    }
+    two_of_three = class_measures([0, 0, 2], [0, 0, 2], np.eye(3)[[0, 0, 2]], 3)
+    assert (two_of_three["balanced_accuracy"], two_of_three["roc_auc"]) == (1.0, 1.0)
+    many = rng.integers(0, 10_000, 500)
+    assert "roc_auc" not in class_measures(many, many, None, 10_000)
+    assert class_measures([], [], None, 2) == {}
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "weighted", "words"),
+    [
+        ([0, 0, 0, 1], [0, 0, 0, 0], False, "0.7500"),  # always the most frequent class
+        ([0, 0, 0, 1], [1, 0, 0, 1], False, "0.7500"),  # no more rows right
+        ([0, 0, 0, 1], [0, 0, 0, 1], False, ""),
+        ([0, 0, 0, 1], [1, 0, 0, 1], True, ""),  # what the weights were for
+        ([0, 0, 0, 1], [0, 0, 0, 0], True, "0.5000"),
+        ([0, 0, 0, 0], [0, 0, 0, 0], False, ""),  # nothing to tell apart
+    ],
+)
+def test_a_model_that_is_not_better_is_reported(
+    true: list[int], predicted: list[int], weighted: bool, words: str
+) -> None:
+    warning = Report.of(true, predicted, ("no", "yes")).warning(weighted=weighted)
+    assert words in warning
+    assert bool(warning) == bool(words)
+    assert class_warning({"accuracy": 1.0}, 2, weighted=False) == ""
+
+
+def test_values_no_better_than_their_mean_are_reported() -> None:
+    true = np.array([1.0, 2.0, 3.0])
+    worse = ValueReport(true, np.array([3.0, 2.0, 1.0]), "y")
+    assert "-3.0" in worse.warning()
+    assert worse.measures()["baseline_rmse"] == pytest.approx(np.std(true))
+    assert ValueReport(true, true + 0.1, "y").warning() == ""
+
+
+@pytest.fixture(scope="module")
+def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 22 % positives that its columns tell little about."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((800, 4))
+    chance = 1 / (1 + np.exp(1.4 - 0.6 * x[:, 0]))
+    y = np.where(rng.random(800) < chance, "yes", "no")
+    path = tmp_path_factory.mktemp("rare") / "rare.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*"abcd", "y"])
+        writer.writerows(
+            [*np.round(row, 4).tolist(), label] for row, label in zip(x, y, strict=True)
+        )
+    return path
+
+
+def test_train_and_evaluate_report_the_baseline(
+    anynet: Command, rare: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trained = anynet("train", rare, "--target", "y", *QUICK, "--out", run)
+    result = json.loads(trained.out)
+    scores = json.loads(anynet("evaluate", run, rare, "--json").out)
+    for name in ("accuracy", "baseline_accuracy", "balanced_accuracy", "roc_auc"):
+        assert result[f"test_{name}"] == pytest.approx(scores[name])
+    about = tomllib.loads((run / "config.toml").read_text())["about"]
+    assert about["test_balanced_accuracy"] == result["test_balanced_accuracy"]
+    assert 0.7 < result["test_baseline_accuracy"] < 0.85
+    poor = result["test_accuracy"] <= result["test_baseline_accuracy"]
+    assert poor == ("most frequent class" in result["warning"])
+    told = anynet("evaluate", run, rare)
+    assert poor == ("anynet: warning: accuracy" in told.err)
+    assert f"{scores['balanced_accuracy']:.4f}" in told.out
+    assert f"{scores['roc_auc']:.4f}" in told.out
+
+
+def test_class_weights_and_scoring_are_kept(anynet: Command, rare: Path, tmp_path: Path) -> None:
+    run, options = tmp_path / "run", ("--class-weight", "balanced", "--scoring", "roc_auc")
+    result = json.loads(anynet("train", rare, "--target", "y", *QUICK, *options, "--out", run).out)
+    assert result["test_balanced_accuracy"] > 0.55
+    history = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
+    scores = [float(each["validation_roc_auc"]) for each in history]
+    assert result["best_epoch"] == np.argmax(scores) + 1
+    again = anynet("train", "--config", run / "config.toml", "--json", "--out", tmp_path / "again")
+    repeated = json.loads(again.out)
+    assert repeated["best_epoch"] == result["best_epoch"]
+    assert repeated["test_roc_auc"] == result["test_roc_auc"]
+    assert library.load(run, backend="numpy").metadata["class_weight"] == "balanced"
+
+
+def test_checkpoints_know_class_weights_and_scoring(
+    anynet: Command, rare: Path, tmp_path: Path
+) -> None:
+    options = ("--class-weight", "yes=3.5", "--scoring", "balanced_accuracy", "--target", "y")
+    for name, epochs in (("whole", "9"), ("begun", "6")):
+        arguments = (*QUICK[:2], "--epochs", epochs, "--backend", "numpy", "--patience", "9")
+        every = ("--checkpoint-every", "1", "--out", tmp_path / name)
+        assert anynet("train", rare, *options, *arguments, *every).code == 0
+    whole, begun = (
+        list(csv.DictReader((tmp_path / name / "history.csv").read_text().splitlines()))
+        for name in ("whole", "begun")
+    )
+    assert len(begun) == 6
+    for one, other in zip(whole, begun, strict=False):
+        assert one | {"seconds": ""} == other | {"seconds": ""}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--class-weight", "yess=3"), "'yess'; did you mean 'yes'?"),
+        (("--scoring", "rocauc"), "did you mean 'roc_auc'?"),
+        (("--scoring", "roc_auc", "--validation", "0"), "--validation must be at least 1"),
+    ],
+)
+def test_invalid_options(
+    fails: Command, rare: Path, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    run = tmp_path / "run"
+    assert words in fails("train", rare, "--target", "y", *QUICK, *options, "--out", run)
+    assert not run.exists()
