@@ -93,7 +93,8 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
         raise DataError(message)
     top = _white(values, wanted.top)
     if rows.shape[1:] == (features,) and values.shape != wanted.shape:
-        return rows * (wanted.top / top)
+        rows = rows.reshape(-1, *wanted.shape)
+        values = rows
     stack = values[None] if values.shape == wanted.shape else values
     if stack.ndim != 3 or stack.shape[-1] in (3, 4):
         message = (
@@ -157,14 +158,29 @@ def _grey(image: Image.Image) -> tuple[Floats, float]:
         deep = _floats(image)
         return deep, _white(deep, 255.0)
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return _floats(image.convert("L")), 255.0
+        return _shades(image), 255.0
     image = _reduced(image if image.mode == "RGBA" else image.convert("RGBA"))
     for paper in ("white", "black"):
         flat = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
-        grey = _floats(flat.convert("L"))
+        grey = _shades(flat)
         if np.ptp(grey) >= BLANK * 255:
             break
     return grey, 255.0
+
+
+def _shades(image: Image.Image) -> Floats:
+    """Turn colours to shades along the line on which they differ most, from 0 to 255 at most.
+
+    Ink and paper of different colours may have the same luminance.
+    """
+    if image.mode in ("1", "L"):
+        return _floats(image.convert("L"))
+    colours = np.asarray(_reduced(image.convert("RGB")), dtype=np.float64)
+    offset = colours - np.median(colours, axis=(0, 1))
+    _, axes = np.linalg.eigh(np.einsum("hwi,hwj->ij", offset, offset))
+    axis = axes[:, -1] * (1 if axes[:, -1].sum() >= 0 else -1)
+    shades = colours @ axis / np.abs(axis).sum()
+    return shades - min(0.0, float(shades.min()))
 
 
 def _floats(image: Image.Image) -> Floats:
