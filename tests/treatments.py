@@ -2,17 +2,26 @@
 
 Each takes a digit of MNIST (28×28, uint8, light on dark) and a random generator, and returns the
 content of an image file. `ARRAYS` does the same with a batch, and returns an array for a .npy file.
+
+``python tests/treatments.py RUN`` prints the accuracy of a model for each treatment.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+
+import anynet
+from anynet.cli.models import image_format
+from anynet.cli.pictures import read_rows
 
 Treatment = Callable[[np.ndarray, np.random.Generator], bytes]
 
@@ -221,7 +230,7 @@ def stroke(change: int) -> Treatment:
 
 def hairline(digit: np.ndarray, rng: np.random.Generator) -> bytes:
     """The midline of the strokes, four pixels wide on 400 × 400."""
-    line = np.pad(share(digit, 200) > 0.4, 1)
+    line = np.pad(ndimage.gaussian_filter(share(digit, 200), 4) > 0.35, 1)
     before = ~line
     while (line != before).any():
         before = line
@@ -320,3 +329,40 @@ ARRAYS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     ),
     "stack (N, 56, 56)": lambda x, rng: _mixed(x, rng).repeat(2, 1).repeat(2, 2),
 }
+
+
+def sample(number: int = 300, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Draw digits, and their labels, from the test set of MNIST."""
+    x, y = anynet.load_dataset("mnist", download=False).test
+    chosen = np.random.default_rng(seed).permutation(len(x))[:number]
+    return x[chosen].reshape(-1, 28, 28), y[chosen]
+
+
+def accuracies(model: Any, digits: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Measure the share of right answers for each treatment; no answer is a wrong one."""
+    wanted = image_format(model)
+
+    def right(rows: Any) -> float:
+        answers = [
+            -1 if isinstance(row, anynet.DataError) else int(model.predict(row[None])[0])
+            for row in rows
+        ]
+        return float(np.mean(answers == labels))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture"
+        for name, treat in TREATMENTS.items():
+            rng, rows = np.random.default_rng(7), []
+            for digit in digits:
+                path.write_bytes(treat(digit, rng))
+                rows += read_rows(path, model.network.n_inputs, wanted)
+            yield name, right(rows)
+        for name, change in ARRAYS.items():
+            np.save(path.with_suffix(".npy"), change(digits, np.random.default_rng(7)))
+            yield name, right(read_rows(path.with_suffix(".npy"), model.network.n_inputs, wanted))
+
+
+if __name__ == "__main__":
+    sys.stdout.write("| treatment | accuracy |\n| --- | --- |\n")
+    for name, accuracy in accuracies(anynet.load(sys.argv[1], backend="numpy"), *sample()):
+        sys.stdout.write(f"| {name} | {accuracy:.3f} |\n")

@@ -12,16 +12,14 @@ recognition", Proceedings of the IEEE 86(11), 1998, section III.A.
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from anynet.cli.ink import BLANK, Floats, find_ink, resized
+from anynet.cli.ink import find_ink, resized
 from anynet.cli.models import ImageFormat
+from anynet.cli.paper import BLANK, Floats
 from anynet.errors import DataError
 
 #: Shades below this share of the contrast are paper: noise, shadow, the ripples of a JPEG.
 PAPER = 0.2
-#: A picture with less contrast than this, of all that it could have, is blank.
-BLANK = 0.05
 #: Shades this close to either end are as good as there.
 NEAR = 0.1
 
@@ -29,10 +27,10 @@ NEAR = 0.1
 def prepare(grey: Floats, top: float, wanted: ImageFormat) -> Floats:
     """Turn one grey picture into one row of `wanted`.
 
-    The border shows the background. A picture on light paper is inverted, so it does not matter
-    which way round it was drawn. If it then has the wanted shape and reaches black, its pixels
-    are taken as they are: an MNIST image gives back itself. Otherwise its contrast is stretched
-    and the ink is cropped, scaled and centred.
+    The border shows the background; a picture on light paper is inverted. Pictures that are then
+    as those of the data set are returned unchanged: an MNIST image gives back itself. From any
+    other the character is extracted, scaled and centred. For a network of other pictures than
+    characters (``wanted.strokes`` is false), all that is not background is scaled and centred.
 
     Parameters
     ----------
@@ -51,15 +49,20 @@ def prepare(grey: Floats, top: float, wanted: ImageFormat) -> Floats:
     Raises
     ------
     DataError
-        The picture is blank.
+        The picture is blank, or no character can be made out.
     """
     if grey.size == 0 or np.ptp(grey) < BLANK * top:
         message = "the image is blank: it holds no ink that stands out from its background"
         raise DataError(message)
     upright = top - grey if on_light_paper(grey) else grey
-    if conventional(upright / top, wanted):
-        return in_units(upright, top, wanted)
-    fitted = fit_ink(find_ink(grey / top), wanted)
+    if wanted.strokes:
+        if conventional(upright / top, wanted):
+            return in_units(upright, top, wanted)
+        fitted = fit_ink(find_ink(grey / top), wanted)
+    else:
+        if grey.shape == wanted.shape and upright.min() <= NEAR * top:
+            return in_units(upright, top, wanted)
+        fitted = fit_ink(stretched(upright), wanted)
     return in_units(fitted, fitted.max(), wanted)
 
 
@@ -80,6 +83,16 @@ def in_units(ink: Floats, full: float, wanted: ImageFormat) -> Floats:
     """Flatten a picture to a row in which the shade `full` has the data's own value for it."""
     row: Floats = (ink * (wanted.top / full)).reshape(-1)
     return row
+
+
+def stretched(grey: Floats) -> Floats:
+    """Map light ink on dark paper to shades from 0 to 1, the paper to 0 in spite of its texture."""
+    edge = border(grey)
+    paper, brightest = np.percentile(edge, [25, 95])  # 25: even if ink runs along half the border
+    contrast = grey.max() - paper
+    ink: Floats = (grey - paper) / contrast
+    ink[ink < min(PAPER + (brightest - paper) / contrast, 0.5)] = 0
+    return ink
 
 
 def on_light_paper(grey: Floats) -> bool:

@@ -3,14 +3,16 @@
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anynet.cli.images import BLANK, Floats, prepare
+from anynet.cli.images import prepare
 from anynet.cli.models import ImageFormat
+from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
 from anynet.data.npy import read_npy
 from anynet.errors import DataError
@@ -28,12 +30,15 @@ DEFLATE = 1032
 MOST_PIXELS = 1 << 22
 
 
-def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
+def read_rows(
+    path: Path, features: int, wanted: ImageFormat | None
+) -> Sequence[Floats | DataError]:
     """Read the pictures in a file as rows for the network.
 
-    An array may hold rows (N, features), which are taken as they are but for the scale of their
-    values, one picture of the shape that the network knows, or a stack (N, H, W) of any size. A
-    picture of another size is not told from rows of another length, so it comes as (1, H, W).
+    An array may hold rows (N, features), one picture of the shape that the network knows, or a
+    stack (N, H, W) of any size. A picture of another size is passed as (1, H, W), since it cannot
+    be distinguished from rows of another length. Rows of characters are prepared like pictures;
+    of other rows only the scale of the values is adapted.
 
     Parameters
     ----------
@@ -46,25 +51,26 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
 
     Returns
     -------
-    array (N, features)
+    sequence of N arrays (features,) or DataError
+        An error in place of each picture in which nothing can be made out.
 
     Raises
     ------
     DataError
-        The file cannot be read, is not what it should be, or holds a blank picture.
+        The file cannot be read, or is not what it should be.
     """
     try:
         with path.open("rb") as file:
             start = file.read(len(_NPY))
         if start == _NPY:
-            return _rows_of(read_npy(path), features, wanted)
+            return _rows_of(path, read_npy(path), features, wanted)
         if start.startswith(_IDX):
-            return _rows_of(read_idx(path), features, wanted)
+            return _rows_of(path, read_idx(path), features, wanted)
         if wanted is None:
             message = "this model was not trained on pictures: give it rows, as .npy or IDX"
             raise DataError(message)
         grey, top = _read_image(path)
-        return prepare(grey, top, wanted)[None]
+        return [_attempt(f"{path}: ", grey, top, wanted)]
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise DataError(message) from error
@@ -73,7 +79,9 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
         raise DataError(message if str(path) in message else f"{path}: {message}") from error
 
 
-def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
+def _rows_of(
+    path: Path, array: Any, features: int, wanted: ImageFormat | None
+) -> Sequence[Floats | DataError]:
     """Sort out what an array holds: rows, one picture or a stack of them."""
     if array.dtype.kind not in "buif" or array.size == 0:
         message = f"expected numbers, found {array.size} values of type {array.dtype}"
@@ -87,14 +95,15 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
         if rows.shape[1:] != (features,):
             message = f"expected rows of {features} features, found an array of shape {array.shape}"
             raise DataError(message)
-        return rows
+        return list(rows)
     if values.min() < 0:
         message = f"expected shades from 0 upwards, found {values.min():g}"
         raise DataError(message)
     top = _white(values, wanted.top)
     if rows.shape[1:] == (features,) and values.shape != wanted.shape:
-        rows = rows.reshape(-1, *wanted.shape)
-        values = rows
+        if not wanted.strokes:
+            return list(rows * (wanted.top / top))
+        values = rows.reshape(-1, *wanted.shape)
     stack = values[None] if values.shape == wanted.shape else values
     if stack.ndim != 3 or stack.shape[-1] in (3, 4):
         message = (
@@ -102,15 +111,14 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
             f"as a stack (N, H, W), found an array of shape {array.shape}"
         )
         raise DataError(message)
-    return np.stack([_numbered(i, grey, top, wanted) for i, grey in enumerate(stack)])
+    return [_attempt(f"{path}: image {i}: ", grey, top, wanted) for i, grey in enumerate(stack)]
 
 
-def _numbered(index: int, grey: Floats, top: float, wanted: ImageFormat) -> Floats:
+def _attempt(where: str, grey: Floats, top: float, wanted: ImageFormat) -> Floats | DataError:
     try:
         return prepare(grey, top, wanted)
     except DataError as error:
-        message = f"image {index}: {error}"
-        raise DataError(message) from error
+        return DataError(f"{where}{error}")
 
 
 def _white(values: Floats, unit: float) -> float:
@@ -179,7 +187,7 @@ def _shades(image: Image.Image) -> Floats:
     offset = colours - np.median(colours, axis=(0, 1))
     _, axes = np.linalg.eigh(np.einsum("hwi,hwj->ij", offset, offset))
     axis = axes[:, -1] * (1 if axes[:, -1].sum() >= 0 else -1)
-    shades = colours @ axis / np.abs(axis).sum()
+    shades: Floats = colours @ axis / np.abs(axis).sum()
     return shades - min(0.0, float(shades.min()))
 
 
