@@ -187,7 +187,7 @@ def check_contrast(ink: Floats, mask: Mask) -> None:
         tuple(slice(edge.start - margin, edge.stop + margin) for edge in around)
     ].clip(0, 1.2)
     light, dark = near[near <= 0.5], near[near > 0.5]
-    within = light.size * np.var(light) + dark.size * np.var(dark)
+    within = sum(part.size * float(np.var(part)) for part in (light, dark) if part.size)
     if within > MIXED * near.size * np.var(near):
         message = "no character stands out clearly from the background of the image"
         raise DataError(message)

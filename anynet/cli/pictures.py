@@ -27,7 +27,7 @@ MOST_SCANS = 100
 #: The most that deflate, and so PNG, expands; a pixel takes a bit at least.
 DEFLATE = 1032
 #: Pictures are averaged to no more than about so many pixels before they are computed with.
-MOST_PIXELS = 1 << 22
+MOST_PIXELS = 1 << 20
 
 
 def read_rows(
