@@ -18,11 +18,18 @@ _NUMBER = re.compile(r"[+-][\d., '_]*\d(e[+-]?\d+)? ?%?|[+-](inf|infinity|nan)?"
 
 
 def class_answers(
-    path: Path, likely: Any, classes: Sequence[str], top: int
+    path: Path,
+    likely: Any,
+    classes: Sequence[str],
+    top: int,
+    indices: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
-    """List the likeliest classes of each row, given probabilities (N, classes)."""
+    """List the likeliest classes of each row, given probabilities (N, classes).
+
+    The rows are numbered from 0, or by `indices`.
+    """
     answers = []
-    for index, probabilities in enumerate(likely):
+    for index, probabilities in zip(indices or range(len(likely)), likely, strict=True):
         order = np.argsort(-probabilities, kind="stable")[:top]
         likeliest = [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
         answers.append({"file": str(path), "index": index, **likeliest[0], "top": likeliest})
@@ -38,7 +45,10 @@ def value_answers(path: Path, values: Any) -> list[dict[str, Any]]:
 
 
 def as_table(answers: Sequence[dict[str, Any]]) -> str:
-    """Line up the answers under a header; with several likeliest classes, these are numbered."""
+    """Line up the answers under a header; with several likeliest classes, these are numbered.
+
+    A question mark follows the class of an uncertain answer.
+    """
     if "value" in answers[0]:
         rows = [["file", "index", "value"]]
         rows += [[each["file"], str(each["index"]), f"{each['value']:.6g}"] for each in answers]
@@ -49,6 +59,8 @@ def as_table(answers: Sequence[dict[str, Any]]) -> str:
     rows = [["file", "index", *names]]
     for answer in answers:
         pairs = [(each["class"], f"{each['probability']:.4f}") for each in answer["top"]]
+        if not answer.get("certain", True):
+            pairs[0] = (f"{pairs[0][0]}?", pairs[0][1])
         rows.append(
             [answer["file"], str(answer["index"]), *(cell for pair in pairs for cell in pair)]
         )

@@ -12,18 +12,14 @@ recognition", Proceedings of the IEEE 86(11), 1998, section III.A.
 import math
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
+from anynet.cli.ink import find_ink, resized
 from anynet.cli.models import ImageFormat
+from anynet.cli.paper import BLANK, Floats
 from anynet.errors import DataError
-
-Floats = npt.NDArray[np.float64]
 
 #: Shades below this share of the contrast are paper: noise, shadow, the ripples of a JPEG.
 PAPER = 0.2
-#: A picture with less contrast than this, of all that it could have, is blank.
-BLANK = 0.05
 #: Shades this close to either end are as good as there.
 NEAR = 0.1
 
@@ -31,10 +27,10 @@ NEAR = 0.1
 def prepare(grey: Floats, top: float, wanted: ImageFormat) -> Floats:
     """Turn one grey picture into one row of `wanted`.
 
-    The border shows the background. A picture on light paper is inverted, so it does not matter
-    which way round it was drawn. If it then has the wanted shape and reaches black, its pixels
-    are taken as they are: an MNIST image gives back itself. Otherwise its contrast is stretched
-    and the ink is cropped, scaled and centred.
+    The border shows the background; a picture on light paper is inverted. Pictures that are then
+    as those of the data set are returned unchanged: an MNIST image gives back itself. From any
+    other the character is extracted, scaled and centred. For a network of other pictures than
+    characters (``wanted.strokes`` is false), all that is not background is scaled and centred.
 
     Parameters
     ----------
@@ -53,17 +49,34 @@ def prepare(grey: Floats, top: float, wanted: ImageFormat) -> Floats:
     Raises
     ------
     DataError
-        The picture is blank.
+        The picture is blank, or no character can be made out.
     """
     if grey.size == 0 or np.ptp(grey) < BLANK * top:
         message = "the image is blank: it holds no ink that stands out from its background"
         raise DataError(message)
-    if on_light_paper(grey):
-        grey = top - grey
-    if grey.shape == wanted.shape and grey.min() <= NEAR * top:
-        return in_units(grey, top, wanted)
-    fitted = fit_ink(stretched(grey), wanted)
+    upright = top - grey if on_light_paper(grey) else grey
+    if wanted.strokes:
+        if conventional(upright / top, wanted):
+            return in_units(upright, top, wanted)
+        fitted = fit_ink(find_ink(grey / top), wanted)
+    else:
+        if grey.shape == wanted.shape and upright.min() <= NEAR * top:
+            return in_units(upright, top, wanted)
+        fitted = fit_ink(stretched(upright), wanted)
     return in_units(fitted, fitted.max(), wanted)
+
+
+def conventional(grey: Floats, wanted: ImageFormat) -> bool:
+    """Whether a picture, light on dark, is as large and where those of the data set are."""
+    if grey.shape != wanted.shape or np.mean(grey <= 0.02) < 0.3 or grey.max() < 0.7:
+        return False
+    rows, columns = (np.flatnonzero((grey > NEAR).any(axis=axis)) for axis in (1, 0))
+    longest = 1 + max(np.ptp(rows), np.ptp(columns))
+    if wanted.box == max(wanted.shape):
+        return bool(longest >= wanted.box - 1)
+    mass = grey.sum(axis=1) @ np.arange(len(grey)), grey.sum(axis=0) @ np.arange(len(grey[0]))
+    offset = np.array(mass) / grey.sum() - np.array(wanted.shape) / 2
+    return bool(abs(longest - wanted.box) <= 1 and np.abs(offset).max() < 1)
 
 
 def in_units(ink: Floats, full: float, wanted: ImageFormat) -> Floats:
@@ -106,7 +119,7 @@ def fit_ink(ink: Floats, wanted: ImageFormat) -> Floats:
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     room = zip((wanted.box, *wanted.shape), (max(ink.shape), *ink.shape), strict=True)
-    ink = resize(ink, min(limit / side for limit, side in room))
+    ink = resized(ink, min(limit / side for limit, side in room))
     height, width = ink.shape
     centre = (height / 2, width / 2)
     if wanted.box < max(wanted.shape):
@@ -127,11 +140,3 @@ def place(centre: float, length: int, room: int) -> int:
     """
     start = math.floor(room / 2 - centre + 0.5)
     return min(max(start, 0), room - length)
-
-
-def resize(ink: Floats, factor: float) -> Floats:
-    """Scale both sides by `factor`; each new pixel averages those that it covers."""
-    height, width = (max(1, round(side * factor)) for side in ink.shape)
-    picture = Image.fromarray(ink.astype(np.float32))
-    smaller = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(smaller, dtype=np.float64)

@@ -13,6 +13,9 @@ from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Model, load
 
+#: Data sets of handwriting without a margin.
+HANDWRITING = ("digits", "kmnist")
+
 
 @dataclass(frozen=True)
 class ImageFormat:
@@ -26,11 +29,15 @@ class ImageFormat:
         Longest side of the ink within them.
     top : float
         The value of full ink in the data's own units, such as 255.
+    strokes : bool
+        Whether they show characters, of which only the ink matters: those of handwriting do, and
+        those that leave a margin around the ink. Garments and photographs fill the whole picture.
     """
 
     shape: tuple[int, int]
     box: int
     top: float
+    strokes: bool = True
 
 
 def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
@@ -116,7 +123,8 @@ def image_format(model: Model) -> ImageFormat | None:
     if not sound:
         message = f"the model does not say properly what its pictures look like: {image!r}"
         raise ModelFileError(message)
-    return ImageFormat((height, width), box, top)
+    strokes = box < max(height, width) or model.metadata.get("dataset") in HANDWRITING
+    return ImageFormat((height, width), box, top, strokes)
 
 
 def check_fit(model: Model, dataset: Dataset) -> None:

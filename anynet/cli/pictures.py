@@ -3,14 +3,16 @@
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anynet.cli.images import BLANK, Floats, prepare
+from anynet.cli.images import prepare
 from anynet.cli.models import ImageFormat
+from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
 from anynet.data.dataset import grey_shape
 from anynet.data.npy import read_npy
@@ -26,15 +28,18 @@ MOST_SCANS = 100
 #: The most that deflate, and so PNG, expands; a pixel takes a bit at least.
 DEFLATE = 1032
 #: Pictures are averaged to no more than about so many pixels before they are computed with.
-MOST_PIXELS = 1 << 22
+MOST_PIXELS = 1 << 20
 
 
-def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
+def read_rows(
+    path: Path, features: int, wanted: ImageFormat | None
+) -> Sequence[Floats | DataError]:
     """Read the pictures in a file as rows for the network.
 
-    An array may hold rows (N, features), which are taken as they are but for the scale of their
-    values, one picture of the shape that the network knows, or a stack (N, H, W) of any size. A
-    picture of another size is not told from rows of another length, so it comes as (1, H, W).
+    An array may hold rows (N, features), one picture of the shape that the network knows, or a
+    stack (N, H, W) of any size. A picture of another size is passed as (1, H, W), since it cannot
+    be distinguished from rows of another length. Rows of characters are prepared like pictures;
+    of other rows only the scale of the values is adapted.
 
     Parameters
     ----------
@@ -47,20 +52,21 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
 
     Returns
     -------
-    array (N, features)
+    sequence of N arrays (features,) or DataError
+        An error in place of each picture in which nothing can be made out.
 
     Raises
     ------
     DataError
-        The file cannot be read, is not what it should be, or holds a blank picture.
+        The file cannot be read, or is not what it should be.
     """
     try:
         with path.open("rb") as file:
             start = file.read(len(_NPY))
         if start == _NPY:
-            return _rows_of(read_npy(path), features, wanted)
+            return _rows_of(path, read_npy(path), features, wanted)
         if start.startswith(_IDX):
-            return _rows_of(read_idx(path), features, wanted)
+            return _rows_of(path, read_idx(path), features, wanted)
         if wanted is None:
             message = (
                 f"this model was not trained on pictures (in grey): it takes rows of {features} "
@@ -68,7 +74,7 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
             )
             raise DataError(message)
         grey, top = _read_image(path)
-        return prepare(grey, top, wanted)[None]
+        return [_attempt(f"{path}: ", grey, top, wanted)]
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise DataError(message) from error
@@ -77,7 +83,9 @@ def read_rows(path: Path, features: int, wanted: ImageFormat | None) -> Floats:
         raise DataError(message if str(path) in message else f"{path}: {message}") from error
 
 
-def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
+def _rows_of(
+    path: Path, array: Any, features: int, wanted: ImageFormat | None
+) -> Sequence[Floats | DataError]:
     """Sort out what an array holds: rows, one picture or a stack of them."""
     if array.dtype.kind not in "buif" or array.size == 0:
         message = f"expected numbers, found {array.size} values of type {array.dtype}"
@@ -88,11 +96,11 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
         raise DataError(message)
     if wanted is None:  # samples of any shape, flattened as for training
         if values.size == features:
-            return values.reshape(1, features)
+            return list(values.reshape(1, features))
         if math.prod(values.shape[1:]) != features:
             message = f"expected rows of {features} features, found an array of shape {array.shape}"
             raise DataError(message)
-        return values.reshape(-1, features)
+        return list(values.reshape(-1, features))
     if values.shape == (*wanted.shape, 1):
         values = values[..., 0]
     elif values.ndim == 4 and (shape := grey_shape(values.shape[1:])):
@@ -103,7 +111,9 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
         raise DataError(message)
     top = _white(values, wanted.top)
     if rows.shape[1:] == (features,) and values.shape != wanted.shape:
-        return rows * (wanted.top / top)
+        if not wanted.strokes:
+            return list(rows * (wanted.top / top))
+        values = rows.reshape(-1, *wanted.shape)
     stack = values[None] if values.shape == wanted.shape else values
     if stack.ndim != 3 or stack.shape[-1] in (3, 4):
         message = (
@@ -111,15 +121,14 @@ def _rows_of(array: Any, features: int, wanted: ImageFormat | None) -> Floats:
             f"as a stack (N, H, W), found an array of shape {array.shape}"
         )
         raise DataError(message)
-    return np.stack([_numbered(i, grey, top, wanted) for i, grey in enumerate(stack)])
+    return [_attempt(f"{path}: image {i}: ", grey, top, wanted) for i, grey in enumerate(stack)]
 
 
-def _numbered(index: int, grey: Floats, top: float, wanted: ImageFormat) -> Floats:
+def _attempt(where: str, grey: Floats, top: float, wanted: ImageFormat) -> Floats | DataError:
     try:
         return prepare(grey, top, wanted)
     except DataError as error:
-        message = f"image {index}: {error}"
-        raise DataError(message) from error
+        return DataError(f"{where}{error}")
 
 
 def _white(values: Floats, unit: float) -> float:
@@ -167,14 +176,29 @@ def _grey(image: Image.Image) -> tuple[Floats, float]:
         deep = _floats(image)
         return deep, _white(deep, 255.0)
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return _floats(image.convert("L")), 255.0
+        return _shades(image), 255.0
     image = _reduced(image if image.mode == "RGBA" else image.convert("RGBA"))
     for paper in ("white", "black"):
         flat = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
-        grey = _floats(flat.convert("L"))
+        grey = _shades(flat)
         if np.ptp(grey) >= BLANK * 255:
             break
     return grey, 255.0
+
+
+def _shades(image: Image.Image) -> Floats:
+    """Turn colours to shades along the line on which they differ most, from 0 to 255 at most.
+
+    Ink and paper of different colours may have the same luminance.
+    """
+    if image.mode in ("1", "L"):
+        return _floats(image.convert("L"))
+    colours = np.asarray(_reduced(image.convert("RGB")), dtype=np.float64)
+    offset = colours - np.median(colours, axis=(0, 1))
+    _, axes = np.linalg.eigh(np.einsum("hwi,hwj->ij", offset, offset))
+    axis = axes[:, -1] * (1 if axes[:, -1].sum() >= 0 else -1)
+    shades: Floats = colours @ axis / np.abs(axis).sum()
+    return shades - min(0.0, float(shades.min()))
 
 
 def _floats(image: Image.Image) -> Floats:

@@ -1,6 +1,7 @@
 """``anynet predict RUN FILE…``: predictions for pictures, or for rows of tables."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from anynet.cli.answers import as_table, class_answers
 from anynet.cli.options import add_model_options
 from anynet.cli.terminal import complain, say_json, say_text
 from anynet.errors import DataError, InvalidArgumentError
+
+#: An answer with a lower probability is marked as uncertain.
+CERTAIN = 0.5
 
 
 def add_parser(commands: Any) -> None:
@@ -51,7 +55,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture; report files that cannot be read, and continue."""
+    """Print an answer for each picture; report those without one, and return 1 if there are any."""
     from anynet.augment import preprocess
     from anynet.cli.models import (
         classes_of,
@@ -84,16 +88,35 @@ def run(arguments: argparse.Namespace) -> int:
     code = 0
     for path in arguments.files:
         try:
-            rows = read_rows(path, model.network.n_inputs, wanted)
-            rows = preprocess(rows, steps, wanted.shape if wanted else None)
+            found = read_rows(path, model.network.n_inputs, wanted)
         except DataError as error:
             complain(str(error))
             code = 1
             continue
-        likely = np.asarray(model.predict_proba(rows))
-        answers += class_answers(path, likely, classes_of(model), arguments.top)
+        indices = [i for i, row in enumerate(found) if not isinstance(row, DataError)]
+        of_file = [
+            unanswered(path, i, row) for i, row in enumerate(found) if isinstance(row, DataError)
+        ]
+        if indices:
+            rows = np.stack([row for row in found if not isinstance(row, DataError)])
+            rows = preprocess(rows, steps, wanted.shape if wanted else None)
+            likely = np.asarray(model.predict_proba(rows))
+            of_file += class_answers(path, likely, classes_of(model), arguments.top, indices)
+        answers += sorted(of_file, key=lambda answer: int(answer["index"]))
+    answered = [answer for answer in answers if answer["class"] is not None]
+    for answer in answers:
+        answer["certain"] = answer["class"] is not None and answer["probability"] >= CERTAIN
+        if answer["class"] is None:
+            complain(answer["error"])
+            code = 1
     if arguments.json:
         say_json(answers)
-    elif answers:
-        say_text(as_table(answers))
+    elif answered:
+        say_text(as_table(answered))
     return code
+
+
+def unanswered(path: Path, index: int, error: DataError) -> dict[str, Any]:
+    """Describe a picture in which nothing can be made out, with the keys of an answer."""
+    missing: dict[str, Any] = {"class": None, "probability": None, "top": [], "error": str(error)}
+    return {"file": str(path), "index": index, **missing}

@@ -125,6 +125,39 @@ def test_one_bad_file_does_not_silence_the_others(
     assert "bad.npy" in err
 
 
+def test_a_picture_without_a_digit_does_not_discard_the_other_answers(
+    anynet: Command, digits_run: Any, tmp_path: Path
+) -> None:
+    x = library.load_dataset("digits").test[0][:3].reshape(-1, 8, 8)
+    x[1] = 3
+    np.save(tmp_path / "x.npy", x)
+    code, out, err = anynet("predict", digits_run.folder, tmp_path / "x.npy", "--json")
+    answers = json.loads(out)
+    assert code == 1
+    assert [answer["index"] for answer in answers] == [0, 1, 2]
+    assert [answer["class"] is None for answer in answers] == [False, True, False]
+    assert answers[1]["top"] == []
+    assert not answers[1]["certain"]
+    assert "image 1: the image is blank" in answers[1]["error"]
+    assert err == f"anynet: error: {answers[1]['error']}\n"
+    lines = anynet("predict", digits_run.folder, tmp_path / "x.npy").out.splitlines()
+    assert [line.split()[1] for line in lines] == ["index", "0", "2"]
+
+
+def test_uncertain_answers_are_marked(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+    model = library.load(digits_run.folder / "model.safetensors", backend="numpy")
+    x = library.load_dataset("digits").test[0]
+    likely = np.asarray(model.predict_proba(x)).max(axis=1)
+    x = x[[likely.argmin(), likely.argmax()]]
+    assert likely.min() < 0.5 < likely.max()
+    np.save(tmp_path / "x.npy", x)
+    run = digits_run.folder, tmp_path / "x.npy"
+    answers = json.loads(anynet("predict", *run, "--json").out)
+    assert [answer["certain"] for answer in answers] == [False, True]
+    classes = [line.split()[2] for line in anynet("predict", *run).out.splitlines()[1:]]
+    assert [word.endswith("?") for word in classes] == [True, False]
+
+
 def test_predict_names_the_file_at_fault(fails: Command, digits_run: Any, tmp_path: Path) -> None:
     Image.new("L", (20, 20), 255).save(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("hello\nworld")

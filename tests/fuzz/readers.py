@@ -142,7 +142,9 @@ def _ensembles() -> tuple[bytes, ...]:
 
 
 def _read_rows(path: Path) -> None:
-    read_rows(path, 64, PICTURES)
+    for row in read_rows(path, 64, PICTURES):
+        if isinstance(row, anynet.DataError):
+            raise row
 
 
 def _read_config(path: Path) -> None:

@@ -1,0 +1,156 @@
+"""Separate ink from its paper: noise, frames, uneven light, the lines of ruled paper."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.cluster.vq import ClusterError, kmeans2
+from scipy.interpolate import interp1d
+
+Floats = npt.NDArray[np.float64]
+
+#: Contrast, as a share of white, below which a picture is blank.
+BLANK = 0.05
+#: Share of the variance that may remain within two shades if no third one is needed.
+THIRD_SHADE = 0.12
+
+
+def without_frame(grey: Floats) -> Floats:
+    """Cut off uniform strips along the edges that differ from what they enclose."""
+    trimmed = grey
+    span = float(np.ptp(grey))
+    for turn in range(4):
+        trimmed = np.rot90(trimmed[strip(np.rot90(grey, turn), span) :])
+    return trimmed if np.ptp(trimmed) > BLANK else grey
+
+
+def strip(grey: Floats, span: float) -> int:
+    """Count the top rows that form a strip: nearly all pixels change abruptly at its end."""
+    height = len(grey)
+    step = 1 + height // 100
+    levels = np.median(grey, axis=1)
+    for depth in range(min(height // 5, height - 1 - step), 0, -1):
+        jump = levels[depth + step - 1] - levels[depth - 1]
+        if abs(jump) > span / 2:
+            middle = levels[depth - 1] + jump / 2
+            inside = np.mean((grey[depth - 1] > middle) == (jump < 0))
+            if inside >= 0.95:
+                return depth + step - 1
+    return 0
+
+
+def without_impulses(grey: Floats) -> Floats:
+    """Limit each pixel to the third least and the third greatest of its 3 × 3 neighbourhood.
+
+    Specks of one or two pixels vanish, light or dark; lines and corners remain.
+    """
+    low, high = (ndimage.rank_filter(grey, rank, size=3) for rank in (2, -3))
+    return np.clip(grey, low, high)
+
+
+def noise_level(grey: Floats) -> float:
+    """Estimate the standard deviation of the noise (Immerkær 1996, with the median)."""
+    kernel = np.outer([1, -2, 1], [1, -2, 1])
+    detail = np.abs(ndimage.convolve(grey, kernel, mode="mirror"))
+    return float(np.median(detail)) / (0.6745 * 6)
+
+
+def smoothed(grey: Floats, noise: float) -> tuple[Floats, float]:
+    """Blur noise away, by no more than what does not matter once the picture is scaled down.
+
+    Returns
+    -------
+    tuple
+        The picture and the noise that remains.
+    """
+    width = min(noise / (0.03 * float(np.ptp(grey))), max(grey.shape) / 120)
+    if width < 0.3:  # a filter that leaves the pixels as they are
+        return grey, noise
+    return ndimage.gaussian_filter(grey, width), noise / max(1.0, 2 * math.sqrt(math.pi) * width)
+
+
+def above_paper(grey: Floats) -> Floats:
+    """Subtract the paper, and turn the ink positive.
+
+    Ink differs from a smooth surface fitted to the margin, and is narrow. The inside of a loop
+    does not differ from the surface, and a shadow is broad.
+    """
+    height, width = grey.shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    margin = 1 + max(height, width) // 25
+    ring = np.ones(grey.shape, dtype=bool)
+    ring[margin:-margin, margin:-margin] = False
+    surface = terms @ robust_fit(terms[ring], grey[ring])
+    above = surface - grey
+    broad = two_shades(above)
+    candidates = []
+    for sign in (1, -1):
+        narrow = without_shadows(sign * above)
+        evidence = np.minimum(narrow, sign * above)
+        evidence[evidence < 0.3 * np.abs(above).max()] = 0
+        candidates.append((float(evidence.sum()), sign, narrow))
+    dark, light = candidates
+    _, sign, narrow = dark if dark[0] >= light[0] else light
+    return sign * above if broad else narrow
+
+
+def two_shades(grey: Floats) -> bool:
+    """Whether paper and ink explain the picture: there is no third shade, such as a shadow's."""
+    sample = grey.ravel()[:: 1 + grey.size // 5000, None]
+    if np.ptp(sample) == 0:
+        return True
+    ends = np.array([[sample.min()], [sample.max()]])
+    try:
+        shades, labels = kmeans2(sample, ends, minit="matrix", missing="raise")
+    except ClusterError:
+        return False
+    within = float(np.var(sample - shades[labels])) - noise_level(grey) ** 2
+    return within < THIRD_SHADE * float(np.var(sample))
+
+
+def robust_fit(terms: Floats, values: Floats) -> Floats:
+    """Fit by least squares with Cauchy's weights, which ignore what is far off."""
+    weights = np.ones(len(values))
+    solution: Any = np.zeros(terms.shape[1])
+    solution[0] = np.median(values)
+    for _ in range(8):
+        error = np.abs(values - terms @ solution)
+        scale = max(1.4826 * float(np.median(error)), 0.01)
+        weights = 1 / (1 + (error / scale) ** 2)
+        solution = np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=1e-6)[0]
+    return np.asarray(solution, dtype=np.float64)
+
+
+def without_shadows(ink: Floats) -> Floats:
+    """Subtract what is broader than any stroke."""
+    side = max(ink.shape)
+    window = max(3, round(0.35 * side))
+    calm = ndimage.gaussian_filter(ink, side / 100)
+    padded = np.pad(calm, window, mode="edge")
+    broad = ndimage.grey_opening(padded, size=(window, window))[window:-window, window:-window]
+    ink = ink - broad
+    paper = ink[ink < 0.3 * ink.max()]
+    level = float(np.median(paper)) if paper.size else 0.0
+    return np.asarray(ink - level, dtype=np.float64)
+
+
+def without_lines(ink: Floats) -> Floats:
+    """Interpolate across the lines of ruled and squared paper: thin, and as long as the picture."""
+    for _ in range(2):
+        thickest = 1 + len(ink) // 25
+        level = max(0.12 * float(ink.max()), 3 * noise_level(ink))
+        ruled = np.mean(ink > level, axis=1) >= 0.95
+        runs, count = ndimage.label(ruled)
+        heights = ndimage.sum_labels(ruled, runs, np.arange(count + 1))
+        ruled = ndimage.binary_dilation(ruled & (heights <= thickest)[runs])
+        rows = np.arange(len(ink))
+        if ruled.any() and not ruled.all():
+            between = interp1d(
+                rows[~ruled], ink[~ruled], axis=0, bounds_error=False, fill_value=0.0
+            )
+            ink = np.where(ruled[:, None], between(rows), ink)
+        ink = ink.T
+    return ink
