@@ -13,8 +13,8 @@ from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Model, load
 
-#: Data sets of handwriting without a margin.
-HANDWRITING = ("digits", "kmnist")
+#: How the names of published data sets of handwriting begin.
+HANDWRITING = ("digits", "mnist", "kmnist", "emnist-")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ImageFormat:
         The value of full ink in the data's own units, such as 255.
     strokes : bool
         Whether they show characters, of which only the ink matters: those of handwriting do, and
-        those that leave a margin around the ink. Garments and photographs fill the whole picture.
+        those that are centred as MNIST's. In others, such as garments, place and size may matter.
     """
 
     shape: tuple[int, int]
@@ -123,7 +123,8 @@ def image_format(model: Model) -> ImageFormat | None:
     if not sound:
         message = f"the model does not say properly what its pictures look like: {image!r}"
         raise ModelFileError(message)
-    strokes = box < max(height, width) or model.metadata.get("dataset") in HANDWRITING
+    name = str(model.metadata.get("dataset"))
+    strokes = image.get("centred") is True or name.startswith(HANDWRITING)
     return ImageFormat((height, width), box, top, strokes)
 
 

@@ -147,7 +147,7 @@ def without_lines(ink: Floats) -> Floats:
         heights = ndimage.sum_labels(ruled, runs, np.arange(count + 1))
         ruled = ndimage.binary_dilation(ruled & (heights <= thickest)[runs])
         rows = np.arange(len(ink))
-        if ruled.any() and not ruled.all():
+        if ruled.any() and np.sum(~ruled) >= 2:
             between = interp1d(
                 rows[~ruled], ink[~ruled], axis=0, bounds_error=False, fill_value=0.0
             )

@@ -71,6 +71,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         scale=scale,
         image_shape=image,
         image_box=ink_box(first.reshape(len(first), *image)) if image else None,
+        image_centred=image is not None and are_centred(first.reshape(len(first), *image)),
         notes=notes,
     )
 
@@ -175,14 +176,34 @@ def _scale(x: npt.NDArray[Any]) -> tuple[float, tuple[str, ...]]:
     return choose_scale(measure(blocks_of(x)), x.dtype, image=x.ndim >= 3)
 
 
-def ink_box(images: npt.NDArray[Any]) -> int:
-    """Measure the longest side of the box around what is not zero, over all images."""
+def ink_sizes(images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Measure the longest side of the box around what is not zero, for each image (N, H, W)."""
     ink = images != 0
-    longest = 0
+    longest = np.zeros(len(images), dtype=np.int64)
     for across in (1, 2):
         profile = ink.any(axis=across)
-        inked = profile[profile.any(axis=1)]
-        if inked.size:
-            first, after = inked.argmax(axis=1), inked.shape[1] - inked[:, ::-1].argmax(axis=1)
-            longest = max(longest, int((after - first).max()))
-    return longest or max(images.shape[1:])
+        after = profile.shape[1] - profile[:, ::-1].argmax(axis=1)
+        longest = np.maximum(longest, (after - profile.argmax(axis=1)) * profile.any(axis=1))
+    return longest
+
+
+def ink_box(images: npt.NDArray[Any]) -> int:
+    """Measure the longest side of the box around what is not zero, over all images (N, H, W)."""
+    return int(ink_sizes(images).max(initial=0)) or max(images.shape[1:])
+
+
+def are_centred(images: npt.NDArray[Any]) -> bool:
+    """Whether images (N, H, W) follow the convention of MNIST.
+
+    Nearly all have ink of the same size, smaller than the image, with its centre of mass in the
+    middle. The first thousand are examined.
+    """
+    some = np.abs(images[:1000].astype(np.float64))
+    sizes, mass = ink_sizes(some), some.sum(axis=(1, 2))
+    if not mass.all() or sizes.max(initial=0) == max(some.shape[1:]):
+        return False
+    follows = sizes >= sizes.max() - 1
+    for axis in (1, 2):
+        middle = some.sum(axis=3 - axis) @ np.arange(some.shape[axis]) / mass
+        follows &= np.abs(middle - some.shape[axis] / 2) < 1
+    return bool(np.mean(follows) > 0.95)

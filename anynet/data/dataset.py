@@ -55,6 +55,9 @@ class Dataset:
     image_box : int or None
         The longest side, in pixels, of the box around the ink: 20 of 28 in MNIST and EMNIST, which
         centre the ink in a margin. A drawing must be brought to this size to look like the rest.
+    image_centred : bool
+        Of a data set that is not published: whether its images have ink of one size with its centre
+        of mass in the middle, as MNIST's.
     preprocessing : Preprocessing or None
         Of a table: what makes ``x`` of raw rows, and names of classes or values of predictions.
     notes : tuple of str
@@ -76,6 +79,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     split: dict[str, Any] | None = None
     image_steps: tuple[Any, ...] = ()
+    image_centred: bool = False
 
     @property
     def n_inputs(self) -> int:
@@ -90,9 +94,11 @@ class Dataset:
     @property
     def metadata(self) -> dict[str, Any]:
         """What a model must know of its data to predict more of the kind, JSON-able."""
-        image = None
+        image: dict[str, Any] | None = None
         if self.image_shape is not None:
             image = {"shape": list(self.image_shape), "box": self.image_box}
+            if self.image_centred:
+                image["centred"] = True
         known: dict[str, Any] = {
             "dataset": self.name,
             "classes": list(self.classes) or None,

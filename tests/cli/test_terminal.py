@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import anynet as library
 from anynet.cli import plots
 from anynet.cli.progress import download_bar
 from anynet.cli.terminal import complain, plain_warnings, say, say_json, table
@@ -124,7 +125,7 @@ def test_names_in_a_model_of_others_do_not_reach_the_terminal(
     model = tmp_path / "foreign.safetensors"
     save_file(tensors, model, {"anynet": json.dumps(config)})
     rows = tmp_path / "rows.npy"
-    np.save(rows, np.eye(10, 64))
+    np.save(rows, library.load_dataset("digits").test[0][:10])
     outcome = anynet("predict", model, rows, "--top", 3)
     assert outcome.code == 0, outcome
     assert_harmless(outcome.out)

@@ -113,7 +113,7 @@ def _npz() -> tuple[bytes, ...]:
 
 
 def _model_file(loss: str | None, y: Any, outputs: int, **options: Any) -> bytes:
-    network = anynet.mlp([64, 4, outputs], scale=0.5, **options)
+    network = anynet.mlp([64, 4, outputs], scale=1 / 255, **options)
     metadata = {
         "classes": list("ab"),
         "image": {"shape": [8, 8], "box": 8},
@@ -134,7 +134,7 @@ def _models() -> tuple[bytes, ...]:
 
 def _ensembles() -> tuple[bytes, ...]:
     x, y = np.stack([DRAWING.reshape(-1)] * 4), np.array([0, 1, 0, 1])
-    network = anynet.mlp([64, 3, 2])
+    network = anynet.mlp([64, 3, 2], scale=1 / 255)
     models = anynet.fit_population(
         network, (x, y), configs=[{"seed": 0}, {"seed": 1}], epochs=1, backend=NUMPY
     )
@@ -142,9 +142,7 @@ def _ensembles() -> tuple[bytes, ...]:
 
 
 def _read_rows(path: Path) -> None:
-    for row in read_rows(path, 64, PICTURES):
-        if isinstance(row, anynet.DataError):
-            raise row
+    read_rows(path, 64, PICTURES)  # of pictures without a character there are errors in the list
 
 
 def _read_config(path: Path) -> None:

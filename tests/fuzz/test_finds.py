@@ -349,7 +349,7 @@ def test_every_published_file_has_a_checksum() -> None:
 
 def test_a_checkpoint_that_forgot_its_held_out_samples(tmp_path: Path) -> None:
     data = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
-    network = anynet.mlp([2, 2])
+    network = anynet.mlp([2, 2], scale=1 / 24)
     anynet.fit(network, data, validation=3, epochs=1, backend="numpy", checkpoint=tmp_path)
     path = max(tmp_path.glob("*.safetensors"))
     found = read_checkpoint(path)
