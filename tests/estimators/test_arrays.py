@@ -204,7 +204,7 @@ def test_a_pickle_from_a_device_that_is_not_here(mend: str, classes, monkeypatch
             message = "torch is not installed"
             raise anynet.BackendError(message)
 
-        monkeypatch.setattr("anynet.estimators.pickling.get_backend", nothing)
+        monkeypatch.setattr("anynet.backends.select.get_backend", nothing)
     loaded = anynet.MLPClassifier.__new__(anynet.MLPClassifier)
     loaded.__setstate__(state)
     inputs = X if mend == "cpu" else classes.X
