@@ -12,6 +12,7 @@ import numpy as np
 
 from anynet.data.files import one_line, quoted, replacing
 from anynet.errors import CheckpointError
+from anynet.training.form import completed
 
 FORMAT = 1
 KEY = "anynet checkpoint"
@@ -87,7 +88,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{FORMAT}: go on with the version that wrote it"
         )
         raise CheckpointError(message)
-    return Checkpoint(arrays, content)
+    return Checkpoint(arrays, completed(content))
 
 
 class DamagedCheckpointError(CheckpointError):

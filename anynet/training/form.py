@@ -52,6 +52,29 @@ CONTENT: dict[str, Any] = {
 }
 
 
+#: What checkpoints of earlier versions lack, with the value that it had for them.
+ADDED: dict[str, dict[str, Any]] = {
+    "arguments": {"class_weight": None, "scoring": None},
+    "history": {"scoring": ""},
+}
+
+
+def completed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a checkpoint with what was added since an earlier version wrote it."""
+    content = dict(content)
+    for part, values in ADDED.items():
+        if isinstance(content.get(part), dict):
+            content[part] = values | content[part]
+    history = content.get("history")
+    if isinstance(history, dict) and isinstance(history.get("records"), list):
+        n = len(CONTENT["history"]["records"][0])
+        history["records"] = [
+            [*each, None] if isinstance(each, list) and len(each) == n - 1 else each
+            for each in history["records"]
+        ]
+    return content
+
+
 def check_form(value: Any, form: Any, name: str = "content") -> None:
     """Compare a value that JSON held with its form.
 

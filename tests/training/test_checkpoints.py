@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +20,8 @@ from anynet.augment import Affine
 from anynet.backends import Backend
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training import checkpoints, description
-from anynet.training.form import CONTENT
+from anynet.training.checkpoint import read_checkpoint, write_checkpoint
+from anynet.training.form import ADDED, CONTENT
 
 FIRST = "step-000000000000.safetensors"
 
@@ -263,3 +265,25 @@ def test_no_argument_of_fit_is_forgotten() -> None:
     """What changes a run's numbers is in its description; the rest is asked for anew."""
     asked = {"data", "backend", "resident", "callbacks", "progress", "checkpoint"}
     assert {*inspect.signature(anynet.fit).parameters} - asked == {*CONTENT["arguments"]}
+
+
+def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
+    """Options and columns of the history that were added later have the values of before."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+    options: dict[str, Any] = {"validation": 8, "backend": "numpy"}
+    network = anynet.mlp([3, 4, 2])
+    straight = anynet.fit(network, data, epochs=4, **options)
+    anynet.fit(network, data, epochs=2, checkpoint=tmp_path, **options)
+    for path in tmp_path.glob("*.safetensors"):
+        found = read_checkpoint(path)
+        content = json.loads(json.dumps(found.content))
+        for part, names in ADDED.items():
+            for name in names:
+                del content[part][name]
+        for record in content["history"]["records"]:
+            assert record.pop() is None
+        write_checkpoint(path, found._replace(content=content))
+    resumed = anynet.resume(tmp_path, data, epochs=4)
+    for mine, theirs in zip(tree.leaves(resumed.params), tree.leaves(straight.params), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
