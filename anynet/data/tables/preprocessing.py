@@ -204,7 +204,7 @@ class Preprocessing:
             if not encoders:
                 message = "it has no columns"
                 raise ValueError(message)
-            marks = {str(name): _marks(*each) for name, each in config["marks"].items()}
+            marks = {str(name): _marks(*each) for name, each in config.get("marks", {}).items()}
             return cls(encoders, target, tuple(map(str, config["ignored"])), marks)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not say properly what its table looks like: {error}"

@@ -140,6 +140,8 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
     assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
     config = data.preprocessing.to_config()
     assert Preprocessing.from_config(json.loads(json.dumps(config))) == data.preprocessing
+    earlier = {name: value for name, value in config.items() if name != "marks"}
+    assert Preprocessing.from_config(earlier).marks == {}
 
 
 @pytest.mark.parametrize(
