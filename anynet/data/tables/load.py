@@ -112,9 +112,10 @@ def load_table(
     if read.marks is None:
         table, marked = infer_marks(read, decimal, thousands, columns)
     task = wanted or infer_task(table, target)
-    if task == "classification" and target in (table.marks or {}) and read.marks is None:
-        if decimal is thousands is None:  # classes are exact: 1.000 may be another one than 1000
-            table, marked = infer_marks(read, kinds=columns | {target: "category"})
+    inferred = read.marks is None and decimal is thousands is None
+    if task == "classification" and inferred and target in (table.marks or {}):
+        # Classes are exact: 1.000 may be another one than 1000.
+        table, marked = infer_marks(read, kinds=columns | {target: "category"})
     found = infer_kinds(table, target, columns)
     table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
     rows, note = usable_rows(table, target, task)

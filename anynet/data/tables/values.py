@@ -17,26 +17,12 @@ FALSE = frozenset(("false", "f", "no", "n"))
 
 #: Cells that mean "missing" among numbers, dates and truth values. They are not removed when a
 #: table is read: a class or a category can have such a name, as "+" and "-" have.
-PLACEHOLDERS = (
-    frozenset(
-        (
-            "none",
-            "(null)",
-            "n.a.",
-            "missing",
-            "-",
-            "--",
-            "---",
-            "\u2013",
-            "\u2014",
-            ".",
-            "..",
-            "...",
-        )
-    )
-    | {"#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"}  # of spreadsheets
-    | {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", "+nan"}
-)
+PLACEHOLDERS = frozenset(
+    ("none", "(null)", "n.a.", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...")
+) | {
+    *("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),  # of spreadsheets
+    *("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", "+nan"),
+}
 #: Those of them that also mean "missing" among categories, as in pandas.
 NO_CATEGORY = frozenset(("none",))
 _LONGEST = max(map(len, PLACEHOLDERS))
