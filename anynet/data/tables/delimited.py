@@ -139,12 +139,12 @@ def _comments(first: np.ndarray) -> np.ndarray:
 
     They begin with "#" in a first column of numbers; in a column of text "#" may be data.
     """
-    marked = np.strings.startswith(first, "#") & ~is_placeholder(first)
+    marked: np.ndarray = np.strings.startswith(first, "#") & ~is_placeholder(first)
     if not marked.any():
         return marked
     others = first[~marked & ~is_missing(first) & ~is_placeholder(first)]
     few = bool(np.sum(marked) <= (1 - SHARE) * first.size)
-    return marked & (few and all(map(looks_numeric, others.tolist())))
+    return marked if few and all(map(looks_numeric, others.tolist())) else marked & False
 
 
 @contextlib.contextmanager

@@ -271,7 +271,6 @@ def _why(found: Mapping[str, Found]) -> str:
     if not found:
         return "it has no other column"
     reasons = [f"{name!r} is ignored: {each.reason}" for name, each in found.items()]
-    more = (
-        [f"{len(reasons) - MOST_REASONS} more are ignored"] if len(reasons) > MOST_REASONS else []
-    )
-    return "; ".join(reasons[:MOST_REASONS] + more)
+    if len(reasons) > MOST_REASONS:
+        reasons[MOST_REASONS:] = [f"{len(reasons) - MOST_REASONS} more are ignored"]
+    return "; ".join(reasons)

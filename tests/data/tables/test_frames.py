@@ -108,7 +108,7 @@ def test_half_precision_is_read_without_warnings(recwarn: pytest.WarningsRecorde
 
 def test_columns_that_numpy_cannot_convert_are_named() -> None:
     torch = pytest.importorskip("torch")
-    with pytest.raises(InvalidArgumentError, match="'?v'? cannot be converted .*grad"):
+    with pytest.raises(InvalidArgumentError, match=r"v cannot be converted .*grad"):
         Table.of({"v": torch.ones(3, requires_grad=True)})
     with pytest.raises(InvalidArgumentError, match=r"\(3, 1\).*ravel"):
         Table.of({"v": np.ones((3, 1))})
@@ -116,6 +116,6 @@ def test_columns_that_numpy_cannot_convert_are_named() -> None:
 
 def test_a_wide_table_without_inputs_names_some_columns() -> None:
     columns = {f"c{i}": [1] * 10 for i in range(1000)} | {"y": ["a", "b"] * 5}
-    with pytest.raises(DataError, match="'c5' is ignored.*994 more") as caught:
+    with pytest.raises(DataError, match=r"'c5' is ignored.*994 more") as caught:
         anynet.load_table(columns, "y")
     assert "'c6'" not in str(caught.value)
