@@ -175,8 +175,12 @@ def check_dense(array: Any, name: str = "the array") -> None:
     Raises
     ------
     InvalidArgumentError
-        If it is a masked array of NumPy's, a list that holds such, or a sparse tensor.
+        If it is a masked array of NumPy's, a list that holds such, a sparse tensor, or a lazy
+        frame of polars.
     """
+    if type(array).__name__ == "LazyFrame":
+        message = f"{name} is a lazy frame: give its .collect()"
+        raise InvalidArgumentError(message)
     parts = array if isinstance(array, (list, tuple)) else [array]
     if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         count = sum(np.count_nonzero(np.ma.getmaskarray(part)) for part in parts)

@@ -59,7 +59,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     classes, labels = number_labels([y for _, y in pairs], name)
     y_train, y_test = labels[0], labels[-1]
     if test is None:
-        kept, held = hold_out(y_train, name)
+        kept, held = hold_out(y_train, repr(name))
         first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
     image = grey_shape(first.shape[1:])
     scale, notes = _scale(first)

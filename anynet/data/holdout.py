@@ -27,7 +27,7 @@ def hold_out(
     labels : ndarray
         Shape (N,): the class of each sample.
     name : str
-        The data set, for the message.
+        The data set in quotes, for the message.
     share : float
         Of the samples of each class, in (0, 1).
     seed : int
@@ -52,8 +52,8 @@ def hold_out(
         in_test[generator.permutation(members)[:count]] = True
     if not in_test.any():
         message = (
-            f"{name!r} cannot be split into training and test: expected a class with two samples; "
-            "give a test set (x_test and y_test)"
+            f"{name} cannot be split into training and test: expected a class with two samples; "
+            f"give a test set"
         )
         raise DataError(message)
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)

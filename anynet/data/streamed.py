@@ -69,7 +69,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     classes, labels = number_labels(targets, name)
     train, test = (sources[0], labels[0]), (sources[-1], labels[-1])
     if len(sources) == 1:
-        kept, held = hold_out(labels[0], name)
+        kept, held = hold_out(labels[0], repr(name))
         train, test = (sources[0][kept], labels[0][kept]), (sources[0][held], labels[0][held])
     shape: tuple[int, ...] = getattr(sources[0], "sample_shape", ())
     image = grey_shape(shape)

@@ -23,7 +23,7 @@ from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
 from anynet.estimators.parameters import CONSTRAINTS
-from anynet.estimators.samples import check_class_weight, check_weights
+from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
 from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
 from anynet.typing import Array
@@ -226,7 +226,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X, y, sample_weight
             As in ``fit``.
         """
-        return self._accuracy(to_host(y), to_host(self.predict(X)), to_host(sample_weight))
+        y = exact_integers(to_host(y))
+        return self._accuracy(y, to_host(self.predict(X)), to_host(sample_weight))
 
     def _accuracy(self, y: Any, predicted: Any, sample_weight: Any) -> float:
         if self._class_labels().kind == MULTIOUTPUT:

@@ -110,7 +110,7 @@ def check_training(
     """Return inputs where they live, floats or sparse CSR, and the target on the host."""
     check_dense(X, "X")
     check_dense(y, "y")
-    home, y = home_of(X), to_host(y)
+    home, y = home_of(X), exact_integers(to_host(y))
     if home is None:
         X, y = validate_data(
             estimator,
@@ -135,6 +135,18 @@ def check_training(
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     return X, y
+
+
+def exact_integers(y: Any) -> Any:
+    """Return nullable integers of pandas without missing values as NumPy's.
+
+    scikit-learn would convert them to float64, in which labels beyond 2^53 are merged.
+    """
+    dtype = getattr(y, "dtype", None)
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # an attribute of pandas' own types
+    if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "iu" and not y.isna().any():
+        return y.to_numpy(dtype=numpy_dtype)
+    return y
 
 
 def check_inputs(estimator: Any, X: Any, home: Backend | None) -> Any:

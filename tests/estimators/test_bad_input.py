@@ -214,3 +214,22 @@ def test_negative_counts_and_a_batch_that_is_too_large() -> None:
 def test_a_sparse_matrix_with_nan() -> None:
     with pytest.raises(ValueError, match="NaN"):
         anynet.MLPRegressor().fit(sp.csr_matrix([[np.nan, 1.0], [0.0, 1.0]]), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]"])
+def test_nullable_integers_beyond_float64_are_classes_of_their_own(dtype: str) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    X = np.linspace(-1, 1, 60)[:, None]
+    labels = 2**60 + (X[:, 0] > 0).astype(np.int64)
+    y = pd.Series(labels, dtype=dtype)
+    model = anynet.MLPClassifier(max_iter=300, random_state=0).fit(X, y)
+    assert model.classes_.tolist() == [2**60, 2**60 + 1]
+    assert model.score(X, y) == np.mean(model.predict(X) == labels) > 0.9
+    assert model.score(X, pd.Series(labels[::-1].copy(), dtype=dtype)) < 0.1
+
+
+def test_lazy_frames_are_refused() -> None:
+    pl = pytest.importorskip("polars")
+    with pytest.raises(anynet.AnynetError, match=r"X is a lazy frame.*collect"):
+        anynet.MLPClassifier().fit(pl.DataFrame(np.zeros((4, 2))).lazy(), [0, 1, 0, 1])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anynet.data.files import one_line
 from anynet.errors import InvalidArgumentError
 
 #: Missing values of pandas and NumPy, by their types: pandas need not be installed.
@@ -36,6 +37,9 @@ def as_array(values: Any, name: str) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:  # values of no common type
         array = np.asarray(values, dtype=object)
+    except (RuntimeError, TypeError) as error:  # tensors with gradients, or on a GPU
+        message = f"{name} cannot be converted to a NumPy array: {one_line(error)}"
+        raise InvalidArgumentError(message) from error
     if array.dtype.kind == "m":
         return array / _SECOND
     if array.dtype.kind == "S":

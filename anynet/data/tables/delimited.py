@@ -15,10 +15,12 @@ import numpy as np
 
 from anynet.data.files import one_line
 from anynet.data.tables.index import index_columns
-from anynet.data.tables.layout import Layout, is_number, layout_of
+from anynet.data.tables.kinds import SHARE
+from anynet.data.tables.layout import Layout, is_number, layout_of, looks_numeric
 from anynet.data.tables.names import as_names
 from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import Table, as_text
+from anynet.data.tables.table import Table, as_text, is_missing
+from anynet.data.tables.values import is_placeholder
 from anynet.errors import DataError, InvalidArgumentError
 
 #: Records that are kept as Python's strings at a time, before they become columns.
@@ -114,9 +116,14 @@ def _read(path: str, file: TextIO, layout: Layout) -> Table:
         raise DataError(message)
     parts = zip(*chunks, strict=True)
     columns = dict(zip(names, map(np.concatenate, parts), strict=True))
+    marked = _comments(columns[names[0]])
+    if marked.any():
+        comments += [line for line, is_comment in zip(lines, marked, strict=True) if is_comment]
+        columns = {name: column[~marked] for name, column in columns.items()}
+        lines = [line for line, is_comment in zip(lines, marked, strict=True) if not is_comment]
     notes: tuple[str, ...] = ()
     if comments:
-        notes = (f"{len(comments)} comment lines ignored, the first in line {comments[0]}",)
+        notes = (f"{len(comments)} comment lines ignored, the first in line {min(comments)}",)
     return Table(
         name=path,
         columns=columns,
@@ -125,6 +132,19 @@ def _read(path: str, file: TextIO, layout: Layout) -> Table:
         separator=layout.separator,
         index=tuple(index_columns(columns, unnamed)),
     )
+
+
+def _comments(first: np.ndarray) -> np.ndarray:
+    """Return which rows are comments with as many fields as the header, bool (N,).
+
+    They begin with "#" in a first column of numbers; in a column of text "#" may be data.
+    """
+    marked: np.ndarray = np.strings.startswith(first, "#") & ~is_placeholder(first)
+    if not marked.any():
+        return marked
+    others = first[~marked & ~is_missing(first) & ~is_placeholder(first)]
+    few = bool(np.sum(marked) <= (1 - SHARE) * first.size)
+    return marked if few and all(map(looks_numeric, others.tolist())) else marked & False
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ from anynet.data.tables.values import to_numbers
 #: Names that pandas and Dask give to an index that has none,
 _UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__|__null_dask_index__")
 
-#: and those that pandas and polars give to row numbers, which other columns may have too.
-_NUMBERS = re.compile(r"index|level_\d+|row_nr")
+#: and those that pandas, polars and people give to row numbers, which other columns may have too.
+_NUMBERS = re.compile(r"index|level_\d+|row_nr|[Ii][Dd]")
 
 
 def index_columns(columns: Mapping[str, np.ndarray], unnamed: Iterable[str] = ()) -> list[str]:

@@ -81,7 +81,7 @@ def infer_kinds(
     return {
         name: _wanted(table, name, wanted[name])
         if name in wanted
-        else Found("ignored", "it is the index of a data frame")
+        else Found("ignored", _index(name))
         if name in index
         else infer(table, name)
         for name in table.columns
@@ -160,6 +160,13 @@ def _number_or_row(values: np.ndarray, large: np.ndarray) -> Found:
     if values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1)):
         return Found("ignored", "it numbers the rows")
     return Found("number", _rounding(large))
+
+
+def _index(name: str) -> str:
+    """Say why a column is taken for an index."""
+    if name.casefold() == "id":
+        return "its distinct whole numbers name the rows"
+    return "it is the index of a data frame"
 
 
 def _rounding(large: np.ndarray) -> str:

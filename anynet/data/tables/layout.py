@@ -17,6 +17,7 @@ SEPARATORS = (",", ";", "\t", "|")
 #: Records, and characters, that are looked at to find the separator.
 SAMPLE, SAMPLE_SIZE = 100, 1 << 20
 
+_NUMERIC = re.compile("[+-]?[0-9.,]*[0-9][0-9.,]*([eE][+-]?[0-9]+)?")
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 
@@ -57,14 +58,12 @@ def layout_of(opened: Opened) -> Layout:
     while skipped < len(lines) and (lines[skipped][0] == "#" or lines[skipped].isspace()):
         skipped += 1
     records = "".join(lines[skipped:])
-    separator = given[1] if given else _separator(records)
-    if (
-        skipped
-        and lines[skipped - 1][0] == "#"
-        and _is_header(lines[skipped - 1], records, separator)
-    ):
-        skipped -= 1
-    return Layout(encoding, separator, skipped)
+    if skipped and lines[skipped - 1][0] == "#":
+        header = lines[skipped - 1]
+        separator = given[1] if given else _separator(header + records)
+        if _is_header(header, records, separator):
+            return Layout(encoding, separator, skipped - 1)
+    return Layout(encoding, given[1] if given else _separator(records), skipped)
 
 
 def _separator(sample: str) -> str:
@@ -93,7 +92,12 @@ def _is_header(line: str, records: str, separator: str) -> bool:
             next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
             for text in (line, records)
         )
-    return len(named) == len(first) > 1 and any(map(is_number, first))
+    return len(named) == len(first) > 1 and any(map(looks_numeric, first))
+
+
+def looks_numeric(text: str) -> bool:
+    """Whether a text is a number with any decimal and thousands separators."""
+    return bool(_NUMERIC.fullmatch(text.strip()))
 
 
 def is_number(text: str) -> bool:

@@ -106,14 +106,18 @@ def load_table(
         raise InvalidArgumentError(message)
     check_marks(decimal, thousands)
     columns = {as_name(name): kind for name, kind in (columns or {}).items()}
-    table = read_table(source)
+    read = table = read_table(source)
     target = table.require(target)
     marked: list[str] = []
-    if table.marks is None:
-        table, marked = infer_marks(table, decimal, thousands, columns)
+    if read.marks is None:
+        table, marked = infer_marks(read, decimal, thousands, columns)
+    task = wanted or infer_task(table, target)
+    inferred = read.marks is None and decimal is thousands is None
+    if task == "classification" and inferred and target in (table.marks or {}):
+        # Classes are exact: 1.000 may be another one than 1000.
+        table, marked = infer_marks(read, kinds=columns | {target: "category"})
     found = infer_kinds(table, target, columns)
     table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
-    task = wanted or infer_task(table, target)
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
     notes = [*marked, *notes_on_kinds(found), *note]

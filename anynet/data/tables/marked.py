@@ -98,7 +98,8 @@ def apply_marks(table: Table, saved: Saved, names: Iterable[str]) -> tuple[Table
     names : iterable of str
         The columns of numbers.
     """
-    names = [name for name in dict.fromkeys([*names, *saved]) if name in table.columns]
+    kinds = dict.fromkeys(names, "number")  # even if most of the new values cannot be read
+    names = [name for name in dict.fromkeys([*kinds, *saved]) if name in table.columns]
 
     def as_saved(cells: Collection[str], name: str, known: str | None) -> Judged | None:
         decimal, thousands = saved.get(name, (None, None))
@@ -115,7 +116,7 @@ def apply_marks(table: Table, saved: Saved, names: Iterable[str]) -> tuple[Table
     other = _judge_all(table, short, anew) if short else {}
     if any(each.marks.decimal != saved[name][0] for name, each in other.items()):
         found = _judge_all(table, names, anew)
-    columns, made, changed = _rewrite(table, found, {})
+    columns, made, changed = _rewrite(table, found, kinds)
     unusual = _unusual(made)
     told = {
         name: each

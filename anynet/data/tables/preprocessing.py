@@ -26,6 +26,9 @@ VERSION = 1  # of what to_config gives
 #: Misspelt columns are suggested where there are no more than this many new ones.
 MOST_NEW = 20
 
+#: Columns whose reasons are given where all are ignored.
+MOST_REASONS = 6
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -267,4 +270,7 @@ def _why(found: Mapping[str, Found]) -> str:
     """Say why there is nothing to predict from."""
     if not found:
         return "it has no other column"
-    return "; ".join(f"{name!r} is ignored: {each.reason}" for name, each in found.items())
+    reasons = [f"{name!r} is ignored: {each.reason}" for name, each in found.items()]
+    if len(reasons) > MOST_REASONS:
+        reasons[MOST_REASONS:] = [f"{len(reasons) - MOST_REASONS} more are ignored"]
+    return "; ".join(reasons)

@@ -208,7 +208,7 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
             raise InvalidArgumentError(message) from error
     message = (
         f"{name} must be numbers, booleans, text or dates, one a row, got shape {array.shape} of "
-        f"type {array.dtype}"
+        f"type {array.dtype}{': use .ravel()' if array.ndim == 2 and 1 in array.shape else ''}"
     )
     raise InvalidArgumentError(message)
 
@@ -259,7 +259,7 @@ def _large_integers(values: Any, array: np.ndarray) -> Any:
     NumPy makes float64 of nullable integers, and of integers beside floats: such `values` are read
     again.
     """
-    if not (np.any(array >= EXACT) or np.any(array <= -EXACT)):
+    if array.dtype == np.float16 or not (np.any(array >= EXACT) or np.any(array <= -EXACT)):
         return None
     if array.dtype.kind != "f":
         return array.tolist()

@@ -19,7 +19,10 @@ FALSE = frozenset(("false", "f", "no", "n"))
 #: table is read: a class or a category can have such a name, as "+" and "-" have.
 PLACEHOLDERS = frozenset(
     ("none", "(null)", "n.a.", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...")
-) | {"#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"}  # of spreadsheets
+) | {
+    *("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),  # of spreadsheets
+    *("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", "+nan"),
+}
 #: Those of them that also mean "missing" among categories, as in pandas.
 NO_CATEGORY = frozenset(("none",))
 _LONGEST = max(map(len, PLACEHOLDERS))
@@ -56,6 +59,8 @@ def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.n
         try:
             values = np.full(len(column), np.nan)
             values[~absent] = column[~absent].astype(np.float64)
+            if not np.isfinite(values[~absent]).all():
+                absent |= is_placeholder(column)
             return _checked(values, absent)
         except ValueError:
             pass  # one by one, then

@@ -164,3 +164,25 @@ def test_chunks_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(table.columns["b"], [str(i * i) for i in range(8)])
     assert table.lines is not None
     assert table.lines.tolist() == list(range(2, 10))
+
+
+@pytest.mark.parametrize("above", ["", "# a note, with commas\n", "sep=;\n"])
+def test_a_header_behind_a_hash_names_columns_with_decimal_commas(
+    tmp_path: Path, above: str
+) -> None:
+    table = read(tmp_path, f"{above}#a;b\n10,38;x\n2,5;y\n")
+    assert cells(table) == {"#a": ["10,38", "2,5"], "b": ["x", "y"]}
+
+
+def test_comments_as_wide_as_the_header_are_told_from_data(tmp_path: Path) -> None:
+    rows = [f"{i},5;x" for i in range(20)]
+    table = read(tmp_path, "\n".join(["a;b", *rows, "# end; total", "#DIV/0!;x", "#N/A;x"]))
+    assert cells(table)["a"] == [*(f"{i},5" for i in range(20)), "#DIV/0!", ""]
+    assert len(table.lines) == 22
+    assert "1 comment" in table.notes[0]
+    assert "line 22" in table.notes[0]
+    for first in (["#a", "b", "c"], ["1", "2", "#3"]):
+        names = [*first * 10]
+        table = read(tmp_path, "\n".join(["a;b", *(f"{name};x" for name in names)]))
+        assert cells(table)["a"] == names
+        assert table.notes == ()

@@ -98,3 +98,24 @@ def test_columns_of_a_frame_that_cannot_be_used_are_named() -> None:
     assert [note.split(" left out")[0] for note in table.notes] == ["'a'", "'b'"]
     with pytest.raises(DataError, match="'a' cannot be used: nested values"):
         anynet.load_table(frame, "a")
+
+
+def test_half_precision_is_read_without_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    table = Table.of({"v": np.array([1.5, np.inf, -65504], dtype=np.float16)})
+    np.testing.assert_array_equal(table.columns["v"], [1.5, NAN, -65504])
+    assert not recwarn.list
+
+
+def test_columns_that_numpy_cannot_convert_are_named() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InvalidArgumentError, match=r"v cannot be converted .*grad"):
+        Table.of({"v": torch.ones(3, requires_grad=True)})
+    with pytest.raises(InvalidArgumentError, match=r"\(3, 1\).*ravel"):
+        Table.of({"v": np.ones((3, 1))})
+
+
+def test_a_wide_table_without_inputs_names_some_columns() -> None:
+    columns = {f"c{i}": [1] * 10 for i in range(1000)} | {"y": ["a", "b"] * 5}
+    with pytest.raises(DataError, match=r"'c5' is ignored.*994 more") as caught:
+        anynet.load_table(columns, "y")
+    assert "'c6'" not in str(caught.value)

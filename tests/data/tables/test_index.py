@@ -92,3 +92,15 @@ def test_columns_with_such_names_that_hold_something_else_are_inputs(frame: Any)
     frame["level_0"] = np.arange(120) % 7
     data = anynet.load_table(frame, "y")
     assert data.preprocessing.input_names == [*INPUTS, "index", "level_0"]
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "Id"])
+def test_distinct_whole_ids_are_ignored_unless_chosen(frame: Any, name: str) -> None:
+    shuffled = frame.assign(**{name: range(5, 125)}).sample(frac=1, random_state=0)
+    data = anynet.load_table(shuffled, "y")
+    assert data.preprocessing.input_names == INPUTS
+    assert any(name in note and "name the rows" in note for note in data.notes)
+    chosen = anynet.load_table(shuffled, "y", columns={name: "number"})
+    assert name in chosen.preprocessing.input_names
+    repeated = shuffled.assign(**{name: shuffled[name] // 2})
+    assert name in anynet.load_table(repeated, "y").preprocessing.input_names

@@ -114,11 +114,21 @@ def test_decimal_commas_only_where_the_separator_is_another() -> None:
     np.testing.assert_array_equal(to_numbers(column, ".")[1], [True, False, True, True])
 
 
-@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "1_0", "0x10", "twelve"])
+@pytest.mark.parametrize("cell", ["1e999", "1_0", "0x10", "twelve"])
 def test_what_is_no_number_is_missing(cell: str) -> None:
     values, bad = to_numbers(Table.of({"a": [cell, "1", ""]}).columns["a"])
     np.testing.assert_array_equal(values, [np.nan, 1, np.nan])
     np.testing.assert_array_equal(bad, [True, False, False])
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "Infinity", "+INF", "1.#INF", "+nan"])
+@pytest.mark.parametrize("other", ["2.5", "x"])  # read at once, and one by one
+def test_infinity_is_a_missing_number_in_text_as_in_arrays(cell: str, other: str) -> None:
+    values, bad = to_numbers(Table.of({"a": [cell, "1", other]}).columns["a"])
+    np.testing.assert_array_equal(values, [np.nan, 1, 2.5 if other == "2.5" else np.nan])
+    np.testing.assert_array_equal(bad, [False, False, other == "x"])
+    table = Table.of({"a": [cell, "1.5", "2.5"] * 6, "y": [1, 2, 3] * 6})
+    assert infer(table, "a").kind == "number"
 
 
 def test_dates_are_days_since_1970() -> None:

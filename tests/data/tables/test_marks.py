@@ -266,3 +266,32 @@ def test_any_cells_can_be_judged(cells: list[str]) -> None:
 def test_long_cells_are_no_numbers_and_cost_nothing() -> None:
     table = Table.of({"a": ["1" * 300_000 + "x", "1,5"], "y": [1, 2]})
     assert anynet.read_table(table, decimal=",").columns["a"].tolist()[0].endswith("x")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["1.000", "1000"], ["1.100", "1.200"], ["1,5", "1,50"], ["9.007.199.254.740.993", "7"]],
+)
+def test_classes_keep_their_text_unless_separators_are_given(
+    tmp_path: Path, names: list[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x;y\n" + "".join(f"{i},5;{names[i % 2]}\n" for i in range(20)))
+    data = anynet.load_table(path, "y", task="classification")
+    assert sorted(data.classes) == sorted(names)
+    assert "y" not in data.preprocessing.marks
+    labels, absent = data.preprocessing.labels(anynet.read_table(path))
+    assert not absent.any()
+    assert [data.classes[label] for label in labels[:2]] == names
+    if names[0] != "1.000":
+        given = anynet.load_table(path, "y", task="classification", decimal=",")
+        assert not any("," in name or name.count(".") > 1 for name in given.classes)
+
+
+def test_new_numbers_are_read_although_most_cells_cannot_be(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", ["1,5", "2,25", "3,75"] * 6, ";")
+    preprocessing = load(path)[0].preprocessing
+    new = tmp_path / "new.csv"
+    new.write_text("amount;other\nabc;a\n1.200,5;b\nunknown;a\n")
+    table, _ = preprocessing.read(anynet.read_table(new))
+    assert table.columns["amount"].tolist() == ["abc", "1200.5", "unknown"]
