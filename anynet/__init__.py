@@ -4,7 +4,7 @@ Public names are imported when they are first used, so that ``import anynet`` lo
 library, no scikit-learn and no plotting.
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # which type checkers take as true; typing takes time to import
 
 if TYPE_CHECKING:
     from anynet import augment, export, nn, optim

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.checks import check_strength
+from anynet.augment.checks import LARGEST_DISPLACEMENT, check_strength
 from anynet.augment.draws import uniform
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
@@ -59,7 +59,7 @@ class Affine:
         check_strength("rotation", self.rotation, below=90, unit="degrees")
         check_strength("shear", self.shear, below=90, unit="degrees")
         check_strength("scale", self.scale, below=1)
-        check_strength("shift", self.shift, unit="pixels")
+        check_strength("shift", self.shift, at_most=LARGEST_DISPLACEMENT, unit="pixels")
         if not isinstance(self.halved, tuple) or any(type(c) is not int for c in self.halved):
             message = f"halved must be a tuple of classes such as (1, 7), got {self.halved!r}"
             raise InvalidArgumentError(message)

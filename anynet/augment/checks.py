@@ -9,6 +9,8 @@ from typing import Any
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
 
+LARGEST_DISPLACEMENT = 1e4  # pixels: beyond every image, and finite in half precision
+
 
 def check_strength(
     name: str, value: Any, *, below: float = math.inf, at_most: float = math.inf, unit: str = ""

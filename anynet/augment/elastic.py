@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.checks import check_strength
+from anynet.augment.checks import LARGEST_DISPLACEMENT, check_strength
 from anynet.augment.draws import normal
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
@@ -52,7 +52,7 @@ class Elastic:
     sigma: float = 4.0
 
     def __post_init__(self) -> None:
-        check_strength("alpha", self.alpha, unit="pixels")
+        check_strength("alpha", self.alpha, at_most=LARGEST_DISPLACEMENT, unit="pixels")
         if not (is_number(self.sigma) and 0.5 <= self.sigma < math.inf):
             message = f"sigma must be at least 0.5 pixels, got {self.sigma!r}"
             raise InvalidArgumentError(message)

@@ -14,6 +14,7 @@ from anynet.members import per_member
 from anynet.typing import Array, Key
 
 QUANTILES = 1024
+SMALLEST_ALPHA = 1e-6  # with which all quantiles are 1 to the last bit
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def larger_share(alpha: float, quantiles: np.ndarray) -> np.ndarray:
     """Return quantiles of max(λ, 1 − λ) for λ of the distribution Beta(alpha, alpha)."""
     # The smaller share t has the density t^(α−1) (1−t)^(α−1) up to ½: as a function of u = t^α
     # it has no pole, so that the trapezoidal rule will do.
+    alpha = max(alpha, SMALLEST_ALPHA)
     u = np.linspace(0.0, 0.5**alpha, 20_001)
     t = u ** (1 / alpha)
     density = (1 - t) ** (alpha - 1)

@@ -1,18 +1,20 @@
 """The command line: ``anynet COMMAND …``, one module a command.
 
 Exit codes: 0; 1 for a failure that is the user's to mend, told in one line on standard error; 2
-for usage; 130 after Ctrl-C, 143 after SIGTERM and 141 when the reader of a pipe has gone, as
-shells have them.
+for usage; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP and 141 when the reader of a pipe
+has gone, as shells have them.
 """
 
 import argparse
 import importlib
 import os
+import signal
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import anynet
-from anynet.cli.interrupts import exit_code
+from anynet.cli.interrupts import exit_code, report_unraisable
 from anynet.cli.streams import Guarded, guarded_streams, harmless_warnings
 from anynet.cli.terminal import complain, plain_warnings
 from anynet.errors import AnynetError
@@ -101,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:  # this process draws files alone: no settings of the user's can fail it
         os.environ.update(MPLBACKEND="agg", MATPLOTLIBRC=os.devnull)
+        sys.unraisablehook = report_unraisable
     with guarded_streams() as output, harmless_warnings():
         try:
             code = _run(argv)
@@ -116,6 +119,8 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         with plain_warnings():
             arguments = build_parser().parse_args(argv)
+            if argv is None and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # see anynet/__main__.py
             code: int = arguments.run(arguments)
     except SystemExit as stop:  # from argparse, after --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 0
@@ -124,6 +129,14 @@ def _run(argv: Sequence[str] | None) -> int:
         if package not in PACKAGES:
             raise
         complain(f"this needs {package}, which is missing: pip install {PACKAGES[package]}")
+        return 1
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # while a package was initialised
+            raise error.__cause__ from None
+        package = (error.name or "").partition(".")[0]
+        if package == "anynet":
+            raise
+        complain(f"cannot import {package or 'a package'}, which this needs: {error}")
         return 1
     except MemoryError as error:
         complain("; ".join(["out of memory", *filter(None, [str(error), _notes(error)])]))

@@ -13,7 +13,7 @@ from anynet.cli import kinds
 from anynet.cli.answers import as_csv
 from anynet.cli.terminal import say
 from anynet.data.digits import load_digits
-from anynet.data.files import replacing
+from anynet.data.files import folder_of, replacing
 from anynet.errors import InvalidArgumentError
 
 ROWS, NEW_ROWS = 400, 6
@@ -65,14 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
     if existing := [name for name in files if os.path.lexists(folder / name)]:
         message = f"{folder} already holds {', '.join(existing)}: choose another DIR"
         raise InvalidArgumentError(message)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (content, what) in files.items():
-        path = folder / name
-        with replacing(path) as file:
-            file.write(content)
-            if os.path.lexists(path):  # created meanwhile
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        say(f"{path}: {what}")
+    written: list[Path] = []
+    with folder_of(folder / next(iter(files))):
+        try:
+            for name, (content, _) in files.items():
+                path = folder / name
+                with replacing(path) as file:
+                    file.write(content)
+                    if os.path.lexists(path):  # created meanwhile
+                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+                written.append(path)
+        except BaseException:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+    say(*(f"{folder / name}: {what}" for name, (_, what) in files.items()))
     return 0
 
 

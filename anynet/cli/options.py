@@ -16,6 +16,7 @@ from anynet.augment import (
     Noise,
     NormaliseWidth,
 )
+from anynet.augment.checks import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind
@@ -211,7 +212,7 @@ class TrainOptions:
         Affine.scale, 1, "affine: maximum relative change of size"
     )
     augment_shift: float | None = _strength(
-        Affine.shift, math.inf, "affine: maximum shift in pixels"
+        Affine.shift, LARGEST_DISPLACEMENT, "affine: maximum shift in pixels"
     )
     augment_halved: tuple[int, ...] = option(
         (), kinds.classes(), "affine: classes with half of the rotation and shear", "CLASSES"
@@ -220,7 +221,7 @@ class TrainOptions:
         False, kinds.switch(), "affine: either rotation or shear for an image, not both"
     )
     augment_alpha: float | None = _strength(
-        Elastic.alpha, math.inf, "elastic: strength of the deformation"
+        Elastic.alpha, LARGEST_DISPLACEMENT, "elastic: strength of the deformation"
     )
     augment_sigma: float | None = option(
         None,

@@ -191,10 +191,14 @@ def run(arguments: argparse.Namespace) -> int:
                 experiments = [search(session, space, arguments)]
             session.train(experiments)
             session.finish(experiments)
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, OSError, MemoryError) as error:
             kept = f"{len(session.results.rows)} finished runs are kept in {folder}"
-            complain(f"interrupted: {kept}; the same command continues", "anynet: ")
-            return exit_code(interrupt)
+            kept += "; the same command continues"
+            if not isinstance(error, KeyboardInterrupt):
+                error.add_note(kept)
+                raise
+            complain(f"interrupted: {kept}", "anynet: ")
+            return exit_code(error)
     return 0
 
 

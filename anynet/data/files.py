@@ -122,8 +122,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             partial.replace(path)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # its folder may be gone, or read-only by now
+            partial.unlink()
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # of a disk that is full, say
         raise
     sync_folder(path.parent)
 

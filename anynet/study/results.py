@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from anynet.data.files import one_line, replacing
+from anynet.data.files import folder_of, one_line, replacing
 from anynet.errors import DataError, InvalidArgumentError
 from anynet.study.rows import Row, to_csv
 
@@ -56,12 +56,13 @@ class Results:
                 f"{folder} holds files but no {FILE}, so it is no study's: choose another --out"
             )
             raise InvalidArgumentError(message)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"cannot write the study folder {folder}: {error.strerror or error}"
-            raise InvalidArgumentError(message) from error
-        with _locked(folder):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(folder_of(folder / FILE))
+            except OSError as error:
+                message = f"cannot write the study folder {folder}: {error.strerror or error}"
+                raise InvalidArgumentError(message) from error
+            stack.enter_context(_locked(folder))
             rows = _read(folder / FILE, about) if (folder / FILE).exists() else {}
             results = cls(folder, about, rows)
             results.write()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, put off until a run has written its checkpoint."""
+"""Ctrl-C, SIGTERM and SIGHUP, put off until a run has written its checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-DEFERRED = (signal.SIGINT, signal.SIGTERM)
+#: Of these, Windows has no SIGHUP, which a terminal sends when it is closed.
+DEFERRED = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 
 
 class Deferred:

@@ -73,6 +73,11 @@ def test_the_shares_of_mixup_are_those_of_the_beta_distribution(alpha: float) ->
     np.testing.assert_allclose(larger_share(alpha, quantiles), expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("alpha", [1e-5, 1e-17, 1e-320])
+def test_mixup_with_the_smallest_alphas_mixes_nothing(alpha: float) -> None:
+    np.testing.assert_array_equal(larger_share(alpha, np.linspace(0.01, 0.99, 99)), 1)
+
+
 def test_mixup_blends_each_sample_with_the_one_at_the_other_end(rng) -> None:
     x = rng.random((7, 3)).astype(np.float32)
     mix = pipeline(BACKEND, Mixup(1.0), shape=(1, 3))

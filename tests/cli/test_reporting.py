@@ -137,9 +137,11 @@ def odd_names(tmp_path: Path) -> tuple[Path, Path]:
     return table, archive
 
 
-def run(*arguments: Any, where: Path) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: Any, where: Path, program: tuple[str, ...] = ("-m", "anynet")
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "anynet", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         cwd=where,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
@@ -174,7 +176,7 @@ def test_names_that_are_not_utf8(odd_names: tuple[Path, Path], tmp_path: Path) -
     assert json.loads((tmp_path / "study" / "results.json").read_text("utf-8"))["rows"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_study_and_its_workers(tmp_path: Path, number: int) -> None:
     """The workers end, for each holds the write end of a pipe that is then seen to be closed."""
     script = (
@@ -248,3 +250,78 @@ def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
         assert ran.returncode == 130, (module, ran.stderr)
         assert ran.stderr == "anynet: interrupted: nothing was written\n"
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "code", "report"),
+    [
+        ("MemoryError()", 0, "anynet: warning: MemoryError\n"),
+        ("ValueError('a\\nb\\x1b')", 0, "anynet: warning: ValueError: a b\\x1b\n"),
+        ("KeyboardInterrupt()", 130, "anynet: interrupted: nothing was written\n"),
+    ],
+)
+def test_an_exception_that_cannot_be_raised(
+    tmp_path: Path, lost: str, code: int, report: str
+) -> None:
+    script = (
+        "import sys, time\n"
+        "class Callback:\n"
+        "    def __del__(self):\n"
+        f"        raise {lost}\n"
+        "import anynet.cli.datasets as command\n"
+        "command.run = lambda _: (Callback() and None, time.sleep(0.5), 0)[-1]\n"
+        "sys.argv = ['anynet', 'datasets']\n"
+        "from anynet.__main__ import main; sys.exit(main())"
+    )
+    ran = run(where=tmp_path, program=("-c", script))
+    assert (ran.returncode, ran.stderr.decode()) == (code, report)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "report"),
+    [
+        (
+            "ImportError('initialization failed') from KeyboardInterrupt()",
+            130,
+            "anynet: interrupted: nothing was written\n",
+        ),
+        (
+            "ImportError('no\\nlibtqdm.so', name='tqdm.auto')",
+            1,
+            "anynet: error: cannot import tqdm, which this needs: no libtqdm.so\n",
+        ),
+    ],
+    ids=["interrupted", "damaged"],
+)
+def test_a_package_that_fails_to_import(tmp_path: Path, error: str, code: int, report: str) -> None:
+    (tmp_path / "tqdm.py").write_text(f"raise {error}\n")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from anynet.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    ran = run(*TRAIN.split(), where=tmp_path, program=("-c", script))
+    assert (ran.returncode, ran.stderr.decode()) == (code, report)
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_until_the_command_runs_ends_the_process_at_once(tmp_path: Path) -> None:
+    """An exception could be lost in the import of a package; Python's handler follows later."""
+    script = (
+        "import builtins, signal, sys\n"
+        "plain = builtins.__import__\n"
+        "def noted(module, *rest):\n"
+        "    default = signal.getsignal(signal.SIGINT) is signal.SIG_DFL\n"
+        "    print(module, default, flush=True)\n"
+        "    return plain(module, *rest)\n"
+        "from anynet.__main__ import main\n"
+        "builtins.__import__ = noted\n"
+        "sys.argv = ['anynet', 'datasets']\n"
+        "main()\n"
+        "print('restored', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    ran = run("datasets", where=tmp_path, program=("-c", script))
+    assert ran.returncode == 0, ran.stderr
+    noted = ran.stdout.decode()
+    assert "numpy True" in noted
+    assert "numpy False" not in noted
+    assert noted.rstrip().splitlines()[-1] != ""
