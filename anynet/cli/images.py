@@ -80,8 +80,8 @@ def conventional(grey: Floats, wanted: ImageFormat) -> bool:
 
 
 def in_units(ink: Floats, full: float, wanted: ImageFormat) -> Floats:
-    """Flatten a picture to a row in which the shade `full` has the data's own value for it."""
-    row: Floats = (ink * (wanted.top / full)).reshape(-1)
+    """Flatten a picture to a row in which 0 and the shade `full` have the data's own values."""
+    row: Floats = (wanted.paper + ink * ((wanted.top - wanted.paper) / full)).reshape(-1)
     return row
 
 

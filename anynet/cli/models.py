@@ -1,6 +1,7 @@
 """What the command line keeps in a model's metadata, and how it opens a model again."""
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class ImageFormat:
         Longest side of the ink within them.
     top : float
         The value of full ink in the data's own units, such as 255.
+    paper : float
+        The value of the background. It is above that of ink where images are dark on light.
     strokes : bool
         Whether they show characters, of which only the ink matters: those of handwriting do, and
         those that are centred as MNIST's. In others, such as garments, place and size may matter.
@@ -38,6 +41,7 @@ class ImageFormat:
     box: int
     top: float
     strokes: bool = True
+    paper: float = 0.0
 
 
 def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
@@ -110,13 +114,15 @@ def image_format(model: Model) -> ImageFormat | None:
     try:
         height, width = image["shape"]
         box = max(height, width) if image["box"] is None else image["box"]
-        top = 1 / model.metadata["scale"]
+        paper, top = map(float, image.get("shades", (0, 1 / model.metadata["scale"])))
         sound = (
             all(type(side) is int and side > 0 for side in (height, width))
             and height * width == model.network.n_inputs
             and type(box) is int
             and 0 < box <= max(height, width)
-            and 0 < top < float("inf")
+            and math.isfinite(paper)
+            and math.isfinite(top)
+            and paper != top
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         sound = False
@@ -125,7 +131,7 @@ def image_format(model: Model) -> ImageFormat | None:
         raise ModelFileError(message)
     name = str(model.metadata.get("dataset"))
     strokes = image.get("centred") is True or name.startswith(HANDWRITING)
-    return ImageFormat((height, width), box, top, strokes)
+    return ImageFormat((height, width), box, top, strokes, paper)
 
 
 def check_fit(model: Model, dataset: Dataset) -> None:

@@ -39,7 +39,8 @@ def read_rows(
     An array may hold rows (N, features), one picture of the shape that the network knows, or a
     stack (N, H, W) of any size. A picture of another size is passed as (1, H, W), since it cannot
     be distinguished from rows of another length. Rows of characters are prepared like pictures;
-    of other rows only the scale of the values is adapted.
+    of other rows and stacks of the training images' size only the scale of the values is adapted,
+    and not even that where these have negative values.
 
     Parameters
     ----------
@@ -106,13 +107,17 @@ def _rows_of(
     elif values.ndim == 4 and (shape := grey_shape(values.shape[1:])):
         values = values.reshape(-1, *shape)
     rows = values[None] if values.ndim == 1 else values
+    own_shape = rows.shape[1:] == (features,) or values.shape[-2:] == wanted.shape
+    if own_shape and min(wanted.paper, wanted.top) < 0:  # no other scale can be told from it
+        return list(values.reshape(-1, features))
     if values.min() < 0:
         message = f"expected shades from 0 upwards, found {values.min():g}"
         raise DataError(message)
-    top = _white(values, wanted.top)
+    unit = max(wanted.paper, wanted.top)
+    top = _white(values, unit)
+    if own_shape and not wanted.strokes:
+        return list(values.reshape(-1, features) * (unit / top))
     if rows.shape[1:] == (features,) and values.shape != wanted.shape:
-        if not wanted.strokes:
-            return list(rows * (wanted.top / top))
         values = rows.reshape(-1, *wanted.shape)
     stack = values[None] if values.shape == wanted.shape else values
     if stack.ndim != 3 or stack.shape[-1] in (3, 4):

@@ -72,6 +72,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         image_shape=image,
         image_box=ink_box(first.reshape(len(first), *image)) if image else None,
         image_centred=image is not None and are_centred(first.reshape(len(first), *image)),
+        image_shades=shades_of(first.reshape(len(first), *image), scale) if image else None,
         notes=notes,
     )
 
@@ -207,3 +208,19 @@ def are_centred(images: npt.NDArray[Any]) -> bool:
         middle = some.sum(axis=3 - axis) @ np.arange(some.shape[axis]) / mass
         follows &= np.abs(middle - some.shape[axis] / 2) < 1
     return bool(np.mean(follows) > 0.95)
+
+
+def shades_of(images: npt.NDArray[Any], scale: float) -> tuple[float, float] | None:
+    """Return the values of background and ink; None where they are 0 and 1 / scale.
+
+    Images (N, H, W) are dark on light where most of their borders are. The first thousand are
+    examined.
+    """
+    some = images[:1000].astype(np.float64)
+    low, high = min(float(some.min()), 0.0), float(some.max())
+    edges = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
+    light = np.median(np.concatenate([edge.ravel() for edge in edges])) > (low + high) / 2
+    high = 1 / scale if low == 0 else high
+    if low == high or (low == 0 and not light):
+        return None
+    return (high, low) if light else (low, high)

@@ -58,6 +58,9 @@ class Dataset:
     image_centred : bool
         Of a data set that is not published: whether its images have ink of one size with its centre
         of mass in the middle, as MNIST's.
+    image_shades : tuple of float or None
+        Values of the background and of full ink, where these are not 0 and 1 / scale: images that
+        are dark on light, or have negative values.
     preprocessing : Preprocessing or None
         Of a table: what makes ``x`` of raw rows, and names of classes or values of predictions.
     notes : tuple of str
@@ -80,6 +83,7 @@ class Dataset:
     split: dict[str, Any] | None = None
     image_steps: tuple[Any, ...] = ()
     image_centred: bool = False
+    image_shades: tuple[float, float] | None = None
 
     @property
     def n_inputs(self) -> int:
@@ -99,6 +103,8 @@ class Dataset:
             image = {"shape": list(self.image_shape), "box": self.image_box}
             if self.image_centred:
                 image["centred"] = True
+            if self.image_shades is not None:
+                image["shades"] = list(self.image_shades)
         known: dict[str, Any] = {
             "dataset": self.name,
             "classes": list(self.classes) or None,

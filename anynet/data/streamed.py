@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.data.assemble import are_centred, ink_box, number_labels
+from anynet.data.assemble import are_centred, ink_box, number_labels, shades_of
 from anynet.data.dataset import Dataset, grey_shape
 from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.holdout import hold_out
@@ -84,6 +84,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         image_shape=image,
         image_box=ink_box(some.reshape(len(some), *image)) if image else None,
         image_centred=image is not None and are_centred(some.reshape(len(some), *image)),
+        image_shades=shades_of(some.reshape(len(some), *image), scale) if image else None,
         notes=notes,
     )
 

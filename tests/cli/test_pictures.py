@@ -9,9 +9,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from anynet.cli.models import ImageFormat
+import anynet
+from anynet.cli.models import ImageFormat, image_format
 from anynet.cli.pictures import read_rows
 from anynet.data import write_idx
+from anynet.data.assemble import from_arrays
 from anynet.errors import DataError
 
 MNIST = ImageFormat((28, 28), 20, 255.0)
@@ -177,3 +179,34 @@ def test_absent_files_and_folders(tmp_path: Path) -> None:
         read(tmp_path / "none.png")
     with pytest.raises(DataError, match="cannot read"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (1, 0), (-1, 1), (-0.75, 3.5), (2, -1)])
+def test_models_of_any_shades_read_their_own_arrays_and_pictures(
+    tmp_path: Path, digit: Bytes, paper: float, ink: float
+) -> None:
+    shades = paper + digit.astype(np.float64) / 255 * (ink - paper)
+    images = np.stack([shades] * 20)
+    data = from_arrays("own", (images, np.arange(20) % 2))
+    assert data.image_shades == (paper, ink)
+    model = anynet.fit(
+        anynet.mlp([784, 2], scale=data.scale),
+        data.train,
+        epochs=1,
+        backend="numpy",
+        metadata=data.metadata,
+    )
+    wanted = image_format(model)
+    for array in (images, images.reshape(20, -1), shades, shades[..., None]):
+        np.save(tmp_path / "a.npy", array)
+        rows = read_rows(tmp_path / "a.npy", 784, wanted)
+        np.testing.assert_allclose(rows, array.reshape(-1, 784))
+    for pixels in (digit, 255 - digit):
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        row = read_rows(tmp_path / "a.png", 784, wanted)[0]
+        np.testing.assert_allclose(row, shades.reshape(-1), atol=1e-6)
+
+
+def test_light_ink_on_black_needs_no_shades(digit: Bytes) -> None:
+    for images in (np.stack([digit] * 20), np.zeros((20, 5, 5)), np.stack([digit / 255] * 20)):
+        assert "shades" not in from_arrays("own", (images, np.arange(20) % 2)).metadata["image"]

@@ -223,7 +223,7 @@ def test_nullable_integers_beyond_float64_are_classes_of_their_own(dtype: str) -
     X = np.linspace(-1, 1, 60)[:, None]
     labels = 2**60 + (X[:, 0] > 0).astype(np.int64)
     y = pd.Series(labels, dtype=dtype)
-    model = anynet.MLPClassifier(max_iter=300, random_state=0).fit(X, y)
+    model = anynet.MLPClassifier(max_iter=300, learning_rate_init=0.05, random_state=0).fit(X, y)
     assert model.classes_.tolist() == [2**60, 2**60 + 1]
     assert model.score(X, y) == np.mean(model.predict(X) == labels) > 0.9
     assert model.score(X, pd.Series(labels[::-1].copy(), dtype=dtype)) < 0.1
