@@ -27,6 +27,7 @@ from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
 DONE = f".{CHECKPOINTS}.done"
+LONGEST_NAME = 50  # characters, of up to 4 bytes; file systems limit names to 255 bytes
 
 
 @contextmanager
@@ -66,7 +67,12 @@ def save_elsewhere(model: Model, error: BaseException) -> None:
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
     """Name a folder that does not exist yet: ``runs/DATASET-DATE-TIME``, numbered if need be."""
-    return _unused(root / f"{Path(dataset).absolute().stem}-{datetime.now():%Y%m%d-%H%M%S}")
+    return _unused(root / f"{name_of(dataset)}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def name_of(dataset: str) -> str:
+    """Return the part of a data set's name or path that names folders: its stem, cut if long."""
+    return Path(dataset).absolute().stem[:LONGEST_NAME]
 
 
 def _unused(folder: Path) -> Path:
@@ -105,6 +111,8 @@ class NewFolder:
                     with contextlib.suppress(FileExistsError):  # another process was quicker
                         parent.mkdir()
                         self.made.append(parent)
+            with contextlib.suppress(FileNotFoundError):
+                self.path.lstat()  # which fails for a name that is too long
             self.scratch.mkdir()
         except OSError as error:
             self._remove()

@@ -10,6 +10,7 @@ from anynet.cli import kinds
 from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.interrupts import exit_code, terminable
 from anynet.cli.options import KINDS, TrainOptions, add_options
+from anynet.cli.runs import name_of
 from anynet.cli.tables import defaults_for, load_data, table_defaults
 from anynet.cli.terminal import complain
 from anynet.errors import InvalidArgumentError
@@ -184,7 +185,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_engine(jobs, arguments.joblib)
     for each in experiments:
         study.trials(each)  # what does not go together is refused before a folder is made
-    folder = arguments.out or Path("runs") / f"study-{name}-{Path(dataset.name).stem}"
+    folder = arguments.out or Path("runs") / f"study-{name}-{name_of(dataset.name)}"
     with terminable(), Session.open(study, folder, jobs, arguments.joblib) as session:
         try:
             if not experiments:

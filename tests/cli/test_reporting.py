@@ -122,6 +122,44 @@ def test_a_picture_that_cannot_be_drawn_is_reported(
     assert left(tmp_path / "run") == FILES - {"curves.png"}
 
 
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("example new/folder", "new/folder/ship.csv"),
+        ("study depth digits --values 4 --seeds 1 --out new/folder", "new/folder/results.json"),
+        ("augment digits --augment affine --out a.png", "a.png"),
+    ],
+)
+def test_a_full_disk_names_the_file_and_leaves_no_empty_folder(
+    tmp_path: Path, command: str, file: str
+) -> None:
+    """A limit of 0 for the size of files stands for the disk."""
+    ran = subprocess.run(
+        ["bash", "-c", f"ulimit -f 0; {sys.executable} -m anynet {command}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.decode().splitlines()[-1] == f"anynet: error: {file}: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_on_a_full_disk_reports_what_it_keeps(
+    anynet: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("anynet.cli.study_session.write_report", full)
+    options = ("--values", 4, 8, "--seeds", 2, "--epochs", 1, "--quiet", "--out", tmp_path / "s")
+    outcome = anynet("study", "depth", "digits", *options)
+    assert outcome.code == 1
+    assert "No space left on device; 4 finished runs are kept in" in outcome.err
+    assert left(tmp_path / "s") == {"results.json", "results.csv"}
+
+
 @pytest.fixture
 def odd_names(tmp_path: Path) -> tuple[Path, Path]:
     """A table and an archive whose names are not UTF-8."""

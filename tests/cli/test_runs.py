@@ -50,6 +50,21 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InvalidArgumentError, match="name too long"),
+        runs.new_folder(tmp_path / "a" / ("b" * 300)),
+    ):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 251, "\N{GRINNING FACE}" * 62])
+def test_the_default_name_of_a_data_set_with_a_long_name_fits(tmp_path: Path, name: str) -> None:
+    with runs.new_folder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as scratch:
+        assert scratch.is_dir()
+
+
 def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(InvalidArgumentError, match="came into being"), runs.new_folder(folder):
