@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anynet.augment import AUGMENTATIONS
+from anynet.augment.checks import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
@@ -76,10 +77,10 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "augment_rotation": st.none() | st.floats(0, 90),
     "augment_shear": st.none() | st.floats(0, 90),
     "augment_scale": st.none() | SHARES,
-    "augment_shift": st.none() | AMOUNTS,
+    "augment_shift": st.none() | st.floats(0, LARGEST_DISPLACEMENT),
     "augment_halved": st.lists(st.integers(0, 9), max_size=3).map(tuple),
     "augment_either": st.booleans(),
-    "augment_alpha": st.none() | AMOUNTS,
+    "augment_alpha": st.none() | st.floats(0, LARGEST_DISPLACEMENT),
     "augment_sigma": st.none() | st.floats(0.5, 1e6),
     "augment_flip": st.none() | SHARES,
     "augment_erase": st.none() | SHARES,

@@ -97,7 +97,7 @@ def load_table(
     >>> data.preprocessing.input_names
     ['colour = blue', 'colour = red']
     >>> data.notes
-    ('id is not used: it numbers the rows',)
+    ('id is not used: its distinct whole numbers name the rows',)
     """
     wanted = check_task(task)
     share = float(test) if isinstance(test, (int, float)) else None
