@@ -33,6 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> anynet.Model:
 LOWER = {"hairline strokes": 0.92}
 
 
+@pytest.mark.timeout(3600)
 def test_each_treatment_leaves_an_accuracy_of_at_least_095(model: anynet.Model) -> None:
     reached = dict(accuracies(model, *sample()))
     assert len(reached) >= 20

@@ -16,7 +16,10 @@ import pytest
 FILES = {"model.safetensors", "config.toml", "history.csv", "curves.png", "confusion.png"}
 TRAIN = "train digits --epochs 2 --layers 8 --backend numpy --out run"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="redirections of POSIX shells")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="redirections of POSIX shells"),
+]
 
 
 def shell(where: Path, command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
