@@ -55,7 +55,7 @@ def find_ink(grey: Floats) -> Floats:
         No character, or more than one, can be made out.
     """
     grey = resized(grey, WORKING / max(grey.shape)) if max(grey.shape) > WORKING else grey
-    grey = without_frame(grey)
+    grey = with_margin(without_frame(grey))
     noise = noise_level(grey)
     grey = without_impulses(grey)
     if np.ptp(grey) < BLANK:
@@ -78,11 +78,24 @@ def find_ink(grey: Floats) -> Floats:
 
 
 def resized(grey: Floats, factor: float) -> Floats:
-    """Scale both sides by `factor`; each new pixel averages those that it covers."""
+    """Scale both sides by `factor`: average pixels to shrink, convolve by a cubic to enlarge."""
     height, width = (max(1, round(side * factor)) for side in grey.shape)
     picture = Image.fromarray(grey.astype(np.float32))
-    scaled = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(scaled, dtype=np.float64)
+    kind = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
+    scaled = np.asarray(picture.resize((width, height), kind), dtype=np.float64)
+    return scaled.clip(grey.min(), grey.max())
+
+
+def with_margin(grey: Floats) -> Floats:
+    """Add paper around a picture on paper of one shade without lines: ink may reach its edges."""
+    edge = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    values, counts = np.unique(np.rint(edge * 50), return_counts=True)
+    paper = values[np.argmax(counts)] / 50
+    marks = np.abs(grey - paper)
+    uniform = min(float(counts.max()) / edge.size, float(np.mean(marks <= 0.02))) >= 0.3
+    if not uniform or np.any(without_lines(marks) != marks):
+        return grey
+    return np.pad(grey, 1 + max(grey.shape) // 6, constant_values=paper)
 
 
 def extent(mask: Mask) -> tuple[slice, slice]:

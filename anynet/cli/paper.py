@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.float64]
 BLANK = 0.05
 #: Share of the variance that may remain within two shades if no third one is needed.
 THIRD_SHADE = 0.12
+#: Longest side, in pixels, of pictures whose strokes may be a pixel wide.
+TINY = 64
 
 
 def without_frame(grey: Floats) -> Floats:
@@ -44,9 +46,12 @@ def strip(grey: Floats, span: float) -> int:
 def without_impulses(grey: Floats) -> Floats:
     """Limit each pixel to the third least and the third greatest of its 3 × 3 neighbourhood.
 
-    Specks of one or two pixels vanish, light or dark; lines and corners remain.
+    Specks of one or two pixels vanish, light or dark; lines and corners remain. In pictures of at
+    most `TINY` pixels a side, the limits are the second least and second greatest: a stroke is
+    little wider than a pixel there, and would lose its ends.
     """
-    low, high = (ndimage.rank_filter(grey, rank, size=3) for rank in (2, -3))
+    rank = 1 if max(grey.shape) <= TINY else 2
+    low, high = (ndimage.rank_filter(grey, order, size=3) for order in (rank, -1 - rank))
     return np.clip(grey, low, high)
 
 

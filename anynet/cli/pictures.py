@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anynet.cli.images import prepare
+from anynet.cli.ink import WORKING
 from anynet.cli.models import ImageFormat
 from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
@@ -27,8 +28,8 @@ _SCAN = b"\xff\xda"  # begins a scan of a JPEG, and occurs nowhere within one
 MOST_SCANS = 100
 #: The most that deflate, and so PNG, expands; a pixel takes a bit at least.
 DEFLATE = 1032
-#: Pictures are averaged to no more than about so many pixels before they are computed with.
-MOST_PIXELS = 1 << 20
+#: Whole blocks of pixels are averaged in pictures of several times as many pixels as this.
+ENOUGH_PIXELS = WORKING**2
 
 
 def read_rows(
@@ -212,7 +213,7 @@ def _floats(image: Image.Image) -> Floats:
 
 def _reduced(image: Image.Image) -> Image.Image:
     """Average whole blocks of pixels where there are far more than any network looks at."""
-    factor = math.ceil(math.sqrt(image.width * image.height / MOST_PIXELS))
+    factor = math.isqrt(image.width * image.height // ENOUGH_PIXELS)
     if factor <= 1:
         return image
     if image.mode.startswith("I;"):
