@@ -1,7 +1,6 @@
 """``anynet example``: files to try the commands on, made here and not fetched."""
 
 import argparse
-import errno
 import io
 import os
 from pathlib import Path
@@ -70,10 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             for name, (content, _) in files.items():
                 path = folder / name
-                with replacing(path) as file:
+                with replacing(path, new=True) as file:
                     file.write(content)
-                    if os.path.lexists(path):  # created meanwhile
-                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
                 written.append(path)
         except BaseException:
             for path in written:

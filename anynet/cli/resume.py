@@ -1,6 +1,8 @@
 """``anynet resume RUN``: go on with a run that was killed, interrupted, or ran out of disk."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from anynet.cli.tables import load_data
 from anynet.cli.terminal import complain, say, say_json
 from anynet.cli.train import introduction, measure, one_memory_error, split, tell, train
 from anynet.data import Dataset
-from anynet.errors import BackendError
+from anynet.data.files import replacing
+from anynet.errors import AnynetError, BackendError
 from anynet.training import Model
 from anynet.training import resume as resume_training
 from anynet.training.checkpoints import CheckpointFolder
@@ -73,19 +76,34 @@ def run(arguments: argparse.Namespace) -> int:
             dataset = load_data(options, show)
         options = recipe.resolve(options, dataset, backend)
         dataset = preprocessed(dataset, preprocessing_of(options))
-        write_text(folder / runs.CONFIG_FILE, to_toml(options))
         if not checkpoints.files():
             write_text(beginning, to_toml(options))
         if not silent:
             for note in dataset.notes:
                 complain(note, "anynet: note: ")
             say(*introduction(options, dataset, backend))
-        model = _go_on(checkpoints, options, dataset, backend, silent)
+        with _recorded(folder / runs.CONFIG_FILE, to_toml(options), checkpoints):
+            model = _go_on(checkpoints, options, dataset, backend, silent)
         with runs.kept(model, folder):
             report, result = measure(model, options, dataset)
             write_run(folder, model, report, options, result)
     tell(report, result | {"run": str(folder)}, options.json)
     return 0
+
+
+@contextmanager
+def _recorded(config: Path, text: str, checkpoints: CheckpointFolder) -> Iterator[None]:
+    """Write the options to a config.toml; restore it if they are refused, as other data are."""
+    before, written = config.read_bytes(), checkpoints.written
+    with replacing(config) as file:
+        file.write(text.encode())
+    try:
+        yield
+    except AnynetError:
+        if checkpoints.written == written:  # the run has not gone on
+            with replacing(config) as file:
+                file.write(before)
+        raise
 
 
 def _options(arguments: argparse.Namespace) -> TrainOptions:

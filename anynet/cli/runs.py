@@ -7,6 +7,7 @@ by one rename when all else is written.
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -16,17 +17,20 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from anynet.cli.config import EditedConfigError, read_config
+from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
 from anynet.data.files import clear_parts, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
-from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
+from anynet.training.checkpoints import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
 from anynet.training.resume import ChangedDataError
 from anynet.training.saving import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
 DONE = f".{CHECKPOINTS}.done"
+_OF_CHECKPOINTS = re.compile(
+    rf"step-\d+\.(safetensors|damaged)|{LOCK_FILE}|{re.escape(BEGINNING)}|\.step-.*\.part"
+)
 LONGEST_NAME = 50  # characters, of up to 4 bytes; file systems limit names to 255 bytes
 
 
@@ -245,8 +249,22 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
 
 
 def clear_done(run: Path) -> None:
-    """Take away the checkpoints of a finished run, which one that was killed then has left."""
-    shutil.rmtree(run / DONE, ignore_errors=True)
+    """Remove the checkpoints of a finished run, which one that was killed then has left.
+
+    The folder is removed only if it holds nothing else; other files in it get a visible name.
+    """
+    done = run / DONE
+    for path in list(done.iterdir()) if done.is_dir() else []:
+        if _OF_CHECKPOINTS.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # it is a folder, or not writable
+                path.unlink()
+    with contextlib.suppress(OSError):
+        if done.is_symlink():
+            done.unlink()
+        elif any(done.iterdir()):
+            done.rename(_unused(run / f"{CHECKPOINTS}-other-files"))
+        else:
+            done.rmdir()
 
 
 def is_finished(run: Path) -> bool:

@@ -227,7 +227,7 @@ def _write(
             columns.append((f"probability {level}", list(column)))
     else:
         columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
-    with replacing(out) as file:
+    with replacing(out, new=True) as file:
         text = as_csv(columns, escape_formulas=escape_formulas)
         file.write(text.encode(errors="backslashreplace"))
         refuse_existing(out)  # it may have come into being meanwhile

@@ -1,6 +1,7 @@
 """Handling files that nobody vouches for: bounded reads, whole writes, one-line messages."""
 
 import contextlib
+import errno
 import math
 import os
 import secrets
@@ -76,7 +77,7 @@ def promised_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> 
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is whole.
 
     The bytes go to a temporary neighbour, which takes the name when the block ends well and is
@@ -86,6 +87,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ----------
     path : Path
         The name to take.
+    new : bool
+        Whether to fail if something has that name when the block ends, and leave it as it is.
 
     Yields
     ------
@@ -119,7 +122,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         try:
-            partial.replace(path)
+            if new:
+                _take_free_name(partial, path)
+            else:
+                partial.replace(path)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException as error:
@@ -129,6 +135,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             error.filename = str(path)  # of a disk that is full, say
         raise
     sync_folder(path.parent)
+
+
+def _take_free_name(partial: Path, path: Path) -> None:
+    """Rename a file; another process cannot create `path` meanwhile, where there are hard links."""
+    try:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        partial.replace(path)
+    else:
+        partial.unlink()
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

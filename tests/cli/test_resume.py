@@ -359,6 +359,19 @@ def test_edits_of_the_configuration_are_refused(
     assert {"lock", "options.toml"} < left(unfinished / "checkpoints")
 
 
+def test_a_refused_resume_leaves_the_configuration(
+    anynet: Command, fails: Command, unfinished: Path, straight: Path, tmp_path: Path
+) -> None:
+    before = (unfinished / "config.toml").read_bytes()
+    x, y = library.load_dataset("digits").train
+    np.savez(tmp_path / "other.npz", x_train=x[:200], y_train=y[:200])
+    for arguments in ((tmp_path / "other.npz",), ("--epochs", 1)):
+        fails("resume", unfinished, *arguments, "--quiet")
+        assert (unfinished / "config.toml").read_bytes() == before
+    assert anynet("resume", unfinished, "--quiet").code == 0
+    assert outcome_of(unfinished) == outcome_of(straight)
+
+
 def test_what_may_change_when_a_run_goes_on(
     anynet: Command, unfinished: Path, straight: Path
 ) -> None:

@@ -229,3 +229,21 @@ def test_only_files_that_anynet_left_half_written_are_removed(tmp_path: Path) ->
     (tmp_path / ".config.toml.0123456789abcdef.part").touch()
     clear_parts(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".mine.part"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_files_of_the_users_among_checkpoints_are_kept(tmp_path: Path, linked: bool) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    run.mkdir()
+    (elsewhere if linked else run / runs.DONE).mkdir()
+    if linked:
+        (run / runs.DONE).symlink_to(elsewhere)
+    own = ("lock", "options.toml", "step-000000000041.safetensors", "step-000000000001.damaged")
+    for name in (*own, "notes.txt", "step-backup.safetensors"):
+        (run / runs.DONE / name).touch()
+    runs.clear_done(run)
+    kept = elsewhere if linked else run / "checkpoints-other-files"
+    assert {path.name for path in kept.iterdir()} == {"notes.txt", "step-backup.safetensors"}
+    assert list(run.iterdir()) == ([] if linked else [kept])
+    runs.clear_done(run)
+    assert kept.is_dir()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import anynet
-from anynet.data.files import expanded
+from anynet.data.files import expanded, replacing
 from anynet.export import save_torch, to_onnx
 
 X, Y = np.eye(4, 3), np.array([0, 1, 0, 1])
@@ -101,3 +101,33 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_unknown_user_is_named() -> None:
     with pytest.raises(anynet.DataError, match="~no-such-user/x"):
         expanded("~no-such-user/x")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
+def test_a_new_file_does_not_replace_one_that_came_meanwhile(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuses)
+    with replacing(tmp_path / "free", new=True) as file:
+        file.write(b"content")
+    with pytest.raises(FileExistsError, match="file"), replacing(tmp_path / "file", new=True):
+        (tmp_path / "file").write_text("precious")
+    with pytest.raises(FileExistsError, match="link"), replacing(tmp_path / "link", new=True):
+        (tmp_path / "link").symlink_to("nowhere")
+    assert (tmp_path / "free").read_bytes() == b"content"
+    assert (tmp_path / "file").read_text() == "precious"
+    assert {path.name for path in tmp_path.iterdir()} == {"free", "file", "link"}
+
+
+def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match="file") as caught, replacing(path):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match="other") as caught, replacing(path):
+        raise FileNotFoundError(2, "No such file", "other")
+    assert list(tmp_path.iterdir()) == []
