@@ -76,7 +76,7 @@ def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
 
 def name_of(dataset: str) -> str:
     """Return the part of a data set's name or path that names folders: its stem, cut if long."""
-    return Path(dataset).absolute().stem[:LONGEST_NAME]
+    return Path(dataset).absolute().stem[:LONGEST_NAME].replace("\0", "")
 
 
 def _unused(folder: Path) -> Path:

@@ -12,6 +12,9 @@ import numpy as np
 
 from anynet.errors import InvalidArgumentError
 
+#: Of a grid. The points are listed, and none of so many could be trained.
+MOST_POINTS = 10**6
+
 Point: TypeAlias = dict[str, Any]
 """The value of each studied option."""
 
@@ -74,7 +77,7 @@ def product(grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     Raises
     ------
     InvalidArgumentError
-        If no option is studied, or one has no values.
+        If no option is studied, one has no values, or there are more than MOST_POINTS points.
 
     Examples
     --------
@@ -83,6 +86,12 @@ def product(grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     """
     check_space(grid)
     values = [list(dict.fromkeys(some)) for some in grid.values()]
+    if (count := math.prod(map(len, values))) > MOST_POINTS:
+        message = (
+            f"the grid has {count:,} points, more than {MOST_POINTS:,}: name fewer values, or try "
+            f"some of the points (--n-trials)"
+        )
+        raise InvalidArgumentError(message)
     return [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*values)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import Any, TypeAlias
@@ -40,6 +41,8 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
     ------
     InvalidArgumentError
         See ``check_engine``.
+    ChildProcessError
+        If a worker process was killed.
     """
     check_engine(jobs, engine)
     if not calls:
@@ -59,7 +62,13 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
             results = parallel(tasks)
             stack.callback(_close, results)
-            yield from results
+            try:
+                yield from results
+            except BrokenExecutor as error:
+                message = (
+                    "a worker process was killed, perhaps because memory was short: use fewer jobs"
+                )
+                raise ChildProcessError(message) from error
             return
         parallel = joblib.Parallel(batch_size=1)  # it answers all at once, so ask for few at once
         size = backend.effective_n_jobs(jobs)

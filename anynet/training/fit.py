@@ -208,13 +208,12 @@ def fit(
         progress=progress,
         metadata=metadata,
     )
-    to_json(run.metadata)  # refused before training, not when the model is saved
-    _warn_of_own_parts(run, checkpoint)
+    warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
     with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
         return run.train()
 
 
-def _warn_of_own_parts(run: Run, checkpoint: Any) -> None:
+def warn_of_own_parts(network: Network, loss: Loss, checkpoint: Any = None) -> None:
     """Warn before training that its model cannot be saved; refuse checkpoints of own layers.
 
     Raises
@@ -222,7 +221,6 @@ def _warn_of_own_parts(run: Run, checkpoint: Any) -> None:
     InvalidArgumentError
         If a checkpoint is asked for of a network that cannot be made again from it.
     """
-    network, loss = run.step.network, run.step.loss
     if checkpoint is not None and (foreign := foreign_layers(network)):
         message = (
             f"checkpoint: {', '.join(foreign)}, and checkpoints hold only layers of anynet; train "
@@ -291,6 +289,8 @@ def prepare(
     """
     _check_counts(epochs=epochs, batch_size=batch_size)
     _check_options(patience, target_accuracy, min_delta, clip_norm, average, max_norm, adversarial)
+    check_progress(progress)
+    _check_metadata(metadata)
     data = with_targets(data)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     loss = choose_loss(loss, y, network.n_outputs)
@@ -387,6 +387,9 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         message = f"optimizer must be one such as Adam(), got the {optimizer}"
         raise InvalidArgumentError(message)
     if not isinstance(optimizer, str):
+        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
+            raise InvalidArgumentError(message)
         return optimizer
     if optimizer not in OPTIMIZERS:
         message = f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}"
@@ -403,6 +406,21 @@ def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
         message = f"callbacks must be a function of an EpochRecord, or a list, got {callbacks!r}"
         raise InvalidArgumentError(message)
     return listed
+
+
+def check_progress(progress: Any) -> None:
+    """Refuse what cannot be called."""
+    if progress is not None and not callable(progress):
+        message = f"progress must be a function of the progress, got {progress!r}"
+        raise InvalidArgumentError(message)
+
+
+def _check_metadata(metadata: Any) -> None:
+    """Refuse before training what cannot be saved after it."""
+    if metadata is not None and not isinstance(metadata, dict):
+        message = f"metadata must be a dict, got the type {type(metadata).__name__}"
+        raise InvalidArgumentError(message)
+    to_json(metadata or {})
 
 
 def _check_counts(**counts: int) -> None:

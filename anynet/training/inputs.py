@@ -296,6 +296,9 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
         message = f"loss must be one such as Huber(), got the {loss}"
         raise InvalidArgumentError(message)
     if loss is not None:
+        if not (callable(loss) and hasattr(loss, "task") and hasattr(loss, "link")):
+            message = f"loss must be a name or an object such as Huber(), got {loss!r}"
+            raise InvalidArgumentError(message)
         chosen: Loss = loss
         return chosen
     array = _as_numpy(y)

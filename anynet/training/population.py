@@ -16,13 +16,20 @@ from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
 from anynet.seeds import device_seed
 from anynet.training.class_weight import ClassWeight
-from anynet.training.fit import as_optimizer, choose_backend, prepare
+from anynet.training.fit import (
+    as_optimizer,
+    check_progress,
+    choose_backend,
+    prepare,
+    warn_of_own_parts,
+)
 from anynet.training.history import Callback
 from anynet.training.inputs import check_network, check_rows, choose_loss, with_targets
 from anynet.training.model import Model
 from anynet.training.population_memory import split_by_memory
 from anynet.training.population_run import common_step, train_together
 from anynet.training.run import Run
+from anynet.training.saving import foreign_parts
 
 OWN = (
     "seed",
@@ -168,6 +175,7 @@ class_weight, scoring, shuffle, backend, resident
     if memory_limit is not None and not memory_limit > 0:
         message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
         raise InvalidArgumentError(message)
+    check_progress(progress)
     check = _Remembered()
     common_seed = configs[0].get("seed", 0) if shared_order else None
     runs = []
@@ -188,6 +196,9 @@ class_weight, scoring, shuffle, backend, resident
         except InvalidArgumentError as error:
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
+    steps = [run.step for run in runs]
+    own = next((step for step in steps if foreign_parts(step.network, step.loss)), steps[0])
+    warn_of_own_parts(own.network, own.loss)
     groups = [
         part
         for group in _group(runs, shared_order)

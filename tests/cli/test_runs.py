@@ -59,7 +59,7 @@ def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["a" * 251, "\N{GRINNING FACE}" * 62])
+@pytest.mark.parametrize("name", ["a\0b", "a" * 251, "\N{GRINNING FACE}" * 62])
 def test_the_default_name_of_a_data_set_with_a_long_name_fits(tmp_path: Path, name: str) -> None:
     with runs.new_folder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as scratch:
         assert scratch.is_dir()

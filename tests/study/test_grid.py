@@ -55,6 +55,12 @@ def test_a_logarithmic_range_spreads_over_its_decades() -> None:
     assert sorted(whole) == [1, 2, 3, 4]
 
 
+def test_a_grid_that_cannot_be_listed_is_refused() -> None:
+    values = list(range(900))
+    with pytest.raises(InvalidArgumentError, match="729,000,000 points"):
+        product({"a": values, "b": values, "c": values})
+
+
 @pytest.mark.parametrize("grid", [{}, {"decay": []}, {"decay": [1.0], "batch_size": []}])
 @pytest.mark.parametrize("make", [product, lambda grid: random_points(grid, 3)])
 def test_an_empty_grid_is_refused(grid: dict[str, list[float]], make) -> None:

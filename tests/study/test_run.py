@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +179,13 @@ def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) 
 def test_bad_jobs_are_refused(jobs, engine, says) -> None:
     with pytest.raises(InvalidArgumentError, match=says):
         list(spread([(os.getpid, ())], jobs, engine))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_worker_that_is_killed_is_reported() -> None:
+    pytest.importorskip("joblib")
+    with pytest.raises(ChildProcessError, match=r"killed.* use fewer jobs"):
+        list(spread([(signal.raise_signal, (signal.SIGKILL,))] * 2, 2))
 
 
 def test_a_missing_engine_is_named() -> None:

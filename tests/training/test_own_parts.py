@@ -87,6 +87,36 @@ def test_numbers_of_numpy_are_saved_as_numbers(data, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
 
 
+def test_parts_of_a_population_are_told_before_training(data) -> None:
+    epochs: list[int] = []
+    options: dict[str, Any] = {"callbacks": epochs.append, **OPTIONS}
+    with pytest.raises(anynet.InvalidArgumentError, match=r"configs\[1\]: .*JSON can hold"):
+        anynet.fit_population(network(), data, [{}, {"metadata": {"a": object()}}], **options)
+    with pytest.raises(anynet.InvalidArgumentError, match="progress must be"):
+        anynet.fit_population(network(), data, [{}], progress=1, **options)
+    assert epochs == []
+    with pytest.warns(UserWarning, match=r"not saved: the loss is a .*OwnLoss"):
+        anynet.fit_population(network(), data, [{}, {"loss": OwnLoss()}], **options)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("loss", lambda y, target: 0),  # noqa: ARG005
+        ("loss", object()),
+        ("optimizer", object()),
+        ("optimizer", 0.1),
+        ("learning_rate", lambda step: 0.1),  # noqa: ARG005
+        ("progress", 1),
+        ("metadata", [1]),
+        ("metadata", "text"),
+    ],
+)
+def test_objects_of_another_kind_are_refused(data, argument: str, value: Any) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=f"{argument} must be"):
+        anynet.fit(network(), data, **{**OPTIONS, argument: value})
+
+
 @pytest.mark.parametrize("metadata", [{"a": object()}, {"a": np.zeros(2)}, {("a",): 1}])
 def test_metadata_that_json_cannot_hold_are_refused_before_training(data, metadata: Any) -> None:
     epochs: list[int] = []
