@@ -88,8 +88,8 @@ def product(grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     values = [list(dict.fromkeys(some)) for some in grid.values()]
     if (count := math.prod(map(len, values))) > MOST_POINTS:
         message = (
-            f"the grid has {count:,} points, more than {MOST_POINTS:,}: name fewer values, or try "
-            f"some of the points (--n-trials)"
+            f"the grid has {count:,} points, more than {MOST_POINTS:,}: give fewer "
+            f"values, or sample points at random (n_trials)"
         )
         raise InvalidArgumentError(message)
     return [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*values)]
