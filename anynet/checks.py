@@ -1,0 +1,57 @@
+"""Checks of arguments that every floor shares."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from anynet.errors import InvalidArgumentError
+
+MOST_COMPARED = 200  # characters of a word: comparing takes quadratic time
+
+
+def did_you_mean(word: object, names: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the most similar known one, if any.
+
+    Parameters
+    ----------
+    word : object
+        What was given; compared without regard to case.
+    names : iterable of str
+        The known names.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'adam'?"``, or ``""``.
+    """
+    folded = {name.casefold(): name for name in names}
+    text = str(word).casefold()
+    near = difflib.get_close_matches(text, folded, n=1) if len(text) <= MOST_COMPARED else []
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer of Python or NumPy; bool is not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
+    """Return a whole number as Python's int.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not a whole number, or not in [least, most].
+    """
+    if not is_whole(value) or value < least:
+        message = f"{name} must be a whole number of at least {least}, got {value!r}"
+        raise InvalidArgumentError(message)
+    if value > most:
+        shown = repr(value) if value < 2**64 else f"a number of {int(value).bit_length()} bits"
+        message = f"{name} must be at most {most}, got {shown}"
+        raise InvalidArgumentError(message)
+    return int(value)
