@@ -56,11 +56,18 @@ def initial_state(
     backend: Backend,
     *,
     average: bool = False,
+    params: Params | None = None,
 ) -> TrainState:
-    """Return the state before the first step; a tuple of seeds makes a population."""
+    """Return the state before the first step; a tuple of seeds makes a population.
+
+    Parameters
+    ----------
+    params : Params, optional
+        Consumed; without them new weights are drawn.
+    """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
-    params = network.init(seed, backend)
+    params = network.init(seed, backend) if params is None else params
     return TrainState(
         params=params,
         optimizer=optimizer.init(params, backend=backend),
