@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from anynet.training.history import StopReason
+
 TOO_LARGE = 2**63
 _COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
 _SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str, "blocks": str}
@@ -46,6 +48,7 @@ CONTENT: dict[str, Any] = {
         "stopped": str,
         "warning": str,
         "scoring": str,
+        "stop_reason": str | None,
     },
     "stopping": {"best": _NUMBER, "waited": _COUNT},
     "plateau": (None, {"factor": _NUMBER, "best": _NUMBER, "waited": _COUNT}),
@@ -68,6 +71,8 @@ def completed(content: dict[str, Any]) -> dict[str, Any]:
     history = content.get("history")
     if isinstance(history, dict) and isinstance(history.get("records"), list):
         n = len(CONTENT["history"]["records"][0])
+        if isinstance(history.get("stopped"), str) and "stop_reason" not in history:
+            history["stop_reason"] = StopReason.of_text(history["stopped"])
         history["records"] = [
             [*each, None] if isinstance(each, list) and len(each) == n - 1 else each
             for each in history["records"]

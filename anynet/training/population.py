@@ -23,7 +23,7 @@ from anynet.training.fit import (
     prepare,
     warn_of_own_parts,
 )
-from anynet.training.history import Callback
+from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_loss, with_targets
 from anynet.training.model import Model
 from anynet.training.population_memory import split_by_memory
@@ -222,7 +222,8 @@ def _model(run: Run) -> Model:
 def _interrupted(run: Run) -> Model | None:
     if run.best is None or not run.history.records:
         return None
-    run.history.stopped = run.history.stopped or "interrupted"
+    if not run.history.stopped:
+        run.history.stop(StopReason.INTERRUPTED, "interrupted")
     return run.model()
 
 

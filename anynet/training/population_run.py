@@ -27,6 +27,7 @@ from anynet.training.evaluate import (
     finish_members,
     target_spread,
 )
+from anynet.training.history import StopReason
 from anynet.training.run import Run
 from anynet.training.state import copy, initial_state, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
@@ -216,7 +217,8 @@ class Batch:
                 except DivergedError as error:
                     run.history.warning, stops = str(error), True
                 if not stops and epoch == run.epochs:
-                    run.history.stopped, stops = f"all {epoch} epochs done", True
+                    run.history.stop(StopReason.EPOCHS, f"all {epoch} epochs done")
+                    stops = True
                 self.going[member] = not stops
         finally:
             self._keep(improved)

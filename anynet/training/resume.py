@@ -18,9 +18,9 @@ from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
 from anynet.training.description import GIVEN, arguments_from, fingerprint
 from anynet.training.fit import prepare
 from anynet.training.form import CONTENT, check_form
-from anynet.training.history import Callback, ProgressCallback
+from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
-from anynet.training.run import Run, epochs_done
+from anynet.training.run import Run
 from anynet.training.saving import parameter_shapes
 
 
@@ -121,8 +121,8 @@ def resume(
         elif validation is not None:
             message = "validation is what the run began with: leave it out"
             raise InvalidArgumentError(message)
-        before = arguments["epochs"]
-        arguments["epochs"] = before if epochs is None else epochs
+        if epochs is not None:
+            arguments["epochs"] = epochs
         run = prepare(
             data=data,
             **arguments,
@@ -132,7 +132,7 @@ def resume(
             progress=progress,
         )
         _check_data(run, found)
-        run.checkpoints, run.resumed = folder, _until(found, before, run.epochs)
+        run.checkpoints, run.resumed = folder, _until(found, run.epochs)
         with chosen.context():
             return run.train()
 
@@ -224,13 +224,13 @@ def _check_data(run: Run, found: Checkpoint) -> None:
             raise ChangedDataError(message)
 
 
-def _until(found: Checkpoint, before: int, epochs: int) -> Checkpoint:
+def _until(found: Checkpoint, epochs: int) -> Checkpoint:
     """Let a run that has done its epochs go on, if there are more now."""
     history = found.content["history"]
     done = len(history["records"])
     if done > epochs or (done == epochs and not history["stopped"]):
         message = f"the run has done {done} epochs already: epochs must be more, got {epochs}"
         raise InvalidArgumentError(message)
-    if epochs > done and history["stopped"] == epochs_done(before):
-        history = history | {"stopped": ""}
+    if epochs > done and history["stop_reason"] == StopReason.EPOCHS:
+        history = history | {"stopped": "", "stop_reason": None}
     return found._replace(content=found.content | {"history": history})

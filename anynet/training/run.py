@@ -32,7 +32,14 @@ from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder
 from anynet.training.class_weight import ClassWeight
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
-from anynet.training.history import Callback, EpochRecord, History, Progress, ProgressCallback
+from anynet.training.history import (
+    Callback,
+    EpochRecord,
+    History,
+    Progress,
+    ProgressCallback,
+    StopReason,
+)
 from anynet.training.model import Model
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
@@ -82,7 +89,7 @@ class Run:
                     if saver is not None:
                         saver.after_epoch(state)
         except KeyboardInterrupt as interrupt:
-            self.history.stopped = "interrupted"
+            self.history.stop(StopReason.INTERRUPTED, "interrupted")
             raise TrainingInterrupted(self.model()) from interrupt
         model = self.model()
         assert model is not None  # at least one epoch was finished
@@ -215,28 +222,29 @@ class Run:
             self.best = copy(self._weights(state), self.step.backend)
 
         if not self.observe(record, keep) and record.epoch >= self.epochs:
-            self.history.stopped = epochs_done(self.epochs)
+            self.history.stop(StopReason.EPOCHS, f"all {self.epochs} epochs done")
 
     def observe(self, record: EpochRecord, keep: Callable[[], None]) -> bool:
         """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
         self.history.records.append(record)
-        is_best, reason = True, ""
+        is_best, stop = True, None
         score = record.validation_score
         if score is not None:
             if record.selection_score is not None:
                 score = record.selection_score
             elif self.scoring == LOSS and record.validation_loss is not None:
                 score = -record.validation_loss
-            is_best, reason = self.stopping.observe(score)
+            is_best, stop = self.stopping.observe(score)
             if self.plateau is not None:
                 self.plateau.observe(score)
         if is_best or not self.history.best_epoch:  # a score may be NaN
             keep()
             self.history.best_epoch = record.epoch
         if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
-            reason = reason or "a callback asked to stop"
-        self.history.stopped = reason
-        return bool(reason)
+            stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
+        if stop is not None:
+            self.history.stop(*stop)
+        return stop is not None
 
     def _validate(self, state: TrainState, scored: Batches) -> Evaluation:
         held_out = self.held_out
@@ -273,7 +281,7 @@ class Run:
     def check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
         if np.isfinite(evaluation.loss):
             return
-        self.history.stopped = f"diverged in epoch {epoch}"
+        self.history.stop(StopReason.DIVERGED, f"diverged in epoch {epoch}")
         message = (
             f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
             f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
@@ -306,11 +314,6 @@ class Run:
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=4)
         return HostBatches(rows, backend)
-
-
-def epochs_done(epochs: int) -> str:
-    """Say that a run has ended because its epochs are over."""
-    return f"all {epochs} epochs done"
 
 
 def has_room(rows: Rows, backend: Backend) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from anynet import tree
 from anynet.errors import CheckpointError
 from anynet.training.checkpoint import Checkpoint
-from anynet.training.history import EpochRecord, History
+from anynet.training.history import EpochRecord, History, StopReason
 from anynet.training.state import TrainState
 from anynet.training.stopping import Plateau
 
@@ -62,6 +62,8 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
             raise ValueError(message)
         history = dict(content["history"])
         history["records"] = [EpochRecord(*record) for record in history["records"]]
+        if history["stop_reason"] is not None:
+            history["stop_reason"] = StopReason(history["stop_reason"])
         run.history = History(**history)
         run.stopping = replace(run.stopping, **content["stopping"])
         if not _is_sound(run, content["seen"]):
