@@ -21,6 +21,7 @@ from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
 from anynet.training.inputs import check_rows, check_x, choose_backend, with_targets
 from anynet.training.saving import SavedModel, read_model, write_model
+from anynet.training.step import EvaluationStep
 from anynet.typing import Array, Params
 
 PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
@@ -150,13 +151,11 @@ class Model:
         kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches
         with self.backend.context():
             return evaluate(
-                self.network,
+                self.backend.loop(EvaluationStep(self.network, self.loss, self.backend)),
                 self.params,
-                self.loss,
                 kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),
                 spread,
-                self.backend,
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:

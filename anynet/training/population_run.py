@@ -144,6 +144,11 @@ class Batch:
     def _stack_numbers(self) -> None:
         """Split the steps of the members into what they share and the numbers that differ."""
         self.step, self.numbers = stack_numbers([run.step for run in self.runs], self.backend)
+        backend, shared = self.backend, self.step
+        self.loop = backend.loop(PopulationStep(shared))
+        self.scoring_loop = backend.loop(
+            PopulationStep(EvaluationStep(shared.network, shared.loss, backend))
+        )
         if self.order_seed is not None and self.step.augment is not None:
             alike = not any(path.startswith("augment.") for path in self.numbers)
             if alike:  # the same rows, augmented once for all
@@ -161,7 +166,6 @@ class Batch:
         self.state = self.state._replace(
             sums=sums, rate_factor=backend.to_device(factors.astype(backend.dtype))
         )
-        step = PopulationStep(self.step)
         if self.order_seed is not None:
             order = replace(first, options=replace(first.options, seed=self.order_seed)).order(
                 epoch
@@ -172,7 +176,7 @@ class Batch:
             parts = split_orders(orders, options.batch_size, short_first=options.shuffle)
         with closing(batches.blocks(*parts)) as blocks:
             for rows, block in blocks:
-                self.state = backend.scan(step, self.state, rows, (block, self.numbers))
+                self.state = self.loop.run(self.state, rows, (block, self.numbers))
 
     def trained(self) -> list[Evaluation]:
         """Return the running loss and score of each member; waits for the device."""
@@ -192,12 +196,11 @@ class Batch:
         else:
             parts = split_orders(orders, size)
         backend, loss, network = self.backend, self.step.loss, self.step.network
-        step = PopulationStep(EvaluationStep(network, loss, backend))
         sums = zero_sums(loss, network, (len(self.runs),), backend)
         with closing(scored.blocks(*parts)) as blocks:
             for rows, block in blocks:
                 data = ((self._weights(), block), self.numbers)
-                sums = backend.scan(step, sums, rows, data)
+                sums = self.scoring_loop.run(sums, rows, data)
         return finish_members(sums, loss, self.spreads, backend)
 
     def rates(self) -> np.ndarray:

@@ -44,7 +44,7 @@ from anynet.training.options import FitOptions
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import TrainState, copy, initial_state, zero_sums
-from anynet.training.step import TrainingStep
+from anynet.training.step import EvaluationStep, TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 from anynet.typing import Params
 
@@ -93,7 +93,10 @@ class Run:
         return model
 
     def start(self) -> None:
-        """Open the history."""
+        """Make the loops, and open the history."""
+        step = self.step
+        self.loop = step.backend.loop(step)
+        self.scoring_loop = step.backend.loop(EvaluationStep(step.network, step.loss, step.backend))
         self.history = History(self.step.loss.metric.name, scoring=self.options.scoring or "")
         self.spread = target_spread(*self.training.targets(), self.step.loss)
 
@@ -132,7 +135,7 @@ class Run:
         start, position = time.perf_counter() - self.seconds, self.seen
         with closing(batches.blocks(*left)) as blocks:
             for local, block in blocks:
-                state = backend.scan(step, state, local, block)
+                state = self.loop.run(state, local, block)
                 position += math.prod(local.shape)
                 if position not in ends:
                     continue
@@ -247,16 +250,14 @@ class Run:
         return stop is not None
 
     def _validate(self, state: TrainState, scored: Batches) -> Evaluation:
-        step, held_out = self.step, self.held_out
+        held_out = self.held_out
         assert held_out is not None
         return evaluate(
-            step.network,
+            self.scoring_loop,
             self._weights(state),
-            step.loss,
             scored,
             held_out.order(np.arange(held_out.n_samples, dtype=np.int32)),
-            target_spread(*held_out.targets(), step.loss),
-            step.backend,
+            target_spread(*held_out.targets(), self.step.loss),
         )
 
     def _weights(self, state: TrainState) -> Any:
