@@ -160,7 +160,7 @@ def _values(array: np.ndarray, backend: Backend) -> bytes:
         return array.astype(backend.dtype).tobytes()
 
 
-def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
+def _described(part: Any, classes: Any) -> dict[str, Any]:
     """Return the kind and the fields of a part; of a class of the user's own, its name."""
     if type(part) is not classes.get(getattr(part, "kind", "")):
         return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}

@@ -12,9 +12,8 @@ from anynet.backends import Backend
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.training.state import Sums, zero_sums
+from anynet.training.state import Sums, Weights, zero_sums
 from anynet.training.step import EvaluationStep
-from anynet.typing import Params
 
 EVALUATION_BATCH = 1024
 
@@ -28,7 +27,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     network: Network,
-    params: Params,
+    weights: Weights,
     loss: Loss,
     batches: Batches,
     order: np.ndarray,
@@ -49,7 +48,7 @@ def evaluate(
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
-            sums = backend.scan(step, sums, rows, (params, data))
+            sums = backend.scan(step, sums, rows, (weights, data))
     return finish(sums, loss, spread, backend)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
-from anynet.nn.layers import Activation, Dropout, Layer
+from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
@@ -322,7 +322,7 @@ def with_dropout(network: Network, rate: float) -> Network:
     """
     dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
-    layers: list[Layer] = []
+    layers: list[AnyLayer] = []
     for layer in network.layers:
         layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:
