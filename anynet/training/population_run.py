@@ -29,7 +29,7 @@ from anynet.training.evaluate import (
 )
 from anynet.training.history import StopReason
 from anynet.training.run import Run
-from anynet.training.state import copy, initial_state, zero_sums
+from anynet.training.state import copy, initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
 from anynet.typing import Array, Params
 
@@ -123,7 +123,7 @@ class Batch:
             average=step.average is not None,
             params=self._start_params(),
         )
-        self.best = copy(self.state.params, self.backend)
+        self.best = copy(self._weights(), self.backend)
         self.spreads = [
             target_spread(*run.held_out.targets(), run.step.loss) if run.held_out else np.zeros(1)
             for run in runs
@@ -280,7 +280,7 @@ class Batch:
             )
 
     def _weights(self) -> Any:
-        return self.state.params if self.step.average is None else self.state.average
+        return kept_weights(self.state, self.step.network)
 
     def _weights_of(self, member: int) -> Any:
         return tree.map(lambda leaf: leaf[member, ...], self._weights())

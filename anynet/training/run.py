@@ -43,7 +43,14 @@ from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
-from anynet.training.state import TrainState, copy, initial_state, zero_sums
+from anynet.training.state import (
+    TrainState,
+    Weights,
+    copy,
+    initial_state,
+    kept_weights,
+    zero_sums,
+)
 from anynet.training.step import EvaluationStep, TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 from anynet.typing import Params
@@ -70,7 +77,7 @@ class Run:
     start_params: Params | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Checkpoint | None = None
-    best: Any = None
+    best: Weights | None = None
     seen: int = 0  # samples of the epoch that is going on
     seconds: float = 0.0  # that it has taken
 
@@ -214,8 +221,9 @@ class Run:
             x = backend.xp.take(x, backend.to_device(index), axis=0)
         elif index is not None:
             x = x[index]
-        outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
-        outputs = to_numpy(outputs)
+        kept: Weights = weights()
+        model = Model(step.network, kept.params, step.loss, backend, states=kept.states)
+        outputs = to_numpy(model.predict_mean(x))
         return score_outputs(scoring, step.loss, outputs, *held_out.targets())
 
     def _finish_epoch(self, state: TrainState, record: EpochRecord) -> None:
@@ -260,9 +268,8 @@ class Run:
             target_spread(*held_out.targets(), self.step.loss),
         )
 
-    def _weights(self, state: TrainState) -> Any:
-        """The weights that are scored and returned: averaged where an average is kept."""
-        return state.params if self.step.average is None else state.average
+    def _weights(self, state: TrainState) -> Weights:
+        return kept_weights(state, self.step.network)
 
     def model(self) -> Model | None:
         if self.best is None:
@@ -279,7 +286,15 @@ class Run:
                 f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
-        return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
+        return Model(
+            step.network,
+            self.best.params,
+            step.loss,
+            step.backend,
+            self.history,
+            self.metadata,
+            self.best.states,
+        )
 
     def check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
         if np.isfinite(evaluation.loss):
