@@ -22,7 +22,8 @@ from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import ReduceOnPlateau, Warmup
-from anynet.training.checkpoints import CheckpointFolder, Checkpoints
+from anynet.training.checkpoint import CheckpointFolder, Checkpoints
+from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.input_range import warn_of_range
@@ -36,10 +37,10 @@ from anynet.training.inputs import (
     with_targets,
 )
 from anynet.training.model import Model
+from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
 from anynet.training.resolve import resolve_parts, start_params
 from anynet.training.run import Run
-from anynet.training.saving import foreign_layers, foreign_parts, to_json
 from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
@@ -154,14 +155,14 @@ def warn_of_own_parts(network: Network, loss: Loss, checkpoint: Any = None) -> N
     """
     if checkpoint is not None and (foreign := foreign_layers(network)):
         message = (
-            f"checkpoint: {', '.join(foreign)}, and checkpoints hold only layers of anynet; train "
-            f"without checkpoint"
+            f"checkpoint: {', '.join(foreign)}, which is not registered: register the class with "
+            f"anynet.register, or train without checkpoint"
         )
         raise InvalidArgumentError(message)
     if foreign := foreign_parts(network, loss):
         message = (
-            f"the model can be trained and used, but not saved: {', '.join(foreign)}, and a model "
-            f"file holds only classes of anynet"
+            f"the model can be trained and used, but not saved: {', '.join(foreign)}, which is not "
+            f"registered (see anynet.register)"
         )
         warnings.warn(message, UserWarning, stacklevel=4)
 

@@ -19,8 +19,8 @@ from anynet.optim import SGD, Optimizer, Schedule, as_schedule
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
+from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions
-from anynet.training.saving import parameter_shapes
 from anynet.typing import Params
 
 

@@ -28,8 +28,9 @@ from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import best_guess, no_better_than_guessing
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import Saver, saving
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
 from anynet.training.history import (
     Callback,
@@ -41,7 +42,6 @@ from anynet.training.history import (
 )
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
-from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import (
     TrainState,
@@ -76,7 +76,7 @@ class Run:
     metadata: dict[str, Any]
     start_params: Params | None = None
     checkpoints: CheckpointFolder | None = None
-    resumed: Checkpoint | None = None
+    resumed: Container | None = None
     best: Weights | None = None
     seen: int = 0  # samples of the epoch that is going on
     seconds: float = 0.0  # that it has taken
