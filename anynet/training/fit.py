@@ -17,6 +17,7 @@ from anynet.data.sources.source import Source
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
@@ -309,6 +310,9 @@ def prepare(
         training = Subset(rows, training.order(kept))
     check_memory(network)
     batch_size = min(batch_size, training.n_samples)  # of any larger size, the batches are the same
+    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
+        message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
+        raise InvalidArgumentError(message)
     if scoring is not None:
         if held_out is None:
             message = f"scoring={scoring!r} scores a validation set: pass validation too"

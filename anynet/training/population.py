@@ -323,11 +323,14 @@ def with_dropout(network: Network, rate: float) -> Network:
     dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
     layers: list[AnyLayer] = []
-    for layer in network.layers:
+    frozen = []
+    for index, layer in enumerate(network.layers):
+        if index in network.frozen:
+            frozen.append(len(layers))
         layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:
             layers.append(dropout)
-    return dataclasses.replace(network, layers=tuple(layers))
+    return Network(network.n_inputs, tuple(layers), tuple(frozen))
 
 
 def _group(runs: list[Run], shared_order: bool) -> list[list[Run]]:

@@ -29,6 +29,7 @@ from anynet.training.evaluate import (
 )
 from anynet.training.history import StopReason
 from anynet.training.run import Run
+from anynet.training.standardize import stacked_states
 from anynet.training.state import copy, initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
 from anynet.typing import Array
@@ -121,6 +122,7 @@ class Batch:
             tuple(run.seed for run in runs),
             self.backend,
             average=step.average is not None,
+            states=stacked_states(step.network, [run.training for run in runs], self.backend),
         )
         self.best = copy(self._weights(), self.backend)
         self.spreads = [

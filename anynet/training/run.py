@@ -43,6 +43,7 @@ from anynet.training.history import (
 from anynet.training.model import Model
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
+from anynet.training.standardize import fitted_states
 from anynet.training.state import (
     TrainState,
     Weights,
@@ -117,6 +118,7 @@ class Run:
             self.seed,
             step.backend,
             average=step.average is not None,
+            states=fitted_states(step.network, self.training, step.backend),
         )
         return state if saver is None else saver.begin(state)
 
