@@ -64,7 +64,7 @@ class Objective:
 class SolverStep:
     """``(state, rows, data) -> state``: gather, differentiate, update.
 
-    A pure function with static shapes and no host reads, and a hashable value, for ``scan``.
+    A pure function with static shapes and no host reads, and a hashable value.
     """
 
     objective: Objective

@@ -106,5 +106,5 @@ def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backen
                 f"{path} should be {wanted.dtype} {wanted.shape}, got {found.dtype} {found.shape}"
             )
             raise ValueError(message)
-        placed[path] = backend.to_device(np.array(found))  # a copy: scan may write into it
+        placed[path] = backend.to_device(np.array(found))  # a copy: a loop may write into it
     return tree.rebuild(like, placed, name)

@@ -11,7 +11,7 @@ import pytest
 import anynet
 from anynet import tree
 from anynet.backends.numpy_loop import Carrier, replay
-from anynet.backends.portable import Backend
+from anynet.backends.portable import Loop
 from anynet.data.batches import ResidentBatches, Rows
 from anynet.nn import LOSSES, CrossEntropy, SquaredError
 from anynet.nn.activations import ACTIVATIONS
@@ -76,7 +76,7 @@ def is_recorded(state: Any) -> bool:
 
 
 def plain_loop(step: Any, state: Any, order: Any, data: Any) -> Any:
-    return Backend.scan(anynet.get_backend("numpy"), step, state, order, data)
+    return Loop(step).run(state, order, data)
 
 
 CASES = {
@@ -221,7 +221,7 @@ def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
     order = np.array([[1], [2]])
     state = (np.zeros(1), np.zeros(()))
     for _ in range(2):
-        state = anynet.get_backend("numpy").scan(step, state, order, ())
+        state = anynet.get_backend("numpy").loop(step).run(state, order, ())
         assert not is_recorded(state)
     np.testing.assert_array_equal(state[0], [6])
     assert calls == [1, 1, 1, 1, 1]  # one try at recording, and each row once
@@ -245,7 +245,7 @@ def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
         return (state[0] + total,)
 
     order = np.array([1.0, 2.0, 4.0])
-    result = anynet.get_backend("numpy").scan(step, (np.zeros(2),), order, ())
+    result = anynet.get_backend("numpy").loop(step).run((np.zeros(2),), order, ())
     np.testing.assert_array_equal(result[0], [7, 7])
 
 
@@ -267,7 +267,7 @@ def test_a_step_that_cannot_be_hashed_runs_in_the_plain_loop() -> None:
         def __call__(self, state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG002
             return (state[0] + rows,)
 
-    state = anynet.get_backend("numpy").scan(Adding(), (np.zeros(()),), np.arange(4.0), ())
+    state = anynet.get_backend("numpy").loop(Adding()).run((np.zeros(()),), np.arange(4.0), ())
     assert not is_recorded(state)
     assert float(state[0]) == 6
 
@@ -278,7 +278,7 @@ def test_calls_of_several_results_are_not_recorded() -> None:
         return (fraction + 2 * whole, state[1])
 
     order = np.array([1.5, 2.25])
-    state = anynet.get_backend("numpy").scan(step, (np.zeros(2), np.zeros(())), order, ())
+    state = anynet.get_backend("numpy").loop(step).run((np.zeros(2), np.zeros(())), order, ())
     assert not is_recorded(state)
     np.testing.assert_array_equal(state[0], [9.75 - 1, 9.75 - 1])
 
@@ -295,8 +295,8 @@ def test_an_error_half_way_comes_out_and_no_step_is_taken_twice() -> None:
         return (state[0] + rows, state[1])
 
     with pytest.raises(ValueError, match="at three"):
-        anynet.get_backend("numpy").scan(
-            step, (np.zeros(2), np.zeros(())), np.array([1.0, 2.0, 3.0, 4.0]), ()
+        anynet.get_backend("numpy").loop(step).run(
+            (np.zeros(2), np.zeros(())), np.array([1.0, 2.0, 3.0, 4.0]), ()
         )
     assert taken == [1, 2, 3]
 
@@ -307,4 +307,4 @@ def test_an_error_of_the_step_comes_out_as_it_is() -> None:
         raise KeyError(message)
 
     with pytest.raises(KeyError, match="of the step's own"):
-        anynet.get_backend("numpy").scan(step, (np.zeros(2),), np.zeros(3), ())
+        anynet.get_backend("numpy").loop(step).run((np.zeros(2),), np.zeros(3), ())

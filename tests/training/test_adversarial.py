@@ -47,7 +47,7 @@ def test_the_step_descends_half_of_each_loss(backend64: Backend, digits) -> None
     before = tree.map(lambda leaf: backend64.to_host(leaf).copy(), state.params)
     order = np.arange(20, dtype=np.int32)[None]
     rows = tree.map(backend64.to_device, Rows(x, y))
-    after = backend64.scan(step, state, backend64.to_device(order), rows)
+    after = backend64.loop(step).run(state, backend64.to_device(order), rows)
 
     reference = anynet.get_backend("numpy", dtype="float64")
 

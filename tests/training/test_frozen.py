@@ -15,7 +15,7 @@ from anynet.data.batches import Rows
 from anynet.nn import CrossEntropy, Network, ParameterFree
 from anynet.nn.gradients import ProductGradient
 from anynet.optim import SGD, AdamW, Constant
-from anynet.training.population import with_dropout
+from anynet.training.resolve import with_dropout
 from anynet.training.state import initial_state, kept_weights
 from anynet.training.step import TrainingStep
 from anynet.typing import Key
@@ -51,7 +51,7 @@ def steps(backend: Backend, seed: Any, net: Network, n_steps: int = 3, **options
     )
     before = tree.map(lambda leaf: np.array(backend.to_host(leaf)), kept_weights(state, net))
     order = backend.to_device(np.arange(10 * n_steps, dtype=np.int32).reshape(n_steps, 10))
-    state = backend.scan(step, state, order, tree.map(backend.to_device, data))
+    state = backend.loop(step).run(state, order, tree.map(backend.to_device, data))
     return before, tree.map(lambda leaf: np.array(backend.to_host(leaf)), kept_weights(state, net))
 
 
