@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, lives_on, to_numpy
-from anynet.data.sources.source import Source
+from anynet.backends import Backend, to_numpy
 from anynet.data.subset import Subset
 
 SAMPLED_BYTES, RUNS = 2**26, 16  # of the inputs that are read, and in how many runs of rows
@@ -38,7 +37,7 @@ def fingerprint(samples: Subset, backend: Backend) -> dict[str, Any]:
     for start in np.unique(np.linspace(0, n_samples - length, RUNS).astype(np.int64)):
         index = samples.order(np.arange(start, start + length, dtype=np.int32))
         code.update(index.tobytes())
-        code.update(_values(_select(rows.x, index, backend), backend))
+        code.update(_values(rows.read(index, backend), backend))
     for column in samples.targets():
         if column is not None:
             code.update(_values(to_numpy(column), backend))
@@ -57,14 +56,6 @@ def _blocks(samples: Subset) -> str:
         return ""
     code = hashlib.blake2b(borders.astype(np.int64).tobytes(), digest_size=16)
     return f"{code.hexdigest()} {samples.rows.x.window_rows}"
-
-
-def _select(x: Any, index: np.ndarray, backend: Backend) -> np.ndarray:
-    if isinstance(x, Source):
-        return x[index].read(np.arange(len(index)))
-    if not lives_on(x, backend):
-        return np.asarray(x[index])
-    return backend.to_host(backend.xp.take(x, backend.to_device(index), axis=0))
 
 
 def _values(array: np.ndarray, backend: Backend) -> bytes:

@@ -19,6 +19,7 @@ from anynet.data.sources.source import Source
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import ReduceOnPlateau, Warmup
@@ -39,7 +40,7 @@ from anynet.training.inputs import (
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
-from anynet.training.resolve import resolve_parts, start_params
+from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
 from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
@@ -224,6 +225,9 @@ def prepare(
         training = Subset(rows, training.order(kept))
     check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
+    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
+        message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
+        raise InvalidArgumentError(message)
     if scoring is not None:
         if held_out is None:
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
@@ -269,7 +273,7 @@ def prepare(
         callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
-        start_params=None if start is None else start_params(start, network, backend),
+        start_weights=None if start is None else start_weights(start, network, backend),
     )
 
 

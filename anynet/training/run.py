@@ -32,6 +32,7 @@ from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import Saver, saving
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
+from anynet.training.first_weights import first_weights
 from anynet.training.history import (
     Callback,
     EpochRecord,
@@ -53,7 +54,6 @@ from anynet.training.state import (
 )
 from anynet.training.step import EvaluationStep, TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
-from anynet.typing import Params
 
 PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
@@ -74,7 +74,7 @@ class Run:
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    start_params: Params | None = None
+    start_weights: Weights | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Container | None = None
     best: Weights | None = None
@@ -117,9 +117,16 @@ class Run:
             self.options.seed,
             step.backend,
             average=step.average is not None,
-            params=self.start_params,
+            weights=self.first_weights({}),
         )
         return state if saver is None else saver.begin(state)
+
+    def first_weights(self, fitted: dict[Any, Any]) -> Weights:
+        """Return the weights before the first step; see ``first_weights``."""
+        if self.start_weights is not None:
+            return self.start_weights
+        step = self.step
+        return first_weights(step.network, self.options.seed, self.training, step.backend, fitted)
 
     def _epoch(
         self, state: TrainState, batches: Batches, scored: Batches, saver: Saver | None
