@@ -56,11 +56,32 @@ def initial_state(
     backend: Backend,
     *,
     average: bool = False,
+    params: Params | None = None,
+    sums: Sums | None = None,
 ) -> TrainState:
-    """Return the state before the first step; a tuple of seeds makes a population."""
+    """Return the state before the first step; a tuple of seeds makes a population.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    optimizer : Optimizer
+    seed : int or tuple of int
+    backend : Backend
+    average : bool
+        Whether a moving average of the weights is kept.
+    params : Params, optional
+        The initial weights; by default drawn with ``seed``.
+    sums : Sums, optional
+        The running sums; by default zeros for the loss and its metric.
+
+    Returns
+    -------
+    TrainState
+    """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
-    params = network.init(seed, backend)
+    params = network.init(seed, backend) if params is None else params
     return TrainState(
         params=params,
         optimizer=optimizer.init(params, backend=backend),
@@ -68,7 +89,7 @@ def initial_state(
         step=backend.to_device(np.zeros((), dtype=np.int32)),
         seed=backend.to_device(np.asarray(words, dtype=np.int32)),
         rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
-        sums=zero_sums(loss, network, population, backend),
+        sums=zero_sums(loss, network, population, backend) if sums is None else sums,
     )
 
 
