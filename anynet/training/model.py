@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend, lives_on
+from anynet.backends import Backend, backend_of, lives_on
 from anynet.data.batches import HostBatches, ResidentBatches
 from anynet.data.sources.source import Source
 from anynet.data.tables import Preprocessing, Table
@@ -19,7 +19,7 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
-from anynet.training.inputs import check_rows, check_x, with_targets
+from anynet.training.inputs import check_rows, check_x, choose_backend, with_targets
 from anynet.training.saving import SavedModel, read_model, write_model
 from anynet.typing import Array, Params
 
@@ -229,11 +229,7 @@ def load(
         If the file is absent, damaged, or not a model of anynet's.
     """
     saved = read_model(path)
-    if not isinstance(backend, Backend):
-        backend = get_backend(backend, device, dtype or saved.dtype)
-    elif device is not None or dtype is not None:
-        message = "device and dtype are those of the Backend object: give one or the other"
-        raise InvalidArgumentError(message)
+    backend = choose_backend(backend, device, dtype, default_dtype=saved.dtype)
     return place_model(saved, backend)
 
 

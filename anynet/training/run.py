@@ -16,7 +16,6 @@ from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.class_weight import ClassWeight
 from anynet.training.evaluate import Evaluation, finish, means, target_spread
 from anynet.training.history import (
     Callback,
@@ -27,6 +26,7 @@ from anynet.training.history import (
     StopReason,
 )
 from anynet.training.model import Model
+from anynet.training.options import FitOptions
 from anynet.training.placement import place
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
@@ -44,29 +44,26 @@ class Run(Member):
     errors = DivergedError
 
     step: TrainingStep
+    options: FitOptions
     training: Subset
     held_out: Subset | None
-    batch_size: int
-    epochs: int
-    shuffle: bool
-    seed: int
     stopping: EarlyStopping
     plateau: Plateau | None
     resident: bool | None
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    class_weight: ClassWeight = None
-    scoring: str | None = None
+    start_params: Params | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Checkpoint | None = None
     saver: Saver | None = field(default=None, init=False)
     history: History = field(init=False)
 
     def __post_init__(self) -> None:
-        loss = self.step.loss
-        self.short_first = self.shuffle
-        self.history = History(loss.metric.name, scoring=self.scoring or "")
+        loss, options = self.step.loss, self.options
+        self.seed, self.batch_size = options.seed, options.batch_size
+        self.short_first = options.shuffle
+        self.history = History(loss.metric.name, scoring=options.scoring or "")
         self.spread = target_spread(*self.training.targets(), loss)
         if self.held_out is not None:
             self.held_out_spread = target_spread(*self.held_out.targets(), loss)
@@ -115,7 +112,9 @@ class Run(Member):
         return batches, place(self.held_out.rows, backend, self.resident)
 
     def start(self) -> Params:
-        """Draw the initial weights."""
+        """Return the initial weights: new ones, unless there are some to continue from."""
+        if self.start_params is not None:
+            return self.start_params
         return self.step.network.init(self.seed, self.step.backend)
 
     def begin(self, state: TrainState) -> TrainState:
@@ -126,8 +125,10 @@ class Run(Member):
         """Return the indices of the samples in the order of the next epoch."""
         training, blocks, epoch = self.training, self.training.blocks(), self._epoch
         seed = self.seed if self.order_seed is None else self.order_seed
-        if not self.shuffle or blocks is None:
-            return training.order(epoch_order(training.n_samples, seed, epoch, self.shuffle))
+        if not self.options.shuffle or blocks is None:
+            return training.order(
+                epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
+            )
         window_rows = training.rows.x.window_rows
         return training.order(block_order(blocks, seed, epoch, self.batch_size, window_rows))
 
@@ -142,7 +143,7 @@ class Run(Member):
         total = self.training.n_samples
         if self.progress is not None:
             now = finish(state.sums, self.step.loss, self.spread, self.step.backend)
-            self.progress(Progress(self._epoch, self.epochs, seen, total, *now))
+            self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))
         if self.saver is not None and seen < total:
             self.saver.within_epoch(state)
 
@@ -179,7 +180,7 @@ class Run(Member):
         if score is not None:
             if record.selection_score is not None:
                 score = record.selection_score
-            elif self.scoring == LOSS and record.validation_loss is not None:
+            elif self.options.scoring == LOSS and record.validation_loss is not None:
                 score = -record.validation_loss
             is_best, stop = self.stopping.observe(score)
             if self.plateau is not None:
@@ -189,8 +190,8 @@ class Run(Member):
             self.history.best_epoch = record.epoch
         if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
             stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
-        if stop is None and record.epoch >= self.epochs:
-            stop = StopReason.EPOCHS, f"all {self.epochs} epochs done"
+        if stop is None and record.epoch >= self.options.epochs:
+            stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
         if stop is not None:
             self.history.stop(*stop)
         return stop is not None
@@ -206,8 +207,8 @@ class Run(Member):
 
     def _selection_score(self, weights: Callable[[], Params]) -> float | None:
         """Score the held-out samples by ``scoring``; None where that is known already."""
-        step, held_out = self.step, self.held_out
-        if held_out is None or self.scoring is None or self.scoring == LOSS:
+        step, held_out, scoring = self.step, self.held_out, self.options.scoring
+        if held_out is None or scoring is None or scoring == LOSS:
             return None
         x, index, backend = held_out.rows.x, held_out.index, step.backend
         if index is not None and lives_on(x, backend):
@@ -215,7 +216,7 @@ class Run(Member):
         elif index is not None:
             x = x[index]
         outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
-        return score_outputs(self.scoring, step.loss, to_numpy(outputs), *held_out.targets())
+        return score_outputs(scoring, step.loss, to_numpy(outputs), *held_out.targets())
 
     def model(self) -> Model | None:
         """Return the model with the best weights so far; None if no epoch was finished."""
