@@ -14,7 +14,6 @@ from anynet.config import from_config, is_registered, register, to_config
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
-from anynet.nn.losses import LOSSES
 from anynet.nn.network import Network
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from anynet.training.run import Run
 
 for family, kinds in (
-    ("loss", LOSSES),
     ("optimizer", OPTIMIZERS),
     ("schedule", SCHEDULES),
     ("augmentation", AUGMENTATIONS),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from anynet import tree
 from anynet.backends import Backend, backend_of, to_numpy
 from anynet.errors import InvalidArgumentError
 from anynet.training.evaluate import target_spread
@@ -115,10 +114,7 @@ class Ensemble:
         OSError
             If it cannot be written; a file that was there before is untouched.
         """
-        arrays = [
-            {name: model.backend.to_host(leaf) for name, leaf in tree.flatten(model.params)}
-            for model in self.models
-        ]
+        arrays = [model.named_arrays() for model in self.models]
         members = [(model.network, model.loss) for model in self.models]
         write_ensemble(path, arrays, members, self.metadata)
 

@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
-from anynet.training.state import Sums, zero_sums
+from anynet.training.state import Sums, Weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
-from anynet.typing import Params
 
 EVALUATION_BATCH = 1024
 
@@ -27,62 +25,47 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    network: Network,
-    params: Params,
-    loss: Loss,
+    step: EvaluationStep,
+    weights: Weights,
     batches: Batches,
     order: np.ndarray,
     spread: np.ndarray,
-    backend: Backend,
 ) -> Evaluation:
     """Return the loss and the score of one network on some samples.
 
     Parameters
     ----------
-    network : Network
-    params : Params
-    loss : Loss
+    step : EvaluationStep
+    weights : Weights
     batches : Batches
     order : ndarray of shape (N,), int32
         Indices of the samples.
     spread : ndarray of shape (O,)
         See ``target_spread``.
-    backend : Backend
 
     Returns
     -------
     Evaluation
     """
-    loop = ScanLoop(backend, PopulationStep(EvaluationStep(network, loss, backend)))
-    sums = zero_sums(loss, network, (), backend)
+    loop: Loop[Sums] = step.backend.loop(PopulationStep(step))
+    sums = zero_sums(step.loss, step.network, (), step.backend)
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
-    return finish(add_up(loop, sums, params, batches, parts, {}), loss, spread, backend)
+    return finish(add_up(loop, sums, weights, batches, parts, {}), step.loss, spread, step.backend)
 
 
 def add_up(
-    loop: Any,
+    loop: Loop[Sums],
     sums: Sums,
-    params: Params,
+    weights: Weights,
     batches: Batches,
     parts: list[np.ndarray],
     numbers: dict[str, Any],
 ) -> Sums:
-    """Add the batches of an order to running sums; see ``EvaluationStep``."""
+    """Add the batches of an order to running sums; ``loop`` is that of a ``PopulationStep``."""
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
-            sums = loop.run(sums, rows, ((params, data), numbers))
+            sums = loop.run(sums, rows, ((weights, data), numbers))
     return sums
-
-
-class ScanLoop:
-    """A loop over ``Backend.scan``, until every backend has its own ``loop``."""
-
-    def __init__(self, backend: Backend, step: Any) -> None:
-        self.backend, self.step = backend, step
-
-    def run(self, state: Any, order: Any, data: Any) -> Any:
-        """Apply the step once for each row of ``order``."""
-        return self.backend.scan(self.step, state, order, data)
 
 
 def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:

@@ -16,7 +16,6 @@ from anynet.data.batches import Batches, HostBatches, ResidentBatches, Rows
 from anynet.data.memory import available_memory
 from anynet.data.sources.source import Source
 from anynet.errors import InvalidArgumentError
-from anynet.nn.network import Network
 from anynet.training.evaluate import EVALUATION_BATCH
 
 if TYPE_CHECKING:
@@ -116,25 +115,14 @@ def member_bytes(member: Member) -> int:
     """
     step, network = member.step, member.step.network
     host = get_backend("numpy", dtype=step.backend.dtype)
-    params = network.init(0, host)
-    weights = parameter_bytes(network, host.dtype)
-    optimizer = sum(leaf.nbytes for leaf in tree.leaves(step.optimizer.init(params, backend=host)))
+    itemsize = np.dtype(host.dtype).itemsize
+    kept = step.optimizer.init(network.init(0, host), backend=host)
     copies = 3 if step.average is None else 4  # weights, gradients, best, average
-    widths = [network.n_inputs]
-    for layer in network.layers:
-        widths.append(layer.shapes(widths[-1])[1])
-    training = ACTIVATIONS_KEPT * member.batch_size * sum(widths)
+    weights = copies * network.n_parameters * itemsize + sum(
+        one.nbytes for one in tree.leaves(kept)
+    )
+    training = ACTIVATIONS_KEPT * member.batch_size * sum(network.widths)
     if step.augment is not None:
         training += AUGMENTING_KEPT * member.batch_size * network.n_inputs
-    scoring = 0 if member.held_out is None else 2 * EVALUATION_BATCH * max(widths)
-    activations = max(training, scoring) * np.dtype(host.dtype).itemsize
-    return int(copies * weights + optimizer + 4 * member.training.n_samples + activations)
-
-
-def parameter_bytes(network: Network, dtype: str) -> int:
-    """Return the memory of the parameters of a network, in bytes."""
-    width, count = network.n_inputs, 0
-    for layer in network.layers:
-        shapes, width = layer.shapes(width)
-        count += sum(map(math.prod, shapes.values()))
-    return count * np.dtype(dtype).itemsize
+    scoring = 0 if member.held_out is None else 2 * EVALUATION_BATCH * max(network.widths)
+    return int(weights + 4 * member.training.n_samples + max(training, scoring) * itemsize)

@@ -12,7 +12,7 @@ from anynet import tree
 from anynet.backends import Backend
 from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
-from anynet.nn.layers import Activation, Dropout, Layer
+from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import SGD, Optimizer, Schedule, as_schedule
@@ -117,7 +117,7 @@ def with_dropout(network: Network, rate: float | Schedule) -> Network:
     """
     dropout = Dropout(rate)  # type: ignore[arg-type]
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
-    layers: list[Layer] = []
+    layers: list[AnyLayer] = []
     for layer in network.layers:
         layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:

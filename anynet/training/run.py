@@ -30,7 +30,7 @@ from anynet.training.options import FitOptions
 from anynet.training.placement import place
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
-from anynet.training.state import Sums, TrainState
+from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 from anynet.training.trainer import Epoch, Member, train
@@ -205,7 +205,7 @@ class Run(Member):
         """Record that this member of a population has diverged."""
         self.history.warning = str(error)
 
-    def _selection_score(self, weights: Callable[[], Params]) -> float | None:
+    def _selection_score(self, weights: Callable[[], Weights]) -> float | None:
         """Score the held-out samples by ``scoring``; None where that is known already."""
         step, held_out, scoring = self.step, self.held_out, self.options.scoring
         if held_out is None or scoring is None or scoring == LOSS:
@@ -215,8 +215,8 @@ class Run(Member):
             x = backend.xp.take(x, backend.to_device(index), axis=0)
         elif index is not None:
             x = x[index]
-        outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
-        return score_outputs(scoring, step.loss, to_numpy(outputs), *held_out.targets())
+        outputs = to_numpy(self._as_model(weights()).predict_mean(x))
+        return score_outputs(scoring, step.loss, outputs, *held_out.targets())
 
     def model(self) -> Model | None:
         """Return the model with the best weights so far; None if no epoch was finished."""
@@ -233,7 +233,11 @@ class Run(Member):
                 f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
-        return Model(step.network, self.best, step.loss, step.backend, history, self.metadata)
+        return self._as_model(self.best, history=history, metadata=self.metadata)
+
+    def _as_model(self, weights: Weights, **about: Any) -> Model:
+        step, (params, states) = self.step, weights
+        return Model(step.network, params, step.loss, step.backend, states=states, **about)
 
     def _check_finite(self, which: str, evaluation: Evaluation) -> None:
         if np.isfinite(evaluation.loss):

@@ -25,9 +25,8 @@ from anynet.data.subset import Subset
 from anynet.members import numbers, per_member, with_numbers
 from anynet.optim import Constant, ReduceOnPlateau, Schedule, Warmup
 from anynet.seeds import device_seed
-from anynet.training.evaluate import EVALUATION_BATCH, Evaluation, ScanLoop, add_up, means
-from anynet.training.placement import parameter_bytes
-from anynet.training.state import Sums, TrainState, copy, initial_state
+from anynet.training.evaluate import EVALUATION_BATCH, Evaluation, add_up, means
+from anynet.training.state import Sums, TrainState, Weights, copy, initial_state, kept_weights
 from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
 from anynet.typing import Array, Params
 
@@ -59,7 +58,7 @@ class Epoch:
     trained: Evaluation
     validated: Evaluation | None
     seconds: float
-    weights: Callable[[], Params]
+    weights: Callable[[], Weights]
     rate: Callable[[], float]
     keep: Callable[[], None]
 
@@ -81,7 +80,7 @@ class Member:
         Whether the incomplete batch is the first of an epoch instead of the last.
     order_seed : int or None
         Seed of an order that all members share; None if each has its own.
-    best : Params or None
+    best : Weights or None
         The weights to return; set by the cohort, see ``Epoch.keep``.
     watched : bool
         Whether ``within_epoch`` is called.
@@ -100,7 +99,7 @@ class Member:
     seed: int
     short_first: bool = False
     order_seed: int | None = None
-    best: Params | None = None
+    best: Weights | None = None
     watched: bool = False
     seen: int = 0
     seconds: float = 0.0
@@ -208,7 +207,7 @@ def train(
     batches, scored = first.place()
     sizes = [1]
     if not alone:
-        nbytes = parameter_bytes(first.step.network, backend.dtype)
+        nbytes = first.step.network.n_parameters * np.dtype(backend.dtype).itemsize
         sizes = backend.batch_sizes(len(members), nbytes)
     bounds = itertools.pairwise([0, *itertools.accumulate(sizes)])
     cohorts = backend.together(
@@ -268,7 +267,7 @@ class Cohort:
             params=starts[0] if alone else tree.map(lambda *leaves: xp.stack(leaves), *starts),
             sums=step.zero_sums(self.population),
         )
-        self.best: Any = None if alone else copy(self.state.params, self.backend)
+        self.best: Any = None if alone else copy(self._weights(), self.backend)
         if alone:
             self.state = members[0].begin(self.state)
             self.going = [not members[0].ended]
@@ -285,8 +284,8 @@ class Cohort:
                 word = np.asarray(device_seed(seed), dtype=np.int32)
                 self.numbers["augment.seed"] = backend.to_device(word)  # augmented once for all
         scoring = EvaluationStep(self.step.network, self.step.loss, backend)
-        self.loop = ScanLoop(backend, PopulationStep(self.step))
-        self.scoring = ScanLoop(backend, PopulationStep(scoring))
+        self.loop = backend.loop(PopulationStep(self.step))
+        self.scoring = backend.loop(PopulationStep(scoring))
 
     @property
     def population(self) -> tuple[int, ...]:
@@ -450,9 +449,8 @@ class Cohort:
     def _going(self) -> Iterator[Member]:
         return itertools.compress(self.members, self.going)
 
-    def _weights(self) -> Any:
-        """The weights that are scored and returned: the averaged ones where there are some."""
-        return self.state.params if self.step.average is None else self.state.average
+    def _weights(self) -> Weights:
+        return kept_weights(self.state, self.step.network)
 
     def _of(self, arrays: Any, index: int) -> Any:
         """Return the part of a tree that belongs to one member."""
