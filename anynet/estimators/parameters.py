@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
+from anynet.checks import accepts_call
 from anynet.estimators.architecture import ALIASES
 from anynet.nn.activations import ACTIVATIONS
 from anynet.optim.optimizers import OPTIMIZERS
@@ -43,38 +43,23 @@ class Such(HasMethods):
         return self.words
 
 
-def takes(value: Any, *args: Any, **options: Any) -> bool:
-    """Whether a function can be called so; of one that does not tell, it is assumed."""
-    if not callable(value):
-        return False
-    try:
-        signature = inspect.signature(value)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*args, **options)
-    except TypeError:
-        return False
-    return True
-
-
 OPTIMIZER = Such(
     "an optimizer such as anynet.optim.AdamW(weight_decay=0.1)",
     lambda value: hasattr(value, "init") and hasattr(value, "update"),
 )
 SCHEDULE = Such(
     "a schedule such as anynet.optim.Cosine(0.01, epochs=20)",
-    lambda value: takes(value, 0, 1, backend=None),
+    lambda value: accepts_call(value, 0, 1, backend=None),
 )
 SCORER = Such(
     "a scorer (estimator, X, y) -> float such as sklearn.metrics.make_scorer(metric)",
-    lambda value: takes(value, None, None, None),
+    lambda value: accepts_call(value, None, None, None),
 )
 CALLBACKS = Such(
     "a list or tuple of functions that take an EpochRecord",
     lambda value: (
         isinstance(value, (list, tuple))
-        and all(not isinstance(one, type) and takes(one, None) for one in value)
+        and all(not isinstance(one, type) and accepts_call(one, None) for one in value)
     ),
 )
 VALUE_LOSS = Such(

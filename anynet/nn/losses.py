@@ -8,10 +8,12 @@ samples of the batch, weighted where ``weight`` (B,) or (*P, B) is given. A loss
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
+from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.activations import logistic
@@ -219,7 +221,7 @@ def _mean_over_outputs(
     return _mean(xp.mean(losses, axis=-1), dlogits / losses.shape[-1], weight, xp)
 
 
-LOSSES: dict[str, Any] = {
-    loss.kind: loss
-    for loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, AbsoluteError, Huber, Poisson)
-}
+for _loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, AbsoluteError, Huber, Poisson):
+    register("loss")(_loss)
+
+LOSSES: Mapping[str, Any] = registered("loss")

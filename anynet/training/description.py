@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
+from anynet.config import from_config, is_registered, to_config
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
-from anynet.nn.losses import LOSSES
 from anynet.nn.network import Network
-from anynet.nn.parts import make_part
-from anynet.optim.optimizers import OPTIMIZERS
-from anynet.optim.schedules import SCHEDULES
 
 if TYPE_CHECKING:
     from anynet.training.run import Run
 
-#: The arguments of ``fit`` that are objects, each with the classes that it may be of.
+#: The arguments of ``fit`` that are parts, each with its family.
 PARTS = {
-    "loss": LOSSES,
-    "optimizer": OPTIMIZERS,
-    "learning_rate": SCHEDULES,
-    "augment": AUGMENTATIONS,
+    "loss": "loss",
+    "optimizer": "optimizer",
+    "learning_rate": "schedule",
+    "augment": "augmentation",
 }
 GIVEN = "given"  # in place of held-out arrays, which are not kept
 SAMPLED_BYTES, RUNS = 2**26, 16  # of the inputs, for their fingerprint, and in how many pieces
@@ -43,9 +38,9 @@ def describe(run: Run) -> dict[str, Any]:
         validation = held_out.n_samples if shared else GIVEN
     return {
         "network": step.network.to_config(),
-        "loss": _described(step.loss, LOSSES),
-        "optimizer": _described(step.optimizer, OPTIMIZERS),
-        "learning_rate": _described(step.schedule, SCHEDULES),
+        "loss": _described("loss", step.loss),
+        "optimizer": _described("optimizer", step.optimizer),
+        "learning_rate": _described("schedule", step.schedule),
         "validation": validation,
         "epochs": run.epochs,
         "batch_size": run.batch_size,
@@ -58,7 +53,7 @@ def describe(run: Run) -> dict[str, Any]:
         "adversarial": step.adversarial,
         "class_weight": run.class_weight,
         "scoring": run.scoring,
-        "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
+        "augment": [_described("augmentation", one) for one in augmentations],
         "image_shape": None if step.augment is None else step.augment.layout.shape,
         "shuffle": run.shuffle,
         "seed": str(run.seed),  # of any size, which no other number is
@@ -82,7 +77,7 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
     if isinstance(description["class_weight"], dict):  # whose keys JSON made text
         factors = description["class_weight"].items()
         arguments["class_weight"] = {int(label): factor for label, factor in factors}
-    for name, classes in PARTS.items():
+    for name, family in PARTS.items():
         described = description[name]
         if own.get(name) is not None:
             arguments[name] = own[name]
@@ -94,7 +89,7 @@ def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str
                 f"give it again, resume(…, {name}=…)"
             )
             raise CheckpointError(message)
-        rebuilt = [make_part(name, classes, one) for one in _listed(described)]
+        rebuilt = [from_config(family, one) for one in _listed(described)]
         arguments[name] = rebuilt if isinstance(described, list) else rebuilt[0]
     return arguments
 
@@ -160,11 +155,13 @@ def _values(array: np.ndarray, backend: Backend) -> bytes:
         return array.astype(backend.dtype).tobytes()
 
 
-def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
-    """Return the kind and the fields of a part; of a class of the user's own, its name."""
-    if type(part) is not classes.get(getattr(part, "kind", "")):
+def _described(family: str, part: Any) -> dict[str, Any]:
+    """Return the configuration of a part; of one that is not registered, its class."""
+    if not is_registered(family, part) or not _inner_are_registered(part):
         return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}
-    names = [field.name for field in dataclasses.fields(part) if field.compare]
-    values = {name: getattr(part, name) for name in names}
-    nested = {n: _described(v, classes) for n, v in values.items() if dataclasses.is_dataclass(v)}
-    return {"kind": part.kind} | values | nested
+    return to_config(part)
+
+
+def _inner_are_registered(part: Any) -> bool:
+    inner = getattr(part, "schedule", None)  # of Warmup
+    return inner is None or is_registered("schedule", inner)

@@ -19,8 +19,8 @@ from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.optim import SGD, Optimizer, ReduceOnPlateau, Schedule, Warmup, as_schedule
-from anynet.optim.optimizers import OPTIMIZERS
+from anynet.optim import Optimizer, ReduceOnPlateau, Schedule, Warmup, as_optimizer, as_schedule
+from anynet.optim.groups import bound_to
 from anynet.training.checkpoints import CheckpointFolder, Checkpoints
 from anynet.training.class_weight import ClassWeight, check_class_weight
 from anynet.training.history import Callback, ProgressCallback
@@ -314,12 +314,12 @@ def prepare(
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
         check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
-    schedule = as_schedule(learning_rate)
+    schedule, update = as_schedule(learning_rate), bound_to(network, as_optimizer(optimizer))
     steps_per_epoch = -(-training.n_samples // batch_size)
     step = TrainingStep(
         network,
         loss,
-        as_optimizer(optimizer),
+        update,
         schedule,
         steps_per_epoch,
         backend,
@@ -377,25 +377,6 @@ def choose_backend(backend: Backend | str | None, data: Any) -> Backend:
         return backend
     home = backend_of(data[0]) if backend is None and isinstance(data, (tuple, list)) else None
     return home or get_backend(backend or "auto")
-
-
-def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
-    """Return an optimizer as it is, the one of a name, or plain SGD."""
-    if optimizer is None:
-        return SGD()
-    if isinstance(optimizer, type):
-        message = f"optimizer must be one such as Adam(), got the {optimizer}"
-        raise InvalidArgumentError(message)
-    if not isinstance(optimizer, str):
-        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-            message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
-            raise InvalidArgumentError(message)
-        return optimizer
-    if optimizer not in OPTIMIZERS:
-        message = f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}"
-        raise InvalidArgumentError(message)
-    named: Optimizer = OPTIMIZERS[optimizer]()
-    return named
 
 
 def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:

@@ -13,11 +13,10 @@ from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.layers import Activation, Dropout, Layer
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.optim import Optimizer, Schedule
+from anynet.optim import Optimizer, Schedule, as_optimizer
 from anynet.seeds import device_seed
 from anynet.training.class_weight import ClassWeight
 from anynet.training.fit import (
-    as_optimizer,
     check_progress,
     choose_backend,
     prepare,

@@ -27,6 +27,7 @@ from anynet.data.shuffle import block_order
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.optim.schedules import describe_value
 from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder
@@ -264,7 +265,7 @@ class Run:
             sign = no_better_than_guessing(history.best, step.loss, n_outputs, *guesses)
         if sign and not history.warning:
             self.history.warning = (
-                f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
+                f"{sign}: try another learning rate (now {describe_value(step.schedule)}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
         return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
@@ -275,7 +276,7 @@ class Run:
         self.history.stopped = f"diverged in epoch {epoch}"
         message = (
             f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
+            f"(now {describe_value(self.step.schedule)}), a bound on the gradient's norm "
             f"(clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
         )
         raise DivergedError(message, epoch, self.model())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from anynet import tree
@@ -20,6 +20,7 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
+from anynet.optim.groups import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState
@@ -32,6 +33,11 @@ class TrainingStep:
 
     A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
     is reused by every run of the same configuration, whatever its seed and data.
+
+    ``driven`` holds pairs of a path, such as ``"optimizer.weight_decay"`` or
+    ``"network.layers.3.rate"`` (see ``anynet.members.numbers``), and the schedule that sets the
+    number there in each step. The number of the part itself is not used, except that SGD needs a
+    momentum other than 0 to have a velocity.
     """
 
     varies: ClassVar[tuple[str, ...]] = ("clip_norm", "max_norm", "average", "adversarial")
@@ -47,8 +53,12 @@ class TrainingStep:
     max_norm: float | None = None
     augment: Pipeline | None = None
     adversarial: float | None = None
+    driven: tuple[tuple[str, Schedule], ...] = ()
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
+        if self.driven:
+            values = {path: self._number(schedule, state) for path, schedule in self.driven}
+            return with_numbers(replace(self, driven=()), values)(state, rows, data)
         backend = self.backend
         x, y, weight = data.gather(rows, backend)
         key = Key(state.seed, state.step)
@@ -57,13 +67,14 @@ class TrainingStep:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
         value, logits, grads = self._gradients(loss, state.params, x, y, weight, key)
+        if "takes_products" not in vars(type(self.optimizer)):
+            grads = form_gradients(grads, backend)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
-        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
+        rate = self._number(self.schedule, state) * state.rate_factor
         rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
-        params, optimizer = self.optimizer.update(
-            grads, state.optimizer, state.params, rate, backend=backend
-        )
+        update = bound_to(self.network, self.optimizer).update
+        params, optimizer = update(grads, state.optimizer, state.params, rate, backend=backend)
         if self.max_norm is not None:
             params = limit_weight_norms(params, self.max_norm, state.seed.ndim, backend=backend)
         average: Params | tuple[()] = ()
@@ -80,6 +91,13 @@ class TrainingStep:
             rate_factor=state.rate_factor,
             sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
         )
+
+    def _number(self, schedule: Schedule, state: TrainState) -> Any:
+        """Return what a schedule sets in this step, in the dtype of the backend."""
+        value: Any = schedule(state.step, self.steps_per_epoch, backend=self.backend)
+        if type(value) in (int, float):
+            return value
+        return self.backend.xp.astype(value, self.backend.float_dtype, copy=False)
 
     def _gradients(
         self, loss: Any, params: Params, x: Array, y: Array, weight: Array | None, key: Key

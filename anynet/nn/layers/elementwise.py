@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from anynet.backends import Backend
-from anynet.errors import InvalidArgumentError
+from anynet.config import lookup
 from anynet.nn.activations import ACTIVATIONS
 from anynet.nn.layers.layer import Pullback, without_params
 from anynet.typing import Array, Key, LayerParams
@@ -24,9 +24,7 @@ class Activation:
     function: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.function not in ACTIVATIONS:
-            message = f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.function!r}"
-            raise InvalidArgumentError(message)
+        lookup("activation", self.function)
 
     def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
         return {}, n_in
