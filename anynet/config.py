@@ -33,7 +33,7 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     family: {}
     for family in (
         *("layer", "activation", "loss", "optimizer", "group", "schedule", "augmentation"),
-        *("preprocessing", "encoder", "target"),
+        *("preprocessing", "encoder", "target", "options"),
     )
 }
 
@@ -59,7 +59,8 @@ def register(family: str) -> Callable[[Part], Part]:
     Examples
     --------
     >>> import anynet
-    >>> @anynet.register("activation")
+    >>> from anynet.config import register
+    >>> @register("activation")
     ... def square(x, xp):
     ...     return x * x, lambda dy: 2 * x * dy
     >>> anynet.mlp([4, 8, 2], activation="square").layers[1]
@@ -223,9 +224,15 @@ def _read(value: Any, annotation: str) -> Any:
             family = name.rpartition(".")[2].lower()
             if family in _FAMILIES:
                 return from_config(family, value)
+            if name == "Mapping[int, float]":  # JSON has turned the keys into text
+                return {int(key): _read(item, "float") for key, item in value.items()}
         elif isinstance(value, list):
-            if name.startswith("tuple[") and name.endswith(", ...]"):
-                return tuple(_read(item, name[6:-6]) for item in value)
+            outer, _, inner = name.removesuffix("]").partition("[")
+            items = inner.removesuffix(", ...").split(", ")
+            if outer == "tuple" and not inner.endswith("..."):
+                return tuple(_read(*pair) for pair in zip(value, items, strict=True))
+            if outer in ("tuple", "Sequence"):
+                return tuple(_read(item, items[0]) for item in value)
         elif type(value) in _TYPES.get(name, ()) and _is_finite(value):
             return value
     raise ValueError(annotation)

@@ -335,10 +335,8 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         return SGD()
     if isinstance(optimizer, str):
         return lookup("optimizer", optimizer)()  # type: ignore[no-any-return]
-    if isinstance(optimizer, type):
-        message = f"optimizer must be one such as Adam(), got the {optimizer}"
-        raise InvalidArgumentError(message)
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+    is_one = hasattr(optimizer, "init") and hasattr(optimizer, "update")
+    if isinstance(optimizer, type) or not is_one:
         message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
         raise InvalidArgumentError(message)
     return optimizer

@@ -5,8 +5,9 @@ from anynet.training.checkpoints import Checkpoints
 from anynet.training.cross_validation import CrossValidation, cross_validate
 from anynet.training.ensemble import Ensemble
 from anynet.training.fit import fit
-from anynet.training.history import Callback, EpochRecord, History, Progress
+from anynet.training.history import Callback, EpochRecord, History, Progress, StopReason
 from anynet.training.model import Model, load
+from anynet.training.options import FitOptions
 from anynet.training.population import PopulationProgress, fit_population
 from anynet.training.resume import resume
 
@@ -16,10 +17,12 @@ __all__ = [
     "CrossValidation",
     "Ensemble",
     "EpochRecord",
+    "FitOptions",
     "History",
     "Model",
     "PopulationProgress",
     "Progress",
+    "StopReason",
     "cross_validate",
     "fit",
     "fit_population",

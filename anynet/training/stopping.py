@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anynet.optim import ReduceOnPlateau
+from anynet.training.history import StopReason
 
 
 @dataclass
@@ -27,7 +28,7 @@ class EarlyStopping:
     best: float = float("-inf")
     waited: int = 0
 
-    def observe(self, score: float) -> tuple[bool, str]:
+    def observe(self, score: float) -> tuple[bool, tuple[StopReason, str] | None]:
         """Take in an epoch's validation score; return whether it is the best, and why to stop."""
         is_best = score > self.best + self.min_delta
         if is_best:
@@ -35,10 +36,12 @@ class EarlyStopping:
         else:
             self.waited += 1
         if self.target is not None and score >= self.target:
-            return is_best or score > self.best, f"validation score reached {self.target:g}"
+            stop = StopReason.TARGET, f"validation score reached {self.target:g}"
+            return is_best or score > self.best, stop
         if self.patience is not None and self.waited >= self.patience:
-            return is_best, f"validation score has not risen for {self.patience} epochs"
-        return is_best, ""
+            text = f"validation score has not risen for {self.patience} epochs"
+            return is_best, (StopReason.PATIENCE, text)
+        return is_best, None
 
 
 @dataclass
