@@ -101,8 +101,13 @@ def registered(family: str) -> Mapping[str, Any]:
 
 
 def is_registered(family: str, part: Any) -> bool:
-    """Whether a part's own class is the one that its family knows by its kind."""
-    return registered(family).get(getattr(part, "kind", "")) is type(part)
+    """Whether the classes of a part, and of the parts within it, are those that kinds name."""
+    if registered(family).get(getattr(part, "kind", "")) is not type(part):
+        return False
+    values = [getattr(part, field.name) for field in dataclasses.fields(part)]
+    items = [item for value in values for item in (value if type(value) is tuple else (value,))]
+    inner = [item for item in items if dataclasses.is_dataclass(item)]
+    return all(any(is_registered(each, item) for each in _FAMILIES) for item in inner)
 
 
 def lookup(family: str, kind: Any, argument: str = "") -> Any:
