@@ -96,9 +96,9 @@ def test_the_reports_times_are_of_one_run() -> None:
 
 def test_ciresans_network_is_the_published_one() -> None:
     recipe = Recipe("ciresan", backend="numpy")
-    from anynet.cli.recipe import ingredients
+    from anynet.cli.recipe import fit_arguments
 
-    made = ingredients(recipe.options, recipe.dataset)
+    made = fit_arguments(recipe.options, recipe.dataset)
     network, schedule = made["network"], made["learning_rate"]
     dense = [layer for layer in network.layers if isinstance(layer, Dense)]
     assert [layer.units for layer in dense] == [2500, 2000, 1500, 1000, 500, 10]

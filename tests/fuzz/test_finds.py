@@ -24,7 +24,7 @@ import anynet
 from anynet.cli.config import read_config
 from anynet.cli.models import ImageFormat
 from anynet.cli.pictures import MOST_SCANS, read_rows
-from anynet.cli.study_config import read_study
+from anynet.cli.study import read_study
 from anynet.data import load_dataset
 from anynet.data.archives import extract
 from anynet.data.catalogue import CATALOGUE
@@ -36,8 +36,7 @@ from anynet.errors import (
     InvalidArgumentError,
     ModelFileError,
 )
-from anynet.study.results import Results
-from anynet.study.rows import Row
+from anynet.study.results import Results, Row
 from anynet.training.checkpoint import read_checkpoint, write_checkpoint
 
 PICTURES = ImageFormat((28, 28), 20, 255.0)
