@@ -107,22 +107,28 @@ class Job:
     def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Model:
         """Train with a progress bar, from the newest checkpoint if there is one."""
         options, data = self.options, self.dataset.train
+        validation: Any = options.validation or None
+        found = checkpoints.newest() if checkpoints is not None and checkpoints.files() else None
+        if found is not None:
+            own_arrays = found.content["arguments"]["validation"] == GIVEN
+            validation = None  # the checkpoint has the number
+        else:
+            own_arrays = validation is not None and options.class_weight == "balanced"
+        if own_arrays:  # each part has balanced weights of its own, or an earlier version began it
+            data, validation = self._split_copies()
         with self._shown(silent) as bar:
             how: dict[str, Any] = {
+                "validation": validation,
                 "backend": self.backend,
                 "resident": False if options.stream else None,
                 "callbacks": [bar.finish],
                 "progress": bar.update if bar.live else None,
             }
-            if checkpoints is not None and checkpoints.files():
-                held_out = None
-                if checkpoints.newest().content["arguments"]["validation"] == GIVEN:
-                    data, held_out = self._split_copies()  # as earlier versions began the run
-                return resume(checkpoints, data, validation=held_out, epochs=options.epochs, **how)
+            if checkpoints is not None and found is not None:
+                return resume(checkpoints, data, epochs=options.epochs, **how)
             weights = {CLASS_WEIGHT: options.class_weight} if options.class_weight else {}
             return fit(
                 data=data,
-                validation=options.validation or None,
                 seed=options.seed,
                 metadata=self.dataset.metadata | weights,
                 checkpoint=checkpoints,
