@@ -64,7 +64,7 @@ class Rows(NamedTuple):
 
 
 class Batches(Protocol):
-    """A source of samples for ``Backend.scan``."""
+    """A source of samples for a loop."""
 
     def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
         """Yield parts of each order (steps, *P, B), on the device, with the samples they index."""

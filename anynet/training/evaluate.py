@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
-from anynet.training.state import Sums, zero_sums
-from anynet.training.step import EvaluationStep
-from anynet.typing import Params
+from anynet.training.state import Sums, Weights, zero_sums
 
 EVALUATION_BATCH = 1024
 
@@ -27,30 +24,30 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    network: Network,
-    params: Params,
-    loss: Loss,
+    loop: Loop[Sums],
+    weights: Weights,
     batches: Batches,
     order: np.ndarray,
     spread: np.ndarray,
-    backend: Backend,
 ) -> Evaluation:
-    """Fold ``EvaluationStep`` over some samples.
+    """Score a network on some samples.
 
     Parameters
     ----------
+    loop : Loop
+        The loop of an ``EvaluationStep``.
     order : ndarray of shape (N,), int32
         Their indices.
     spread : ndarray of shape (O,)
         See ``target_spread``.
     """
-    step = EvaluationStep(network, loss, backend)
-    sums = zero_sums(loss, network, (), backend)
+    step: Any = loop.step
+    sums = zero_sums(step.loss, step.network, (), step.backend)
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
-            sums = backend.scan(step, sums, rows, (params, data))
-    return finish(sums, loss, spread, backend)
+            sums = loop.run(sums, rows, (weights, data))
+    return finish(sums, step.loss, spread, step.backend)
 
 
 def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:

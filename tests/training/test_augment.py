@@ -12,7 +12,7 @@ from oracles import numeric_gradient
 import anynet
 from anynet import tree
 from anynet.augment import Affine, Elastic, Erase, Mixup, Noise
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.backends.numpy_loop import Carrier
 from anynet.data.batches import Rows
 from anynet.nn import LOSSES, CrossEntropy
@@ -76,9 +76,9 @@ def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> N
     def start() -> Any:
         return initial_state(network, step.loss, step.optimizer, 3, backend)
 
-    recorded = backend.scan(step, start(), order, rows)
+    recorded = backend.loop(step).run(start(), order, rows)
     assert any(isinstance(leaf, Carrier) and leaf.loop for leaf in tree.leaves(recorded))
-    expected = Backend.scan(backend, step, start(), order, rows)
+    expected = Loop(step).run(start(), order, rows)
     for got, wanted in zip(tree.leaves(recorded), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(got, wanted)
 
