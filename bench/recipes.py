@@ -65,14 +65,16 @@ class Recipe:
 
     def fit(self, dataset: anynet.Dataset, seed: int) -> anynet.Model | anynet.Ensemble:
         """Train with a seed; a committee's members have seeds of their own that follow from it."""
-        arguments = recipe.fit_arguments(self.options, dataset) | {
+        arguments = vars(recipe.fit_options(self.options, dataset)) | {
+            "network": recipe.network_of(self.options, dataset),
             "patience": None,
             "target_accuracy": None,
             "backend": self.backend,
         }
         metadata = dataset.metadata
         if self.members == 1:
-            return anynet.fit(data=dataset.train, seed=seed, metadata=metadata, **arguments)
+            arguments["seed"] = seed
+            return anynet.fit(data=dataset.train, metadata=metadata, **arguments)
         configs = [{"seed": seed * self.members + member} for member in range(self.members)]
         models = anynet.fit_population(data=dataset.train, configs=configs, **arguments)
         return anynet.Ensemble(models, metadata)

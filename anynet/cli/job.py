@@ -79,8 +79,9 @@ class Job:
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of ``fit`` that the options determine."""
-        return recipe.fit_arguments(self.options, self.dataset)
+        """The network and the options of ``fit``."""
+        network = recipe.network_of(self.options, self.dataset)
+        return {"network": network, **vars(recipe.fit_options(self.options, self.dataset))}
 
     def changed(self, **options: Any) -> "Job":
         """Return the job with other options, on the same data and backend."""
@@ -129,7 +130,6 @@ class Job:
             weights = {CLASS_WEIGHT: options.class_weight} if options.class_weight else {}
             return fit(
                 data=data,
-                seed=options.seed,
                 metadata=self.dataset.metadata | weights,
                 checkpoint=checkpoints,
                 **self.arguments,

@@ -8,7 +8,7 @@ from typing import Any
 from anynet.augment import preprocess
 from anynet.backends import Backend
 from anynet.checks import did_you_mean
-from anynet.cli.options import IMAGE_PARTS, STRENGTHS, TrainOptions, flag_of
+from anynet.cli.options import IMAGE_PARTS, KINDS, STRENGTHS, TrainOptions, flag_of
 from anynet.data import Dataset, Source, dataset_names
 from anynet.data.holdout import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
@@ -17,16 +17,14 @@ from anynet.nn.losses import CrossEntropy, Loss, SquaredError
 from anynet.optim import Optimizer, Schedule, Warmup
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
+from anynet.training.options import OPTION_NAMES, FitOptions
 from anynet.training.scoring import scoring_of
 
 #: Default number of validation rows, or a tenth (of tables a fifth) of the rows if that is less.
 VALIDATION_ROWS = 5000
 
-#: Options that ``fit`` takes under the same names.
-SAME_IN_FIT = (
-    *("epochs", "batch_size", "patience", "target_accuracy", "min_delta"),
-    *("clip_norm", "average", "max_norm"),
-)
+#: Options of ``FitOptions`` that are set in the network, the optimizer and the loss instead.
+IN_PARTS = ("momentum", "weight_decay", "dropout", "label_smoothing")
 
 
 def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainOptions:
@@ -79,8 +77,8 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     )
 
 
-def fit_arguments(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
-    """Return the arguments of ``fit`` that resolved options determine, the network among them.
+def fit_options(options: TrainOptions, dataset: Dataset) -> FitOptions:
+    """Return resolved options as those of ``fit``; options of the same name are passed on.
 
     Raises
     ------
@@ -88,8 +86,7 @@ def fit_arguments(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         If options contradict each other, or do not suit the data set.
     """
     loss = loss_of(options, dataset)
-    return {
-        "network": network_of(options, dataset),
+    made = {
         "optimizer": optimizer_of(options),
         "learning_rate": schedule_of(options),
         "loss": loss,
@@ -98,8 +95,9 @@ def fit_arguments(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "augment": augmentations_of(options, dataset),
         "image_shape": dataset.image_shape,
         "adversarial": options.adversarial and options.adversarial / dataset.scale,
-        **{name: getattr(options, name) for name in SAME_IN_FIT},
     }
+    passed = [name for name in OPTION_NAMES if name in KINDS and name not in IN_PARTS]
+    return FitOptions(**{name: getattr(options, name) for name in passed} | made)
 
 
 def network_of(options: TrainOptions, dataset: Dataset) -> Network:
