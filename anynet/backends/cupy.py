@@ -10,26 +10,41 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, ClassVar
 
+import array_api_compat.cupy as compat
 import cupy
 import numpy as np
 
 from anynet.backends import cublas
 from anynet.backends.cublas import Cublas, Layout
+from anynet.backends.cuda import GraphReport, double_buffered
 from anynet.backends.cuda_sources import KERNELS
-from anynet.backends.cupy_graph import CuPyRecorder
-from anynet.backends.cupy_namespace import xp
-from anynet.backends.cupy_transfers import CuPyCopier
+from anynet.backends.cupy_streams import CuPyCopier, CuPyRecorder
 from anynet.backends.devices import device_index
+from anynet.backends.loops import RecordedLoop
 from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
-from anynet.backends.replay import CapturedLoop, GraphLoop
-from anynet.backends.transfers import double_buffered
 from anynet.errors import BackendError
 from anynet.typing import Array
 
 THREADS = 128  # a block of the kernels that anynet brings itself
 MOST_BLOCKS = 65_535
+
+
+# array_api_compat writes clip and sign with boolean masks, for which the host waits, and turns
+# bounds into arrays, which copies them to the device: a CUDA graph can hold neither.
+def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    return cupy.clip(x, min, max)
+
+
+def _sign(x: Any, /) -> Any:
+    return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
+
+
+xp = ModuleType("anynet.backends.cupy.xp", "CuPy's array API namespace.")
+vars(xp).update({name: value for name, value in vars(compat).items() if name[:1] != "_"})
+vars(xp).update(clip=_clip, sign=_sign, __version__=cupy.__version__, isdtype=compat.isdtype)
 
 
 @dataclass(frozen=True)
@@ -38,17 +53,15 @@ class CuPyBackend(Backend):
 
     Parameters
     ----------
-    graphs : CapturedLoop or None
-        Records and replays the steps of loops; None runs it step by step.
+    graphs : GraphReport or None
+        Counts what the graphs of loops do; None runs loops step by step.
     products : Cublas or None
         The handle behind ``gemm``; None leaves products to CuPy, which cannot be recorded.
     """
 
     name: ClassVar[str] = "cupy"
 
-    graphs: CapturedLoop | None = field(
-        default_factory=lambda: CapturedLoop(CuPyRecorder()), compare=False, repr=False
-    )
+    graphs: GraphReport | None = field(default_factory=GraphReport, compare=False, repr=False)
     products: Cublas | None = field(default=None, compare=False, repr=False)
 
     def __hash__(self) -> int:
@@ -162,8 +175,10 @@ class CuPyBackend(Backend):
         return bits  # type: ignore[no-any-return]
 
     def loop(self, step: Step[State]) -> Loop[State]:
-        """Replay the steps as a CUDA graph, see ``anynet.backends.replay``."""
-        return super().loop(step) if self.graphs is None else GraphLoop(step, self)
+        """Return a loop that replays its steps as CUDA graphs, unless ``graphs`` is None."""
+        if self.graphs is None:
+            return super().loop(step)
+        return RecordedLoop(step, CuPyRecorder(), self.graphs)
 
     def context(self) -> AbstractContextManager[Any]:
         """Make the device current: CuPy launches kernels on the thread's current device."""

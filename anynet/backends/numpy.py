@@ -22,8 +22,9 @@ from anynet.backends.blas import (
     unused_vectors,
     warn_if_threads_wait,
 )
-from anynet.backends.lean_numpy import xp
-from anynet.backends.numpy_loop import replay
+from anynet.backends.loops import RecordedLoop
+from anynet.backends.numpy_calls import CallRecorder
+from anynet.backends.numpy_namespace import xp
 from anynet.backends.portable import Backend, Loop, Result, State, Step
 from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
@@ -73,7 +74,7 @@ class NumPyBackend(Backend):
         return product
 
     def loop(self, step: Step[State]) -> Loop[State]:
-        return NumPyLoop(step)
+        return NumPyLoop(step, CallRecorder())
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
         """Let a batch's parameters stay in a core's cache, and give every core as many."""
@@ -106,17 +107,15 @@ class NumPyBackend(Backend):
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
 
 
-class NumPyLoop(Loop[State]):
-    """Record the calls of one step and repeat them; a plain loop where that fails."""
+class NumPyLoop(RecordedLoop[State]):
+    """A recorded loop whose products use as many threads as pay off."""
 
     def run(self, state: State, order: Array, data: Any) -> State:
-        if order.shape[0] == 0:
-            return state
+        """Apply the step once for each row of ``order``, see ``Loop``."""
         threads: AbstractContextManager[None]
         threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
         with threads:
-            result: State = replay(self.step, state, order, data)
-        return result
+            return super().run(state, order, data)
 
 
 def _is_small(state: Any, order: Any) -> bool:

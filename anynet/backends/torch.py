@@ -10,21 +10,51 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, ClassVar
 
+import array_api_compat.torch as compat
 import numpy as np
 import torch
 
+from anynet.backends.cuda import GraphReport, double_buffered
 from anynet.backends.devices import device_index
+from anynet.backends.loops import RecordedLoop
 from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
-from anynet.backends.replay import CapturedLoop, GraphLoop
 from anynet.backends.threefry import threefry_2x32
-from anynet.backends.torch_graph import TorchRecorder
-from anynet.backends.torch_namespace import xp
-from anynet.backends.torch_transfers import TorchCopier, pinned
-from anynet.backends.transfers import double_buffered
+from anynet.backends.torch_streams import TorchCopier, TorchRecorder
 from anynet.errors import BackendError
 from anynet.typing import Array
+
+
+# array_api_compat makes a tensor of the number in maximum(x, 0.0), a copy to the device at every
+# call, which clamp does not need. Its take looks for negative indices, three kernels a call; the
+# rows of an order are never negative.
+def _maximum(x1: Any, x2: Any, /) -> Any:
+    if isinstance(x2, float) and x1.is_floating_point():
+        return torch.clamp(x1, min=x2)
+    return compat.maximum(x1, x2)
+
+
+def _minimum(x1: Any, x2: Any, /) -> Any:
+    if isinstance(x2, float) and x1.is_floating_point():
+        return torch.clamp(x1, max=x2)
+    return compat.minimum(x1, x2)
+
+
+def _take(x: Any, indices: Any, /, *, axis: int) -> Any:
+    return torch.index_select(x, axis, indices)
+
+
+xp = ModuleType("anynet.backends.torch.xp", "torch's array API namespace.")
+vars(xp).update({name: value for name, value in vars(compat).items() if name[:1] != "_"})
+vars(xp).update(
+    maximum=_maximum,
+    minimum=_minimum,
+    take=_take,
+    __version__=torch.__version__,
+    isdtype=compat.isdtype,
+)
 
 
 @dataclass(frozen=True)
@@ -33,13 +63,13 @@ class TorchBackend(Backend):
 
     Parameters
     ----------
-    graphs : CapturedLoop or None
-        Records and replays the steps of loops on CUDA; None runs it step by step.
+    graphs : GraphReport or None
+        Counts what the graphs of loops do on CUDA; None runs loops step by step.
     """
 
     name: ClassVar[str] = "torch"
 
-    graphs: CapturedLoop | None = field(default=None, compare=False, repr=False)
+    graphs: GraphReport | None = field(default=None, compare=False, repr=False)
 
     def to_device(self, array: Any) -> Array:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
@@ -57,7 +87,9 @@ class TorchBackend(Backend):
         """Make it pinned memory where CUDA is, which the device reads by itself."""
         if self.device.type != "cuda":
             return super().host_empty(shape, dtype)
-        return pinned(shape, dtype)
+        kind = torch.from_numpy(np.empty(0, dtype)).dtype
+        memory: np.ndarray = torch.empty(shape, dtype=kind, pin_memory=True).numpy()
+        return memory
 
     def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
         """Copy each block beside the steps on the one before, where CUDA is."""
@@ -106,8 +138,10 @@ class TorchBackend(Backend):
         return product
 
     def loop(self, step: Step[State]) -> Loop[State]:
-        """Replay the steps as a CUDA graph, see ``anynet.backends.replay``."""
-        return super().loop(step) if self.graphs is None else GraphLoop(step, self)
+        """Return a loop that replays its steps as CUDA graphs, unless ``graphs`` is None."""
+        if self.graphs is None:
+            return super().loop(step)
+        return RecordedLoop(step, TorchRecorder(self.device), self.graphs)
 
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
@@ -227,7 +261,7 @@ def create(
         message = f"torch {torch.__version__} cannot multiply {precision} into float32: upgrade it"
         raise BackendError(message)
     chosen = torch.device(device or "cpu")
-    graphs = CapturedLoop(TorchRecorder(chosen)) if kind == "cuda" else None
+    graphs = GraphReport() if kind == "cuda" else None
     return TorchBackend(xp, chosen, dtype, reason, precision, graphs)
 
 

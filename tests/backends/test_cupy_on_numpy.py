@@ -21,7 +21,7 @@ from anynet.backends import cublas
 
 from .test_cublas import Library, make, products
 
-MODULES = ("cupy", "cupy_graph", "cupy_namespace", "cupy_transfers")
+MODULES = ("cupy", "cupy_streams")
 
 
 class Stream:

@@ -82,7 +82,7 @@ def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     return x.take(indices, axis=axis)
 
 
-xp = ModuleType("anynet.backends.lean_numpy.xp", "NumPy's array API namespace.")
+xp = ModuleType("anynet.backends.numpy_namespace.xp", "NumPy's array API namespace.")
 vars(xp).update({name: value for name, value in vars(compat).items() if name[:1] != "_"})
 vars(xp).update(
     argmax=_argmax,
