@@ -140,9 +140,15 @@ def _read(value: Any, annotation: str) -> Any:
         if isinstance(value, dict):
             if name.lower() in _FAMILIES:
                 return from_config(name.lower(), value)
+            if name == "Mapping[int, float]":  # JSON has turned the keys into text
+                return {int(key): _read(item, "float") for key, item in value.items()}
         elif isinstance(value, list):
-            if name.startswith("tuple[") and name.endswith(", ...]"):
-                return tuple(_read(item, name[6:-6]) for item in value)
+            outer, _, inner = name.removesuffix("]").partition("[")
+            items = inner.removesuffix(", ...").split(", ")
+            if outer == "tuple" and not inner.endswith("..."):
+                return tuple(_read(*pair) for pair in zip(value, items, strict=True))
+            if outer in ("tuple", "Sequence"):
+                return tuple(_read(item, items[0]) for item in value)
         elif type(value) in _TYPES.get(name, ()) and _is_finite(value):
             return value
     raise ValueError(annotation)

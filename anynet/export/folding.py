@@ -8,7 +8,7 @@ import numpy as np
 
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Dense, Dropout, LayerNorm, Scale
-from anynet.nn.layers import Layer
+from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
 
@@ -16,7 +16,7 @@ class Piece(NamedTuple):
     """A layer with its place in the network, and its parameters on the host."""
 
     place: int
-    layer: Layer
+    layer: AnyLayer
     params: dict[str, np.ndarray]
 
 

@@ -24,7 +24,7 @@ from anynet.nn import (
     SquaredError,
 )
 from anynet.nn.initializers import initializer_for
-from anynet.nn.layers import Layer
+from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
@@ -138,7 +138,7 @@ def from_sklearn(
     if not isinstance(backend, Backend):
         backend = get_backend(backend, device, str(coefs[0].dtype))
     activation = OUR_NAMES[estimator.activation]
-    layers: list[Layer] = []
+    layers: list[AnyLayer] = []
     params: list[dict[str, np.ndarray]] = []
     for weight, bias in zip(coefs, intercepts, strict=True):
         layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
@@ -213,7 +213,7 @@ def _targets(
     return names, {"classes": names}
 
 
-def _refuse(index: int, layer: Layer, has: str, name: str | None = None) -> NoReturn:
+def _refuse(index: int, layer: AnyLayer, has: str, name: str | None = None) -> NoReturn:
     message = (
         f"layer {index} ({name or layer.kind}) cannot be expressed: scikit-learn's MLP {has}; "
         f"train a network of such layers, or export to ONNX or torch, which have them all"

@@ -7,6 +7,7 @@ from anynet.training.ensemble import Ensemble
 from anynet.training.fit import fit
 from anynet.training.history import Callback, EpochRecord, History, Progress, StopReason
 from anynet.training.model import Model, load
+from anynet.training.options import FitOptions
 from anynet.training.population import PopulationProgress, fit_population
 from anynet.training.resume import resume
 
@@ -16,6 +17,7 @@ __all__ = [
     "CrossValidation",
     "Ensemble",
     "EpochRecord",
+    "FitOptions",
     "History",
     "Model",
     "PopulationProgress",

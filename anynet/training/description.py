@@ -2,105 +2,112 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend, lives_on, to_numpy
+from anynet.config import from_config, is_registered, register, to_config
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import CheckpointError
-from anynet.nn.losses import LOSSES
 from anynet.nn.network import Network
-from anynet.nn.parts import make_part
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
+from anynet.training.form import check_form
+from anynet.training.options import OPTION_NAMES, FitOptions
 
 if TYPE_CHECKING:
     from anynet.training.run import Run
 
-#: The arguments of ``fit`` that are objects, each with the classes that it may be of.
-PARTS = {
-    "loss": LOSSES,
-    "optimizer": OPTIMIZERS,
-    "learning_rate": SCHEDULES,
-    "augment": AUGMENTATIONS,
-}
+for family, kinds in (
+    ("optimizer", OPTIMIZERS),
+    ("schedule", SCHEDULES),
+    ("augmentation", AUGMENTATIONS),
+    ("options", {"fit": FitOptions}),
+):
+    for part in kinds.values():
+        register(family)(part)
+
 GIVEN = "given"  # in place of held-out arrays, which are not kept
 SAMPLED_BYTES, RUNS = 2**26, 16  # of the inputs, for their fingerprint, and in how many pieces
 
 
 def describe(run: Run) -> dict[str, Any]:
     """Return the arguments of ``fit`` that make this run, the data left out."""
-    step, stopping, held_out = run.step, run.stopping, run.held_out
-    augmentations = () if step.augment is None else step.augment.augmentations
     validation: Any = None
-    if held_out is not None:
-        shared = held_out.rows is run.training.rows
-        validation = held_out.n_samples if shared else GIVEN
-    return {
-        "network": step.network.to_config(),
-        "loss": _described(step.loss, LOSSES),
-        "optimizer": _described(step.optimizer, OPTIMIZERS),
-        "learning_rate": _described(step.schedule, SCHEDULES),
+    if run.held_out is not None:
+        shared = run.held_out.rows is run.training.rows
+        validation = run.held_out.n_samples if shared else GIVEN
+    options = {name: _described(getattr(run.options, name)) for name in OPTION_NAMES}
+    return options | {
+        "network": run.step.network.to_config(),
         "validation": validation,
-        "epochs": run.epochs,
-        "batch_size": run.batch_size,
-        "patience": stopping.patience,
-        "target_accuracy": stopping.target,
-        "min_delta": stopping.min_delta,
-        "clip_norm": step.clip_norm,
-        "average": step.average,
-        "max_norm": step.max_norm,
-        "adversarial": step.adversarial,
-        "class_weight": run.class_weight,
-        "scoring": run.scoring,
-        "augment": [_described(one, AUGMENTATIONS) for one in augmentations],
-        "image_shape": None if step.augment is None else step.augment.layout.shape,
-        "shuffle": run.shuffle,
-        "seed": str(run.seed),  # of any size, which no other number is
+        "seed": str(run.options.seed),  # of any size, which no other number is
         "metadata": run.metadata,
     }
 
 
-def arguments_from(description: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that ``describe`` has put down; ``own`` ones go before them.
+def _described(value: Any) -> Any:
+    """Return a value as JSON has it; for a part that is not registered, the name of its class."""
+    if isinstance(value, (tuple, list)):
+        return [_described(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str, dict)):
+        return value
+    if any(is_registered(family, value) for family in FAMILIES):
+        return to_config(value)
+    return {"kind": None, "own": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+FAMILIES = ("loss", "optimizer", "schedule", "augmentation")
+
+
+def arguments_from(
+    description: dict[str, Any], own: dict[str, Any]
+) -> tuple[Network, FitOptions, dict[str, Any]]:
+    """Return what ``describe`` has put down: network, options, and the arguments beside them.
+
+    Parameters
+    ----------
+    description : dict
+    own : dict
+        Options that replace those of the description, except None.
 
     Raises
     ------
     CheckpointError
-        If a part is of a class of the user's own, and was not given.
+        If a part is not registered, and was not given.
     KeyError, TypeError, ValueError
         If it is no description, or an option in it is unknown.
     """
-    arguments = dict(description)
-    arguments["network"] = Network.from_config(description["network"])
-    arguments["seed"] = int(description["seed"])
-    if isinstance(description["class_weight"], dict):  # whose keys JSON made text
-        factors = description["class_weight"].items()
-        arguments["class_weight"] = {int(label): factor for label, factor in factors}
-    for name, classes in PARTS.items():
-        described = description[name]
-        if own.get(name) is not None:
-            arguments[name] = own[name]
-            continue
-        foreign = [str(one["own"]) for one in _listed(described) if one.get("kind") is None]
+    form: dict[str, Any] = {"validation": int | str | None, "seed": str, "metadata": dict}
+    form |= {"loss": dict, "optimizer": dict, "learning_rate": dict, "epochs": int}
+    check_form({name: description[name] for name in form}, form, "arguments")
+    rest = dict(description)
+    network = Network.from_config(rest.pop("network"))
+    arguments = {name: rest.pop(name) for name in ("validation", "metadata")}
+    own = {name: value for name, value in own.items() if value is not None}
+    config = {name: value for name, value in rest.items() if name not in own}
+    for name, value in config.items():
+        parts = [] if name == "class_weight" else _listed(value)
+        foreign = [str(one["own"]) for one in parts if one.get("kind") is None]
         if foreign:
             message = (
-                f"the run's {name} is of a class that is not anynet's, {', '.join(foreign)}: "
+                f"the run's {name} is of a class that is not registered, {', '.join(foreign)}: "
                 f"give it again, resume(…, {name}=…)"
             )
             raise CheckpointError(message)
-        rebuilt = [make_part(name, classes, one) for one in _listed(described)]
-        arguments[name] = rebuilt if isinstance(described, list) else rebuilt[0]
-    return arguments
+    config["seed"] = int(config["seed"])
+    options = from_config("options", {"kind": FitOptions.kind, **config})
+    return network, replace(options, **own), arguments
 
 
-def _listed(described: Any) -> list[dict[str, Any]]:
-    return described if isinstance(described, list) else [described]
+def _listed(value: Any) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def describe_backend(backend: Backend) -> dict[str, Any]:
@@ -158,13 +165,3 @@ def _select(x: Any, index: np.ndarray, backend: Backend) -> np.ndarray:
 def _values(array: np.ndarray, backend: Backend) -> bytes:
     with np.errstate(over="ignore"):
         return array.astype(backend.dtype).tobytes()
-
-
-def _described(part: Any, classes: dict[str, Any]) -> dict[str, Any]:
-    """Return the kind and the fields of a part; of a class of the user's own, its name."""
-    if type(part) is not classes.get(getattr(part, "kind", "")):
-        return {"kind": None, "own": f"{type(part).__module__}.{type(part).__qualname__}"}
-    names = [field.name for field in dataclasses.fields(part) if field.compare]
-    values = {name: getattr(part, name) for name in names}
-    nested = {n: _described(v, classes) for n, v in values.items() if dataclasses.is_dataclass(v)}
-    return {"kind": part.kind} | values | nested

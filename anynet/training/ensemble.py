@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend, to_numpy
+from anynet.backends import Backend, backend_of, to_numpy
 from anynet.errors import InvalidArgumentError
 from anynet.training.evaluate import target_spread
-from anynet.training.inputs import check_rows
+from anynet.training.inputs import check_rows, choose_backend
 from anynet.training.model import Model, place_model
 from anynet.training.saving import read_ensemble, write_ensemble
 
@@ -115,10 +114,7 @@ class Ensemble:
         OSError
             If it cannot be written; a file that was there before is untouched.
         """
-        arrays = [
-            {name: model.backend.to_host(leaf) for name, leaf in tree.flatten(model.params)}
-            for model in self.models
-        ]
+        arrays = [model.named_arrays() for model in self.models]
         members = [(model.network, model.loss) for model in self.models]
         write_ensemble(path, arrays, members, self.metadata)
 
@@ -138,10 +134,6 @@ class Ensemble:
             If the file is absent, damaged, or not an ensemble.
         """
         members, metadata = read_ensemble(path)
-        if not isinstance(backend, Backend):
-            backend = get_backend(backend, device, dtype or members[0].dtype)
-        elif device is not None or dtype is not None:
-            message = "device and dtype are those of the Backend object: give one or the other"
-            raise InvalidArgumentError(message)
+        backend = choose_backend(backend, device, dtype, default_dtype=members[0].dtype)
         models = [place_model(saved, backend) for saved in members]
         return cls(models, metadata)

@@ -11,8 +11,7 @@ from anynet import tree
 from anynet.backends import Backend, Loop
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
-from anynet.training.state import Sums, zero_sums
-from anynet.typing import Params
+from anynet.training.state import Sums, Weights, zero_sums
 
 EVALUATION_BATCH = 1024
 
@@ -26,7 +25,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     loop: Loop[Sums],
-    params: Params,
+    weights: Weights,
     batches: Batches,
     order: np.ndarray,
     spread: np.ndarray,
@@ -47,7 +46,7 @@ def evaluate(
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
-            sums = loop.run(sums, rows, (params, data))
+            sums = loop.run(sums, rows, (weights, data))
     return finish(sums, step.loss, spread, step.backend)
 
 

@@ -11,29 +11,7 @@ _COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
 _SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str, "blocks": str}
 
 CONTENT: dict[str, Any] = {
-    "arguments": {
-        "network": {"n_inputs": _COUNT, "layers": [dict]},
-        "loss": dict,
-        "optimizer": dict,
-        "learning_rate": dict,
-        "validation": _COUNT | str | None,
-        "epochs": _COUNT,
-        "batch_size": _COUNT,
-        "patience": _COUNT | None,
-        "target_accuracy": _MAYBE,
-        "min_delta": _NUMBER,
-        "clip_norm": _MAYBE,
-        "average": _MAYBE,
-        "max_norm": _MAYBE,
-        "adversarial": _MAYBE,
-        "class_weight": str | dict | None,
-        "scoring": str | None,
-        "augment": [dict],
-        "image_shape": (None, [_COUNT, _COUNT]),
-        "shuffle": bool,
-        "seed": str,
-        "metadata": dict,
-    },
+    "arguments": dict,  # FitOptions checks its own
     "backend": {"name": str, "device": str, "dtype": str, "precision": str | None},
     "every": _COUNT | str,
     "keep": _COUNT,
@@ -55,21 +33,12 @@ CONTENT: dict[str, Any] = {
 }
 
 
-#: What checkpoints of earlier versions lack, with the value that it had for them.
-ADDED: dict[str, dict[str, Any]] = {
-    "arguments": {"class_weight": None, "scoring": None},
-    "history": {"scoring": ""},
-}
-
-
 def completed(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a checkpoint with what was added since an earlier version wrote it."""
     content = dict(content)
-    for part, values in ADDED.items():
-        if isinstance(content.get(part), dict):
-            content[part] = values | content[part]
     history = content.get("history")
     if isinstance(history, dict) and isinstance(history.get("records"), list):
+        history.setdefault("scoring", "")
         n = len(CONTENT["history"]["records"][0])
         if isinstance(history.get("stopped"), str) and "stop_reason" not in history:
             history["stop_reason"] = StopReason.of_text(history["stopped"])

@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 
-class StopReason(str, Enum):
+class StopReason(StrEnum):
     """Why training ended; ``History.stopped`` is the same as a sentence."""
 
     EPOCHS = "epochs"  # the maximum number of epochs is done

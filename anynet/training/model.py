@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend, lives_on
+from anynet.backends import Backend, backend_of, lives_on
 from anynet.data.batches import HostBatches, ResidentBatches
 from anynet.data.sources.source import Source
 from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
+from anynet.nn.network import Network, place
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
-from anynet.training.inputs import check_rows, check_x, with_targets
-from anynet.training.saving import SavedModel, read_model, write_model
+from anynet.training.inputs import check_rows, check_x, choose_backend, with_targets
+from anynet.training.saving import STATE, SavedModel, read_model, write_model
+from anynet.training.state import Weights
 from anynet.training.step import EvaluationStep
-from anynet.typing import Array, Params
+from anynet.typing import Array, LayerStates, Params
 
 PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
 
@@ -42,6 +43,8 @@ class Model:
         The run that made it; None for a model that was loaded.
     metadata : dict
         JSON-able notes of the user's, saved with the model.
+    states : LayerStates
+        What layers keep besides parameters, such as running statistics; ``()`` if none does.
     """
 
     network: Network
@@ -50,11 +53,12 @@ class Model:
     backend: Backend
     history: History | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    states: LayerStates = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle, and deep-copy, the parameters as NumPy arrays, which unpickle on any machine."""
-        params = tree.map(self.backend.to_host, self.params)
-        rest = (self.network, params, self.loss, self.backend, self.history, self.metadata)
+        """Pickle, and deep-copy, the arrays as those of NumPy, which unpickle on any machine."""
+        params, states = tree.map(self.backend.to_host, (self.params, self.states))
+        rest = (self.network, params, self.loss, self.backend, self.history, self.metadata, states)
         return _unpickled, rest
 
     def __copy__(self) -> Model:
@@ -152,7 +156,7 @@ class Model:
         with self.backend.context():
             return evaluate(
                 self.backend.loop(EvaluationStep(self.network, self.loss, self.backend)),
-                self.params,
+                Weights(self.params, self.states),
                 kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),
                 spread,
@@ -170,16 +174,22 @@ class Model:
         InvalidArgumentError
             If the folder does not exist, or the metadata are not what JSON can hold.
         """
-        arrays = {name: self.backend.to_host(leaf) for name, leaf in tree.flatten(self.params)}
-        write_model(path, arrays, self.network, self.loss, self.metadata)
+        write_model(path, self.named_arrays(), self.network, self.loss, self.metadata)
+
+    def named_arrays(self) -> dict[str, np.ndarray]:
+        """Return all arrays on the host by their names in files, ``0.weight``, ``state.1.mean``."""
+        leaves = [*tree.flatten(self.params), *tree.flatten(self.states, STATE)]
+        return {name: self.backend.to_host(leaf) for name, leaf in leaves}
 
     def to(self, backend: Backend) -> Model:
-        """Return the same model on another backend, its parameters cast to that dtype."""
-        dtype = np.dtype(backend.dtype)
-        params = tree.map(
-            lambda leaf: backend.to_device(self.backend.to_host(leaf).astype(dtype)), self.params
-        )
-        return replace(self, params=params, backend=backend)
+        """Return the same model on another backend, its arrays cast to that dtype."""
+        host = tree.map(self.backend.to_host, (self.params, self.states))
+        params, states = place(host, backend)
+        return replace(self, params=params, states=states, backend=backend)
+
+    def logits(self, x: Array) -> Array:
+        """Compute the logits (B, O) of samples (B, I) on the device of the model."""
+        return self.network.predict(self.params, x, backend=self.backend, states=self.states)
 
     def _map(self, function: Any, x: Any) -> Any:
         """Apply the network and ``function`` to slices of x, and join the results."""
@@ -192,7 +202,7 @@ class Model:
                 from_disk = isinstance(rows, Source)
                 some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
                 some = backend.to_device(some)
-                parts.append(function(self.network.predict(self.params, some, backend=backend)))
+                parts.append(function(self.logits(some)))
             if lives_on(x, backend):
                 return backend.xp.concat(parts, axis=0)
             joined = np.concatenate([backend.to_host(part) for part in parts])
@@ -228,23 +238,18 @@ def load(
         If the file is absent, damaged, or not a model of anynet's.
     """
     saved = read_model(path)
-    if not isinstance(backend, Backend):
-        backend = get_backend(backend, device, dtype or saved.dtype)
-    elif device is not None or dtype is not None:
-        message = "device and dtype are those of the Backend object: give one or the other"
-        raise InvalidArgumentError(message)
+    backend = choose_backend(backend, device, dtype, default_dtype=saved.dtype)
     return place_model(saved, backend)
 
 
 def place_model(saved: SavedModel, backend: Backend) -> Model:
     """Return what a file held as a model on a backend."""
-    target = np.dtype(backend.dtype)
-    params: Any = tree.map(lambda leaf: backend.to_device(leaf.astype(target)), saved.params)
-    return Model(saved.network, params, saved.loss, backend, None, saved.metadata)
+    params, states = place((saved.params, saved.states), backend)
+    return Model(saved.network, params, saved.loss, backend, None, saved.metadata, states)
 
 
 def _unpickled(network: Network, params: Any, *rest: Any) -> Model:
-    loss, backend, history, metadata = rest
+    loss, backend, history, metadata, *states = rest  # models of earlier versions have no states
     # a copy: device arrays must not share memory with the parameters of another model
-    placed = tree.map(lambda leaf: backend.to_device(np.array(leaf)), params)
-    return Model(network, placed, loss, backend, history, metadata)
+    placed = tree.map(lambda leaf: backend.to_device(np.array(leaf)), (params, *states))
+    return Model(network, placed[0], loss, backend, history, metadata, *placed[1:])

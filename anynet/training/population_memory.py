@@ -56,9 +56,9 @@ def member_bytes(run: Run) -> int:
     widths = [network.n_inputs]
     for layer in network.layers:
         widths.append(layer.shapes(widths[-1])[1])
-    training = ACTIVATIONS_KEPT * run.batch_size * sum(widths)
+    training = ACTIVATIONS_KEPT * run.options.batch_size * sum(widths)
     if step.augment is not None:
-        training += AUGMENTING_KEPT * run.batch_size * network.n_inputs
+        training += AUGMENTING_KEPT * run.options.batch_size * network.n_inputs
     scoring = 0 if run.held_out is None else 2 * EVALUATION_BATCH * max(widths)
     order = 4 * run.training.n_samples
     return int(kept + order + max(training, scoring) * np.dtype(host.dtype).itemsize)

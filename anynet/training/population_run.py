@@ -29,9 +29,9 @@ from anynet.training.evaluate import (
 )
 from anynet.training.history import StopReason
 from anynet.training.run import Run
-from anynet.training.state import copy, initial_state, zero_sums
+from anynet.training.state import copy, initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
-from anynet.typing import Array
+from anynet.typing import Array, Params
 
 Step = TypeVar("Step")  # a TrainingStep, or another dataclass with a ``schedule``
 
@@ -118,15 +118,28 @@ class Batch:
             step.network,
             step.loss,
             step.optimizer,
-            tuple(run.seed for run in runs),
+            tuple(run.options.seed for run in runs),
             self.backend,
             average=step.average is not None,
+            params=self._start_params(),
         )
-        self.best = copy(self.state.params, self.backend)
+        self.best = copy(self._weights(), self.backend)
         self.spreads = [
             target_spread(*run.held_out.targets(), run.step.loss) if run.held_out else np.zeros(1)
             for run in runs
         ]
+
+    def _start_params(self) -> Params | None:
+        """Return the first parameters of all members; None if all draw new ones."""
+        if all(run.start_params is None for run in self.runs):
+            return None
+        own = [
+            run.step.network.init(run.options.seed, self.backend)
+            if run.start_params is None
+            else run.start_params
+            for run in self.runs
+        ]
+        return tree.map(lambda *leaves: self.backend.xp.stack(leaves), *own)
 
     def _stack_numbers(self) -> None:
         """Split the steps of the members into what they share and the numbers that differ."""
@@ -145,6 +158,7 @@ class Batch:
     def train(self, epoch: int, batches: Batches) -> None:
         """Train all members for one epoch."""
         backend, first = self.backend, self.runs[0]
+        options = first.options
         sums = zero_sums(self.step.loss, self.step.network, (len(self.runs),), backend)
         factors = np.array(
             [1.0 if run.plateau is None else run.plateau.factor for run in self.runs]
@@ -153,11 +167,13 @@ class Batch:
             sums=sums, rate_factor=backend.to_device(factors.astype(backend.dtype))
         )
         if self.order_seed is not None:
-            order = replace(first, seed=self.order_seed).order(epoch)
-            parts = split_order(order, first.batch_size, short_first=first.shuffle)
+            order = replace(first, options=replace(first.options, seed=self.order_seed)).order(
+                epoch
+            )
+            parts = split_order(order, options.batch_size, short_first=options.shuffle)
         else:
             orders = [run.order(epoch) for run in self.runs]
-            parts = split_orders(orders, first.batch_size, short_first=first.shuffle)
+            parts = split_orders(orders, options.batch_size, short_first=options.shuffle)
         with closing(batches.blocks(*parts)) as blocks:
             for rows, block in blocks:
                 self.state = self.loop.run(self.state, rows, (block, self.numbers))
@@ -216,7 +232,7 @@ class Batch:
                     stops = run.observe(record, keep)
                 except DivergedError as error:
                     run.history.warning, stops = str(error), True
-                if not stops and epoch == run.epochs:
+                if not stops and epoch == run.options.epochs:
                     run.history.stop(StopReason.EPOCHS, f"all {epoch} epochs done")
                     stops = True
                 self.going[member] = not stops
@@ -264,7 +280,7 @@ class Batch:
             )
 
     def _weights(self) -> Any:
-        return self.state.params if self.step.average is None else self.state.average
+        return kept_weights(self.state, self.step.network)
 
     def _weights_of(self, member: int) -> Any:
         return tree.map(lambda leaf: leaf[member, ...], self._weights())

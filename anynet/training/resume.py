@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from anynet.backends import Backend, get_backend
@@ -20,6 +21,7 @@ from anynet.training.fit import prepare
 from anynet.training.form import CONTENT, check_form
 from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
+from anynet.training.options import FitOptions
 from anynet.training.run import Run
 from anynet.training.saving import parameter_shapes
 
@@ -107,11 +109,11 @@ def resume(
             "learning_rate": learning_rate,
             "augment": augment,
         }
-        arguments = _checked_arguments(folder, found, own)
+        network, options, arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
         if chosen.dtype != dtype:
-            message = f"the run is in {dtype}: it cannot go on with a backend of {chosen.dtype}"
+            message = f"the run is in {dtype}: it cannot continue with a backend of {chosen.dtype}"
             raise InvalidArgumentError(message)
         if arguments["validation"] == GIVEN:
             if not isinstance(validation, (tuple, list)):
@@ -121,10 +123,10 @@ def resume(
         elif validation is not None:
             message = "validation is what the run began with: leave it out"
             raise InvalidArgumentError(message)
-        if epochs is not None:
-            arguments["epochs"] = epochs
         run = prepare(
-            data=data,
+            network,
+            data,
+            options if epochs is None else replace(options, epochs=epochs),
             **arguments,
             backend=chosen,
             resident=resident,
@@ -132,7 +134,7 @@ def resume(
             progress=progress,
         )
         _check_data(run, found)
-        run.checkpoints, run.resumed = folder, _until(found, run.epochs)
+        run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
         with chosen.context():
             return run.train()
 
@@ -152,7 +154,7 @@ def _opened(
 
 def _checked_arguments(
     folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]
-) -> dict[str, Any]:
+) -> tuple[Network, FitOptions, dict[str, Any]]:
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
     try:
@@ -160,7 +162,7 @@ def _checked_arguments(
         again = Checkpoints(folder.path, content["every"], content["keep"])
         folder.every, folder.keep = again.every, again.keep
         arguments = arguments_from(content["arguments"], own)
-        _check_shapes(arguments["network"], found)
+        _check_shapes(arguments[0], found)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
         raise CheckpointError(message) from error

@@ -30,7 +30,6 @@ from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint import Checkpoint
 from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.class_weight import ClassWeight
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
 from anynet.training.history import (
     Callback,
@@ -41,11 +40,20 @@ from anynet.training.history import (
     StopReason,
 )
 from anynet.training.model import Model
+from anynet.training.options import FitOptions
 from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
-from anynet.training.state import TrainState, copy, initial_state, zero_sums
+from anynet.training.state import (
+    TrainState,
+    Weights,
+    copy,
+    initial_state,
+    kept_weights,
+    zero_sums,
+)
 from anynet.training.step import EvaluationStep, TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
+from anynet.typing import Params
 
 PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
@@ -57,23 +65,19 @@ class Run:
     """One call of ``fit``, its arguments checked."""
 
     step: TrainingStep
+    options: FitOptions
     training: Subset
     held_out: Subset | None
-    batch_size: int
-    epochs: int
-    shuffle: bool
-    seed: int
     stopping: EarlyStopping
     plateau: Plateau | None
     resident: bool | None
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    class_weight: ClassWeight = None
-    scoring: str | None = None
+    start_params: Params | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Checkpoint | None = None
-    best: Any = None
+    best: Weights | None = None
     seen: int = 0  # samples of the epoch that is going on
     seconds: float = 0.0  # that it has taken
 
@@ -100,7 +104,7 @@ class Run:
         step = self.step
         self.loop = step.backend.loop(step)
         self.scoring_loop = step.backend.loop(EvaluationStep(step.network, step.loss, step.backend))
-        self.history = History(self.step.loss.metric.name, scoring=self.scoring or "")
+        self.history = History(self.step.loss.metric.name, scoring=self.options.scoring or "")
         self.spread = target_spread(*self.training.targets(), self.step.loss)
 
     def _begin(self, saver: Saver | None) -> TrainState:
@@ -110,9 +114,10 @@ class Run:
             step.network,
             step.loss,
             step.optimizer,
-            self.seed,
+            self.options.seed,
             step.backend,
             average=step.average is not None,
+            params=self.start_params,
         )
         return state if saver is None else saver.begin(state)
 
@@ -127,7 +132,10 @@ class Run:
         order = self.order(epoch)
         watched = self.progress is not None or saver is not None
         parts = split_order(
-            order, self.batch_size, PROGRESS_PARTS if watched else 1, short_first=self.shuffle
+            order,
+            self.options.batch_size,
+            PROGRESS_PARTS if watched else 1,
+            short_first=self.options.shuffle,
         )
         ends = np.cumsum([part.size for part in parts]).tolist()
         left = [part for part, end in zip(parts, ends, strict=True) if end > self.seen]
@@ -142,7 +150,7 @@ class Run:
                 self.seconds = time.perf_counter() - start
                 if self.progress is not None:
                     now = finish(state.sums, step.loss, self.spread, backend)
-                    self.progress(Progress(epoch, self.epochs, self.seen, len(order), *now))
+                    self.progress(Progress(epoch, self.options.epochs, self.seen, len(order), *now))
                 if saver is not None and self.seen < len(order):
                     saver.within_epoch(state)
         trained = finish(state.sums, step.loss, self.spread, backend)
@@ -166,11 +174,12 @@ class Run:
 
     def order(self, epoch: int) -> np.ndarray:
         """Return where the samples of an epoch lie in the rows, in the order it sees them."""
-        training, blocks = self.training, self.training.blocks()
-        if not self.shuffle or blocks is None:
-            return training.order(epoch_order(training.n_samples, self.seed, epoch, self.shuffle))
+        options, training, blocks = self.options, self.training, self.training.blocks()
+        seed = options.seed
+        if not options.shuffle or blocks is None:
+            return training.order(epoch_order(training.n_samples, seed, epoch, options.shuffle))
         window_rows = training.rows.x.window_rows
-        return training.order(block_order(blocks, self.seed, epoch, self.batch_size, window_rows))
+        return training.order(block_order(blocks, seed, epoch, options.batch_size, window_rows))
 
     def record(
         self,
@@ -204,16 +213,18 @@ class Run:
 
     def _selection_score(self, weights: Callable[[], Any]) -> float | None:
         """Score the validation set by ``scoring``; None where that is known already."""
-        step, held_out = self.step, self.held_out
-        if held_out is None or self.scoring is None or self.scoring == LOSS:
+        step, held_out, scoring = self.step, self.held_out, self.options.scoring
+        if held_out is None or scoring is None or scoring == LOSS:
             return None
         x, index, backend = held_out.rows.x, held_out.index, step.backend
         if index is not None and lives_on(x, backend):
             x = backend.xp.take(x, backend.to_device(index), axis=0)
         elif index is not None:
             x = x[index]
-        outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
-        return score_outputs(self.scoring, step.loss, to_numpy(outputs), *held_out.targets())
+        kept: Weights = weights()
+        model = Model(step.network, kept.params, step.loss, backend, states=kept.states)
+        outputs = to_numpy(model.predict_mean(x))
+        return score_outputs(scoring, step.loss, outputs, *held_out.targets())
 
     def _finish_epoch(self, state: TrainState, record: EpochRecord) -> None:
         """Keep the weights if they are the best, and note it if this is the end."""
@@ -221,8 +232,8 @@ class Run:
         def keep() -> None:
             self.best = copy(self._weights(state), self.step.backend)
 
-        if not self.observe(record, keep) and record.epoch >= self.epochs:
-            self.history.stop(StopReason.EPOCHS, f"all {self.epochs} epochs done")
+        if not self.observe(record, keep) and record.epoch >= self.options.epochs:
+            self.history.stop(StopReason.EPOCHS, f"all {self.options.epochs} epochs done")
 
     def observe(self, record: EpochRecord, keep: Callable[[], None]) -> bool:
         """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
@@ -232,7 +243,7 @@ class Run:
         if score is not None:
             if record.selection_score is not None:
                 score = record.selection_score
-            elif self.scoring == LOSS and record.validation_loss is not None:
+            elif self.options.scoring == LOSS and record.validation_loss is not None:
                 score = -record.validation_loss
             is_best, stop = self.stopping.observe(score)
             if self.plateau is not None:
@@ -257,9 +268,8 @@ class Run:
             target_spread(*held_out.targets(), self.step.loss),
         )
 
-    def _weights(self, state: TrainState) -> Any:
-        """The weights that are scored and returned: averaged where an average is kept."""
-        return state.params if self.step.average is None else state.average
+    def _weights(self, state: TrainState) -> Weights:
+        return kept_weights(state, self.step.network)
 
     def model(self) -> Model | None:
         if self.best is None:
@@ -276,7 +286,15 @@ class Run:
                 f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
-        return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
+        return Model(
+            step.network,
+            self.best.params,
+            step.loss,
+            step.backend,
+            self.history,
+            self.metadata,
+            self.best.states,
+        )
 
     def check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
         if np.isfinite(evaluation.loss):

@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anynet import tree
+from anynet.config import from_config
 from anynet.data.files import expanded, one_line, replacing
 from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
 from anynet.nn.layers import LAYERS
 from anynet.nn.losses import LOSSES, Loss
 from anynet.nn.network import Network
-from anynet.nn.parts import make_part
 
 FORMAT = 1
 KEY = "anynet"
 MODEL_FILE = "model.safetensors"  # its name in a run folder
 MOST_CONFIGURATION = 90_000_000  # bytes; safetensors reads a header of 100 MB, which has more in it
+STATE = "state"  # before the names of tensors that are not parameters
 CHECKPOINTS = "checkpoints"  # a folder in it, as long as the run is unfinished
 
 
@@ -33,6 +35,7 @@ class SavedModel(NamedTuple):
     loss: Loss
     dtype: str
     metadata: dict[str, Any]
+    states: tuple[dict[str, np.ndarray], ...] = ()
 
 
 def write_model(
@@ -250,19 +253,35 @@ def _rebuild(
 ) -> SavedModel:
     try:
         network = Network.from_config(config["network"])
-        loss: Loss = make_part("loss", LOSSES, config["loss"])
+        loss: Loss = from_config("loss", config["loss"])
         metadata = dict(metadata)
     except (AnynetError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         message = f"{path} holds a configuration that this version cannot read: {error}"
         raise ModelFileError(message) from error
-    return SavedModel(network, _place(path, arrays, network), loss, _dtype(arrays), metadata)
+    params, states = _place(path, arrays, network)
+    return SavedModel(network, params, loss, _dtype(arrays), metadata, states)
 
 
-def _place(
-    path: Any, arrays: dict[str, np.ndarray], network: Network
-) -> tuple[dict[str, np.ndarray], ...]:
-    """Arrange named tensors as the network's parameters, whose shapes must agree."""
-    expected = parameter_shapes(network)
+def _place(path: Any, arrays: dict[str, np.ndarray], network: Network) -> Any:
+    """Arrange named tensors as parameters and states of the network, whose shapes must agree."""
+    _check_tensors(
+        path,
+        {n: array for n, array in arrays.items() if not n.startswith(STATE)},
+        parameter_shapes(network),
+    )
+    states = network.init_states()  # after the check: a damaged file may claim any width
+    _check_tensors(
+        path,
+        {n: array for n, array in arrays.items() if n.startswith(STATE)},
+        {name: leaf.shape for name, leaf in tree.flatten(states, STATE)},
+    )
+    params = tuple({n: arrays[f"{at}.{n}"] for n in own} for at, own in enumerate(network.shapes()))
+    return params, tree.rebuild(states, arrays, STATE)
+
+
+def _check_tensors(
+    path: Any, arrays: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]]
+) -> None:
     found = {name: array.shape for name, array in arrays.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -276,21 +295,12 @@ def _place(
                 f"{path}: tensor {name} should be float32 or float64, got {arrays[name].dtype}"
             )
             raise ModelFileError(message)
-    layers: list[dict[str, np.ndarray]] = [{} for _ in network.layers]
-    for name, array in arrays.items():
-        index, _, parameter = name.partition(".")
-        layers[int(index)][parameter] = array
-    return tuple(layers)
 
 
 def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all parameters, without drawing them."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    width = network.n_inputs
-    for index, layer in enumerate(network.layers):
-        layer_shapes, width = layer.shapes(width)
-        shapes |= {f"{index}.{name}": shape for name, shape in layer_shapes.items()}
-    return shapes
+    """Return the shapes of all parameters by their names in files, without drawing them."""
+    shapes = enumerate(network.shapes())
+    return {f"{index}.{name}": shape for index, own in shapes for name, shape in own.items()}
 
 
 def _dtype(arrays: dict[str, np.ndarray]) -> str:

@@ -11,7 +11,7 @@ from anynet import tree
 from anynet.errors import CheckpointError
 from anynet.training.checkpoint import Checkpoint
 from anynet.training.history import EpochRecord, History, StopReason
-from anynet.training.state import TrainState
+from anynet.training.state import TrainState, Weights
 from anynet.training.stopping import Plateau
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Checkpoint:
     """Return where a run stands, with what is known about it."""
     backend, stopping, plateau = run.step.backend, run.stopping, run.plateau
-    leaves = [*tree.flatten(state, "state"), *tree.flatten(run.best, "best")]
+    best = Weights((), ()) if run.best is None else run.best
+    leaves = [
+        *tree.flatten(state, "state"),
+        *tree.flatten(best.params, "best"),
+        *tree.flatten(best.states, "best_states"),
+    ]
     content = {
         "seen": run.seen,
         "seconds": run.seconds,
@@ -56,7 +61,10 @@ def restore(run: Run, state: TrainState, checkpoint: Checkpoint) -> TrainState:
     try:
         state = _placed("state", state, arrays, backend)
         if any(name.startswith("best.") for name in arrays):
-            run.best = _placed("best", state.params, arrays, backend)
+            run.best = Weights(
+                _placed("best", state.params, arrays, backend),
+                _placed("best_states", state.states, arrays, backend),
+            )
         if arrays:
             message = f"it has the unknown arrays {', '.join(sorted(arrays))}"
             raise ValueError(message)

@@ -9,10 +9,10 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
+from anynet.nn.network import Network, place
 from anynet.optim.optimizers import Optimizer
 from anynet.seeds import device_seed
-from anynet.typing import Array, Params
+from anynet.typing import Array, LayerStates, Params
 
 
 class Sums(NamedTuple):
@@ -23,6 +23,13 @@ class Sums(NamedTuple):
     weight: Array  # (*P,)
 
 
+class Weights(NamedTuple):
+    """What a network computes with, and all that a model keeps of a training state."""
+
+    params: Params
+    states: LayerStates = ()
+
+
 class TrainState(NamedTuple):
     """The state that one training step maps to the next, a tree of device arrays.
 
@@ -30,8 +37,9 @@ class TrainState(NamedTuple):
     """
 
     params: Params  # leaves (*P, I, O) and (*P, O)
+    states: LayerStates  # of the layers, leaves (*P, …); () if no layer keeps any
     optimizer: Any  # the optimizer's own NamedTuple
-    average: Params | tuple[()]  # moving average of params, () if none is kept
+    average: Params | tuple[()]  # moving average of the trained params, () if none is kept
     step: Array  # int32 (), updates made
     seed: Array  # int32 (*P,), keys the random bits of each member
     rate_factor: Array  # (*P,), multiplies the schedule; reduce-on-plateau lowers it
@@ -56,20 +64,47 @@ def initial_state(
     backend: Backend,
     *,
     average: bool = False,
+    params: Params | None = None,
+    states: Any = None,
 ) -> TrainState:
-    """Return the state before the first step; a tuple of seeds makes a population."""
+    """Return the state before the first step; a tuple of seeds makes a population.
+
+    Parameters
+    ----------
+    params : Params, optional
+        Consumed; without them new weights are drawn.
+    states : tuple of dict of str to ndarray, optional
+        Initial states of the layers on the host, with a leading axis for a population; by default
+        those of ``Network.init_states``.
+    """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
-    params = network.init(seed, backend)
+    if states is None:
+        states = tree.map(
+            lambda leaf: np.broadcast_to(leaf, (*population, *leaf.shape)), network.init_states()
+        )
+    params = network.init(seed, backend) if params is None else params
+    trained = network.trainable(params)
     return TrainState(
         params=params,
-        optimizer=optimizer.init(params, backend=backend),
-        average=copy(params, backend) if average else (),
+        states=place(states, backend),
+        optimizer=optimizer.init(trained, backend=backend),
+        average=copy(trained, backend) if average else (),
         step=backend.to_device(np.zeros((), dtype=np.int32)),
         seed=backend.to_device(np.asarray(words, dtype=np.int32)),
         rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
         sums=zero_sums(loss, network, population, backend),
     )
+
+
+def kept_weights(state: TrainState, network: Network) -> Weights:
+    """Return the weights that are scored and kept: the average of the parameters, if there is one.
+
+    The states of the layers, such as running statistics, are always the current ones.
+    """
+    if not state.average:
+        return Weights(state.params, state.states)
+    return Weights(network.with_frozen(state.average, state.params), state.states)
 
 
 def copy(params: Any, backend: Backend) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,8 +23,8 @@ from anynet.optim import (
 )
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
-from anynet.training.state import Sums, TrainState
-from anynet.typing import Array, Grads, Key, Params
+from anynet.training.state import Sums, TrainState, Weights
+from anynet.typing import Array, Grads, Key, LayerStates, Params
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class TrainingStep:
         if self.augment is not None:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
-        value, logits, grads = self._gradients(loss, state.params, x, y, weight, key)
+        value, logits, grads, states = self._gradients(loss, state, x, y, weight, key)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
         rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
         rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
         params, optimizer = self.optimizer.update(
-            grads, state.optimizer, state.params, rate, backend=backend
+            grads, state.optimizer, self.network.trainable(state.params), rate, backend=backend
         )
         if self.max_norm is not None:
             params = limit_weight_norms(params, self.max_norm, state.seed.ndim, backend=backend)
@@ -72,7 +73,8 @@ class TrainingStep:
                 state.average, params, self.average, state.step, backend=backend
             )
         return TrainState(
-            params=params,
+            params=self.network.with_frozen(params, state.params),
+            states=states,
             optimizer=optimizer,
             average=average,
             step=state.step + 1,
@@ -82,25 +84,29 @@ class TrainingStep:
         )
 
     def _gradients(
-        self, loss: Any, params: Params, x: Array, y: Array, weight: Array | None, key: Key
-    ) -> tuple[Array, Array, Grads]:
-        """Return the loss, the logits and the gradients of a batch.
+        self, loss: Any, state: TrainState, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Grads, LayerStates]:
+        """Return the loss, the logits, the gradients and the next layer states of a batch.
 
         The gradients are those of half the loss of the samples and half of that of their
-        adversarial neighbours, if there are any.
+        adversarial neighbours, if there are any. The neighbours leave the layer states as they
+        are.
         """
         backend = self.backend
-        logits, pullback = self.network.apply(params, x, backend=backend, key=key)
+        apply = functools.partial(
+            self.network.apply, state.params, backend=backend, key=key, states=state.states
+        )
+        logits, pullback, states = apply(x)
         value, dlogits = loss(logits, y, weight, backend=backend)
         grads, dx = pullback(dlogits, need_dx=self.adversarial is not None)
         if self.adversarial is None or dx is None:
-            return value, logits, grads
+            return value, logits, grads, states
         x = backend.xp.astype(x, backend.float_dtype, copy=False)
         neighbours = move_uphill(x, dx, self.adversarial, backend=backend)
-        theirs, pullback = self.network.apply(params, neighbours, backend=backend, key=key)
+        theirs, pullback, _ = apply(neighbours)
         _, dlogits = loss(theirs, y, weight, backend=backend)
         both = (form_gradients(grads, backend), form_gradients(pullback(dlogits)[0], backend))
-        return value, logits, tree.map(lambda own, other: 0.5 * (own + other), *both)
+        return value, logits, tree.map(lambda own, other: 0.5 * (own + other), *both), states
 
 
 @dataclass(frozen=True)
@@ -125,16 +131,18 @@ class PopulationStep:
 
 @dataclass(frozen=True)
 class EvaluationStep:
-    """``(sums, rows, (params, data)) -> sums``: forward and score, nothing learnt."""
+    """``(sums, rows, (weights, data)) -> sums``: forward and score without learning."""
 
     network: Network
     loss: Loss
     backend: Backend
 
-    def __call__(self, sums: Sums, rows: Array, data: tuple[Params, Rows]) -> Sums:
-        params, samples = data
+    def __call__(self, sums: Sums, rows: Array, data: tuple[Weights, Rows]) -> Sums:
+        weights, samples = data
         x, y, weight = samples.gather(rows, self.backend)
-        logits = self.network.predict(params, x, backend=self.backend)
+        logits = self.network.predict(
+            weights.params, x, backend=self.backend, states=weights.states
+        )
         value, _ = self.loss(logits, y, weight, backend=self.backend)
         return add_batch(sums, self.loss, value, logits, y, weight, self.backend)
 

@@ -30,7 +30,7 @@ from anynet.optim import (
     Warmup,
 )
 from anynet.training.evaluate import zero_sums
-from anynet.training.state import initial_state
+from anynet.training.state import Weights, initial_state
 from anynet.training.step import EvaluationStep, TrainingStep
 
 BATCH, STEPS = 16, 12
@@ -118,6 +118,19 @@ CASES = {
     "population": {"seed": (1, 2, 3), "optimizer": SGD(momentum=0.9)},
     "dropout": {"network": anynet.mlp([20, 24, 8, 3], dropout=0.3)},
     "layer norm": {"network": anynet.mlp([20, 24, 8, 3], layer_norm=True)},
+    "batch norm": {"network": anynet.mlp([20, 24, 8, 3], batch_norm=True)},
+    "batch norm, adversarial": {
+        "network": anynet.mlp([20, 24, 3], batch_norm=True, dropout=0.2),
+        "adversarial": 2.0,
+        "average": 0.9,
+    },
+    "standardize": {"network": anynet.mlp([20, 24, 8, 3], standardize=True)},
+    "frozen": {
+        "network": anynet.mlp([20, 24, 8, 3], layer_norm=True).freeze([0, 1]),
+        "optimizer": Adam(),
+        "clip_norm": 0.1,
+        "average": 0.9,
+    },
     "scale": {"network": anynet.mlp([20, 24, 8, 3], scale=0.5)},
     "weights": {"weight": np.linspace(0, 2, 200, dtype=np.float32)},
     "large enough for BLAS to add": {"network": anynet.mlp([20, 900, 40, 3])},
@@ -189,7 +202,7 @@ def test_evaluation_is_recorded_too(rng) -> None:
     step, start, order, rows = make(rng, loss=SquaredError())
     backend = step.backend
     evaluation = EvaluationStep(step.network, step.loss, backend)
-    data = (start().params, rows)
+    data = (Weights(start().params), rows)
     zero = zero_sums(step.loss, step.network, (), backend)
     loop = recorded_loop(evaluation)
     recorded = loop.run(zero, order, data)

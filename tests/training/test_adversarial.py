@@ -52,7 +52,7 @@ def test_the_step_descends_half_of_each_loss(backend64: Backend, digits) -> None
     reference = anynet.get_backend("numpy", dtype="float64")
 
     def value(params, samples) -> tuple[float, np.ndarray]:
-        logits, pullback = network.apply(params, samples, backend=reference)
+        logits, pullback, _ = network.apply(params, samples, backend=reference, key=None)
         found, dlogits = loss(logits, y, None, backend=reference)
         return float(found), pullback(dlogits, need_dx=True)[1]
 

@@ -21,7 +21,6 @@ from anynet.backends import Backend
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training import checkpoints, description
 from anynet.training.checkpoint import read_checkpoint, write_checkpoint
-from anynet.training.form import ADDED, CONTENT
 
 FIRST = "step-000000000000.safetensors"
 
@@ -261,10 +260,15 @@ def test_large_inputs_are_sampled_and_all_targets_read(
         anynet.resume(tmp_path, (changed, data[1]), epochs=2)
 
 
-def test_no_argument_of_fit_is_forgotten() -> None:
-    """What changes a run's numbers is in its description; the rest is asked for anew."""
-    asked = {"data", "backend", "resident", "callbacks", "progress", "checkpoint"}
-    assert {*inspect.signature(anynet.fit).parameters} - asked == {*CONTENT["arguments"]}
+def test_checkpoints_hold_every_argument_of_fit_that_changes_its_numbers(
+    data, network, tmp_path: Path
+) -> None:
+    """The others are given to resume; the weights of ``start`` are in the state."""
+    given = {"data", "backend", "resident", "callbacks", "progress", "checkpoint", "start"}
+    given |= {"device", "dtype"}  # of the backend, which has an entry of its own
+    anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
+    content = read_checkpoint(next(tmp_path.glob("step-*"))).content
+    assert {*inspect.signature(anynet.fit).parameters} - given == {*content["arguments"]}
 
 
 def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
@@ -278,9 +282,10 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
     for path in tmp_path.glob("*.safetensors"):
         found = read_checkpoint(path)
         content = json.loads(json.dumps(found.content))
-        for part, names in ADDED.items():
-            for name in names:
-                del content[part][name]
+        for name in ("class_weight", "scoring", "momentum", "dropout"):
+            del content["arguments"][name]
+        for name in ("scoring", "stop_reason"):
+            del content["history"][name]
         for record in content["history"]["records"]:
             assert record.pop() is None
         write_checkpoint(path, found._replace(content=content))
