@@ -18,7 +18,7 @@ import cupy
 import numpy as np
 
 from anynet.backends import cublas
-from anynet.backends.cublas import Cublas, Layout
+from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphReport, double_buffered
 from anynet.backends.cuda_sources import KERNELS
 from anynet.backends.cupy_streams import CuPyCopier, CuPyRecorder
@@ -89,52 +89,39 @@ class CuPyBackend(Backend):
         """Copy each block beside the steps on the one before."""
         return double_buffered(blocks, CuPyCopier())
 
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Array:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Make it one call of cuBLAS, into the memory of ``accumulate`` where that is given."""
-        flags = {"transpose_a": transpose_a, "transpose_b": transpose_b}
         if self.products is None or not self._fit_for_cublas(a, b):
-            return super().gemm(a, b, **flags, accumulate=accumulate, alpha=alpha, beta=beta)
-        if isinstance(alpha, cupy.ndarray) and (alpha.ndim > 0 or beta not in (0, 1)):
-            scaled: Any = self.gemm(a, b, **flags)  # cuBLAS has one α for all members
+            return super()._gemm(a, b, *options)
+        transpose_a, transpose_b, accumulate, alpha, beta = options
+        on_device = isinstance(alpha, cupy.ndarray)
+        if on_device and (alpha.ndim > 0 or beta not in (0, 1)):  # cuBLAS has one α for all members
+            scaled = self.gemm(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
             scaled *= alpha
             if accumulate is not None and beta != 0:
                 scaled += accumulate if beta == 1 else accumulate * beta
-            return scaled  # type: ignore[no-any-return]
-        layout = Layout.of(a.shape, b.shape, transpose_a, transpose_b)
-        result = self._target(layout, accumulate, beta)
+            return scaled
+        shape = cublas.product_shape(a.shape, b.shape, transpose_a, transpose_b)
+        result = self._target(shape, accumulate, beta)
         self.products.multiply(
-            layout,
             self._operand(a),
             self._operand(b),
             result,
-            **flags,
-            alpha=alpha.astype(self.dtype, copy=False)
-            if isinstance(alpha, cupy.ndarray)
-            else alpha,
+            transpose_a=transpose_a,
+            transpose_b=transpose_b,
+            alpha=alpha.astype(self.dtype, copy=False) if on_device else alpha,
             beta=0 if accumulate is None else beta,
             operands=self.dtype if self.precision in (None, "tf32") else self.precision,
-            result=self.dtype,
             compute=self._compute(),
             stream=cupy.cuda.get_current_stream().ptr,
         )
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _fit_for_cublas(self, a: Any, b: Any) -> bool:
         return bool(a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0)
 
-    def _target(self, layout: Layout, accumulate: Any, beta: float) -> Any:
+    def _target(self, shape: tuple[int, ...], accumulate: Any, beta: float) -> Any:
         """Return the memory of the result, which holds ``accumulate`` if there is one."""
-        shape = (*layout.population, layout.m, layout.n)
         if accumulate is None or beta == 0:
             return cupy.empty(shape, dtype=self.dtype)
         if (

@@ -46,32 +46,19 @@ class NumPyBackend(Backend):
         result: Array = np.asarray(array, order="C")
         return result
 
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Array:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
+        transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is not None and accumulate.size >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
             if gemm is not None and _fit_for_blas(a, b, accumulate, alpha):
                 flags = (transpose_a, transpose_b)
                 call_or_note(add_product, accumulate, alpha, a, b, gemm, beta, *flags)
-                result: Array = accumulate
-                return result
-        a, b = a.mT if transpose_a else a, b.mT if transpose_b else b
-        product: Array = a.dot(b) if a.ndim == b.ndim == 2 else a @ b
-        if not isinstance(alpha, int) or alpha != 1:
-            product = product * alpha
-        if accumulate is not None and beta != 0:
-            product = product + (accumulate if beta == 1 else accumulate * beta)
-        return product
+                return accumulate
+        return super()._gemm(a, b, *options)
+
+    def _multiply(self, a: Any, b: Any) -> Any:
+        return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
 
     def loop(self, step: Step[State]) -> Loop[State]:
         return NumPyLoop(step, CallRecorder())

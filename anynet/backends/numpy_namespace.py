@@ -76,6 +76,10 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     return x.astype(dtype, copy=copy)
 
 
+def _matrix_transpose(x: Any, /) -> Any:
+    return x.mT
+
+
 def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     if isinstance(indices, Recorded):  # numpy.take asks its first argument only
         return indices.__array_function__(np.take, (), (x, indices), {"axis": axis})
@@ -89,6 +93,7 @@ vars(xp).update(
     astype=_astype,
     clip=_clip,
     isdtype=compat.isdtype,
+    matrix_transpose=_matrix_transpose,
     max=_max,
     maximum=_maximum,
     minimum=_minimum,

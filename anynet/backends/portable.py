@@ -148,7 +148,7 @@ class Backend:
         alpha: float | Array = 1,
         beta: float = 0,
     ) -> Array:
-        """``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product in the house.
+        """Return ``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product of anynet.
 
         Parameters
         ----------
@@ -164,11 +164,25 @@ class Backend:
         -------
         Array of shape (*P, M, N)
         """
+        result: Array = self._gemm(a, b, transpose_a, transpose_b, accumulate, alpha, beta)
+        return result
+
+    def _gemm(
+        self,
+        a: Any,
+        b: Any,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+        accumulate: Any = None,
+        alpha: Any = 1,
+        beta: float = 0,
+    ) -> Any:
+        """Compute ``gemm``; libraries override this body."""
         if transpose_a:
             a = self.xp.matrix_transpose(a)
         if transpose_b:
             b = self.xp.matrix_transpose(b)
-        product = self._multiply(a, b)
+        product: Any = self._multiply(a, b)
         if not isinstance(alpha, (int, float)) or alpha != 1:
             product = product * alpha
         if accumulate is not None and beta != 0:

@@ -97,31 +97,12 @@ class TorchBackend(Backend):
             return super().stream(blocks)
         return double_buffered(blocks, TorchCopier(self.device))
 
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Array:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Add a multiple from the device, such as a learning rate's, in place and in one pass."""
+        transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is None or beta != 1 or isinstance(alpha, (int, float)):
-            return super().gemm(
-                a,
-                b,
-                transpose_a=transpose_a,
-                transpose_b=transpose_b,
-                accumulate=accumulate,
-                alpha=alpha,
-                beta=beta,
-            )
-        product = super().gemm(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-        result: Array = accumulate.addcmul_(product, alpha)
-        return result
+            return super()._gemm(a, b, *options)
+        return accumulate.addcmul_(super()._gemm(a, b, transpose_a, transpose_b), alpha)
 
     def _multiply(self, a: Any, b: Any) -> Array:
         """Round the factors if asked to; TF32 is a setting of torch's, see ``context``."""
