@@ -193,20 +193,18 @@ class Cublas:
 
 def _declare(library: Any) -> None:
     """Declare the types of the functions used here; else addresses lose their upper half."""
-    address, integer, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
-    head = [address, integer, integer, integer, integer, integer, address]
-    matrix, strided = [address, integer, integer], [address, integer, integer, long]
+    pointer, integer = ctypes.c_void_p, ctypes.c_int
+    head = [pointer, *[integer] * 5, pointer]
+    matrix = [pointer, integer, integer]
+    strided = [*matrix, ctypes.c_longlong]
     types: dict[str, list[Any]] = {
-        "cublasCreate_v2": [address],
-        "cublasDestroy_v2": [address],
-        "cublasSetStream_v2": [address, address],
-        "cublasSetWorkspace_v2": [address, address, ctypes.c_size_t],
-        "cublasSetPointerMode_v2": [address, integer],
-        "cublasGemmEx": [*head, *matrix, *matrix, address, *matrix, integer, integer],
-        "cublasGemmStridedBatchedEx": [
-            *[*head, *strided, *strided, address, *strided],
-            *[integer, integer, integer],
-        ],
+        "cublasCreate_v2": [pointer],
+        "cublasDestroy_v2": [pointer],
+        "cublasSetStream_v2": [pointer, pointer],
+        "cublasSetWorkspace_v2": [pointer, pointer, ctypes.c_size_t],
+        "cublasSetPointerMode_v2": [pointer, integer],
+        "cublasGemmEx": [*head, *matrix * 2, pointer, *matrix, *[integer] * 2],
+        "cublasGemmStridedBatchedEx": [*head, *strided * 2, pointer, *strided, *[integer] * 3],
     }
     for name, arguments in types.items():
         function = getattr(library, name)

@@ -11,13 +11,14 @@ import threading
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from anynet import tree
-from anynet.backends.loops import LoopReport, Recorder, Replay
-from anynet.backends.portable import Block, Step
+from anynet.backends.loops import LoopReport, RecordedLoop, Recorder, Replay
+from anynet.backends.portable import Backend, Block, Loop, State, Step
 from anynet.typing import Array
 
 UNROLLED = 16  # steps a graph: copying the state back then costs a sixteenth per step
@@ -94,6 +95,34 @@ class GraphReport(LoopReport):
         if self.captured == 0:
             return "graph: nothing captured yet"
         return f"graph: {self.captured} captured, {self.replayed} steps replayed"
+
+
+@dataclass(frozen=True)
+class GraphBackend(Backend):
+    """A backend whose loops are captured as CUDA graphs.
+
+    Parameters
+    ----------
+    graphs : GraphReport or None
+        Counts what the graphs have done; None runs loops step by step.
+    """
+
+    graphs: GraphReport | None = field(default_factory=GraphReport, compare=False, repr=False)
+
+    @abstractmethod
+    def recorder(self) -> GraphRecorder:
+        """Return what captures graphs on the device."""
+
+    def loop(self, step: Step[State]) -> Loop[State]:
+        """Return a loop that captures its steps as CUDA graphs and replays them."""
+        if self.graphs is None:
+            return super().loop(step)
+        return RecordedLoop(step, self.recorder(), self.graphs)
+
+    def describe(self) -> dict[str, str]:
+        """Return what this backend is, as text."""
+        loop = {} if self.graphs is None else {"loop": self.graphs.describe()}
+        return super().describe() | loop
 
 
 class Copier(Protocol):

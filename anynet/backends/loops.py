@@ -108,7 +108,7 @@ class DataArray:
         """Let recordings read ``array``; return False if they must be made again for that."""
         if self.buffer is None and self.watched() is array:
             return True
-        if self.buffer is not None and _alike(self.buffer, array):
+        if self.buffer is not None and alike(self.buffer, array):
             recorder.write(self.buffer, array)
             return True
         self.watched = weakref.ref(array)
@@ -178,7 +178,7 @@ class RecordedLoop(Loop[State]):
         """Return the buffers of the state, with its content; what lies there is not copied."""
         arrays, buffers = dict(tree.flatten(state)), self._buffers
         same = arrays.keys() == buffers.keys()
-        if same and all(_alike(buffers[path], array) for path, array in arrays.items()):
+        if same and all(alike(buffers[path], array) for path, array in arrays.items()):
             self.recorder.store(list(buffers.values()), list(arrays.values()))
         else:
             self._state = tree.map(self.recorder.copy, state)
@@ -198,5 +198,6 @@ class RecordedLoop(Loop[State]):
                 self.report.captured += 1
 
 
-def _alike(a: Any, b: Any) -> bool:
+def alike(a: Any, b: Any) -> bool:
+    """Whether two arrays have the same shape and dtype."""
     return a is b or (a.shape == b.shape and a.dtype == b.dtype)

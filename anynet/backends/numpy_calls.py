@@ -15,7 +15,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends.blas import add_product, bind_product
-from anynet.backends.loops import Recorder
+from anynet.backends.loops import Recorder, alike
 from anynet.backends.portable import Step
 from anynet.backends.recording import Call, Recorded, plain
 
@@ -79,18 +79,16 @@ class CallRecorder(Recorder):
 
 def _write_back(calls: list[Call], results: list[np.ndarray], buffers: list[np.ndarray]) -> None:
     """Add the calls that write the new state into the state's buffers."""
-    pairs = [
-        (buffer, result)
-        for buffer, result in zip(buffers, results, strict=True)
-        if result is not buffer
-    ]
-    for index, (buffer, result) in enumerate(pairs):
-        if any(np.may_share_memory(result, other) for other in buffers):
-            pairs[index] = (buffer, np.array(result))
-            calls.append(functools.partial(np.copyto, pairs[index][1], result))
-    for buffer, result in pairs:
-        if not _redirect(calls, result, buffer):
-            calls.append(functools.partial(np.copyto, buffer, result))
+    pairs = []
+    for buffer, result in zip(buffers, results, strict=True):
+        value = result
+        if value is not buffer and any(np.may_share_memory(value, other) for other in buffers):
+            value = np.array(result)
+            calls.append(functools.partial(np.copyto, value, result))
+        pairs.append((buffer, value))
+    for buffer, value in pairs:
+        if value is not buffer and not _redirect(calls, value, buffer):
+            calls.append(functools.partial(np.copyto, buffer, value))
 
 
 def _redirect(calls: list[Call], result: np.ndarray, buffer: np.ndarray) -> bool:
@@ -135,7 +133,7 @@ def _overwrite_unused(calls: list[Call], kept: list[np.ndarray]) -> None:
         if isinstance(call.func, np.ufunc) and not settled:
             busy = keep.union(owner for _, owner in later)
             for new in call.args:
-                if id(new) in made and _alike(new, old) and _owner(new) not in busy:
+                if id(new) in made and alike(new, old) and _owner(new) not in busy:
                     calls[index:] = [_replace(one, old, new) for one in calls[index:]]
                     touched[index:] = [
                         [(id(new), _owner(new)) if i == id(old) else (i, o) for i, o in pairs]
@@ -167,10 +165,6 @@ def _owner(array: np.ndarray) -> int:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return id(array)
-
-
-def _alike(a: np.ndarray, b: np.ndarray) -> bool:
-    return a is not b and a.shape == b.shape and a.dtype == b.dtype
 
 
 def _replace(call: Call, old: np.ndarray, new: np.ndarray) -> Call:
