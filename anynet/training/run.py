@@ -111,11 +111,11 @@ class Run(Member):
             return batches, batches
         return batches, place(self.held_out.rows, backend, self.resident)
 
-    def start(self) -> Params:
+    def start(self) -> tuple[Params, Any]:
         """Return the initial weights: new ones, unless there are some to continue from."""
         if self.start_params is not None:
-            return self.start_params
-        return self.step.network.init(self.seed, self.step.backend)
+            return self.start_params, None
+        return self.step.network.init(self.seed, self.step.backend), None
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state of the checkpoint that is resumed, or the initial state."""

@@ -75,7 +75,7 @@ class Member:
         The samples that are scored after each epoch.
     batch_size : int
     seed : int
-        Seed of the random bits that are drawn on the device.
+        Seed of the weights, of the order, and of the bits that are drawn on the device.
     short_first : bool
         Whether the incomplete batch is the first of an epoch instead of the last.
     order_seed : int or None
@@ -120,8 +120,20 @@ class Member:
         """Return the training and the held-out samples, placed for the loop."""
         raise NotImplementedError
 
-    def start(self) -> Params:
-        """Return the initial weights on the device."""
+    @property
+    def key_word(self) -> int:
+        """The 31-bit word that keys the random bits on the device."""
+        return device_seed(self.seed)
+
+    def sample_bytes(self) -> int:
+        """Return the memory of the training samples on the device."""
+        return self.training.rows.nbytes
+
+    def start(self) -> tuple[Params, Any]:
+        """Return the initial weights on the device, and the initial layer states on the host.
+
+        The states may be None: then they are those of ``Network.init_states``.
+        """
         raise NotImplementedError
 
     def begin(self, state: TrainState) -> TrainState:
@@ -256,17 +268,27 @@ class Cohort:
         self.sums: list[Sums] = []  # of the epochs that have not been observed
         self._make_loops()
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
-        starts, seeds = [member.start() for member in members], [member.seed for member in members]
+        params, states = zip(*[member.start() for member in members], strict=True)
+        seed: Any = tuple(member.seed for member in members)
+        if alone:
+            seed, first, kept = seed[0], params[0], states[0]
+        else:
+            first = tree.map(lambda *leaves: xp.stack(leaves), *params)
+            kept = None if states[0] is None else tree.map(lambda *one: np.stack(one), *states)
         self.state: TrainState = initial_state(
             step.network,
             step.loss,
             step.optimizer,
-            seeds[0] if alone else tuple(seeds),
+            seed,
             self.backend,
             average=step.average is not None,
-            params=starts[0] if alone else tree.map(lambda *leaves: xp.stack(leaves), *starts),
+            params=first,
+            states=kept,
             sums=step.zero_sums(self.population),
         )
+        words = np.array([member.key_word for member in members], dtype=np.int32)
+        keys = self.backend.to_device(words.reshape(self.population))
+        self.state = self.state._replace(seed=keys)
         self.best: Any = None if alone else copy(self._weights(), self.backend)
         if alone:
             self.state = members[0].begin(self.state)
