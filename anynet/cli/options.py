@@ -136,6 +136,7 @@ class TrainOptions:
         0.0, kinds.fraction(), "probability of dropping an input in a step"
     )
     layer_norm: bool = option(False, kinds.switch(), "layer normalisation of each hidden layer")
+    batch_norm: bool = option(False, kinds.switch(), "batch normalisation of each hidden layer")
     optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,

@@ -15,9 +15,9 @@ from anynet import tree
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.folding import host_pieces
-from anynet.export.onnx_graph import Graph, activation, label, layer_norm, link
+from anynet.export.onnx_graph import ONNX_ACTIVATIONS, Graph, batch_norm, label, layer_norm, link
 from anynet.export.packages import require
-from anynet.nn import Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
 from anynet.training.model import Model
 
 OPSET = 13  # of ONNX 1.8 (2020): old enough for every runtime, and all that a network needs
@@ -100,7 +100,8 @@ def to_onnx(
     if input_dtype not in INPUT_DTYPES:
         message = f"input_dtype must be one of {', '.join(INPUT_DTYPES)}, got {input_dtype!r}"
         raise InvalidArgumentError(message)
-    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in tree.leaves(model.params))
+    leaves = tree.leaves((model.params, model.states))
+    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in leaves)
     if n_bytes > MAX_BYTES:
         message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
         raise InvalidArgumentError(message)
@@ -148,7 +149,7 @@ def _add_layers(
         x = graph.add("Flatten", x, axis=1)
     if input_dtype != graph.dtype:
         x = graph.cast(x, graph.dtype)
-    for _, layer, params in host_pieces(model):
+    for index, layer, params, state in host_pieces(model):
         if isinstance(layer, Scale):
             x = graph.add("Mul", x, graph.number(layer.factor))
             if layer.offset:
@@ -157,10 +158,16 @@ def _add_layers(
             x = graph.add("Gemm", x, graph.array(params["weight"]), graph.array(params["bias"]))
         elif isinstance(layer, LayerNorm):
             x = layer_norm(graph, x, params["gain"], params["bias"], layer.epsilon)
-        elif isinstance(layer, Activation):
-            x = activation(graph, x, layer.function)
+        elif isinstance(layer, BatchNorm):
+            x = batch_norm(graph, x, params, state, layer.epsilon)
+        elif isinstance(layer, Standardize):
+            x = graph.add("Sub", x, graph.array(state["mean"]))
+            x = graph.add("Mul", x, graph.array(state["scale"]))
+        elif isinstance(layer, Activation) and layer.function in ONNX_ACTIVATIONS:
+            x = ONNX_ACTIVATIONS[layer.function](graph, x)
         elif not isinstance(layer, Dropout):
-            message = f"a layer of kind {layer.kind} has no ONNX form yet: leave it out"
+            name = getattr(layer, "function", layer.kind)
+            message = f"layer {index} ({name}) has no ONNX form: train without it"
             raise InvalidArgumentError(message)
     return x
 

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from anynet.errors import InvalidArgumentError
 from anynet.nn.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 from anynet.nn.losses import Loss
 
+LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp"}
 MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
 
 
 class Graph:
-    """Nodes and constants as they come; every value has a name.
+    """Collect the nodes and constants of a graph; every value has a name.
 
     Attributes
     ----------
@@ -56,7 +58,7 @@ class Graph:
 
 
 def layer_norm(graph: Graph, x: str, gain: np.ndarray, bias: np.ndarray, epsilon: float) -> str:
-    """Mean 0 and variance 1 in each row, then a gain and a bias."""
+    """Normalise each row to mean 0 and variance 1, then apply a gain and a bias."""
     centred = graph.add("Sub", x, graph.add("ReduceMean", x, axes=[-1], keepdims=1))
     square = graph.add("Mul", centred, centred)
     variance = graph.add("ReduceMean", square, axes=[-1], keepdims=1)
@@ -65,18 +67,39 @@ def layer_norm(graph: Graph, x: str, gain: np.ndarray, bias: np.ndarray, epsilon
     return graph.add("Add", graph.add("Mul", normal, graph.array(gain)), graph.array(bias))
 
 
-def activation(graph: Graph, x: str, function: str) -> str:
-    """Apply an activation by its name."""
-    return _ACTIVATIONS[function](graph, x)
+def batch_norm(
+    graph: Graph,
+    x: str,
+    params: dict[str, np.ndarray],
+    state: dict[str, np.ndarray],
+    epsilon: float,
+) -> str:
+    """Normalise by running statistics, then apply a gain and a bias."""
+    rounded = float(np.float32(epsilon))  # the type of the attribute
+    variance = state["variance"] + (epsilon - rounded)
+    arrays = (params["gain"], params["bias"], state["mean"], variance)
+    inputs = [graph.array(array.astype(graph.dtype)) for array in arrays]
+    return graph.add("BatchNormalization", x, *inputs, epsilon=rounded)
 
 
 def link(graph: Graph, logits: str, loss: Loss) -> str:
-    """Apply the link of a loss: softmax, the logistic function, the exponential or nothing."""
-    if loss.task == "classes":
-        return graph.add("Softmax", logits, axis=-1)
-    if loss.task == "labels":
-        return graph.add("Sigmoid", logits)
-    return graph.add("Exp", logits) if loss.kind == "poisson" else logits
+    """Apply the link of a loss by its name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has none that ONNX files know.
+    """
+    name = getattr(loss, "link_name", None)
+    if name == "identity":
+        return logits
+    if name not in LINKS:
+        message = (
+            f"the link of the loss {loss.kind} has no ONNX form: export outputs=['logits'], or "
+            f"give the loss a link_name: identity, {', '.join(LINKS)}"
+        )
+        raise InvalidArgumentError(message)
+    return graph.add(LINKS[name], logits)
 
 
 def label(graph: Graph, logits: str, loss: Loss) -> str:
@@ -126,7 +149,7 @@ def _mish(graph: Graph, x: str) -> str:
     return graph.add("Mul", x, t)
 
 
-_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+ONNX_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "relu": _single("Relu"),
     "leaky_relu": _leaky_relu,
     "elu": _elu,

@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import fold_scales, host_pieces
+from anynet.export.folding import fold_affine, host_pieces
 from anynet.export.packages import require
 from anynet.nn import (
     Activation,
+    BatchNorm,
     BinaryCrossEntropy,
     CrossEntropy,
     Dense,
@@ -21,10 +21,13 @@ from anynet.nn import (
     Loss,
     Network,
     Poisson,
+    Scale,
     SquaredError,
+    Standardize,
 )
 from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import AnyLayer
+from anynet.nn.network import place
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
@@ -34,7 +37,8 @@ OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: Any) -> Any:
     """Turn a model into a fitted estimator of scikit-learn that predicts the same.
 
-    Scale layers become part of the weights, dropout is left out, and softmax over two classes
+    Scale, Standardize and BatchNorm layers become part of the weights of a dense layer next to
+    them, which is exact at inference, dropout is left out, and softmax over two classes
     becomes the logistic function of their difference. The estimator pickles, clones, scores, and
     goes on training from these weights by ``partial_fit``, with a fresh optimizer.
 
@@ -75,7 +79,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     estimator = neural_network.MLPClassifier(**options)
     if model.loss.task == "values":
         estimator = neural_network.MLPRegressor(**options)
-    if model.loss.kind == "poisson":
+    if isinstance(model.loss, Poisson):
         if "loss" not in estimator.get_params():
             message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
             raise InvalidArgumentError(message)
@@ -144,8 +148,7 @@ def from_sklearn(
         layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
         params += [{"weight": weight, "bias": bias}, {}]
     network = Network(coefs[0].shape[0], tuple(layers[:-1]))
-    dtype = np.dtype(backend.dtype)
-    placed: Any = tree.map(lambda a: backend.to_device(np.array(a, dtype)), tuple(params[:-1]))
+    placed = place(tuple(params[:-1]), backend)
     return Model(network, placed, loss, backend, None, metadata)
 
 
@@ -154,7 +157,8 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
     coefs: list[np.ndarray] = []
     intercepts: list[np.ndarray] = []
     after: list[str] = []  # the activation after each dense layer
-    for index, layer, params in fold_scales(host_pieces(model)):
+    kinds = (Scale, Standardize, BatchNorm)
+    for index, layer, params, _ in fold_affine(host_pieces(model), kinds):
         if isinstance(layer, Dense):
             coefs.append(params["weight"])
             intercepts.append(params["bias"])
