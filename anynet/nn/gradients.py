@@ -1,4 +1,4 @@
-"""The gradient of a dense weight, kept as its two factors until somebody needs it as an array."""
+"""The gradient of a dense weight, kept as its two factors until it is needed as an array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anynet.typing import Array
 
 @dataclass(eq=False, slots=True)
 class ProductGradient:
-    """xᵀ · dy: an optimizer that only adds it to the weight never forms it.
+    """The product xᵀ · dy; an optimizer that only adds it to the weight never forms it.
 
     Attributes
     ----------

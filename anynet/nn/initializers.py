@@ -1,4 +1,4 @@
-"""Initial weights, drawn on the host: the same for every backend.
+"""Initial weights, drawn on the host and so the same for every backend.
 
 Each initializer is ``(rng, fan_in, fan_out) -> weight`` of shape (fan_in, fan_out), float64.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
 
 Initializer = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -23,7 +24,7 @@ def _normal(scale: Callable[[int, int], float]) -> Initializer:
 
 
 def _uniform(scale: Callable[[int, int], float]) -> Initializer:
-    """Uniform with the same standard deviation: the bound is √3 times as far."""
+    """Return a uniform initializer of that standard deviation: its bound is √3 times as large."""
 
     def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
         bound = math.sqrt(3) * scale(fan_in, fan_out)
@@ -33,7 +34,7 @@ def _uniform(scale: Callable[[int, int], float]) -> Initializer:
 
 
 def _he(fan_in: int, fan_out: int) -> float:  # noqa: ARG001  (one signature for all)
-    """He et al. 2015, equation 10: keeps the variance of ReLU layers."""
+    """He et al. 2015, equation 10: preserves the variance in ReLU layers."""
     return math.sqrt(2 / fan_in)
 
 
@@ -43,17 +44,17 @@ def _glorot(fan_in: int, fan_out: int) -> float:
 
 
 def _lecun(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """LeCun et al. 1998, "Efficient BackProp", section 4.6; what SELU needs."""
+    """LeCun et al. 1998, "Efficient BackProp", section 4.6; which SELU needs."""
     return math.sqrt(1 / fan_in)
 
 
 def _fixed(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """0.01, whatever the size."""
+    """Return 0.01 for any size."""
     return 0.01
 
 
 def _ciresan(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """Uniform in [−0.05, 0.05], whatever the size: Cireşan et al. 2010, section 3."""
+    """Cireşan et al. 2010, section 3: uniform in [−0.05, 0.05] for any size."""
     return 0.05 / math.sqrt(3)
 
 
@@ -78,14 +79,17 @@ def initializer_for(activation: str) -> str:
 
 
 def get_initializer(name: str) -> Initializer:
-    """Look an initializer up by name.
+    """Return an initializer by its name.
 
     Raises
     ------
     InvalidArgumentError
-        If there is none of that name.
+        If the name is unknown.
     """
     if name not in INITIALIZERS:
-        message = f"initializer must be one of {', '.join(INITIALIZERS)}, got {name!r}"
+        message = (
+            f"initializer must be one of {', '.join(INITIALIZERS)}, got {name!r}"
+            f"{did_you_mean(name, INITIALIZERS)}"
+        )
         raise InvalidArgumentError(message)
     return INITIALIZERS[name]

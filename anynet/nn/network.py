@@ -204,7 +204,7 @@ class Network:
         states : LayerStates
             For the next step; at inference the given ones.
         """
-        x = self._cast(x, backend)
+        x = backend.xp.astype(x, backend.float_dtype, copy=False)
         pullbacks, following = [], []
         for index in range(len(self.layers)):
             x, layer_pullback, state = self._apply_layer(index, params, states, x, backend, key)
@@ -228,7 +228,7 @@ class Network:
         self, params: Params, x: Array, *, backend: Backend, states: LayerStates = ()
     ) -> Array:
         """Compute the logits without keeping what a pullback would need."""
-        x = self._cast(x, backend)
+        x = backend.xp.astype(x, backend.float_dtype, copy=False)
         for index in range(len(self.layers)):
             x = self._apply_layer(index, params, states, x, backend, None)[0]
         return x
@@ -291,13 +291,6 @@ class Network:
         return layer.apply_with_state(
             params[index], states[index], x, backend=backend, key=layer_key
         )
-
-    @staticmethod
-    def _cast(x: Array, backend: Backend) -> Array:
-        if x.dtype == backend.float_dtype:
-            return x
-        cast: Array = backend.xp.astype(x, backend.float_dtype)
-        return cast
 
 
 def place(host: Any, backend: Backend) -> Any:
