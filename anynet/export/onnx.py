@@ -14,9 +14,8 @@ import anynet
 from anynet import tree
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import host_pieces
-from anynet.export.onnx_graph import ONNX_ACTIVATIONS, Graph, batch_norm, label, layer_norm, link
-from anynet.export.packages import require
+from anynet.export.common import host_pieces, own_form, require
+from anynet.export.onnx_graph import Graph, activation, batch_norm, label, layer_norm, link
 from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
 from anynet.training.model import Model
 
@@ -163,12 +162,11 @@ def _add_layers(
         elif isinstance(layer, Standardize):
             x = graph.add("Sub", x, graph.array(state["mean"]))
             x = graph.add("Mul", x, graph.array(state["scale"]))
-        elif isinstance(layer, Activation) and layer.function in ONNX_ACTIVATIONS:
-            x = ONNX_ACTIVATIONS[layer.function](graph, x)
+        elif isinstance(layer, Activation):
+            x = activation(graph, x, layer.function)
         elif not isinstance(layer, Dropout):
-            name = getattr(layer, "function", layer.kind)
-            message = f"layer {index} ({name}) has no ONNX form: train without it"
-            raise InvalidArgumentError(message)
+            form = own_form(layer, "to_onnx", "ONNX", f"layer {index} ({layer.kind})")
+            x = form(graph, x, params | state)
     return x
 
 

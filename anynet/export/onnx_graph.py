@@ -11,11 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
-from anynet.nn.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from anynet.export.common import link_name, own_form
+from anynet.nn.activations import (
+    ACTIVATIONS,
+    GELU_CUBIC,
+    GELU_SCALE,
+    LEAKY_SLOPE,
+    SELU_ALPHA,
+    SELU_SCALE,
+)
 from anynet.nn.losses import Loss
 
-LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp"}
 MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
 
 
@@ -82,24 +88,20 @@ def batch_norm(
     return graph.add("BatchNormalization", x, *inputs, epsilon=rounded)
 
 
-def link(graph: Graph, logits: str, loss: Loss) -> str:
-    """Apply the link of a loss by its name.
+def activation(graph: Graph, x: str, function: str) -> str:
+    """Apply an activation by its name."""
+    form = _ACTIVATIONS.get(function)
+    if form is None:
+        what = f"the activation {function}"
+        form = own_form(ACTIVATIONS[function], "to_onnx", "ONNX", what)
+    return form(graph, x)
 
-    Raises
-    ------
-    InvalidArgumentError
-        If it has none that ONNX files know.
-    """
-    name = getattr(loss, "link_name", None)
-    if name == "identity":
-        return logits
-    if name not in LINKS:
-        message = (
-            f"the link of the loss {loss.kind} has no ONNX form: export outputs=['logits'], or "
-            f"give the loss a link_name: identity, {', '.join(LINKS)}"
-        )
-        raise InvalidArgumentError(message)
-    return graph.add(LINKS[name], logits)
+
+def link(graph: Graph, logits: str, loss: Loss) -> str:
+    """Apply the link of a loss: softmax, the logistic function, the exponential or nothing."""
+    name = link_name(loss, "ONNX")
+    operators = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp"}
+    return graph.add(operators[name], logits) if name in operators else logits
 
 
 def label(graph: Graph, logits: str, loss: Loss) -> str:
@@ -149,7 +151,7 @@ def _mish(graph: Graph, x: str) -> str:
     return graph.add("Mul", x, t)
 
 
-ONNX_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "relu": _single("Relu"),
     "leaky_relu": _leaky_relu,
     "elu": _elu,

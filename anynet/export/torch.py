@@ -12,10 +12,9 @@ import anynet
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import fold_affine, host_pieces
-from anynet.export.packages import require
+from anynet.export.common import fold_affine, host_pieces, own_form, require
 from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Loss, Network
-from anynet.nn.activations import LEAKY_SLOPE
+from anynet.nn.activations import ACTIVATIONS, LEAKY_SLOPE
 from anynet.nn.layers import AnyLayer
 from anynet.nn.network import place
 from anynet.training.inputs import choose_loss
@@ -197,12 +196,14 @@ def _modules(model: Model) -> list[Module]:
             modules.append(Module("BatchNorm1d", options, tensors))
         elif isinstance(layer, Dropout):
             modules.append(Module("Dropout", {"p": layer.rate}, {}))
-        elif isinstance(layer, Activation) and layer.function in MODULES:
-            modules.append(Module(*MODULES[layer.function], {}))
+        elif isinstance(layer, Activation):
+            name, options = MODULES.get(layer.function) or own_form(
+                ACTIVATIONS[layer.function], "to_torch", "torch", f"the activation {layer.function}"
+            )
+            modules.append(Module(name, options, {}))
         else:
-            name = getattr(layer, "function", layer.kind)
-            message = f"layer {index} ({name}) has no module in torch: train without it"
-            raise InvalidArgumentError(message)
+            to_torch = own_form(layer, "to_torch", "torch", f"layer {index} ({layer.kind})")
+            modules.append(Module(*to_torch(params | state)))
     return modules
 
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from anynet.augment import as_pipeline
-from anynet.augment.names import as_augmentations
+from anynet.augment.pipeline import as_augmentations
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
@@ -250,6 +250,7 @@ def prepare(
         options.max_norm,
         augment,
         options.adversarial,
+        parts.driven,
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     by_accuracy = loss.task != "values" and scoring is None

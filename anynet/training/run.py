@@ -13,6 +13,7 @@ from anynet.data.batches import Batches, epoch_order
 from anynet.data.shuffle import block_order
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.optim.schedules import describe_value
 from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
@@ -231,7 +232,7 @@ class Run(Member):
             sign = no_better_than_guessing(history.best, step.loss, n_outputs, *guesses)
         if sign and not history.warning:
             history.warning = (
-                f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
+                f"{sign}: try another learning rate (now {describe_value(step.schedule)}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
         return self._as_model(self.best, history=history, metadata=self.metadata)
@@ -247,7 +248,7 @@ class Run(Member):
         self.history.stop(StopReason.DIVERGED, f"diverged in epoch {epoch}")
         message = (
             f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
+            f"(now {describe_value(self.step.schedule)}), a bound on the gradient's norm "
             f"(clip_norm), or inputs scaled to about [0, 1]"
         )
         raise DivergedError(message, epoch, self.model())

@@ -522,7 +522,7 @@ def _without_plateau(step: TrainingStep) -> TrainingStep:
 
 def _as_constant(schedule: Schedule) -> Schedule:
     if isinstance(schedule, ReduceOnPlateau):
-        return Constant(schedule.learning_rate)
+        return Constant(schedule.value)
     if isinstance(schedule, Warmup):
         return replace(schedule, schedule=_as_constant(schedule.schedule))
     return schedule

@@ -105,11 +105,11 @@ class Counts(Poisson):
 def test_parts_without_an_onnx_form_are_refused_by_name(make_model, monkeypatch) -> None:
     model = replace(make_model(anynet.mlp([4, 2]), "poisson"), loss=Counts())
     to_onnx(model, outputs=["logits"])
-    with pytest.raises(anynet.InvalidArgumentError, match=r"link of the loss poisson"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"loss poisson .*softplus"):
         to_onnx(model)
     monkeypatch.setitem(ACTIVATIONS, "cube", ACTIVATIONS["relu"])
     model = make_model(anynet.mlp([4, 3, 2], activation="cube"))
-    with pytest.raises(anynet.InvalidArgumentError, match=r"layer 1 \(cube\) has no ONNX form"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"activation cube .*ONNX"):
         to_onnx(model)
 
 

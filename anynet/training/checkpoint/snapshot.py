@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anynet import tree
-from anynet.augment import AUGMENTATIONS
 from anynet.backends import Backend
-from anynet.config import from_config, is_registered, register, to_config
+from anynet.config import from_config, is_registered, to_config
 from anynet.data.fingerprint import fingerprint
 from anynet.errors import CheckpointError
 from anynet.nn.network import Network
-from anynet.optim.optimizers import OPTIMIZERS
-from anynet.optim.schedules import SCHEDULES
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.history import EpochRecord, History, StopReason
@@ -28,15 +25,6 @@ from anynet.training.stopping import Plateau
 
 if TYPE_CHECKING:
     from anynet.training.run import Run
-
-for family, kinds in (
-    ("optimizer", OPTIMIZERS),
-    ("schedule", SCHEDULES),
-    ("augmentation", AUGMENTATIONS),
-    ("options", {"fit": FitOptions}),
-):
-    for part in kinds.values():
-        register(family)(part)
 
 FAMILIES = ("loss", "optimizer", "schedule", "augmentation")
 GIVEN = "given"  # in place of held-out arrays, which are not kept
