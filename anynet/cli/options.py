@@ -24,7 +24,7 @@ from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
-from anynet.nn.initializers import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS
 
 SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from anynet.backends import Backend
-from anynet.nn.gradients import ProductGradient
+from anynet.nn.layers.dense import ProductGradient
 from anynet.nn.network import Network
 from anynet.typing import Array, Namespace, Params
 

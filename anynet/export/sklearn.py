@@ -24,8 +24,8 @@ from anynet.nn import (
     SquaredError,
     Standardize,
 )
-from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import AnyLayer
+from anynet.nn.layers.dense import initializer_for
 from anynet.nn.network import place
 from anynet.training.model import Model
 

@@ -14,7 +14,6 @@ from anynet.backends import Backend
 from anynet.checks import is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
-from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import (
     Activation,
     AnyLayer,
@@ -27,6 +26,7 @@ from anynet.nn.layers import (
     Standardize,
     is_stateful,
 )
+from anynet.nn.layers.dense import initializer_for
 from anynet.nn.layers.layer import Shapes
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array, Grads, Key, LayerGrads, LayerState, LayerStates, Params
@@ -335,7 +335,7 @@ def mlp(
         Whether the inputs are shifted and scaled to mean 0 and variance 1 over the training
         samples, see ``anynet.nn.Standardize``.
     initializer : str, optional
-        A name of ``anynet.nn.initializers.INITIALIZERS``; by default the one whose theory fits
+        A name of ``anynet.nn.INITIALIZERS``; by default the one whose theory fits
         the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU and
         scaled_tanh).
     scale : float, optional
