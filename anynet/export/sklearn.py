@@ -35,7 +35,7 @@ OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 
 
 def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: Any) -> Any:
-    """Turn a model into a fitted estimator of scikit-learn that predicts the same.
+    """Convert a model to a fitted estimator of scikit-learn with the same predictions.
 
     Scale, Standardize and BatchNorm layers become part of the weights of a dense layer next to
     them, which is exact at inference, dropout is left out, and softmax over two classes
@@ -47,11 +47,11 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     model : Model
         Dense layers with one activation (identity, sigmoid, tanh or relu) after each hidden one.
     classes : sequence, optional
-        The labels that a classifier predicts, ascending, which is how scikit-learn keeps them; by
-        default the numbers that ``Model.predict`` gives.
+        The labels that a classifier predicts, in ascending order, as scikit-learn keeps them; by
+        default the numbers that ``Model.predict`` returns.
     **params
-        Other parameters of the estimator, for further training. ``alpha`` is 0 by default, as
-        anynet's losses have no penalty. The absolute and the Huber loss, which scikit-learn does
+        Other parameters of the estimator, for further training. ``alpha`` is 0 by default, because
+        losses of anynet have no penalty. The absolute and the Huber loss, which scikit-learn does
         not have, become the squared error: they predict alike and train differently.
 
     Returns
@@ -88,7 +88,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
             message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
             raise InvalidArgumentError(message)
         estimator.set_params(loss="poisson")
-    # One step on rows of zeros makes every attribute that this version of scikit-learn keeps.
+    # One step on rows of zeros creates every attribute that this version of scikit-learn has.
     estimator.partial_fit(x, y, **first_call)
     del estimator._optimizer
     estimator.coefs_, estimator.intercepts_ = coefs, intercepts
@@ -102,9 +102,9 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
 def from_sklearn(
     estimator: Any, backend: Backend | str = "auto", device: str | None = None
 ) -> Model:
-    """Turn a fitted MLPClassifier or MLPRegressor of scikit-learn into a model.
+    """Convert a fitted MLPClassifier or MLPRegressor of scikit-learn to a model.
 
-    ``Model.predict`` gives the places of classes in ``estimator.classes_``, which also stand in
+    ``Model.predict`` returns indices into ``estimator.classes_``, which are kept as
     ``Model.metadata["classes"]``; two classes become softmax over two outputs.
 
     Parameters
@@ -193,7 +193,7 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
 def _targets(
     model: Model, classes: Sequence[Any] | None, n_rows: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return targets that hold every class, and what else the first ``partial_fit`` takes."""
+    """Return targets that contain every class, and more arguments of the first ``partial_fit``."""
     task, n_outputs = model.loss.task, model.network.n_outputs
     if task == "values":
         y = np.ones((n_rows, n_outputs), model.backend.dtype)
@@ -204,7 +204,7 @@ def _targets(
         raise InvalidArgumentError(message)
     if task == "labels" and n_outputs > 1:
         if classes is not None:
-            message = "several labels a row are told as 0 and 1: leave classes out"
+            message = "multilabel output is 0/1: do not pass classes"
             raise InvalidArgumentError(message)
         return np.eye(n_rows, n_outputs, dtype=int), {"classes": np.arange(n_outputs)}
     names = np.arange(n_classes) if classes is None else np.asarray(classes)

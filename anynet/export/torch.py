@@ -49,7 +49,7 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def to_torch(model: Model) -> Any:
-    """Turn a model into a ``torch.nn.Sequential`` on the CPU, in evaluation mode.
+    """Convert a model to a ``torch.nn.Sequential`` on the CPU, in evaluation mode.
 
     Its outputs are the logits, as torch's losses expect: the loss's link, such as softmax, is not
     part of it. Scale and Standardize layers become part of the weights.
@@ -80,7 +80,7 @@ def to_torch(model: Model) -> Any:
 
 
 def torch_state_dict(model: Model) -> dict[str, np.ndarray]:
-    """Return the arrays of ``to_torch(model).state_dict()``, without needing torch.
+    """Return the arrays of ``to_torch(model).state_dict()``; torch is not needed.
 
     The names are those of the modules in the ``nn.Sequential``: ``0.weight`` (O, I), ``0.bias``
     (O,), and so on.
@@ -97,14 +97,14 @@ def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the state dict as a safetensors file, whole or not at all; torch is not needed.
 
     ``safetensors.torch.load_file`` reads it. Its metadata hold the expression that makes the
-    modules as ``sequential``, with ``loss``, ``classes`` and ``anynet_version``.
+    modules as ``sequential``, and ``loss``, ``classes`` and ``anynet_version``.
 
     Raises
     ------
     InvalidArgumentError
         As ``to_torch``.
     OSError
-        If it cannot be written; a file that was there before is untouched.
+        If it cannot be written; an existing file is unchanged.
     """
     from safetensors.numpy import save
 
@@ -124,7 +124,7 @@ def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
 def from_torch(
     sequential: Any, loss: Loss | str, backend: Backend | str = "auto", device: str | None = None
 ) -> Model:
-    """Turn a ``torch.nn.Sequential`` into a model.
+    """Convert a ``torch.nn.Sequential`` to a model.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def from_torch(
         Of Linear, LayerNorm, BatchNorm1d, Dropout, Flatten and the activations that anynet has.
         Its outputs are logits: a softmax or sigmoid at its end belongs to the loss.
     loss : Loss or str
-        What it was trained on, such as ``"cross_entropy"``, which decides what the model predicts.
+        The loss of its training, such as ``"cross_entropy"``; it determines the predictions.
     backend : Backend or str
         Where to place the model, see ``get_backend``; the dtype is that of the parameters.
     device : str, optional
@@ -144,7 +144,7 @@ def from_torch(
     Raises
     ------
     InvalidArgumentError
-        If it is not a Sequential, or has a module that anynet has not.
+        If it is not a Sequential, or has a module without an equivalent in anynet.
     BackendError
         If torch is missing.
     """
@@ -168,7 +168,7 @@ def from_torch(
 
 
 def _modules(model: Model) -> list[Module]:
-    """Name a module for each layer."""
+    """Return the module of each layer."""
     modules = []
     for index, layer, params, state in fold_affine(host_pieces(model)):
         if isinstance(layer, Dense):
@@ -218,7 +218,7 @@ def _state(modules: list[Module]) -> dict[str, np.ndarray]:
 def _layer_of(
     index: int, module: Any
 ) -> tuple[AnyLayer, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Turn a module into a layer, its parameters and its state."""
+    """Return the layer of a module, its parameters and its state."""
     name = type(module).__name__
     if name == "Linear":
         weight = _array(module.weight).T
@@ -253,7 +253,7 @@ def _gain_and_bias(module: Any, width: int) -> dict[str, np.ndarray]:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """Copy a tensor to the host, in float64 if it is, else in float32."""
+    """Copy a tensor to the host, in float64 if it has that dtype, else in float32."""
     host = tensor.detach().cpu()
     wide = host.numpy() if str(host.dtype) == "torch.float64" else host.float().numpy()
     return np.array(wide)

@@ -205,7 +205,7 @@ def test_bad_classes(make_model) -> None:
         with pytest.raises(anynet.InvalidArgumentError, match="3 different labels, ascending"):
             to_sklearn(three, classes=classes)
     labels = make_model(anynet.mlp([4, 3]), "binary_cross_entropy")
-    with pytest.raises(anynet.InvalidArgumentError, match="leave classes out"):
+    with pytest.raises(anynet.InvalidArgumentError, match="do not pass classes"):
         to_sklearn(labels, classes=["a", "b", "c"])
 
 
