@@ -14,7 +14,7 @@ from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
-from anynet.nn.initializers import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 
@@ -150,6 +150,7 @@ class TrainOptions:
         0.0, kinds.fraction(), "probability of dropping an input in a step"
     )
     layer_norm: bool = option(False, kinds.switch(), "layer normalisation of each hidden layer")
+    batch_norm: bool = option(False, kinds.switch(), "batch normalisation of each hidden layer")
     optimizer: str = option("sgd", kinds.choice(OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,
