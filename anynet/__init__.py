@@ -48,8 +48,8 @@ if TYPE_CHECKING:
         load,
         predict_augmented,
     )
+    from anynet.training.checkpoint.resume import resume
     from anynet.training.fit import fit  # mypy takes anynet.training.fit for the module
-    from anynet.training.resume import resume
 
 __version__ = "0.1.0"
 

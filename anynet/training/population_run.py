@@ -29,9 +29,9 @@ from anynet.training.evaluate import (
 )
 from anynet.training.history import StopReason
 from anynet.training.run import Run
-from anynet.training.state import copy, initial_state, kept_weights, zero_sums
+from anynet.training.state import Weights, copy, initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
-from anynet.typing import Array, Params
+from anynet.typing import Array
 
 Step = TypeVar("Step")  # a TrainingStep, or another dataclass with a ``schedule``
 
@@ -121,7 +121,7 @@ class Batch:
             tuple(run.options.seed for run in runs),
             self.backend,
             average=step.average is not None,
-            params=self._start_params(),
+            weights=self._first_weights(),
         )
         self.best = copy(self._weights(), self.backend)
         self.spreads = [
@@ -129,16 +129,9 @@ class Batch:
             for run in runs
         ]
 
-    def _start_params(self) -> Params | None:
-        """Return the first parameters of all members; None if all draw new ones."""
-        if all(run.start_params is None for run in self.runs):
-            return None
-        own = [
-            run.step.network.init(run.options.seed, self.backend)
-            if run.start_params is None
-            else run.start_params
-            for run in self.runs
-        ]
+    def _first_weights(self) -> Weights:
+        fitted: dict[Any, Any] = {}
+        own = [run.first_weights(fitted) for run in self.runs]
         return tree.map(lambda *leaves: self.backend.xp.stack(leaves), *own)
 
     def _stack_numbers(self) -> None:

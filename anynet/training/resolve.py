@@ -13,13 +13,13 @@ from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
+from anynet.nn.network import Network, place
 from anynet.optim import Optimizer, Schedule, as_optimizer, as_schedule, bound_to
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
+from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions, is_schedule
-from anynet.training.saving import parameter_shapes
-from anynet.typing import Params
+from anynet.training.state import Weights
 
 #: What stands in a part for a number that a schedule drives. SGD has a velocity only with momentum.
 PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0}
@@ -108,15 +108,20 @@ def with_dropout(network: Network, rate: float) -> Network:
     dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
     layers: list[AnyLayer] = []
-    for layer in network.layers:
+    frozen = []
+    for index, layer in enumerate(network.layers):
+        if index in network.frozen:
+            frozen.append(len(layers))
         layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:
             layers.append(dropout)
-    return replace(network, layers=tuple(layers))
+    return Network(network.n_inputs, tuple(layers), tuple(frozen))
 
 
-def start_params(start: Any, network: Network, backend: Backend) -> Params:
-    """Return a copy of a model's parameters as the first ones of another training run.
+def start_weights(start: Any, network: Network, backend: Backend) -> Weights:
+    """Return a copy of a model's weights as the first ones of another training run.
+
+    The states of its layers, such as running statistics, are copied too.
 
     Raises
     ------
@@ -133,9 +138,9 @@ def start_params(start: Any, network: Network, backend: Backend) -> Params:
             f"{[*wanted.values()]}: pass start.network as the network"
         )
         raise InvalidArgumentError(message)
-    dtype = np.dtype(backend.dtype)
-    first: Params = tree.map(
-        lambda leaf: backend.to_device(np.array(start.backend.to_host(leaf), dtype=dtype)),
-        start.params,
-    )
-    return first
+    if tree.map(np.shape, start.network.init_states()) != tree.map(np.shape, network.init_states()):
+        message = "start has other layers with state: pass start.network as the network"
+        raise InvalidArgumentError(message)
+    host = tree.map(start.backend.to_host, Weights(start.params, start.states))
+    weights: Weights = place(host, backend)
+    return weights

@@ -29,9 +29,11 @@ from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value
 from anynet.training.chance import best_guess, no_better_than_guessing
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import Saver, saving
 from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
+from anynet.training.first_weights import first_weights
 from anynet.training.history import (
     Callback,
     EpochRecord,
@@ -42,7 +44,6 @@ from anynet.training.history import (
 )
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
-from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import (
     TrainState,
@@ -54,7 +55,6 @@ from anynet.training.state import (
 )
 from anynet.training.step import EvaluationStep, TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
-from anynet.typing import Params
 
 PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
 RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
@@ -75,9 +75,9 @@ class Run:
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    start_params: Params | None = None
+    start_weights: Weights | None = None
     checkpoints: CheckpointFolder | None = None
-    resumed: Checkpoint | None = None
+    resumed: Container | None = None
     best: Weights | None = None
     seen: int = 0  # samples of the epoch that is going on
     seconds: float = 0.0  # that it has taken
@@ -118,9 +118,16 @@ class Run:
             self.options.seed,
             step.backend,
             average=step.average is not None,
-            params=self.start_params,
+            weights=self.first_weights({}),
         )
         return state if saver is None else saver.begin(state)
+
+    def first_weights(self, fitted: dict[Any, Any]) -> Weights:
+        """Return the weights before the first step; see ``first_weights``."""
+        if self.start_weights is not None:
+            return self.start_weights
+        step = self.step
+        return first_weights(step.network, self.options.seed, self.training, step.backend, fitted)
 
     def _epoch(
         self, state: TrainState, batches: Batches, scored: Batches, saver: Saver | None
