@@ -53,7 +53,7 @@ def own_form(part: Any, name: str, target: str, what: str) -> Any:
     InvalidArgumentError
         If it has none.
     """
-    form = getattr(part, name, None)
+    form = getattr(part.layer if isinstance(part, OwnLayer) else part, name, None)
     if form is None:
         message = (
             f"{what} has no form in {target}: define its {name} (see docs/write-your-own.md), or "
@@ -81,20 +81,28 @@ def link_name(loss: Loss, target: str) -> str:
     return str(name)
 
 
+class OwnLayer(NamedTuple):
+    """A layer of the user's own class, which must not pass for the layer that it inherits from."""
+
+    layer: AnyLayer
+    kind: str
+
+
 class Piece(NamedTuple):
     """A layer with its index in the network, and its parameters on the host."""
 
     position: int
-    layer: AnyLayer
+    layer: Any  # of anynet.nn, or an OwnLayer
     params: dict[str, np.ndarray]
 
 
 def host_pieces(model: Model) -> list[Piece]:
     """Return the layers of a model with copies of their parameters as NumPy arrays."""
+    own = [not type(layer).__module__.startswith("anynet.nn.") for layer in model.network.layers]
     return [
         Piece(
             index,
-            layer,
+            OwnLayer(layer, layer.kind) if own[index] else layer,
             {name: np.array(model.backend.to_host(leaf)) for name, leaf in params.items()},
         )
         for index, (layer, params) in enumerate(

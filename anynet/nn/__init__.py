@@ -1,6 +1,7 @@
 """Networks: layers, activations, initial weights, losses and metrics, in the array API alone."""
 
 from anynet.nn.activations import ACTIVATIONS
+from anynet.nn.gradients import form_gradients
 from anynet.nn.layers import (
     LAYERS,
     Activation,
@@ -50,5 +51,6 @@ __all__ = [
     "Standardize",
     "StatefulLayer",
     "ValueLoss",
+    "form_gradients",
     "mlp",
 ]
