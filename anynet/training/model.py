@@ -155,7 +155,7 @@ class Model:
         kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches
         with self.backend.context():
             return evaluate(
-                self.backend.loop(EvaluationStep(self.network, self.loss, self.backend)),
+                EvaluationStep(self.network, self.loss, self.backend),
                 Weights(self.params, self.states),
                 kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),

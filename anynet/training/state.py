@@ -65,6 +65,7 @@ def initial_state(
     *,
     average: bool = False,
     weights: Weights | None = None,
+    sums: Sums | None = None,
 ) -> TrainState:
     """Return the state before the first step; a tuple of seeds makes a population.
 
@@ -72,6 +73,8 @@ def initial_state(
     ----------
     weights : Weights, optional
         Consumed; by default ``Network.init`` and ``Network.init_states``.
+    sums : Sums, optional
+        Running sums; by default zeros for the loss and its metric.
     """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
@@ -89,7 +92,7 @@ def initial_state(
         step=backend.to_device(np.zeros((), dtype=np.int32)),
         seed=backend.to_device(np.asarray(words, dtype=np.int32)),
         rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
-        sums=zero_sums(loss, network, population, backend),
+        sums=zero_sums(loss, network, population, backend) if sums is None else sums,
     )
 
 

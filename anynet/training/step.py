@@ -24,7 +24,7 @@ from anynet.optim import (
 from anynet.optim.groups import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
-from anynet.training.state import Sums, TrainState, Weights
+from anynet.training.state import Sums, TrainState, Weights, zero_sums
 from anynet.typing import Array, Grads, Key, LayerStates, Params
 
 
@@ -67,7 +67,7 @@ class TrainingStep:
         if self.augment is not None:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
-        value, logits, grads, states = self._gradients(loss, state, x, y, weight, key)
+        value, logits, grads, states = self.gradients(loss, state, x, y, weight, key)
         if "takes_products" not in vars(type(self.optimizer)):
             grads = form_gradients(grads, backend)
         if self.clip_norm is not None:
@@ -93,8 +93,18 @@ class TrainingStep:
             step=state.step + 1,
             seed=state.seed,
             rate_factor=state.rate_factor,
-            sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
+            sums=self.add_batch(state.sums, value, logits, y, weight),
         )
+
+    def zero_sums(self, population: tuple[int, ...]) -> Sums:
+        """Return the running sums at the start of an epoch."""
+        return zero_sums(self.loss, self.network, population, self.backend)
+
+    def add_batch(
+        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
+    ) -> Sums:
+        """Add the loss and the score of a batch to the running sums."""
+        return add_batch(sums, self.loss, value, logits, target, weight, self.backend)
 
     def _number(self, schedule: Schedule, state: TrainState) -> Any:
         """Return what a schedule sets in this step, in the dtype of the backend."""
@@ -103,8 +113,14 @@ class TrainingStep:
             return value
         return self.backend.xp.astype(value, self.backend.float_dtype, copy=False)
 
-    def _gradients(
-        self, loss: Any, state: TrainState, x: Array, y: Array, weight: Array | None, key: Key
+    def gradients(
+        self,
+        loss: Any,
+        state: TrainState | Weights,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
     ) -> tuple[Array, Array, Grads, LayerStates]:
         """Return the loss, the logits, the gradients and the next layer states of a batch.
 
