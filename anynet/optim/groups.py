@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from anynet.checks import is_whole
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
-from anynet.nn.network import Network
-
-if TYPE_CHECKING:
-    from anynet.optim.optimizers import Optimizer
 
 
 @register("group")
@@ -99,35 +95,3 @@ def factors(groups: Sequence[Group], index: int, n_layers: int, name: str) -> tu
         if group.matches(index, n_layers, name):
             return group.rate, default if group.decay is None else group.decay
     return 1.0, default
-
-
-def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer with groups that name the layers of a network by index alone.
-
-    Parameters
-    ----------
-    network : Network
-    optimizer : Optimizer
-        One without groups is returned unchanged.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a group matches no parameter of the network.
-    """
-    groups: tuple[Group, ...] = getattr(optimizer, "groups", ())
-    if not groups:
-        return optimizer
-    found: list[Group] = []
-    n_layers = len(network.layers)
-    for group in groups:
-        width, before = network.n_inputs, len(found)
-        for index, layer in enumerate(network.layers):
-            shapes, width = layer.shapes(width)
-            matches = any(group.matches(index, n_layers, name) for name in shapes)
-            if matches and group.layer in (None, layer.kind):
-                found.append(replace(group, layer=None, index=index))
-        if len(found) == before:
-            message = f"{group!r} matches no parameter of the network {network.layers!r}"
-            raise InvalidArgumentError(message)
-    return replace(optimizer, groups=tuple(found))  # type: ignore[type-var]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet import tree
@@ -18,6 +18,7 @@ from anynet.config import lookup, register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.gradients import ProductGradient, form_gradients
+from anynet.nn.network import Network
 from anynet.optim.groups import Group, factors
 from anynet.typing import Array, Grads, Params
 
@@ -340,3 +341,36 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
         raise InvalidArgumentError(message)
     return optimizer
+
+
+def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer with groups that name the layers of a network by index alone.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+        One without groups is returned unchanged.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a group matches no parameter of the network.
+    """
+    groups: tuple[Group, ...] = getattr(optimizer, "groups", ())
+    if not groups:
+        return optimizer
+    found: list[Group] = []
+    shapes = network.shapes()
+    for group in groups:
+        indices = [
+            index
+            for index, (layer, names) in enumerate(zip(network.layers, shapes, strict=True))
+            if group.layer in (None, layer.kind)
+            and any(group.matches(index, len(shapes), name) for name in names)
+        ]
+        if not indices:
+            message = f"{group!r} matches no parameter of the network {network.layers!r}"
+            raise InvalidArgumentError(message)
+        found += [replace(group, layer=None, index=index) for index in indices]
+    return replace(optimizer, groups=tuple(found))  # type: ignore[type-var]

@@ -70,6 +70,7 @@ class Constant(_Valued):
     kind: ClassVar[str] = "constant"
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> float:  # noqa: ARG002
+        """Return the value."""
         return self.value
 
 
@@ -91,6 +92,7 @@ class Exponential(_Valued):
     decay: float = 0.95
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return value · decay^epoch."""
         return self.value * _power(self.decay, step // steps_per_epoch, backend)
 
 
@@ -114,6 +116,7 @@ class Step(_Valued):
     epochs: int = 5
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return value · factor^(epoch // epochs)."""
         times = step // min(steps_per_epoch * self.epochs, LARGEST)
         return self.value * _power(self.factor, times, backend)
 
@@ -142,6 +145,7 @@ class Cosine(_Valued):
     final: float = 0.0
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of a step on the half cosine."""
         xp = backend.xp
         done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
         return self.final + (self.value - self.final) * _half_cosine(done, backend)
@@ -180,6 +184,7 @@ class OneCycle(_Valued):
             raise InvalidArgumentError(message)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of a step on one of the two half cosines."""
         xp = backend.xp
         low, final = self.value / 25, self.value / 25e4
         done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
@@ -211,6 +216,7 @@ class InverseScaling(_Valued):
     power: float = 0.5
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:  # noqa: ARG002
+        """Return value / (step + 1)^power."""
         xp = backend.xp
         decay: Array = xp.exp(-self.power * xp.log(_float(step, backend) + 1.0))
         return self.value * decay
@@ -239,6 +245,7 @@ class Warmup:
             raise InvalidArgumentError(message)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of the other schedule, times the share of the rise that is done."""
         share = (_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
         value = self.schedule(step, steps_per_epoch, backend=backend)
         ramp: Array = backend.xp.minimum(share, 1.0)
