@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.common import LARGEST_DISPLACEMENT, check_strength, normal, uniform
+from anynet.augment.common import LARGEST_DISPLACEMENT, normal, uniform
 from anynet.backends import Backend
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, number, per_member
 from anynet.typing import Array
 
 KEPT = 0.998  # of the variance of the field: its root mean square is right to 0.1 %
@@ -22,7 +22,7 @@ TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in scipy.nd
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Affine:
+class Affine(Bounded):
     """Rotate, shear, scale and shift each image by amounts of its own, about its centre.
 
     Each amount is drawn evenly between minus and plus its bound.
@@ -53,18 +53,15 @@ class Affine:
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("rotation", "shear", "scale", "shift")
 
-    rotation: float = 10.0
-    shear: float = 0.0
-    scale: float = 0.1
-    shift: float = 1.0
+    rotation: float = number(10.0, below=90, unit="degrees")
+    shear: float = number(0.0, below=90, unit="degrees")
+    scale: float = number(0.1, below=1)
+    shift: float = number(1.0, most=LARGEST_DISPLACEMENT, unit="pixels")
     halved: tuple[int, ...] = ()
     either: bool = False
 
     def __post_init__(self) -> None:
-        check_strength("rotation", self.rotation, below=90, unit="degrees")
-        check_strength("shear", self.shear, below=90, unit="degrees")
-        check_strength("scale", self.scale, below=1)
-        check_strength("shift", self.shift, at_most=LARGEST_DISPLACEMENT, unit="pixels")
+        super().__post_init__()
         if not isinstance(self.halved, tuple) or any(type(c) is not int for c in self.halved):
             message = f"halved must be a tuple of classes such as (1, 7), got {self.halved!r}"
             raise InvalidArgumentError(message)
@@ -119,7 +116,7 @@ class Affine:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Elastic:
+class Elastic(Bounded):
     """Displace each pixel by noise that a Gaussian has smoothed, new for each image.
 
     Parameters
@@ -146,14 +143,8 @@ class Elastic:
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
-    alpha: float = 34.0
-    sigma: float = 4.0
-
-    def __post_init__(self) -> None:
-        check_strength("alpha", self.alpha, at_most=LARGEST_DISPLACEMENT, unit="pixels")
-        if not (is_number(self.sigma) and 0.5 <= self.sigma < math.inf):
-            message = f"sigma must be at least 0.5 pixels, got {self.sigma!r}"
-            raise InvalidArgumentError(message)
+    alpha: float = number(34.0, most=LARGEST_DISPLACEMENT, unit="pixels")
+    sigma: float = number(4.0, least=0.5, unit="pixels")
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the fields that are mixed, (F, H·W), each scaled by its standard deviation."""

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.common import Layout, check_strength, normal, uniform
+from anynet.augment.common import Layout, normal, uniform
 from anynet.backends import Backend
 from anynet.config import register
-from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, is_number, number, per_member
 from anynet.typing import Array, Key
 
 SMALLEST = 0.02  # share of an image that is erased at least
@@ -23,7 +22,7 @@ SMALLEST_ALPHA = 1e-6  # with which all quantiles are 1 to the last bit
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Flip:
+class Flip(Bounded):
     """Mirror some images, left to right.
 
     Parameters
@@ -36,10 +35,7 @@ class Flip:
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("probability",)
 
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_strength("probability", self.probability, at_most=1)
+    probability: float = number(0.5, most=1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -56,7 +52,7 @@ class Flip:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Erase:
+class Erase(Bounded):
     """Set a random rectangle of some images to 0.
 
     Zhong et al. 2020, "Random Erasing Data Augmentation", algorithm 1, but that a rectangle that
@@ -75,12 +71,8 @@ class Erase:
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("area", "probability")
 
-    area: float = 0.2
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_strength("area", self.area, below=1)
-        check_strength("probability", self.probability, at_most=1)
+    area: float = number(0.2, below=1)
+    probability: float = number(0.5, most=1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -115,7 +107,7 @@ class Erase:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Noise:
+class Noise(Bounded):
     """Add normal noise to each value; nothing is cut off at the ends of the range.
 
     Parameters
@@ -128,10 +120,7 @@ class Noise:
     needs_images: ClassVar[bool] = False
     varies: ClassVar[tuple[str, ...]] = ("strength",)
 
-    strength: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_strength("strength", self.strength)
+    strength: float = number(0.1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -147,7 +136,7 @@ class Noise:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Mixup:
+class Mixup(Bounded):
     """Blend each sample with another of its batch, and their losses in the same shares.
 
     Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", as the authors' code has it:
@@ -166,14 +155,8 @@ class Mixup:
     kind: ClassVar[str] = "mixup"
     needs_images: ClassVar[bool] = False
 
-    alpha: float = 0.2
+    alpha: float = number(0.2, above=0)
     table: Any = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        known = isinstance(self.alpha, (int, float)) and not isinstance(self.alpha, bool)
-        if not (known and 0 < self.alpha < math.inf):
-            message = f"alpha of mixup must be a number above 0, got {self.alpha!r}"
-            raise InvalidArgumentError(message)
 
     def bound(self, backend: Backend) -> Mixup:
         """Return it with its table on the device."""

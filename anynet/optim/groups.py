@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from anynet.checks import is_whole
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number
+from anynet.members import Bounded, number
 
 
 @register("group")
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class Group(Bounded):
     """Factors for the parameters that match ``layer``, ``index`` and ``name``; None matches all.
 
     A parameter belongs to the first group that it matches, and to none otherwise.
@@ -50,20 +50,16 @@ class Group:
     kind: ClassVar[str] = "group"
     varies: ClassVar[tuple[str, ...]] = ("rate", "decay")
 
-    rate: float = 1.0
-    decay: float | None = None
+    rate: float = number(1.0)
+    decay: float | None = number(None)
     layer: str | None = None
     index: int | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
-        for factor in ("rate", "decay"):
-            value: Any = getattr(self, factor)
-            if isinstance(value, str) or (is_number(value) and not 0 <= value < float("inf")):
-                message = f"{factor} of a group must be a number of at least 0, got {value!r}"
-                raise InvalidArgumentError(message)
+        super().__post_init__()
         if self.index is not None and not is_whole(self.index):
-            message = f"index of a group must be a whole number or None, got {self.index!r}"
+            message = f"group: index must be a whole number or None, got {self.index!r}"
             raise InvalidArgumentError(message)
 
     def matches(self, index: int, n_layers: int, name: str) -> bool:
