@@ -15,10 +15,10 @@ from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
+from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
 from anynet.training.placement import split_by_memory
 from anynet.training.run import Run
-from anynet.training.saving import foreign_parts
 from anynet.training.trainer import group_members, train
 
 #: What a configuration may hold besides the options of ``FitOptions``.

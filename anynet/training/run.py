@@ -13,10 +13,13 @@ from anynet.data.batches import Batches, epoch_order
 from anynet.data.shuffle import block_order
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.optim.schedules import describe_value
 from anynet.training.chance import best_guess, no_better_than_guessing
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import Saver, saving
 from anynet.training.evaluate import Evaluation, finish, means, target_spread
+from anynet.training.first_weights import first_weights
 from anynet.training.history import (
     Callback,
     EpochRecord,
@@ -28,13 +31,11 @@ from anynet.training.history import (
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
-from anynet.training.saver import Saver, saving
 from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
 from anynet.training.trainer import Epoch, Member, train
-from anynet.typing import Params
 
 
 @dataclass
@@ -53,9 +54,9 @@ class Run(Member):
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    start_params: Params | None = None
+    start_weights: Weights | None = None
     checkpoints: CheckpointFolder | None = None
-    resumed: Checkpoint | None = None
+    resumed: Container | None = None
     saver: Saver | None = field(default=None, init=False)
     history: History = field(init=False)
 
@@ -111,11 +112,12 @@ class Run(Member):
             return batches, batches
         return batches, place(self.held_out.rows, backend, self.resident)
 
-    def start(self) -> tuple[Params, Any]:
+    def start(self, fitted: dict[Any, Any]) -> Weights:
         """Return the initial weights: new ones, unless there are some to continue from."""
-        if self.start_params is not None:
-            return self.start_params, None
-        return self.step.network.init(self.seed, self.step.backend), None
+        if self.start_weights is not None:
+            return self.start_weights
+        step = self.step
+        return first_weights(step.network, self.seed, self.training, step.backend, fitted)
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state of the checkpoint that is resumed, or the initial state."""
@@ -230,7 +232,7 @@ class Run(Member):
             sign = no_better_than_guessing(history.best, step.loss, n_outputs, *guesses)
         if sign and not history.warning:
             history.warning = (
-                f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
+                f"{sign}: try another learning rate (now {describe_value(step.schedule)}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
         return self._as_model(self.best, history=history, metadata=self.metadata)
@@ -246,7 +248,7 @@ class Run(Member):
         self.history.stop(StopReason.DIVERGED, f"diverged in epoch {epoch}")
         message = (
             f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
+            f"(now {describe_value(self.step.schedule)}), a bound on the gradient's norm "
             f"(clip_norm), or inputs scaled to about [0, 1]"
         )
         raise DivergedError(message, epoch, self.model())

@@ -28,7 +28,7 @@ from anynet.seeds import device_seed
 from anynet.training.evaluate import EVALUATION_BATCH, Evaluation, add_up, means
 from anynet.training.state import Sums, TrainState, Weights, copy, initial_state, kept_weights
 from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
-from anynet.typing import Array, Params
+from anynet.typing import Array
 
 PROGRESS_PARTS = 20  # of an epoch, after which a watched member is called
 
@@ -129,11 +129,8 @@ class Member:
         """Return the memory of the training samples on the device."""
         return self.training.rows.nbytes
 
-    def start(self) -> tuple[Params, Any]:
-        """Return the initial weights on the device, and the initial layer states on the host.
-
-        The states may be None: then they are those of ``Network.init_states``.
-        """
+    def start(self, fitted: dict[Any, Any]) -> Weights:
+        """Return the initial weights on the device; ``fitted`` is shared by a cohort."""
         raise NotImplementedError
 
     def begin(self, state: TrainState) -> TrainState:
@@ -268,22 +265,17 @@ class Cohort:
         self.sums: list[Sums] = []  # of the epochs that have not been observed
         self._make_loops()
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
-        params, states = zip(*[member.start() for member in members], strict=True)
-        seed: Any = tuple(member.seed for member in members)
-        if alone:
-            seed, first, kept = seed[0], params[0], states[0]
-        else:
-            first = tree.map(lambda *leaves: xp.stack(leaves), *params)
-            kept = None if states[0] is None else tree.map(lambda *one: np.stack(one), *states)
+        fitted: dict[Any, Any] = {}
+        starts = [member.start(fitted) for member in members]
+        seeds = [member.seed for member in members]
         self.state: TrainState = initial_state(
             step.network,
             step.loss,
             step.optimizer,
-            seed,
+            seeds[0] if alone else tuple(seeds),
             self.backend,
             average=step.average is not None,
-            params=first,
-            states=kept,
+            weights=starts[0] if alone else tree.map(lambda *leaves: xp.stack(leaves), *starts),
             sums=step.zero_sums(self.population),
         )
         words = np.array([member.key_word for member in members], dtype=np.int32)
@@ -542,7 +534,7 @@ def _without_plateau(step: TrainingStep) -> TrainingStep:
 
 def _as_constant(schedule: Schedule) -> Schedule:
     if isinstance(schedule, ReduceOnPlateau):
-        return Constant(schedule.learning_rate)
+        return Constant(schedule.value)
     if isinstance(schedule, Warmup):
         return replace(schedule, schedule=_as_constant(schedule.schedule))
     return schedule

@@ -275,8 +275,8 @@ def test_a_damaged_checkpoint_is_told(straight: Path, unfinished: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0
-    assert ran.stderr.startswith(f"anynet: warning: '{newest}' is damaged or no checkpoint: ")
-    assert ran.stderr.endswith("; going on from the one before\n")
+    assert ran.stderr.startswith(f"anynet: warning: '{newest}' cannot be read as a checkpoint: ")
+    assert ran.stderr.endswith("; continuing from the one before it\n")
     assert outcome_of(unfinished) == outcome_of(straight)
 
 

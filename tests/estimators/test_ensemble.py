@@ -171,8 +171,7 @@ def test_a_file_brings_the_ensemble_back(table, tmp_path: Path) -> None:
     loaded.estimators_[0].partial_fit(table.X, table.y)
     read = anynet.Ensemble.load(tmp_path / "model", backend="numpy")
     np.testing.assert_array_equal(read.predict(table.X).shape, model.predict(table.X).shape)
-    with pytest.raises(anynet.ModelFileError, match="an ensemble"):
-        anynet.load(tmp_path / "model")
+    assert len(anynet.load(tmp_path / "model").models) == 3
     anynet.Ensemble(read.models[:2], read.metadata).save(tmp_path / "two")
     with pytest.raises(anynet.ModelFileError, match="describes 3 networks and holds 2"):
         type(model).load(tmp_path / "two")

@@ -42,7 +42,7 @@ def alone(network: Any, data: Any, config: dict[str, Any], **options: Any) -> an
     changes = {k: options.pop(k) for k in ("momentum", "weight_decay") if k in options}
     optimizer = options.pop("optimizer", "sgd")
     if isinstance(optimizer, str):
-        optimizer = anynet.optim.optimizers.OPTIMIZERS[optimizer](**changes)
+        optimizer = anynet.optim.OPTIMIZERS[optimizer](**changes)
     if "label_smoothing" in options:
         options["loss"] = CrossEntropy(options.pop("label_smoothing"))
     return anynet.fit(network, data, optimizer=optimizer, **options)
