@@ -14,12 +14,7 @@ from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.losses import SummedOverOutputs
-from anynet.estimators.parameters import (
-    CONSTRAINTS,
-    VALUE_LOSS,
-    VALUE_LOSS_NAME,
-    documented,
-)
+from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME, documented
 from anynet.estimators.samples import check_weights
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
