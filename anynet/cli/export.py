@@ -28,10 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and print what it holds."""
-    from anynet.cli.models import knows_tables
+    from anynet.cli.models import knows_tables, single_model
     from anynet.cli.runs import model_file, refuse_existing, refuse_swapped
     from anynet.export import save_torch, to_onnx
-    from anynet.training import load
 
     refuse_swapped(arguments.model, arguments.out)
     path = model_file(arguments.model)
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidArgumentError(message)
     out = arguments.out
     refuse_existing(out)
-    model = load(path, "numpy")
+    model = single_model(path, "numpy")
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "

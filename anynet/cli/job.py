@@ -25,8 +25,8 @@ from anynet.data.tables import is_table, load_table, read_table
 from anynet.data.tables.table import some
 from anynet.errors import AnynetError, InvalidArgumentError
 from anynet.training import Model, fit, resume
-from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.description import GIVEN
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import GIVEN
 
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12

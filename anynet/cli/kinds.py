@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.checks import did_you_mean
-from anynet.training.checkpoints import parse_interval
+from anynet.training.checkpoint.folder import parse_interval
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.augment import AUGMENTATIONS
-from anynet.augment.checks import LARGEST_DISPLACEMENT
+from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind

@@ -14,7 +14,7 @@ from anynet.cli.terminal import complain, say_json, terminable
 from anynet.cli.train import print_result
 from anynet.data.files import replacing
 from anynet.errors import AnynetError, BackendError
-from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.checkpoint.folder import CheckpointFolder
 
 OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
 

@@ -11,7 +11,7 @@ from anynet.cli.reports import Report, ValueReport
 from anynet.cli.terminal import complain, exit_code, say, say_json, terminable, warn
 from anynet.errors import TrainingInterrupted
 from anynet.training import Model, StopReason
-from anynet.training.saving import CHECKPOINTS
+from anynet.training.model_file import CHECKPOINTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

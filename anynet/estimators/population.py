@@ -17,9 +17,9 @@ from anynet.estimators.placement import place
 from anynet.estimators.step import SolverState
 from anynet.estimators.stochastic import as_float, last_rate
 from anynet.members import with_numbers
-from anynet.training.population_run import stack_numbers
 from anynet.training.state import copy
 from anynet.training.step import PopulationStep
+from anynet.training.trainer import stack_numbers
 from anynet.typing import Array, Params
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import fold_scales, host_pieces
-from anynet.export.packages import require
+from anynet.export.common import fold_scales, host_pieces, link_name, require
 from anynet.nn import (
     Activation,
     BinaryCrossEntropy,
@@ -28,6 +27,7 @@ from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+THEIR_LINKS = {"classes": ("softmax",), "labels": ("logistic",), "values": ("identity", "exp")}
 OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 
 
@@ -62,6 +62,10 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
         If scikit-learn is missing.
     """
     coefs, intercepts, activation = _dense_layers(model)
+    name = link_name(model.loss, "scikit-learn")
+    if name not in THEIR_LINKS[model.loss.task]:
+        message = f"scikit-learn's MLP has no {name} link for {model.loss.task}: train another loss"
+        raise InvalidArgumentError(message)
     x = np.zeros((max(2, model.network.n_outputs), model.network.n_inputs), model.backend.dtype)
     y, first_call = _targets(model, classes, len(x))
     if model.loss.task == "classes" and model.network.n_outputs == 2:
@@ -75,7 +79,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     estimator = neural_network.MLPClassifier(**options)
     if model.loss.task == "values":
         estimator = neural_network.MLPRegressor(**options)
-    if model.loss.kind == "poisson":
+    if name == "exp":
         if "loss" not in estimator.get_params():
             message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
             raise InvalidArgumentError(message)

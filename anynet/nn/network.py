@@ -60,9 +60,9 @@ class Network:
     frozen: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        late = [at for at, layer in enumerate(self.layers) if isinstance(layer, Standardize)]
-        if late and late != [0]:
-            message = f"Standardize must be the first layer, got it as layer {late[-1]}"
+        if late := [at for at, one in enumerate(self.layers) if at and hasattr(one, "fit_state")]:
+            at = late[0]
+            message = f"a layer of kind {self.layers[at].kind} must be the first, got it as {at}"
             raise InvalidArgumentError(message)
         if not self.frozen:
             return

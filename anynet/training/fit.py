@@ -12,17 +12,19 @@ from typing import Any, Unpack
 import numpy as np
 
 from anynet.augment import as_pipeline
-from anynet.augment.names import as_augmentations
+from anynet.augment.pipeline import as_augmentations
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import ReduceOnPlateau, Warmup
-from anynet.training.checkpoints import CheckpointFolder, Checkpoints
+from anynet.training.checkpoint import CheckpointFolder, Checkpoints
+from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.history import Callback, ProgressCallback
 from anynet.training.input_range import warn_of_range
@@ -36,10 +38,10 @@ from anynet.training.inputs import (
     with_targets,
 )
 from anynet.training.model import Model
+from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
-from anynet.training.resolve import resolve_parts, start_params
+from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
-from anynet.training.saving import foreign_layers, foreign_parts, to_json
 from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
@@ -154,14 +156,14 @@ def warn_of_own_parts(network: Network, loss: Loss, checkpoint: Any = None) -> N
     """
     if checkpoint is not None and (foreign := foreign_layers(network)):
         message = (
-            f"checkpoint: {', '.join(foreign)}, and checkpoints hold only layers of anynet; train "
-            f"without checkpoint"
+            f"checkpoint: {', '.join(foreign)}, which is not registered: register the class with "
+            f"anynet.register, or train without checkpoint"
         )
         raise InvalidArgumentError(message)
     if foreign := foreign_parts(network, loss):
         message = (
-            f"the model can be trained and used, but not saved: {', '.join(foreign)}, and a model "
-            f"file holds only classes of anynet"
+            f"the model can be trained and used, but not saved: {', '.join(foreign)}, which is not "
+            f"registered (see anynet.register)"
         )
         warnings.warn(message, UserWarning, stacklevel=4)
 
@@ -223,6 +225,9 @@ def prepare(
         training = Subset(rows, training.order(kept))
     check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
+    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
+        message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
+        raise InvalidArgumentError(message)
     if scoring is not None:
         if held_out is None:
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
@@ -245,6 +250,7 @@ def prepare(
         options.max_norm,
         augment,
         options.adversarial,
+        parts.driven,
     )
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     by_accuracy = loss.task != "values" and scoring is None
@@ -268,7 +274,7 @@ def prepare(
         callbacks=_as_callbacks(callbacks),
         progress=progress,
         metadata=metadata or {},
-        start_params=None if start is None else start_params(start, network, backend),
+        start_weights=None if start is None else start_weights(start, network, backend),
     )
 
 

@@ -19,8 +19,8 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
-from anynet.training.inputs import check_rows, check_x, choose_backend, with_targets
-from anynet.training.saving import STATE, SavedModel, read_model, write_model
+from anynet.training.inputs import check_rows, check_x, with_targets
+from anynet.training.model_file import SavedModel, write_model
 from anynet.training.state import Weights
 from anynet.training.step import EvaluationStep
 from anynet.typing import Array, LayerStates, Params
@@ -155,7 +155,7 @@ class Model:
         kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches
         with self.backend.context():
             return evaluate(
-                self.backend.loop(EvaluationStep(self.network, self.loss, self.backend)),
+                EvaluationStep(self.network, self.loss, self.backend),
                 Weights(self.params, self.states),
                 kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),
@@ -174,12 +174,12 @@ class Model:
         InvalidArgumentError
             If the folder does not exist, or the metadata are not what JSON can hold.
         """
-        write_model(path, self.named_arrays(), self.network, self.loss, self.metadata)
+        write_model(path, self.saved(), self.metadata)
 
-    def named_arrays(self) -> dict[str, np.ndarray]:
-        """Return all arrays on the host by their names in files, ``0.weight``, ``state.1.mean``."""
-        leaves = [*tree.flatten(self.params), *tree.flatten(self.states, STATE)]
-        return {name: self.backend.to_host(leaf) for name, leaf in leaves}
+    def saved(self) -> SavedModel:
+        """Return the arrays and parts of the model on the host, as a file holds them."""
+        params, states = tree.map(self.backend.to_host, (self.params, self.states))
+        return SavedModel(self.network, params, self.loss, states)
 
     def to(self, backend: Backend) -> Model:
         """Return the same model on another backend, its arrays cast to that dtype."""
@@ -210,42 +210,10 @@ class Model:
             return joined if home is None else home.to_device(joined)
 
 
-def load(
-    path: str | os.PathLike[str],
-    backend: Backend | str = "auto",
-    device: str | None = None,
-    dtype: str | None = None,
-) -> Model:
-    """Load a model that ``Model.save`` wrote, whichever backend saved it.
-
-    Parameters
-    ----------
-    path : path-like
-        A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
-    backend : Backend or str
-        Where to place it, see ``get_backend``.
-    device : str, optional
-    dtype : {"float32", "float64"}, optional
-        The type in which the model was trained if not given.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelFileError
-        If the file is absent, damaged, or not a model of anynet's.
-    """
-    saved = read_model(path)
-    backend = choose_backend(backend, device, dtype, default_dtype=saved.dtype)
-    return place_model(saved, backend)
-
-
-def place_model(saved: SavedModel, backend: Backend) -> Model:
-    """Return what a file held as a model on a backend."""
+def place_model(saved: SavedModel, backend: Backend, metadata: dict[str, Any]) -> Model:
+    """Return the content of a file as a model on a backend."""
     params, states = place((saved.params, saved.states), backend)
-    return Model(saved.network, params, saved.loss, backend, None, saved.metadata, states)
+    return Model(saved.network, params, saved.loss, backend, None, metadata, states)
 
 
 def _unpickled(network: Network, params: Any, *rest: Any) -> Model:

@@ -11,6 +11,7 @@ from numbers import Real
 from typing import Any, ClassVar, TypeAlias, TypedDict, TypeVar
 
 from anynet.checks import check_whole, did_you_mean
+from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.optim import Optimizer, Schedule
@@ -20,6 +21,7 @@ Augmentation: TypeAlias = Any
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@register("options")
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """The options of a training run; the defaults are those of the report.

@@ -15,11 +15,11 @@ from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
+from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
-from anynet.training.population_memory import split_by_memory
-from anynet.training.population_run import common_step, train_together
+from anynet.training.placement import split_by_memory
 from anynet.training.run import Run
-from anynet.training.saving import foreign_parts
+from anynet.training.trainer import group_members, train
 
 #: What a configuration may hold besides the options of ``FitOptions``.
 MEMBER_ARGUMENTS = ("network", "validation", "samples", "callbacks", "metadata", "start")
@@ -145,19 +145,18 @@ def fit_population(
         except InvalidArgumentError as error:
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
+        runs[-1].order_seed = common_seed
     steps = [run.step for run in runs]
     foreign = (step for step in steps if foreign_parts(step.network, step.loss))
     step = next(foreign, steps[0])
     warn_of_own_parts(step.network, step.loss)
     groups = [
-        part
-        for group in _group(runs, shared_order)
-        for part in split_by_memory(group, chosen, memory_limit)
+        part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
     try:
         with chosen.context():
             for index, group in enumerate(groups):
-                train_together(group, common_seed, _told(progress, index + 1, groups))
+                train(group, _told(progress, index + 1, groups))
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
@@ -178,7 +177,7 @@ def _interrupted(run: Run) -> Model | None:
 
 
 def _told(
-    progress: PopulationCallback | None, index: int, groups: list[list[Run]]
+    progress: PopulationCallback | None, index: int, groups: list[Sequence[Run]]
 ) -> Callable[[int, int], None] | None:
     if progress is None:
         return None
@@ -231,32 +230,3 @@ def _check_configs(configs: Any) -> None:
                     f"{', '.join(sorted(known))})"
                 )
                 raise InvalidArgumentError(message)
-
-
-def _group(runs: list[Run], shared_order: bool) -> list[list[Run]]:
-    """Put together what can be one computation, in the order of first appearance.
-
-    Members that share an order must train on the same samples.
-    """
-    groups: dict[Any, list[Run]] = {}
-    for run in runs:
-        held_out = run.held_out
-        key = (
-            common_step(run.step),
-            run.options.batch_size,
-            run.options.shuffle,
-            id(run.training.rows),
-            run.training.n_samples,
-            _samples_of(run) if shared_order else None,
-            None if held_out is None else (id(held_out.rows), held_out.n_samples),
-        )
-        try:
-            groups.setdefault(key, []).append(run)
-        except TypeError:  # a part of the user's own that cannot be compared
-            groups[id(run)] = [run]
-    return list(groups.values())
-
-
-def _samples_of(run: Run) -> bytes | None:
-    index = run.training.index
-    return None if index is None else index.tobytes()

@@ -10,18 +10,19 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
-from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
-from anynet.optim import SGD, Optimizer, Schedule, as_schedule
-from anynet.optim.optimizers import OPTIMIZERS
+from anynet.nn.network import Network, place
+from anynet.optim import Optimizer, Schedule, as_optimizer, as_schedule, bound_to
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
-from anynet.training.options import FitOptions
-from anynet.training.saving import parameter_shapes
-from anynet.typing import Params
+from anynet.training.model_file import parameter_shapes
+from anynet.training.options import FitOptions, is_schedule
+from anynet.training.state import Weights
+
+#: What stands in a part for a number that a schedule drives. SGD has a velocity only with momentum.
+PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0}
 
 
 class Parts(NamedTuple):
@@ -30,6 +31,7 @@ class Parts(NamedTuple):
     loss: Loss
     optimizer: Optimizer
     schedule: Schedule
+    driven: tuple[tuple[str, Schedule], ...]  # see ``TrainingStep``
 
 
 def resolve_parts(
@@ -52,48 +54,36 @@ def resolve_parts(
     options : FitOptions
         With these parts in place of names, and without the numbers that the parts have now.
     """
-    optimizer = as_optimizer(options.optimizer)
+    driving = {
+        name: as_schedule(getattr(options, name), name)
+        for name in PLACEHOLDERS
+        if is_schedule(getattr(options, name))
+    }
+    placeholders: dict[str, Any] = {name: PLACEHOLDERS[name] for name in driving}
+    numbers = replace(options, **placeholders)
+    optimizer = _overridden(as_optimizer(options.optimizer), numbers, "momentum", "weight_decay")
     loss = choose_loss(options.loss, y, network.n_outputs)
-    optimizer = _overridden(optimizer, options, "momentum", "weight_decay")
-    loss = _overridden(loss, options, "label_smoothing")
-    if options.dropout is not None:
-        network = with_dropout(network, options.dropout)
-    parts = Parts(loss, optimizer, as_schedule(options.learning_rate))
+    loss = _overridden(loss, numbers, "label_smoothing")
+    if numbers.dropout is not None:
+        network = with_dropout(network, numbers.dropout)  # type: ignore[arg-type]  # a number
+    paths = {
+        "momentum": ["optimizer.momentum"],
+        "weight_decay": ["optimizer.weight_decay"],
+        "label_smoothing": ["loss.label_smoothing"],
+        "dropout": [
+            f"network.layers.{index}.rate"
+            for index, layer in enumerate(network.layers)
+            if isinstance(layer, Dropout)
+        ],
+    }
+    driven = tuple((path, driving[name]) for name in driving for path in paths[name])
+    schedule = as_schedule(options.learning_rate)
+    parts = Parts(loss, bound_to(network, optimizer), schedule, driven)
+    unresolved: dict[str, Any] = {name: driving.get(name) for name in PLACEHOLDERS}
     resolved = replace(
-        options,
-        loss=loss,
-        optimizer=optimizer,
-        learning_rate=parts.schedule,
-        momentum=None,
-        weight_decay=None,
-        dropout=None,
-        label_smoothing=None,
+        options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved
     )
     return network, parts, resolved
-
-
-def as_optimizer(optimizer: Any) -> Optimizer:
-    """Return an optimizer as it is, the one of a name, or plain SGD.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If there is no optimizer of that name, or it is something else.
-    """
-    if optimizer is None:
-        return SGD()
-    if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            hint = did_you_mean(optimizer, OPTIMIZERS)
-            message = f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}{hint}"
-            raise InvalidArgumentError(message)
-        named: Optimizer = OPTIMIZERS[optimizer]()
-        return named
-    is_one = hasattr(optimizer, "init") and hasattr(optimizer, "update")
-    if isinstance(optimizer, type) or not is_one:
-        message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
-        raise InvalidArgumentError(message)
-    return optimizer  # type: ignore[no-any-return]
 
 
 def _overridden(part: Any, options: FitOptions, *names: str) -> Any:
@@ -109,24 +99,29 @@ def _overridden(part: Any, options: FitOptions, *names: str) -> Any:
     return part
 
 
-def with_dropout(network: Network, rate: float | Schedule) -> Network:
+def with_dropout(network: Network, rate: float) -> Network:
     """Return the network with this rate in its dropout layers.
 
     One without any gets them after its activations, where ``mlp`` puts them, even at rate 0: so
     networks of different rates have the same layers.
     """
-    dropout = Dropout(rate)  # type: ignore[arg-type]
+    dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
     layers: list[AnyLayer] = []
-    for layer in network.layers:
+    frozen = []
+    for index, layer in enumerate(network.layers):
+        if index in network.frozen:
+            frozen.append(len(layers))
         layers.append(dropout if isinstance(layer, Dropout) else layer)
         if isinstance(layer, Activation) and not has_some:
             layers.append(dropout)
-    return replace(network, layers=tuple(layers))
+    return Network(network.n_inputs, tuple(layers), tuple(frozen))
 
 
-def start_params(start: Any, network: Network, backend: Backend) -> Params:
-    """Return a copy of a model's parameters as the first ones of another training run.
+def start_weights(start: Any, network: Network, backend: Backend) -> Weights:
+    """Return a copy of a model's weights as the first ones of another training run.
+
+    The states of its layers, such as running statistics, are copied too.
 
     Raises
     ------
@@ -143,9 +138,9 @@ def start_params(start: Any, network: Network, backend: Backend) -> Params:
             f"{[*wanted.values()]}: pass start.network as the network"
         )
         raise InvalidArgumentError(message)
-    dtype = np.dtype(backend.dtype)
-    first: Params = tree.map(
-        lambda leaf: backend.to_device(np.array(start.backend.to_host(leaf), dtype=dtype)),
-        start.params,
-    )
-    return first
+    if tree.map(np.shape, start.network.init_states()) != tree.map(np.shape, network.init_states()):
+        message = "start has other layers with state: pass start.network as the network"
+        raise InvalidArgumentError(message)
+    host = tree.map(start.backend.to_host, Weights(start.params, start.states))
+    weights: Weights = place(host, backend)
+    return weights

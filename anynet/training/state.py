@@ -64,36 +64,35 @@ def initial_state(
     backend: Backend,
     *,
     average: bool = False,
-    params: Params | None = None,
-    states: Any = None,
+    weights: Weights | None = None,
+    sums: Sums | None = None,
 ) -> TrainState:
     """Return the state before the first step; a tuple of seeds makes a population.
 
     Parameters
     ----------
-    params : Params, optional
-        Consumed; without them new weights are drawn.
-    states : tuple of dict of str to ndarray, optional
-        Initial states of the layers on the host, with a leading axis for a population; by default
-        those of ``Network.init_states``.
+    weights : Weights, optional
+        Consumed; by default ``Network.init`` and ``Network.init_states``.
+    sums : Sums, optional
+        Running sums; by default zeros for the loss and its metric.
     """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
-    if states is None:
-        states = tree.map(
+    if weights is None:
+        states: Any = tree.map(
             lambda leaf: np.broadcast_to(leaf, (*population, *leaf.shape)), network.init_states()
         )
-    params = network.init(seed, backend) if params is None else params
-    trained = network.trainable(params)
+        weights = Weights(network.init(seed, backend), place(states, backend))
+    trained = network.trainable(weights.params)
     return TrainState(
-        params=params,
-        states=place(states, backend),
+        params=weights.params,
+        states=weights.states,
         optimizer=optimizer.init(trained, backend=backend),
         average=copy(trained, backend) if average else (),
         step=backend.to_device(np.zeros((), dtype=np.int32)),
         seed=backend.to_device(np.asarray(words, dtype=np.int32)),
         rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
-        sums=zero_sums(loss, network, population, backend),
+        sums=zero_sums(loss, network, population, backend) if sums is None else sums,
     )
 
 

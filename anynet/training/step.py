@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from anynet import tree
@@ -21,9 +21,10 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
+from anynet.optim.groups import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
-from anynet.training.state import Sums, TrainState, Weights
+from anynet.training.state import Sums, TrainState, Weights, zero_sums
 from anynet.typing import Array, Grads, Key, LayerStates, Params
 
 
@@ -33,6 +34,11 @@ class TrainingStep:
 
     A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
     is reused by every run of the same configuration, whatever its seed and data.
+
+    ``driven`` holds pairs of a path, such as ``"optimizer.weight_decay"`` or
+    ``"network.layers.3.rate"`` (see ``anynet.members.numbers``), and the schedule that sets the
+    number there in each step. The number of the part itself is not used, except that SGD needs a
+    momentum other than 0 to have a velocity.
     """
 
     varies: ClassVar[tuple[str, ...]] = ("clip_norm", "max_norm", "average", "adversarial")
@@ -48,8 +54,12 @@ class TrainingStep:
     max_norm: float | None = None
     augment: Pipeline | None = None
     adversarial: float | None = None
+    driven: tuple[tuple[str, Schedule], ...] = ()
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
+        if self.driven:
+            values = {path: self._number(schedule, state) for path, schedule in self.driven}
+            return with_numbers(replace(self, driven=()), values)(state, rows, data)
         backend = self.backend
         x, y, weight = data.gather(rows, backend)
         key = Key(state.seed, state.step)
@@ -57,12 +67,15 @@ class TrainingStep:
         if self.augment is not None:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
-        value, logits, grads, states = self._gradients(loss, state, x, y, weight, key)
+        value, logits, grads, states = self.gradients(loss, state, x, y, weight, key)
+        if "takes_products" not in vars(type(self.optimizer)):
+            grads = form_gradients(grads, backend)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
-        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
+        rate = self._number(self.schedule, state) * state.rate_factor
         rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
-        params, optimizer = self.optimizer.update(
+        optimizer = bound_to(self.network, self.optimizer)
+        params, optimizer_state = optimizer.update(
             grads, state.optimizer, self.network.trainable(state.params), rate, backend=backend
         )
         if self.max_norm is not None:
@@ -75,16 +88,39 @@ class TrainingStep:
         return TrainState(
             params=self.network.with_frozen(params, state.params),
             states=states,
-            optimizer=optimizer,
+            optimizer=optimizer_state,
             average=average,
             step=state.step + 1,
             seed=state.seed,
             rate_factor=state.rate_factor,
-            sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
+            sums=self.add_batch(state.sums, value, logits, y, weight),
         )
 
-    def _gradients(
-        self, loss: Any, state: TrainState, x: Array, y: Array, weight: Array | None, key: Key
+    def zero_sums(self, population: tuple[int, ...]) -> Sums:
+        """Return the running sums at the start of an epoch."""
+        return zero_sums(self.loss, self.network, population, self.backend)
+
+    def add_batch(
+        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
+    ) -> Sums:
+        """Add the loss and the score of a batch to the running sums."""
+        return add_batch(sums, self.loss, value, logits, target, weight, self.backend)
+
+    def _number(self, schedule: Schedule, state: TrainState) -> Any:
+        """Return what a schedule sets in this step, in the dtype of the backend."""
+        value: Any = schedule(state.step, self.steps_per_epoch, backend=self.backend)
+        if type(value) in (int, float):
+            return value
+        return self.backend.xp.astype(value, self.backend.float_dtype, copy=False)
+
+    def gradients(
+        self,
+        loss: Any,
+        state: TrainState | Weights,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
     ) -> tuple[Array, Array, Grads, LayerStates]:
         """Return the loss, the logits, the gradients and the next layer states of a batch.
 

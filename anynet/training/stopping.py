@@ -1,4 +1,4 @@
-"""When to stop, which epoch was best, and when to lower the learning rate."""
+"""Early stopping, the best epoch, and reducing the learning rate on a plateau."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from anynet.training.history import StopReason
 
 @dataclass
 class EarlyStopping:
-    """The report's rule: stop at a target score, or when the score no longer rises.
+    """Stop at a target score, or when the score stops rising; the rule of the report.
 
     Parameters
     ----------
     patience : int or None
-        Stop when this many epochs in a row brought no new best; None never does.
+        Number of consecutive epochs without a new best score after which training stops.
     target : float or None
-        Stop as soon as the score reaches it.
+        Score at which training stops.
     min_delta : float
-        Only a rise of more than this counts as a new best.
+        Minimum rise that counts as a new best score.
+    best : float
+        Best score so far.
+    waited : int
+        Number of epochs since the best score.
     """
 
     patience: int | None
@@ -29,7 +33,19 @@ class EarlyStopping:
     waited: int = 0
 
     def observe(self, score: float) -> tuple[bool, tuple[StopReason, str] | None]:
-        """Take in an epoch's validation score; return whether it is the best, and why to stop."""
+        """Record the validation score of an epoch.
+
+        Parameters
+        ----------
+        score : float
+
+        Returns
+        -------
+        bool
+            Whether it is the best so far.
+        tuple of StopReason and str, or None
+            Why training stops; None if it continues.
+        """
         is_best = score > self.best + self.min_delta
         if is_best:
             self.best, self.waited = score, 0
@@ -46,7 +62,17 @@ class EarlyStopping:
 
 @dataclass
 class Plateau:
-    """Follows ``ReduceOnPlateau``: the factor by which the schedule is multiplied by now."""
+    """The factor by which ``ReduceOnPlateau`` currently multiplies the learning rate.
+
+    Parameters
+    ----------
+    rule : ReduceOnPlateau
+    factor : float
+    best : float
+        Best score so far.
+    waited : int
+        Number of epochs since the best score, or since the last reduction.
+    """
 
     rule: ReduceOnPlateau
     factor: float = 1.0
@@ -54,7 +80,7 @@ class Plateau:
     waited: int = 0
 
     def observe(self, score: float) -> float:
-        """Take in an epoch's validation score and return the factor for the next epoch."""
+        """Record the validation score of an epoch and return the factor for the next epoch."""
         if score > self.best + self.rule.min_delta:
             self.best, self.waited = score, 0
         else:

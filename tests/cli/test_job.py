@@ -13,8 +13,8 @@ from anynet.cli import progress, with_flags
 from anynet.cli.job import Job
 from anynet.cli.options import TrainOptions
 from anynet.cli.recipe import fit_options
+from anynet.training.model_file import CHECKPOINTS
 from anynet.training.options import OPTION_NAMES
-from anynet.training.saving import CHECKPOINTS
 
 
 def a_job(tmp_path: Path, rows: int = 40_000, **options: Any) -> Job:

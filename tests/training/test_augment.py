@@ -189,7 +189,7 @@ def test_tables_and_values_can_be_mixed_up(rng) -> None:
 
 def test_bound_errors_reach_the_user(some, network) -> None:
     x, y = some
-    with pytest.raises(anynet.InvalidArgumentError, match="make no square"):
+    with pytest.raises(anynet.InvalidArgumentError, match="not a square"):
         anynet.fit(anynet.mlp([60, 10]), (x[:, :60], y), augment="elastic", backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match=r"configs\[1\]: augment must be"):
         anynet.fit_population(network, some, [{}, {"augment": "elastik"}], backend="numpy")

@@ -22,7 +22,7 @@ from anynet.optim import (
     Step,
     Warmup,
 )
-from anynet.training import population, population_run, resolve
+from anynet.training import population, resolve, trainer
 
 N_SAMPLES = 300
 
@@ -42,7 +42,7 @@ def alone(network: Any, data: Any, config: dict[str, Any], **options: Any) -> an
     changes = {k: options.pop(k) for k in ("momentum", "weight_decay") if k in options}
     optimizer = options.pop("optimizer", "sgd")
     if isinstance(optimizer, str):
-        optimizer = anynet.optim.optimizers.OPTIMIZERS[optimizer](**changes)
+        optimizer = anynet.optim.OPTIMIZERS[optimizer](**changes)
     if "label_smoothing" in options:
         options["loss"] = CrossEntropy(options.pop("label_smoothing"))
     return anynet.fit(network, data, optimizer=optimizer, **options)
@@ -79,11 +79,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the groups that were trained."""
     sizes: list[int] = []
 
-    def train_together(runs: Any, *rest: Any) -> None:
+    def train(runs: Any, *rest: Any) -> None:
         sizes.append(len(runs))
-        population_run.train_together(runs, *rest)
+        trainer.train(runs, *rest)
 
-    monkeypatch.setattr(population, "train_together", train_together)
+    monkeypatch.setattr(population, "train", train)
     return sizes
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from anynet.backends import Backend
-from anynet.checks import did_you_mean
-from anynet.config import register
+from anynet.config import lookup, register
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.activations import ACTIVATIONS
@@ -31,12 +30,7 @@ class Activation(ParameterFree):
     function: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.function not in ACTIVATIONS:
-            message = (
-                f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.function!r}"
-                f"{did_you_mean(self.function, ACTIVATIONS)}"
-            )
-            raise InvalidArgumentError(message)
+        lookup("activation", self.function)
 
     def apply(
         self,
@@ -140,7 +134,7 @@ class Dropout(ParameterFree):
             return halves >= threshold, 2**16 / (2**16 - threshold)
         xp = backend.xp
         rates: Any = per_member(self.rate, halves, xp)
-        thresholds = rates * 2.0**16
+        thresholds = xp.clip(xp.round(rates * 2.0**16), 0.0, 2.0**16 - 1)
         return halves >= xp.astype(thresholds, halves.dtype), 2.0**16 / (2.0**16 - thresholds)
 
 

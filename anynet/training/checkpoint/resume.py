@@ -10,20 +10,26 @@ from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded
+from anynet.data.fingerprint import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
-from anynet.training.description import GIVEN, arguments_from, fingerprint
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, reopen
+from anynet.training.checkpoint.snapshot import (
+    CONTENT,
+    GIVEN,
+    arguments_from,
+    check_form,
+    completed,
+)
 from anynet.training.fit import prepare
-from anynet.training.form import CONTENT, check_form
 from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
+from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions
 from anynet.training.run import Run
-from anynet.training.saving import parameter_shapes
 
 
 class ChangedDataError(CheckpointError):
@@ -103,6 +109,7 @@ def resume(
     """
     with _opened(checkpoint) as folder:
         found = folder.newest()
+        found = found._replace(content=completed(found.content))
         own = {
             "loss": loss,
             "optimizer": optimizer,
@@ -153,7 +160,7 @@ def _opened(
 
 
 def _checked_arguments(
-    folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]
+    folder: CheckpointFolder, found: Container, own: dict[str, Any]
 ) -> tuple[Network, FitOptions, dict[str, Any]]:
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
@@ -169,7 +176,7 @@ def _checked_arguments(
     return arguments
 
 
-def _check_shapes(network: Network, found: Checkpoint) -> None:
+def _check_shapes(network: Network, found: Container) -> None:
     """Compare before anything is allocated: a damaged description may name any size."""
     for name, shape in parameter_shapes(network).items():
         array = found.arrays[f"state.params.{name}"]
@@ -179,7 +186,7 @@ def _check_shapes(network: Network, found: Checkpoint) -> None:
 
 
 def _backend(
-    found: Checkpoint, backend: Backend | str | None, device: str | None, precision: str | None
+    found: Container, backend: Backend | str | None, device: str | None, precision: str | None
 ) -> Backend:
     """Return the backend to go on with: that of before, unless another is asked for."""
     before = found.content["backend"]
@@ -198,7 +205,7 @@ def _backend(
         raise BackendError(message) from error
 
 
-def _check_data(run: Run, found: Checkpoint) -> None:
+def _check_data(run: Run, found: Container) -> None:
     """Refuse data that are not those of before."""
     for name, samples in (("training", run.training), ("held_out", run.held_out)):
         before = found.content[name]
@@ -226,7 +233,7 @@ def _check_data(run: Run, found: Checkpoint) -> None:
             raise ChangedDataError(message)
 
 
-def _until(found: Checkpoint, epochs: int) -> Checkpoint:
+def _until(found: Container, epochs: int) -> Container:
     """Let a run that has done its epochs go on, if there are more now."""
     history = found.content["history"]
     done = len(history["records"])
