@@ -153,6 +153,7 @@ class TrainOptions:
     dropout: float = option(0.0, FRACTION, "probability of dropping a hidden unit in a step")
     input_dropout: float = option(0.0, FRACTION, "probability of dropping an input in a step")
     layer_norm: bool = option(False, SWITCH, "layer normalisation of each hidden layer")
+    batch_norm: bool = option(False, SWITCH, "batch normalisation of each hidden layer")
     optimizer: str = option("sgd", kinds.choice(OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,

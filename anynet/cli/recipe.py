@@ -111,6 +111,7 @@ def network_of(options: TrainOptions, dataset: Dataset) -> Network:
         dropout=options.dropout,
         input_dropout=options.input_dropout,
         layer_norm=options.layer_norm,
+        batch_norm=options.batch_norm,
         initializer=options.initializer,
         scale=scale,
         offset=offset,

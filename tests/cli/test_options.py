@@ -49,6 +49,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "dropout": SHARES,
     "input_dropout": SHARES,
     "layer_norm": st.booleans(),
+    "batch_norm": st.booleans(),
     "optimizer": st.sampled_from(list(OPTIMIZERS)),
     "learning_rate": st.none() | RATES,
     "momentum": SHARES,
