@@ -1,7 +1,7 @@
 """One training run: its options, data set and backend, from loading to scoring."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -142,7 +142,8 @@ class Job:
         metric = "accuracy" if self.dataset.classes else "R²"
         rows = len(self.dataset.train[0]) - (self.options.validation or 0)
         try:
-            with ProgressBar(self.options.epochs, rows, silent=silent, metric=metric) as bar:
+            bar = ProgressBar(self.options.epochs, rows, silent=silent, metric=metric)
+            with closing(bar):
                 yield bar
         except (AnynetError, MemoryError):
             raise

@@ -244,7 +244,7 @@ def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
 )
 def test_figures_that_no_run_has(values: dict[str, Any]) -> None:
     row = Row({}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5]).as_json()
-    with pytest.raises(ValueError, match=r"row of seed .* invalid values"):
+    with pytest.raises(ValueError, match="invalid values"):
         Row.from_json(row | values)
 
 
