@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         Source,
         Table,
         load_dataset,
-        load_table,
-        open_data,
+        load_tabular_dataset,
+        open_source,
         read_table,
     )
     from anynet.errors import (
@@ -86,10 +86,10 @@ __all__ = [
     "get_backend",
     "load",
     "load_dataset",
-    "load_table",
+    "load_tabular_dataset",
     "mlp",
     "nn",
-    "open_data",
+    "open_source",
     "optim",
     "predict_augmented",
     "read_table",

@@ -11,7 +11,7 @@ import numpy as np
 from anynet.cli import kinds
 from anynet.cli.answers import as_csv
 from anynet.cli.terminal import say
-from anynet.data.digits import load_digits
+from anynet.data.datasets import load_digits
 from anynet.data.files import folder_of, replacing
 from anynet.errors import InvalidArgumentError
 

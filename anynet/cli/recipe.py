@@ -9,7 +9,7 @@ from anynet.cli.augmentation import augmentations_of, resolve_strengths
 from anynet.cli.kinds import did_you_mean
 from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, Source, dataset_names
-from anynet.data.holdout import TEST_FRACTION
+from anynet.data.splits import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
 from anynet.nn.losses import CrossEntropy, Loss, SquaredError

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from anynet.cli.baseline import value_warning
 from anynet.cli.terminal import table
-from anynet.data.tables.numeric import mean_and_deviation, root_mean_square
+from anynet.data.tables.encoders import mean_and_deviation, root_mean_square
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def fit(
     data : (x, y) or (x, y, sample_weight)
         x of shape (N, I), in its own dtype; y of shape (N,) or (N, 1) for classes 0 … O−1, or
         (N, O).
-        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_data`` may stand for
+        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_source`` may stand for
         x, or for x and y.
     validation : tuple, int or float, optional
         Samples to score each epoch: given like ``data``, or how many (a whole number) or what

@@ -19,11 +19,11 @@ from anynet.data.batches import (
     HostBatches,
     ResidentBatches,
     Rows,
+    block_order,
     epoch_order,
     split_order,
 )
 from anynet.data.memory import available_memory
-from anynet.data.shuffle import block_order
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted

@@ -1,4 +1,4 @@
-"""Tables from files, told apart by their endings and first bytes."""
+"""Tables from files, whose format is detected from their ending and first bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from anynet.data.files import expanded, quoted
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
-from anynet.data.tables.index import index_columns
+from anynet.data.tables.kinds import index_columns
+from anynet.data.tables.layout import Opened
 from anynet.data.tables.marked import infer_marks
-from anynet.data.tables.opened import Opened
 from anynet.data.tables.table import Table
 from anynet.errors import DataError
 
@@ -22,12 +22,12 @@ DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 
 
 def is_table(name: str | os.PathLike[str]) -> bool:
-    """Whether a path has the ending of a table."""
+    """Return whether a path has the ending of a table."""
     return Path(name).suffix.lower() in (*PARQUET, *ARROW, *DELIMITED)
 
 
 def read_table(source: Any, *, decimal: str | None = None, thousands: str | None = None) -> Table:
-    """Read a table.
+    """Read a table into memory.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def read_table(source: Any, *, decimal: str | None = None, thousands: str | None
     Raises
     ------
     DataError
-        If the file cannot be read, or is no table.
+        If the file cannot be read, or is not a table.
     InvalidArgumentError
-        If an argument is not as documented.
+        If an argument is invalid.
     """
     if isinstance(source, Table):
         table = source
