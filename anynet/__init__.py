@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # which type checkers take as true; typing takes time to 
 if TYPE_CHECKING:
     from anynet import augment, export, nn, optim
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
+    from anynet.config import register
     from anynet.data import (
         Dataset,
         Preprocessing,
@@ -36,17 +37,19 @@ if TYPE_CHECKING:
         CrossValidation,
         Ensemble,
         EpochRecord,
+        FitOptions,
         History,
         Model,
         PopulationProgress,
         Progress,
+        StopReason,
         cross_validate,
         fit_population,
         load,
         predict_augmented,
     )
+    from anynet.training.checkpoint.resume import resume
     from anynet.training.fit import fit  # mypy takes anynet.training.fit for the module
-    from anynet.training.resume import resume
 
 __version__ = "0.1.0"
 
@@ -63,6 +66,7 @@ __all__ = [
     "DivergedError",
     "Ensemble",
     "EpochRecord",
+    "FitOptions",
     "History",
     "InvalidArgumentError",
     "MLPClassifier",
@@ -75,6 +79,7 @@ __all__ = [
     "Preprocessing",
     "Progress",
     "Source",
+    "StopReason",
     "Table",
     "TrainingInterrupted",
     "augment",
@@ -93,6 +98,7 @@ __all__ = [
     "optim",
     "predict_augmented",
     "read_table",
+    "register",
     "resume",
     "set_threads",
 ]
@@ -101,6 +107,7 @@ __all__ = [
 #: imports anyway is imported.
 _SUBPACKAGES = (
     "errors",
+    "config",
     "backends",
     "nn",
     "optim",

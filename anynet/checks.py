@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,21 @@ def did_you_mean(word: object, names: Iterable[str]) -> str:
     text = str(word).casefold()
     near = difflib.get_close_matches(text, folded, n=1) if len(text) <= MOST_COMPARED else []
     return f"; did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def accepts_call(value: Any, *args: Any, **options: Any) -> bool:
+    """Whether an object can be called with these arguments; assumed if it has no signature."""
+    if not callable(value):
+        return False
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*args, **options)
+    except TypeError:
+        return False
+    return True
 
 
 def is_whole(value: object) -> bool:

@@ -1,9 +1,10 @@
 """Parts of a model as JSON, and back: the one codec, and the registry of kinds behind it.
 
 A part (a layer, a loss, an optimizer, a schedule, an augmentation, an encoder of a column) is a
-frozen dataclass with a ``kind``. Its configuration is ``{"kind": …, field: value, …}``; a part
-within a part is a configuration of its own. Parts of the user's own are registered in the same
-way as those of anynet.
+frozen dataclass with a class attribute ``kind``. Its configuration is
+``{"kind": …, field: value, …}``; a part within a part has a configuration of its own. Fields are
+numbers, strings, bools, None, tuples of these, or other parts. Parts of your own are registered in
+the same way as those of anynet.
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "None": (type(None),),
 }
 
-_FAMILIES: dict[str, dict[str, Any]] = {}
+_FAMILIES: dict[str, dict[str, Any]] = {
+    family: {}
+    for family in (
+        *("layer", "activation", "loss", "optimizer", "group", "schedule", "augmentation"),
+        *("preprocessing", "encoder", "target", "options"),
+    )
+}
 
 
 def register(family: str) -> Callable[[Part], Part]:
@@ -36,7 +43,7 @@ def register(family: str) -> Callable[[Part], Part]:
 
     Parameters
     ----------
-    family : {"layer", "activation", "loss", "optimizer", "schedule", "augmentation", "encoder"}
+    family : {"layer", "activation", "loss", "optimizer", "schedule", "augmentation"}
 
     Returns
     -------
@@ -47,15 +54,26 @@ def register(family: str) -> Callable[[Part], Part]:
     Raises
     ------
     InvalidArgumentError
-        If there is no kind, or another part of the family has it.
+        If there is no such family, the part has no kind, or another part of the family has it.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> from anynet.config import register
+    >>> @register("activation")
+    ... def square(x, xp):
+    ...     return x * x, lambda dy: 2 * x * dy
+    >>> anynet.mlp([4, 8, 2], activation="square").layers[1]
+    Activation(function='square')
     """
+    kinds = registered(family)
 
     def add(part: Part) -> Part:
         kind = getattr(part, "kind", None) or ("" if isinstance(part, type) else _name(part))
         if not isinstance(kind, str) or not kind:
             message = f"a registered {family} needs a class attribute kind, {part!r} has none"
             raise InvalidArgumentError(message)
-        known = _FAMILIES.setdefault(family, {}).get(kind)
+        known = kinds.get(kind)
         if known is not None and _where(known) != _where(part):
             message = f"the {family} kind {kind!r} is taken by {_where(known)}: choose another name"
             raise InvalidArgumentError(message)
@@ -66,17 +84,80 @@ def register(family: str) -> Callable[[Part], Part]:
 
 
 def registered(family: str) -> Mapping[str, Any]:
-    """Return the parts of a family by kind, in the order in which they were registered."""
-    return _FAMILIES.setdefault(family, {})
+    """Return the parts of a family by kind, in the order in which they were registered.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such family.
+    """
+    if family not in _FAMILIES:
+        message = (
+            f"family must be one of {', '.join(_FAMILIES)}, got {family!r}"
+            f"{did_you_mean(family, _FAMILIES)}"
+        )
+        raise InvalidArgumentError(message)
+    return _FAMILIES[family]
 
 
 def is_registered(family: str, part: Any) -> bool:
-    """Whether a part's own class is the one that its family knows by its kind."""
-    return registered(family).get(getattr(part, "kind", "")) is type(part)
+    """Whether the classes of a part, and of the parts within it, are those that kinds name."""
+    if registered(family).get(getattr(part, "kind", "")) is not type(part):
+        return False
+    values = [getattr(part, field.name) for field in dataclasses.fields(part)]
+    items = [item for value in values for item in (value if type(value) is tuple else (value,))]
+    inner = [item for item in items if dataclasses.is_dataclass(item)]
+    return all(any(is_registered(each, item) for each in _FAMILIES) for item in inner)
+
+
+def lookup(family: str, kind: Any, argument: str = "") -> Any:
+    """Return the registered part of a kind.
+
+    Parameters
+    ----------
+    family : str
+        See ``register``.
+    kind : object
+        The kind as the user passed it.
+    argument : str, optional
+        The name of the argument, for the message; by default the family.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the family has no such kind.
+    """
+    kinds = registered(family)
+    if not isinstance(kind, str) or kind not in kinds:
+        message = (
+            f"{argument or family} must be one of {', '.join(kinds)}, got {kind!r}"
+            f"{_advice(family, kind)}"
+        )
+        raise InvalidArgumentError(message)
+    return kinds[kind]
+
+
+def _advice(family: str, kind: Any) -> str:
+    near = did_you_mean(kind, registered(family))
+    article = "an" if family[0] in "aeiou" else "a"
+    return near or (
+        f"; {article} {family} of your own is known after the import of the module that registers "
+        f"it with @anynet.register({family!r})"
+    )
 
 
 def to_config(part: Any) -> dict[str, Any]:
-    """Return the configuration of a part; fields that are not compared are left out."""
+    """Return the configuration of a part, which JSON can hold.
+
+    Parameters
+    ----------
+    part : dataclass with a class attribute ``kind``
+
+    Returns
+    -------
+    dict
+        The kind and the fields; those declared with ``compare=False`` are left out.
+    """
     config: dict[str, Any] = {"kind": part.kind}
     for field in dataclasses.fields(part):
         if field.compare and field.init:
@@ -95,7 +176,8 @@ def _plain(value: Any) -> Any:
 def from_config(family: str, config: Any) -> Any:
     """Make the part that a configuration describes.
 
-    Fields with a default may be missing, as in files of earlier versions.
+    Fields with a default may be missing, as in files of earlier versions. A part may have a class
+    attribute ``earlier_names``, a dict from the name of a field in such files to its present name.
 
     Parameters
     ----------
@@ -103,6 +185,10 @@ def from_config(family: str, config: Any) -> Any:
         See ``register``.
     config : object
         JSON from a file that may be damaged.
+
+    Returns
+    -------
+    dataclass
 
     Raises
     ------
@@ -113,22 +199,24 @@ def from_config(family: str, config: Any) -> Any:
     kind = config.get("kind") if isinstance(config, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
         message = (
-            f"unknown {family} {config!r}: known are {', '.join(kinds)}{did_you_mean(kind, kinds)}"
-            f" (import the module that registers a {family} of your own before loading)"
+            f"unknown {family} {config!r}: known are {', '.join(kinds)}{_advice(family, kind)}"
         )
         raise InvalidArgumentError(message)
-    types = {field.name: _annotation(field.type) for field in dataclasses.fields(kinds[kind])}
+    part = kinds[kind]
+    types = {field.name: _annotation(field.type) for field in dataclasses.fields(part)}
+    earlier_names = getattr(part, "earlier_names", {})
     options: dict[str, Any] = {}
     for name, value in config.items():
         if name == "kind":
             continue
+        current = earlier_names.get(name, name)
         try:
-            options[name] = _read(value, types[name])
+            options[current] = _read(value, types[current])
         except (KeyError, ValueError) as error:
             message = f"unknown {family} {config!r}: {kind} has no option {name} of that value"
             raise InvalidArgumentError(message) from error
     try:
-        return kinds[kind](**options)
+        return part(**options)
     except TypeError as error:  # an option without a default is missing
         message = f"unknown {family} {config!r}: {kind} needs more options"
         raise InvalidArgumentError(message) from error
@@ -138,11 +226,18 @@ def _read(value: Any, annotation: str) -> Any:
     """Return a value of JSON as a field of that annotation, such as ``float | None``, has it."""
     for name in annotation.split(" | "):
         if isinstance(value, dict):
-            if name.lower() in _FAMILIES:
-                return from_config(name.lower(), value)
+            family = name.rpartition(".")[2].lower()
+            if family in _FAMILIES:
+                return from_config(family, value)
+            if name == "Mapping[int, float]":  # JSON has turned the keys into text
+                return {int(key): _read(item, "float") for key, item in value.items()}
         elif isinstance(value, list):
-            if name.startswith("tuple[") and name.endswith(", ...]"):
-                return tuple(_read(item, name[6:-6]) for item in value)
+            outer, _, inner = name.removesuffix("]").partition("[")
+            items = inner.removesuffix(", ...").split(", ")
+            if outer == "tuple" and not inner.endswith("..."):
+                return tuple(_read(*pair) for pair in zip(value, items, strict=True))
+            if outer in ("tuple", "Sequence"):
+                return tuple(_read(item, items[0]) for item in value)
         elif type(value) in _TYPES.get(name, ()) and _is_finite(value):
             return value
     raise ValueError(annotation)
@@ -156,15 +251,12 @@ def _is_finite(value: Any) -> bool:
 
 
 def _annotation(annotation: Any) -> str:
-    return (
-        annotation
-        if isinstance(annotation, str)
-        else getattr(annotation, "__name__", str(annotation))
-    )
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _name(part: Any) -> str:
-    return str(getattr(part, "__name__", ""))
+    name = str(getattr(part, "__name__", ""))
+    return name if name.isidentifier() else ""  # a lambda has none
 
 
 def _where(part: Any) -> str:

@@ -54,6 +54,11 @@ LayerParams: TypeAlias = dict[str, Array]
 Params: TypeAlias = tuple[LayerParams, ...]
 """The parameters of a network, one dict a layer."""
 
+LayerState: TypeAlias = dict[str, Array]
+"""The arrays of one layer that are not trained, by name, such as running statistics."""
+
+LayerStates: TypeAlias = tuple[LayerState, ...]
+"""The states of a network: ``()`` if no layer keeps any, else one dict a layer, ``{}`` for none."""
 
 LayerGrads: TypeAlias = dict[str, Any]
 """The gradients of one layer by name: arrays, or products that are not formed yet."""
@@ -65,7 +70,7 @@ Grads: TypeAlias = tuple[LayerGrads, ...]
 class Key(NamedTuple):
     """Where in a run a random draw stands; the same key always gives the same bits.
 
-    A key is passed to ``apply`` while training; ``None`` in its place means inference.
+    A key is passed to ``apply`` while training; None in its place means inference.
     """
 
     seed: Array  # int32 (*P,), one word per member of a population

@@ -48,7 +48,7 @@ def profile(job: Job) -> list[Row]:
     training = Training(anynet.get_backend("numpy"), job)
     order = job.orders(1)[-1]
     with training.backend.context():
-        state = training.run(0, training.backend.scan)
+        state = training.run(0)
         loop = next(leaf.loop for leaf in tree.leaves(state) if isinstance(leaf, Carrier))
         rows, calls = next(
             recording

@@ -1,16 +1,13 @@
 """Augmentation: new versions of the samples in every epoch, made on the device inside the step.
 
-Each augmentation is a frozen dataclass of its strengths. All randomness comes from
-``Backend.random_bits``, by the seed and the step: a run repeats its images, on every backend.
-``preprocess`` is what is done once, on the host, to the samples of training and prediction alike.
+Each augmentation is a frozen dataclass of its strengths. All random numbers come from
+``Backend.random_bits`` and depend on the seed and the step: a repeated run makes the same samples,
+on every backend. ``preprocess`` is applied once, on the host, before training and prediction.
 """
 
-from anynet.augment.affine import Affine
-from anynet.augment.elastic import Elastic
-from anynet.augment.mixup import Mixup
-from anynet.augment.names import AUGMENTATIONS, as_pipeline
-from anynet.augment.pipeline import Pipeline
-from anynet.augment.pixels import Erase, Flip, Noise
+from anynet.augment.deformations import Affine, Elastic
+from anynet.augment.pipeline import AUGMENTATIONS, Pipeline, as_pipeline
+from anynet.augment.pixels import Erase, Flip, Mixup, Noise
 from anynet.augment.preprocess import Deslant, NormaliseWidth, preprocess
 
 __all__ = [

@@ -1,25 +1,30 @@
-"""Augmentations in sequence, bound to the samples and the device that they work on."""
+"""Augmentations in sequence, bound to the layout of the samples and to the device."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anynet.augment.layout import Layout
-from anynet.augment.mixup import Mixup
+from anynet.augment.common import Layout
+from anynet.augment.pixels import Mixup
 from anynet.augment.warp import Warp
 from anynet.backends import Backend
+from anynet.checks import accepts_call, is_whole
+from anynet.config import lookup, registered
 from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Key
+
+AUGMENTATIONS: Mapping[str, Any] = registered("augmentation")
 
 PURPOSE = 2**16  # of the first part's draws: layers count from 0
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What a training step does to its samples; a hashable value, as the step that holds it.
+    """The augmentations of a training step; a hashable value, like the step that holds it.
 
     Parameters
     ----------
@@ -29,7 +34,7 @@ class Pipeline:
     mixup : Mixup, optional
         Comes last.
     seed : Array of shape (), int32, optional
-        Draws for all members of a population alike, in place of their own seeds.
+        One seed for all members of a population, instead of their own.
     """
 
     parts: tuple[Any, ...]
@@ -39,11 +44,11 @@ class Pipeline:
 
     @classmethod
     def of(cls, augmentations: Sequence[Any], layout: Layout, backend: Backend) -> Pipeline:
-        """Bind augmentations; deformations that follow one another sample the images once."""
+        """Bind augmentations; consecutive deformations sample the images once."""
         parts: list[Any] = []
         mixups = [one for one in augmentations if isinstance(one, Mixup)]
         if len(mixups) > 1:
-            message = "samples can be mixed up once only: give one Mixup"
+            message = f"there can be only one Mixup, got {len(mixups)}"
             raise InvalidArgumentError(message)
         others = [one for one in augmentations if not isinstance(one, Mixup)]
         for deforms, group in itertools.groupby(others, lambda one: hasattr(one, "coefficients")):
@@ -53,7 +58,7 @@ class Pipeline:
 
     @property
     def augmentations(self) -> tuple[Any, ...]:
-        """What it was made of, in the order in which it is done."""
+        """The augmentations, in the order in which they are applied."""
         listed: list[Any] = []
         for part in self.parts:
             listed += part.deformations if isinstance(part, Warp) else [part]
@@ -77,8 +82,8 @@ class Pipeline:
         -------
         x : Array of shape (*P, B, I)
         share : Array of shape (*P,) or None
-            How much of each is the sample itself; the rest is the sample that stands as far from
-            the batch's other end. None where nothing is mixed.
+            The weight of the sample itself in each mixture; the rest is the sample at the same
+            distance from the other end of the batch. None without mixup.
         """
         if self.seed is not None:
             key = Key(self.seed, key.step)
@@ -87,3 +92,98 @@ class Pipeline:
         if self.mixup is None:
             return x, None
         return self.mixup(x, backend=backend, key=key.at(PURPOSE + len(self.parts)))
+
+
+def as_augmentations(given: Any) -> tuple[Any, ...]:
+    """Return the augmentations that one, several, or names separated by commas stand for.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a name is unknown, or an object is not an augmentation.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        given = [name.strip() for name in given.split(",") if name.strip()]
+    listed = given if isinstance(given, Sequence) else (given,)
+    return tuple(_one(each) for each in listed)
+
+
+def _one(given: Any) -> Any:
+    if isinstance(given, str):
+        return lookup("augmentation", given, "augment")()
+    known = isinstance(given, Mixup) or hasattr(given, "coefficients")
+    if isinstance(given, type) or not (
+        known or accepts_call(given, None, None, None, backend=None, key=None)
+    ):
+        message = f"augment must be names, or objects such as Elastic(), got {given!r}"
+        raise InvalidArgumentError(message)
+    return given
+
+
+def as_pipeline(
+    given: Any,
+    n_inputs: int,
+    image_shape: tuple[int, int] | None,
+    backend: Backend,
+    *,
+    top: float = 1.0,
+    task: str = "classes",
+) -> Pipeline | None:
+    """Return the augmentations as one part of a training step.
+
+    Parameters
+    ----------
+    given : str, augmentation, sequence of them, or None
+    n_inputs : int
+        The number of values of a sample.
+    image_shape : (int, int) or None
+        Rows and columns of an image; None if unknown: then images must be square.
+    backend : Backend
+    top : float
+        The value of full ink.
+    task : str
+        That of the loss.
+
+    Returns
+    -------
+    Pipeline or None
+        None if there are no augmentations.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an object is not an augmentation, or cannot be applied to such samples.
+    """
+    augmentations = as_augmentations(given)
+    if not augmentations:
+        return None
+    of_images = [one.kind for one in augmentations if getattr(one, "needs_images", False)]
+    shape = _image_shape(of_images[0], n_inputs, image_shape) if of_images else (1, n_inputs)
+    if task != "classes" and any(getattr(one, "halved", ()) for one in augmentations):
+        message = f"halved is a tuple of classes, but the targets are {task}: do not pass it"
+        raise InvalidArgumentError(message)
+    return Pipeline.of(augmentations, Layout(shape, top), backend)
+
+
+def _image_shape(kind: str, n_inputs: int, given: Any) -> tuple[int, int]:
+    """Return rows and columns of an image of ``n_inputs`` values."""
+    if given is None:
+        side = math.isqrt(n_inputs)
+        if side * side == n_inputs:
+            return side, side
+        message = (
+            f"{kind} works on images, and {n_inputs} columns are not a square: pass "
+            f"image_shape=(rows, columns) if each sample is an image, or remove {kind}"
+        )
+        raise InvalidArgumentError(message)
+    sides = tuple(given) if isinstance(given, Sequence) else ()
+    whole = all(is_whole(side) and side > 0 for side in sides)
+    if len(sides) != 2 or not whole or math.prod(sides) != n_inputs:
+        message = (
+            f"image_shape must be (rows, columns) of the {n_inputs} columns that a sample has, "
+            f"got {given!r}"
+        )
+        raise InvalidArgumentError(message)
+    return int(sides[0]), int(sides[1])

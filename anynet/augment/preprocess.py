@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from anynet import config
+from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 
 STEEPEST = 1.0  # pixels to the side a row: a flat stroke has no slant to speak of
 BLOCK = 128  # images at once: what they make stays in the cache
 
 
+@register("preprocessing")
 @dataclass(frozen=True)
 class Deslant:
     """Shear each image so that its ink stands upright.
@@ -40,6 +42,7 @@ class Deslant:
         return moved
 
 
+@register("preprocessing")
 @dataclass(frozen=True)
 class NormaliseWidth:
     """Stretch each image sideways so that its ink is so many pixels wide, and centre it.
@@ -77,7 +80,7 @@ class NormaliseWidth:
         return np.broadcast_to(x[:, None, :], (n_images, height, width))
 
 
-PREPROCESSINGS: dict[str, Any] = {each.kind: each for each in (Deslant, NormaliseWidth)}
+PREPROCESSINGS: Mapping[str, Any] = registered("preprocessing")
 
 
 def preprocess(
@@ -144,24 +147,17 @@ def _sample_rows(images: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def to_config(steps: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return a JSON-able description that ``from_config`` turns back into the steps."""
-    return [{"kind": step.kind} | dataclasses.asdict(step) for step in steps]
+    """Return the configurations of preprocessing steps, which JSON can hold."""
+    return [config.to_config(step) for step in steps]
 
 
-def from_config(config: Any) -> tuple[Any, ...]:
-    """Rebuild the steps from ``to_config``.
+def from_config(configs: Any) -> tuple[Any, ...]:
+    """Make the steps of which ``to_config`` returned the configurations.
 
     Raises
     ------
     InvalidArgumentError
-        If one is unknown to this version.
+        If a kind or an option of one is unknown.
     """
-    steps = []
-    try:
-        for entry in config:
-            options = dict(entry)
-            steps.append(PREPROCESSINGS[options.pop("kind")](**options))
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"unknown preprocessing {config!r}; known are {', '.join(PREPROCESSINGS)}"
-        raise InvalidArgumentError(message) from error
-    return tuple(steps)
+    listed = configs if isinstance(configs, (list, tuple)) else [configs]
+    return tuple(config.from_config("preprocessing", one) for one in listed)

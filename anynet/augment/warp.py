@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from anynet.augment.layout import Layout
+from anynet.augment.common import Layout
 from anynet.backends import Backend
 from anynet.typing import Array, Key, Namespace
 

@@ -1,6 +1,6 @@
 """The only folder that names an array library."""
 
-from anynet.backends.portable import Backend, Memory
+from anynet.backends.portable import Backend, Loop, Memory
 from anynet.backends.select import (
     BackendStatus,
     array_home,
@@ -17,6 +17,7 @@ from anynet.backends.threads import set_threads
 __all__ = [
     "Backend",
     "BackendStatus",
+    "Loop",
     "Memory",
     "array_home",
     "available_backends",

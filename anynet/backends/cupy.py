@@ -22,8 +22,8 @@ from anynet.backends.cupy_graph import CuPyRecorder
 from anynet.backends.cupy_namespace import xp
 from anynet.backends.cupy_transfers import CuPyCopier
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Block, Memory, State, Step
-from anynet.backends.replay import CapturedLoop
+from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
+from anynet.backends.replay import CapturedLoop, GraphLoop
 from anynet.backends.transfers import double_buffered
 from anynet.errors import BackendError
 from anynet.typing import Array
@@ -38,15 +38,15 @@ class CuPyBackend(Backend):
 
     Parameters
     ----------
-    loop : CapturedLoop or None
-        Records and replays ``scan``; None runs it step by step.
+    graphs : CapturedLoop or None
+        Records and replays the steps of loops; None runs it step by step.
     products : Cublas or None
         The handle behind ``gemm``; None leaves products to CuPy, which cannot be recorded.
     """
 
     name: ClassVar[str] = "cupy"
 
-    loop: CapturedLoop | None = field(
+    graphs: CapturedLoop | None = field(
         default_factory=lambda: CapturedLoop(CuPyRecorder()), compare=False, repr=False
     )
     products: Cublas | None = field(default=None, compare=False, repr=False)
@@ -161,13 +161,9 @@ class CuPyBackend(Backend):
         _launch("threefry_2x32", seed.size * pairs, (*words, np.uint32(purpose), *sizes, bits))
         return bits  # type: ignore[no-any-return]
 
-    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
+    def loop(self, step: Step[State]) -> Loop[State]:
         """Replay the steps as a CUDA graph, see ``anynet.backends.replay``."""
-        if self.loop is None:
-            return super().scan(step, state, order, data)
-        with self.context():
-            result: State = self.loop.scan(super().scan, step, state, order, data)
-            return result
+        return super().loop(step) if self.graphs is None else GraphLoop(step, self)
 
     def context(self) -> AbstractContextManager[Any]:
         """Make the device current: CuPy launches kernels on the thread's current device."""
@@ -181,7 +177,7 @@ class CuPyBackend(Backend):
         return Memory(*self.device.mem_info)
 
     def describe(self) -> dict[str, str]:
-        loop = "eager" if self.loop is None else self.loop.describe()
+        loop = "eager" if self.graphs is None else self.graphs.describe()
         return super().describe() | {"version": cupy.__version__, "loop": loop}
 
     def device_name(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Block, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
@@ -47,11 +47,8 @@ class JaxBackend(Backend):
             product = jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
         return product
 
-    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
-        """Compile the whole loop; ``state`` is donated, so its buffers are updated in place."""
-        _refuse_after_fork()
-        result: State = _scan(step, state, order, data)
-        return result
+    def loop(self, step: Step[State]) -> Loop[State]:
+        return CompiledLoop(step)
 
     def synchronize(self) -> None:
         jax.device_put(0, self.device).block_until_ready()
@@ -81,6 +78,16 @@ class JaxBackend(Backend):
             return "cpu"
         kind = "cuda" if self.device.platform == "gpu" else self.device.platform
         return f"{kind}:{self.device.id}"
+
+
+class CompiledLoop(Loop[State]):
+    """The whole loop as one program, which loops of equal steps share."""
+
+    def run(self, state: State, order: Array, data: Any) -> State:
+        """Apply the step once for each row; ``state`` is donated: its buffers are reused."""
+        _refuse_after_fork()
+        result: State = _scan(self.step, state, order, data)
+        return result
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)

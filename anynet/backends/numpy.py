@@ -24,7 +24,7 @@ from anynet.backends.blas import (
 )
 from anynet.backends.lean_numpy import xp
 from anynet.backends.numpy_loop import replay
-from anynet.backends.portable import Backend, Result, State, Step
+from anynet.backends.portable import Backend, Loop, Result, State, Step
 from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
@@ -72,15 +72,8 @@ class NumPyBackend(Backend):
             product = product + (accumulate if beta == 1 else accumulate * beta)
         return product
 
-    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
-        """Record the calls of the first step and repeat them; a plain loop if that cannot be."""
-        if order.shape[0] == 0:
-            return state
-        threads: AbstractContextManager[None]
-        threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
-        with threads:
-            result: State = replay(step, state, order, data)
-        return result
+    def loop(self, step: Step[State]) -> Loop[State]:
+        return NumPyLoop(step)
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
         """Let a batch's parameters stay in a core's cache, and give every core as many."""
@@ -111,6 +104,19 @@ class NumPyBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Silence floating-point warnings: training checks its loss and says more than they do."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
+
+
+class NumPyLoop(Loop[State]):
+    """Record the calls of one step and repeat them; a plain loop where that fails."""
+
+    def run(self, state: State, order: Array, data: Any) -> State:
+        if order.shape[0] == 0:
+            return state
+        threads: AbstractContextManager[None]
+        threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
+        with threads:
+            result: State = replay(self.step, state, order, data)
+        return result
 
 
 def _is_small(state: Any, order: Any) -> bool:

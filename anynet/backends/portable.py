@@ -220,30 +220,6 @@ class Backend:
         step = xp.astype(step, xp.uint32) if not isinstance(step, int) else step
         return threefry_2x32((seed, second_key), (xp.zeros_like(seed) + step, index))
 
-    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
-        """Fold ``step`` over the rows of ``order``: the loop of one epoch, or of a part of it.
-
-        Parameters
-        ----------
-        step : callable
-            ``(state, rows, data) -> state``, pure, hashable, with static shapes and no host reads.
-        state : tree of Array
-            Owned by the loop, which may reuse its memory: keep only what is returned.
-        order : Array of shape (steps, …), int32
-            ``rows`` of each step.
-        data : tree of Array
-            What every step reads and none changes. It is an argument, not part of the closure of
-            ``step``, so that compilers take it as an input rather than a constant.
-
-        Returns
-        -------
-        tree of Array
-            The state after the last step.
-        """
-        for index in range(order.shape[0]):
-            state = step(state, order[index, ...], data)
-        return state
-
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return the loop of a step, in the form in which this library runs it fastest."""
         return Loop(step)
@@ -291,8 +267,8 @@ class Backend:
         -------
         dict
             ``name``, ``version`` of the library, ``device``, ``dtype``, ``precision`` (``"full"``
-            or the type that products are reduced to), ``reason`` for the choice, and how ``loop``
-            (``scan``) runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
+            or the type that products are reduced to), ``reason`` for the choice, and how a
+            ``loop`` runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
             ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
             reason where that failed. ``threads``, on the CPU, is how many products may take.
             ``advice`` is there where a setting would make it faster.

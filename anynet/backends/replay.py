@@ -17,14 +17,12 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Protocol
 
 from anynet import tree
+from anynet.backends.portable import Loop
 from anynet.typing import Array
 
 UNROLLED = 16  # steps a launch: what copies the state back then costs a sixteenth a step
 MOST_RECORDINGS = 8
 LARGEST_COPY = 256 * 2**20  # bytes of a data array that may be kept in a buffer
-
-Loop = Callable[[Any, Any, Array, Any], Any]
-"""``(step, state, order, data) -> state``, see ``Backend.scan``."""
 
 
 class Recorder(Protocol):
@@ -138,7 +136,7 @@ class Recording:
 
 
 class CapturedLoop:
-    """``Backend.scan`` by recorded graphs, with the plain loop to fall back on.
+    """``Backend.loop`` by recorded graphs, with the plain loop to fall back on.
 
     Parameters
     ----------
@@ -163,10 +161,11 @@ class CapturedLoop:
         self._recordings: OrderedDict[Any, Recording] = OrderedDict()
         self._lock = threading.Lock()  # buffers serve one scan at a time
 
-    def scan(self, plain: Loop, step: Any, state: Any, order: Array, data: Any) -> Any:
+    def scan(self, plain: Loop[Any], state: Any, order: Array, data: Any) -> Any:
         """Fold ``step`` over the rows of ``order``; ``plain`` does it where recording fails."""
+        step = plain.step
         if self.failure is not None or order.shape[0] == 0:
-            return plain(step, state, order, data)
+            return plain.run(state, order, data)
         done = 0
         with self._lock:
             try:
@@ -187,7 +186,7 @@ class CapturedLoop:
                 self.replayed += done
                 if done:
                     state = recording.result()
-        return plain(step, state, order[done:, ...], data)
+        return plain.run(state, order[done:, ...], data)
 
     def _recording(self, step: Any, state: Any, data: Any) -> Recording:
         """Return the buffers of this step and these shapes, the latest used last."""
@@ -219,14 +218,26 @@ class CapturedLoop:
         return f"graph: {self.captured} captured, {self.replayed} steps replayed"
 
 
+class GraphLoop(Loop[Any]):
+    """The loop of a step on a backend that has graphs."""
+
+    def __init__(self, step: Any, backend: Any) -> None:
+        super().__init__(step)
+        self.backend = backend
+
+    def run(self, state: Any, order: Array, data: Any) -> Any:
+        with self.backend.context():
+            return self.backend.graphs.scan(Loop(self.step), state, order, data)
+
+
 def _without_loop(step: Any) -> Any:
     """Return an equal step whose backend has no loop: as a key here it would keep that alive."""
     if is_dataclass(getattr(step, "step", None)):  # the step of a population holds another
         return replace(step, step=_without_loop(step.step))
     backend = getattr(step, "backend", None)
-    if getattr(backend, "loop", None) is None or not is_dataclass(step):
+    if getattr(backend, "graphs", None) is None or not is_dataclass(step):
         return step
-    return replace(step, backend=replace(backend, loop=None))  # type: ignore[type-var]
+    return replace(step, backend=replace(backend, graphs=None))  # type: ignore[type-var]
 
 
 def _outline(arrays: Any) -> tuple[Any, ...]:

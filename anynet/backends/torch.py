@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Block, Memory, State, Step
-from anynet.backends.replay import CapturedLoop
+from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
+from anynet.backends.replay import CapturedLoop, GraphLoop
 from anynet.backends.threefry import threefry_2x32
 from anynet.backends.torch_graph import TorchRecorder
 from anynet.backends.torch_namespace import xp
@@ -33,13 +33,13 @@ class TorchBackend(Backend):
 
     Parameters
     ----------
-    loop : CapturedLoop or None
-        Records and replays ``scan`` on CUDA; None runs it step by step.
+    graphs : CapturedLoop or None
+        Records and replays the steps of loops on CUDA; None runs it step by step.
     """
 
     name: ClassVar[str] = "torch"
 
-    loop: CapturedLoop | None = field(default=None, compare=False, repr=False)
+    graphs: CapturedLoop | None = field(default=None, compare=False, repr=False)
 
     def to_device(self, array: Any) -> Array:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
@@ -105,13 +105,9 @@ class TorchBackend(Backend):
             product = torch.matmul(a.to(self.float_dtype), b.to(self.float_dtype))
         return product
 
-    def scan(self, step: Step[State], state: State, order: Array, data: Any) -> State:
-        """Replay the steps as a CUDA graph where CUDA is, see ``anynet.backends.replay``."""
-        if self.loop is None:
-            return super().scan(step, state, order, data)
-        with self.context():
-            result: State = self.loop.scan(super().scan, step, state, order, data)
-            return result
+    def loop(self, step: Step[State]) -> Loop[State]:
+        """Replay the steps as a CUDA graph, see ``anynet.backends.replay``."""
+        return super().loop(step) if self.graphs is None else GraphLoop(step, self)
 
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
@@ -149,7 +145,7 @@ class TorchBackend(Backend):
         )
 
     def describe(self) -> dict[str, str]:
-        loop = "eager" if self.loop is None else self.loop.describe()
+        loop = "eager" if self.graphs is None else self.graphs.describe()
         description = super().describe() | {"version": torch.__version__, "loop": loop}
         cpu = self.device.type == "cpu"
         return description | ({"threads": str(torch.get_num_threads())} if cpu else {})
@@ -231,8 +227,8 @@ def create(
         message = f"torch {torch.__version__} cannot multiply {precision} into float32: upgrade it"
         raise BackendError(message)
     chosen = torch.device(device or "cpu")
-    loop = CapturedLoop(TorchRecorder(chosen)) if kind == "cuda" else None
-    return TorchBackend(xp, chosen, dtype, reason, precision, loop)
+    graphs = CapturedLoop(TorchRecorder(chosen)) if kind == "cuda" else None
+    return TorchBackend(xp, chosen, dtype, reason, precision, graphs)
 
 
 def _has_wide_results() -> bool:

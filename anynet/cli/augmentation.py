@@ -10,7 +10,7 @@ from anynet.cli.options import TrainOptions
 from anynet.data import Dataset, Source
 from anynet.errors import InvalidArgumentError
 
-CLASSES = AUGMENTATIONS | PREPROCESSINGS
+CLASSES = {**AUGMENTATIONS, **PREPROCESSINGS}
 
 #: Of what an option such as ``--augment-rotation`` is the strength: kind and field.
 STRENGTHS = {

@@ -46,10 +46,9 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and say what it holds."""
-    from anynet.cli.models import knows_tables
+    from anynet.cli.models import knows_tables, single_model
     from anynet.cli.runs import model_file, refuse_swapped
     from anynet.export import save_torch, to_onnx
-    from anynet.training import load
 
     refuse_swapped(arguments.model, arguments.out)
     path = model_file(arguments.model)
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if os.path.lexists(out):
         message = f"{out} exists already: choose another --out, or remove it"
         raise InvalidArgumentError(message)
-    model = load(path, "numpy")
+    model = single_model(path, "numpy")
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "

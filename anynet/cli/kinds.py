@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anynet.training.checkpoints import parse_interval
+from anynet.training.checkpoint.folder import parse_interval
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from anynet.cli.runs import model_file, refuse_swapped
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
-from anynet.training import Model, load
+from anynet.training import Ensemble, Model, load
 
 #: How the names of published data sets of handwriting begin.
 HANDWRITING = ("digits", "mnist", "kmnist", "emnist-")
@@ -62,13 +62,22 @@ def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
         set_threads(arguments.threads)
     refuse_swapped(arguments.model, *others)
     path = model_file(arguments.model)
-    model = load(path, arguments.backend, arguments.device, arguments.dtype)
+    model = single_model(path, arguments.backend, arguments.device, arguments.dtype)
     if model.loss.task != "classes" and not knows_tables(model):
         message = (
             f"{path} predicts {model.loss.task}: this command is for models that tell classes, or "
             f"were trained on a table"
         )
         raise InvalidArgumentError(message)
+    return model
+
+
+def single_model(path: Path, *where: str | None) -> Model:
+    """Load a model; refuse an ensemble, which the commands cannot use."""
+    model = load(path, *where)  # type: ignore[arg-type]
+    if isinstance(model, Ensemble):
+        message = f"{path} is an ensemble of {len(model.models)} models: expected a single model"
+        raise ModelFileError(message)
     return model
 
 

@@ -16,7 +16,7 @@ from anynet.augment import (
     Noise,
     NormaliseWidth,
 )
-from anynet.augment.checks import LARGEST_DISPLACEMENT
+from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
 from anynet.cli.kinds import Kind

@@ -21,7 +21,7 @@ from anynet.data.files import replacing
 from anynet.errors import AnynetError, BackendError
 from anynet.training import Model
 from anynet.training import resume as resume_training
-from anynet.training.checkpoints import CheckpointFolder
+from anynet.training.checkpoint.folder import CheckpointFolder
 
 OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
 

@@ -22,9 +22,9 @@ from anynet.data import dataset_names
 from anynet.data.files import clear_parts, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
-from anynet.training.checkpoints import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
-from anynet.training.resume import ChangedDataError
-from anynet.training.saving import CHECKPOINTS, MODEL_FILE
+from anynet.training.checkpoint.folder import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
+from anynet.training.checkpoint.resume import ChangedDataError
+from anynet.training.model_file import CHECKPOINTS, MODEL_FILE
 
 CONFIG_FILE = "config.toml"
 DONE = f".{CHECKPOINTS}.done"

@@ -20,8 +20,8 @@ from anynet.data.files import one_line
 from anynet.data.splits import train_validation_split
 from anynet.errors import AnynetError, TrainingInterrupted
 from anynet.training import Model, fit
-from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.saving import CHECKPOINTS
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.model_file import CHECKPOINTS
 
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12

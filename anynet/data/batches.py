@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, lives_on
 from anynet.data.memory import available_memory
 from anynet.data.prefetch import read_ahead
 from anynet.data.sources.arrays import InMemory
@@ -73,6 +73,14 @@ class Rows(NamedTuple):
             return backend.xp.reshape(taken, (*rows.shape, *array.shape[1:]))
 
         return Rows(take(self.x), take(self.y), take(self.weight))
+
+    def read(self, index: np.ndarray, backend: Backend) -> np.ndarray:
+        """Return the inputs of some samples on the host, wherever they live."""
+        if isinstance(self.x, Source):
+            return self.x[index].read(np.arange(len(index)))
+        if not lives_on(self.x, backend):
+            return np.asarray(self.x[index])
+        return backend.to_host(backend.xp.take(self.x, backend.to_device(index), axis=0))
 
 
 class Batches(Protocol):

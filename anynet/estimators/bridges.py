@@ -13,9 +13,8 @@ from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.estimators.arrays import dtype_of, home_of, to_host
 from anynet.estimators.storing import decode, encode
 from anynet.estimators.weights import ATTRIBUTES, load_params
-from anynet.training.ensemble import Ensemble
-from anynet.training.model import Model, load
-from anynet.training.saving import is_ensemble
+from anynet.training.ensemble import Ensemble, load
+from anynet.training.model import Model
 
 Estimator = TypeVar("Estimator")
 KEY, MEMBERS = "estimator", "members"  # in a model's metadata
@@ -126,11 +125,9 @@ def from_file(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
 
 def _read(path: str | os.PathLike[str]) -> tuple[tuple[Model, ...], dict[str, Any]]:
     """Read a model or an ensemble, as one or several models and what is noted of all."""
-    if is_ensemble(path):
-        ensemble = Ensemble.load(path, backend="numpy")
-        return ensemble.models, ensemble.metadata
-    model = load(path, backend="numpy")
-    return (model,), model.metadata
+    loaded = load(path, backend="numpy")
+    models = loaded.models if isinstance(loaded, Ensemble) else (loaded,)
+    return models, loaded.metadata
 
 
 def _rebuild(kind: type[Estimator], about: dict[str, Any]) -> Any:

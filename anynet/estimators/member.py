@@ -15,7 +15,7 @@ from anynet.estimators.placement import RESIDENT_SHARE
 from anynet.estimators.step import SolverState
 from anynet.estimators.task import Task
 from anynet.training.history import Callback
-from anynet.training.population_run import common_step
+from anynet.training.trainer import common_step
 from anynet.typing import Params
 
 COPIES = 8  # arrays of the parameters' size that a member holds while it is trained

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
+from anynet.checks import accepts_call
 from anynet.estimators.architecture import ALIASES
 from anynet.nn.activations import ACTIVATIONS
+from anynet.nn.losses import LOSSES
 from anynet.optim.optimizers import OPTIMIZERS
-
-SOLVERS = {"lbfgs", *OPTIMIZERS}
 
 
 class Such(HasMethods):
@@ -25,13 +24,13 @@ class Such(HasMethods):
 
     Parameters
     ----------
-    words : str
-        What it is, for the message.
+    words : str or callable
+        What it is, for the message; a function is called when the message is made.
     condition : callable
         ``value -> bool``.
     """
 
-    def __init__(self, words: str, condition: Callable[[Any], bool]) -> None:
+    def __init__(self, words: str | Callable[[], str], condition: Callable[[Any], bool]) -> None:
         super().__init__([])
         self.words = words
         self.condition = condition
@@ -40,22 +39,16 @@ class Such(HasMethods):
         return not isinstance(val, type) and self.condition(val)
 
     def __str__(self) -> str:
-        return self.words
+        return self.words if isinstance(self.words, str) else self.words()
 
 
-def takes(value: Any, *args: Any, **options: Any) -> bool:
-    """Whether a function can be called so; of one that does not tell, it is assumed."""
-    if not callable(value):
-        return False
-    try:
-        signature = inspect.signature(value)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*args, **options)
-    except TypeError:
-        return False
-    return True
+def one_of(names: Callable[[], Iterable[str]]) -> Such:
+    """Return a constraint: a name among those that there are when a value is checked."""
+
+    def words() -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(names())))}}}"
+
+    return Such(words, lambda value: isinstance(value, str) and value in {*names()})
 
 
 OPTIMIZER = Such(
@@ -64,17 +57,17 @@ OPTIMIZER = Such(
 )
 SCHEDULE = Such(
     "a schedule such as anynet.optim.Cosine(0.01, epochs=20)",
-    lambda value: takes(value, 0, 1, backend=None),
+    lambda value: accepts_call(value, 0, 1, backend=None),
 )
 SCORER = Such(
     "a scorer (estimator, X, y) -> float such as sklearn.metrics.make_scorer(metric)",
-    lambda value: takes(value, None, None, None),
+    lambda value: accepts_call(value, None, None, None),
 )
 CALLBACKS = Such(
     "a list or tuple of functions that take an EpochRecord",
     lambda value: (
         isinstance(value, (list, tuple))
-        and all(not isinstance(one, type) and takes(one, None) for one in value)
+        and all(not isinstance(one, type) and accepts_call(one, None) for one in value)
     ),
 )
 VALUE_LOSS = Such(
@@ -82,10 +75,14 @@ VALUE_LOSS = Such(
     lambda value: callable(value) and getattr(value, "task", "") == "values",
 )
 
+VALUE_LOSS_NAME = one_of(
+    lambda: {name for name, loss in LOSSES.items() if getattr(loss, "task", "") == "values"}
+)
+
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions({*ACTIVATIONS, *ALIASES}), list, tuple],
-    "solver": [StrOptions(SOLVERS), OPTIMIZER],
+    "activation": [one_of(lambda: {*ACTIVATIONS, *ALIASES}), list, tuple],
+    "solver": [one_of(lambda: {"lbfgs", *OPTIMIZERS}), OPTIMIZER],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), SCHEDULE],

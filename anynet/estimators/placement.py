@@ -1,4 +1,4 @@
-"""Samples for ``Backend.scan``: on the device as a whole, or sent in blocks."""
+"""Samples for a loop: on the device as a whole, or sent in blocks."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from anynet.estimators.placement import place
 from anynet.estimators.step import SolverState
 from anynet.estimators.stochastic import as_float, last_rate
 from anynet.members import with_numbers
-from anynet.training.population_run import stack_numbers
 from anynet.training.state import copy
 from anynet.training.step import PopulationStep
+from anynet.training.trainer import stack_numbers
 from anynet.typing import Array, Params
 
 
@@ -104,11 +104,10 @@ class Population:
         rates = [member.run.rate.current for member in self.members]
         rate = backend.to_device(np.array(rates, dtype=backend.dtype))
         self.state = self.state._replace(rate=rate, loss=self._zeros())
-        step = PopulationStep(self.step)
         orders = [member.next_order() for member in self.members]
         for part in split_orders(orders, self.members[0].descent.batch_size):
             for rows, data in batches.blocks(part):
-                self.state = backend.scan(step, self.state, rows, (data, self.numbers))
+                self.state = self.loop.run(self.state, rows, (data, self.numbers))
 
     def losses(self) -> np.ndarray:
         """Return the mean loss of each member's samples; waits for the device."""
@@ -153,6 +152,7 @@ class Population:
         """Split the steps of the members into what they share and the numbers that differ."""
         steps = [member.descent.step for member in self.members]
         self.step, self.numbers = stack_numbers(steps, self.backend)
+        self.loop = self.backend.loop(PopulationStep(self.step))
 
     def _member_of(self, arrays: Any, index: int) -> Any:
         """Return a copy of what is one member's."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from anynet.backends import Backend
@@ -16,12 +15,10 @@ from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.documentation import documented
 from anynet.estimators.losses import SummedOverOutputs
-from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS
+from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
 from anynet.estimators.samples import check_weights
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
-
-VALUE_LOSSES = {name for name, loss in LOSSES.items() if loss.task == "values"}
 
 
 @documented
@@ -56,7 +53,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
-        "loss": [StrOptions(VALUE_LOSSES), VALUE_LOSS],
+        "loss": [VALUE_LOSS_NAME, VALUE_LOSS],
     }
     _numeric = True
 

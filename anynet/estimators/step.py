@@ -46,7 +46,7 @@ class Objective:
         xp = backend.xp
         x, y, weight = batch
         params = self.packing.unpack(packed, xp)
-        logits, pullback = self.packing.network.apply(params, x, backend=backend, key=key)
+        logits, pullback, _ = self.packing.network.apply(params, x, backend=backend, key=key)
         value, dlogits = self.loss(logits, y, weight, backend=backend)
         grads = self.packing.pack(pullback(dlogits)[0], backend)
         if not is_number(self.alpha) or self.alpha:
@@ -64,7 +64,7 @@ class Objective:
 class SolverStep:
     """``(state, rows, data) -> state``: gather, differentiate, update.
 
-    A pure function with static shapes and no host reads, and a hashable value, for ``scan``.
+    A pure function with static shapes and no host reads, and a hashable value.
     """
 
     objective: Objective

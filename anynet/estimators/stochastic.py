@@ -26,6 +26,9 @@ class Epochs:
     batches: Batches
     batch_size: int
 
+    def __post_init__(self) -> None:
+        self.loop = self.step.objective.backend.loop(self.step)
+
     def train(self) -> Params:
         """Train until convergence or ``max_iter``; return the packed weights to keep."""
         run, backend = self.run, self.step.objective.backend
@@ -61,7 +64,7 @@ class Epochs:
             )
             for part in split_order(run.next_order(), self.batch_size):
                 for rows, data in self.batches.blocks(part):
-                    self.state = backend.scan(self.step, self.state, rows, data)
+                    self.state = self.loop.run(self.state, rows, data)
             sums.append(self.state.loss + 0)  # a loop may go on in the memory of its last state
             run.epoch_sent()
         for total in sums:

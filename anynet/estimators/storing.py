@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
+from anynet.config import from_config, is_registered, registered, to_config
 from anynet.errors import InvalidArgumentError
-from anynet.nn.losses import LOSSES
-from anynet.optim.optimizers import OPTIMIZERS
-from anynet.optim.schedules import SCHEDULES
 
-OBJECTS: dict[str, Any] = {**LOSSES, **OPTIMIZERS, **SCHEDULES}
-"""Kinds of objects that a parameter may be, and their classes; no kind is in two families."""
+FAMILIES = ("loss", "optimizer", "schedule")
 
 
 def encode(value: Any) -> Any:
-    """Return a value as JSON has it: NumPy's as Python's, anynet's objects by kind and fields.
+    """Return a value as JSON can hold it; NumPy's numbers and arrays as Python's.
+
+    Parameters
+    ----------
+    value : object
+        Plain values, containers of them, or registered losses, optimizers and schedules.
 
     Raises
     ------
     InvalidArgumentError
-        If it is, or holds, something else, such as a function.
+        If it is, or contains, something else, such as a function.
     """
     if isinstance(value, (np.generic, np.ndarray)):
         return encode(value.tolist())
@@ -34,15 +35,21 @@ def encode(value: Any) -> Any:
         return {"tuple": [encode(one) for one in value]}
     if isinstance(value, dict):  # JSON's keys would all be strings
         return {"dict": [[encode(key), encode(one)] for key, one in value.items()]}
-    if OBJECTS.get(getattr(value, "kind", "")) is not type(value):
+    family = next((family for family in FAMILIES if is_registered(family, value)), None)
+    if family is None:
         message = f"a file without code cannot hold {value!r}"
         raise InvalidArgumentError(message)
-    fields = {one.name: encode(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    return {"kind": value.kind, "fields": fields}
+    return {"part": to_config(value), "family": family}
 
 
 def decode(stored: Any) -> Any:
-    """Return what ``encode`` was given."""
+    """Return the value that ``encode`` was called with.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a part is not registered.
+    """
     if isinstance(stored, list):
         return [decode(one) for one in stored]
     if not isinstance(stored, dict):
@@ -51,5 +58,15 @@ def decode(stored: Any) -> Any:
         return tuple(decode(stored["tuple"]))
     if "dict" in stored:
         return {decode(key): decode(one) for key, one in stored["dict"]}
-    fields = {name: decode(one) for name, one in stored["fields"].items()}
-    return OBJECTS[stored["kind"]](**fields)
+    if "part" in stored:
+        return from_config(stored["family"], stored["part"])
+    family = next(each for each in FAMILIES if stored["kind"] in registered(each))
+    return from_config(family, _as_config(stored))
+
+
+def _as_config(stored: Any) -> Any:
+    """Return the configuration of a part in a file of an earlier version."""
+    if not isinstance(stored, dict):
+        return stored
+    fields = {name: _as_config(value) for name, value in stored["fields"].items()}
+    return {"kind": stored["kind"], **fields}

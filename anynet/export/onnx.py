@@ -14,9 +14,8 @@ import anynet
 from anynet import tree
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import host_pieces
+from anynet.export.common import host_pieces, own_form, require
 from anynet.export.onnx_graph import Graph, activation, label, layer_norm, link
-from anynet.export.packages import require
 from anynet.nn import Activation, Dense, Dropout, LayerNorm, Scale
 from anynet.training.model import Model
 
@@ -148,7 +147,7 @@ def _add_layers(
         x = graph.add("Flatten", x, axis=1)
     if input_dtype != graph.dtype:
         x = graph.cast(x, graph.dtype)
-    for _, layer, params in host_pieces(model):
+    for index, layer, params in host_pieces(model):
         if isinstance(layer, Scale):
             x = graph.add("Mul", x, graph.number(layer.factor))
             if layer.offset:
@@ -160,8 +159,8 @@ def _add_layers(
         elif isinstance(layer, Activation):
             x = activation(graph, x, layer.function)
         elif not isinstance(layer, Dropout):
-            message = f"a layer of kind {layer.kind} has no ONNX form yet: leave it out"
-            raise InvalidArgumentError(message)
+            form = own_form(layer, "to_onnx", "ONNX", f"layer {index} ({layer.kind})")
+            x = form(graph, x, params)
     return x
 
 

@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from anynet.nn.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from anynet.export.common import link_name, own_form
+from anynet.nn.activations import (
+    ACTIVATIONS,
+    GELU_CUBIC,
+    GELU_SCALE,
+    LEAKY_SLOPE,
+    SELU_ALPHA,
+    SELU_SCALE,
+)
 from anynet.nn.losses import Loss
 
 MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
@@ -67,16 +75,20 @@ def layer_norm(graph: Graph, x: str, gain: np.ndarray, bias: np.ndarray, epsilon
 
 def activation(graph: Graph, x: str, function: str) -> str:
     """Apply an activation by its name."""
-    return _ACTIVATIONS[function](graph, x)
+    form = _ACTIVATIONS.get(function)
+    if form is None:
+        what = f"the activation {function}"
+        form = own_form(ACTIVATIONS[function], "to_onnx", "ONNX", what)
+    return form(graph, x)
 
 
 def link(graph: Graph, logits: str, loss: Loss) -> str:
     """Apply the link of a loss: softmax, the logistic function, the exponential or nothing."""
-    if loss.task == "classes":
+    name = link_name(loss, "ONNX")
+    if name == "softmax":
         return graph.add("Softmax", logits, axis=-1)
-    if loss.task == "labels":
-        return graph.add("Sigmoid", logits)
-    return graph.add("Exp", logits) if loss.kind == "poisson" else logits
+    operators = {"logistic": "Sigmoid", "exp": "Exp"}
+    return graph.add(operators[name], logits) if name in operators else logits
 
 
 def label(graph: Graph, logits: str, loss: Loss) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import fold_scales, host_pieces
-from anynet.export.packages import require
+from anynet.export.common import fold_scales, host_pieces, link_name, require
 from anynet.nn import (
     Activation,
     BinaryCrossEntropy,
@@ -24,10 +23,11 @@ from anynet.nn import (
     SquaredError,
 )
 from anynet.nn.initializers import initializer_for
-from anynet.nn.layers import Layer
+from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+THEIR_LINKS = {"classes": ("softmax",), "labels": ("logistic",), "values": ("identity", "exp")}
 OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 
 
@@ -62,6 +62,10 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
         If scikit-learn is missing.
     """
     coefs, intercepts, activation = _dense_layers(model)
+    name = link_name(model.loss, "scikit-learn")
+    if name not in THEIR_LINKS[model.loss.task]:
+        message = f"scikit-learn's MLP has no {name} link for {model.loss.task}: train another loss"
+        raise InvalidArgumentError(message)
     x = np.zeros((max(2, model.network.n_outputs), model.network.n_inputs), model.backend.dtype)
     y, first_call = _targets(model, classes, len(x))
     if model.loss.task == "classes" and model.network.n_outputs == 2:
@@ -75,7 +79,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     estimator = neural_network.MLPClassifier(**options)
     if model.loss.task == "values":
         estimator = neural_network.MLPRegressor(**options)
-    if model.loss.kind == "poisson":
+    if name == "exp":
         if "loss" not in estimator.get_params():
             message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
             raise InvalidArgumentError(message)
@@ -138,7 +142,7 @@ def from_sklearn(
     if not isinstance(backend, Backend):
         backend = get_backend(backend, device, str(coefs[0].dtype))
     activation = OUR_NAMES[estimator.activation]
-    layers: list[Layer] = []
+    layers: list[AnyLayer] = []
     params: list[dict[str, np.ndarray]] = []
     for weight, bias in zip(coefs, intercepts, strict=True):
         layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
@@ -213,7 +217,7 @@ def _targets(
     return names, {"classes": names}
 
 
-def _refuse(index: int, layer: Layer, has: str, name: str | None = None) -> NoReturn:
+def _refuse(index: int, layer: AnyLayer, has: str, name: str | None = None) -> NoReturn:
     message = (
         f"layer {index} ({name or layer.kind}) cannot be expressed: scikit-learn's MLP {has}; "
         f"train a network of such layers, or export to ONNX or torch, which have them all"

@@ -13,10 +13,9 @@ from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.folding import fold_scales, host_pieces
-from anynet.export.packages import require
+from anynet.export.common import fold_scales, host_pieces, own_form, require
 from anynet.nn import Activation, Dense, Dropout, LayerNorm, Loss, Network
-from anynet.nn.activations import LEAKY_SLOPE
+from anynet.nn.activations import ACTIVATIONS, LEAKY_SLOPE
 from anynet.nn.layers import Layer
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
@@ -183,10 +182,13 @@ def _modules(model: Model) -> list[Module]:
         elif isinstance(layer, Dropout):
             modules.append(Module("Dropout", {"p": layer.rate}, {}))
         elif isinstance(layer, Activation):
-            modules.append(Module(*MODULES[layer.function], {}))
+            name, options = MODULES.get(layer.function) or own_form(
+                ACTIVATIONS[layer.function], "to_torch", "torch", f"the activation {layer.function}"
+            )
+            modules.append(Module(name, options, {}))
         else:
-            message = f"layer {index} ({layer.kind}) has no module in torch: leave it out"
-            raise InvalidArgumentError(message)
+            to_torch = own_form(layer, "to_torch", "torch", f"layer {index} ({layer.kind})")
+            modules.append(Module(*to_torch(params)))
     return modules
 
 

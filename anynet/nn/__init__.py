@@ -1,7 +1,19 @@
 """Networks: layers, activations, initial weights, losses and metrics, in the array API alone."""
 
 from anynet.nn.activations import ACTIVATIONS
-from anynet.nn.layers import LAYERS, Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.nn.layers import (
+    LAYERS,
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    ParameterFree,
+    Scale,
+    Standardize,
+    StatefulLayer,
+)
 from anynet.nn.losses import (
     LOSSES,
     AbsoluteError,
@@ -11,6 +23,7 @@ from anynet.nn.losses import (
     Loss,
     Poisson,
     SquaredError,
+    ValueLoss,
 )
 from anynet.nn.network import Network, mlp
 
@@ -20,16 +33,22 @@ __all__ = [
     "LOSSES",
     "AbsoluteError",
     "Activation",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "CrossEntropy",
     "Dense",
     "Dropout",
     "Huber",
+    "Layer",
     "LayerNorm",
     "Loss",
     "Network",
+    "ParameterFree",
     "Poisson",
     "Scale",
     "SquaredError",
+    "Standardize",
+    "StatefulLayer",
+    "ValueLoss",
     "mlp",
 ]

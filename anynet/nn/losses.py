@@ -1,6 +1,6 @@
 """Losses, each with its gradient: ``(logits, target, weight) -> (value, dlogits)``.
 
-``logits`` are what the network gives out, (*P, B, O). ``value`` (*P,) is the mean over the
+``logits`` are the outputs of the network, (*P, B, O). ``value`` (*P,) is the mean over the
 samples of the batch, weighted where ``weight`` (B,) or (*P, B) is given. A loss also knows its
 ``link``, which turns logits into the prediction of the mean (probabilities, counts), and its
 ``metric``.
@@ -8,10 +8,13 @@ samples of the batch, weighted where ``weight`` (B,) or (*P, B) is given. A loss
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
+from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.activations import logistic
@@ -22,7 +25,11 @@ TINY = 1e-30
 
 
 class Loss(Protocol):
-    """What training makes small."""
+    """The function that training minimises.
+
+    Two attributes are optional. ``link_name`` is the name of ``link`` in exports: ``"softmax"``,
+    ``"logistic"``, ``"identity"`` or ``"exp"``. ``least_target`` is the smallest valid target.
+    """
 
     kind: ClassVar[str]
     task: ClassVar[str]  # "classes", "labels" (several 0/1 labels a row) or "values"
@@ -37,9 +44,10 @@ class Loss(Protocol):
         """Return the predicted mean of the target, shaped like the logits."""
 
 
+@register("loss")
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Softmax and cross-entropy as one function, by way of log-sum-exp; targets are classes (B,).
+    """Softmax and cross-entropy as one function, through log-sum-exp; targets are classes (B,).
 
     Parameters
     ----------
@@ -51,6 +59,7 @@ class CrossEntropy:
     kind: ClassVar[str] = "cross_entropy"
     task: ClassVar[str] = "classes"
     metric: ClassVar[Metric] = ACCURACY
+    link_name: ClassVar[str] = "softmax"
     varies: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
     label_smoothing: float = 0.0
@@ -63,6 +72,7 @@ class CrossEntropy:
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
+        """Return the value (*P,) and its gradient (*P, B, O)."""
         xp = backend.xp
         n_classes = logits.shape[-1]
         classes = xp.arange(n_classes, dtype=target.dtype, device=backend.device)
@@ -81,12 +91,13 @@ class CrossEntropy:
         return losses
 
     def link(self, logits: Array, xp: Namespace) -> Array:
-        """Softmax."""
+        """Return the probabilities by softmax."""
         exponentials = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
         probabilities: Array = exponentials / xp.sum(exponentials, axis=-1, keepdims=True)
         return probabilities
 
 
+@register("loss")
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
     """Sum over the outputs of −y log σ(z) − (1 − y) log(1 − σ(z)); targets 0 or 1, (B, O)."""
@@ -94,10 +105,12 @@ class BinaryCrossEntropy:
     kind: ClassVar[str] = "binary_cross_entropy"
     task: ClassVar[str] = "labels"
     metric: ClassVar[Metric] = SUBSET_ACCURACY
+    link_name: ClassVar[str] = "logistic"
 
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
+        """Return the value (*P,) and its gradient (*P, B, O)."""
         xp = backend.xp
         losses = xp.sum(self._losses(logits, target, xp), axis=-1)
         return _mean(losses, self.link(logits, xp) - target, weight, xp)
@@ -107,57 +120,79 @@ class BinaryCrossEntropy:
         return losses
 
     def link(self, logits: Array, xp: Namespace) -> Array:
-        """The logistic function."""
+        """Return the logistic function of the logits."""
         return logistic(logits, xp)
 
 
 @dataclass(frozen=True)
-class SquaredError:
-    """Half the squared error, the mean over outputs (scikit-learn's convention)."""
+class ValueLoss:
+    """Base of losses of values: the mean over the outputs of a function of each.
 
-    kind: ClassVar[str] = "squared_error"
+    A subclass has a ``kind`` and ``pointwise``; one that is not in the units of the target has a
+    ``link`` too.
+    """
+
+    kind: ClassVar[str]
     task: ClassVar[str] = "values"
     metric: ClassVar[Metric] = R2
+    link_name: ClassVar[str] = "identity"
+    least_target: ClassVar[float] = -math.inf
 
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
-        residual = logits - target
-        losses = 0.5 * residual * residual
-        return _mean_over_outputs(losses, residual, weight, backend.xp)
+        """Return the value (*P,) and its gradient (*P, B, O)."""
+        xp = backend.xp
+        losses, slopes = self.pointwise(logits, target, xp)
+        return _mean(xp.mean(losses, axis=-1), slopes / losses.shape[-1], weight, xp)
+
+    def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the loss of each output (*P, B, O), and its derivative by the logit."""
+        raise NotImplementedError
 
     def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
-        """The identity."""
+        """Return the logits, which are the prediction."""
         return logits
 
 
+@register("loss")
 @dataclass(frozen=True)
-class AbsoluteError:
+class SquaredError(ValueLoss):
+    """Half the squared error (scikit-learn's convention), the mean over outputs."""
+
+    kind: ClassVar[str] = "squared_error"
+
+    def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:  # noqa: ARG002
+        """Return ½ r² and r, the residual."""
+        residual = logits - target
+        return 0.5 * residual * residual, residual
+
+
+@register("loss")
+@dataclass(frozen=True)
+class AbsoluteError(ValueLoss):
     """|z − y|, the mean over outputs; its gradient at 0 is 0."""
 
     kind: ClassVar[str] = "absolute_error"
-    task: ClassVar[str] = "values"
-    metric: ClassVar[Metric] = R2
 
-    def __call__(
-        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
-    ) -> tuple[Array, Array]:
-        xp = backend.xp
+    def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return |r| and the sign of r, the residual."""
         residual = logits - target
-        return _mean_over_outputs(xp.abs(residual), xp.sign(residual), weight, xp)
-
-    def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
-        """The identity."""
-        return logits
+        return xp.abs(residual), xp.sign(residual)
 
 
+@register("loss")
 @dataclass(frozen=True)
-class Huber:
-    """½ r² where |r| ≤ δ, else δ (|r| − δ/2) (Huber 1964), the mean over outputs."""
+class Huber(ValueLoss):
+    """½ r² where |r| ≤ δ, else δ (|r| − δ/2) (Huber 1964), the mean over outputs.
+
+    Parameters
+    ----------
+    delta : float
+        δ, in the units of the target.
+    """
 
     kind: ClassVar[str] = "huber"
-    task: ClassVar[str] = "values"
-    metric: ClassVar[Metric] = R2
 
     delta: float = 1.0
 
@@ -166,38 +201,30 @@ class Huber:
             message = f"Huber's delta must be above 0, got {self.delta!r}"
             raise InvalidArgumentError(message)
 
-    def __call__(
-        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
-    ) -> tuple[Array, Array]:
-        xp = backend.xp
+    def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the loss, and the residual clipped to [−δ, δ]."""
         residual = logits - target
         slope = xp.clip(residual, -self.delta, self.delta)
-        return _mean_over_outputs(slope * (residual - 0.5 * slope), slope, weight, xp)
-
-    def link(self, logits: Array, xp: Namespace) -> Array:  # noqa: ARG002
-        """The identity."""
-        return logits
+        return slope * (residual - 0.5 * slope), slope
 
 
+@register("loss")
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(ValueLoss):
     """Half the Poisson deviance, eᶻ − y − y z + y log y, for counts; the mean over outputs."""
 
     kind: ClassVar[str] = "poisson"
-    task: ClassVar[str] = "values"
-    metric: ClassVar[Metric] = R2
+    link_name: ClassVar[str] = "exp"
+    least_target: ClassVar[float] = 0.0
 
-    def __call__(
-        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
-    ) -> tuple[Array, Array]:
-        xp = backend.xp
+    def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return half the deviance, and eᶻ − y."""
         mean = xp.exp(logits)
         entropy = target * xp.log(xp.where(target > 0, target, 1.0))
-        losses = mean - target - target * logits + entropy
-        return _mean_over_outputs(losses, mean - target, weight, xp)
+        return mean - target - target * logits + entropy, mean - target
 
     def link(self, logits: Array, xp: Namespace) -> Array:
-        """The exponential."""
+        """Return the exponential of the logits."""
         mean: Array = xp.exp(logits)
         return mean
 
@@ -213,13 +240,4 @@ def _mean(
     return xp.sum(losses * weight, axis=-1), dlogits * weight[..., None]
 
 
-def _mean_over_outputs(
-    losses: Array, dlogits: Array, weight: Array | None, xp: Namespace
-) -> tuple[Array, Array]:
-    return _mean(xp.mean(losses, axis=-1), dlogits / losses.shape[-1], weight, xp)
-
-
-LOSSES: dict[str, Any] = {
-    loss.kind: loss
-    for loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, AbsoluteError, Huber, Poisson)
-}
+LOSSES: Mapping[str, Any] = registered("loss")

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.checks import is_whole
+from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
 from anynet.nn.initializers import initializer_for
-from anynet.nn.layers import LAYERS, Activation, Dense, Dropout, Layer, LayerNorm, Scale
-from anynet.nn.parts import make_part
+from anynet.nn.layers import (
+    Activation,
+    AnyLayer,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Pullback,
+    Scale,
+    Standardize,
+    is_stateful,
+)
+from anynet.nn.layers.layer import Shapes
 from anynet.seeds import Purpose, host_generator
-from anynet.typing import Array, Grads, Key, LayerGrads, Params
+from anynet.typing import Array, Grads, Key, LayerGrads, LayerState, LayerStates, Params
 
 NetworkPullback: TypeAlias = Callable[..., tuple[Grads, Array | None]]
 """``(dlogits, need_dx=False) -> (grads, dx)``."""
@@ -24,23 +37,96 @@ NetworkPullback: TypeAlias = Callable[..., tuple[Grads, Array | None]]
 
 @dataclass(frozen=True)
 class Network:
-    """An immutable description of a network; its parameters are kept apart.
+    """An immutable description of a network; its parameters and states are kept apart.
 
     Parameters
     ----------
     n_inputs : int
         Columns of the data.
-    layers : tuple of Layer
+    layers : tuple of layers
+        See ``anynet.nn.Layer`` and ``anynet.nn.StatefulLayer``.
+    frozen : tuple of int
+        Indices of layers that are not trained, see ``freeze``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``frozen`` is not a tuple of increasing indices of layers, or leaves no parameter to
+        train; or if a layer that is fitted to the data is not the first.
     """
 
     n_inputs: int
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
+    frozen: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if late := [at for at, one in enumerate(self.layers) if at and hasattr(one, "fit_state")]:
+            at = late[0]
+            message = f"a layer of kind {self.layers[at].kind} must be the first, got it as {at}"
+            raise InvalidArgumentError(message)
+        if not self.frozen:
+            return
+        known = [at for at in range(len(self.layers)) if at in self.frozen]
+        if self.frozen != tuple(known):
+            message = (
+                f"frozen must hold increasing indices of the {len(self.layers)} layers, got "
+                f"{self.frozen!r}"
+            )
+            raise InvalidArgumentError(message)
+        if not any(shapes for at, shapes in enumerate(self.shapes()) if at not in self.frozen):
+            message = f"at least one layer with parameters must be trained, got frozen={known}"
+            raise InvalidArgumentError(message)
+
+    def freeze(self, layers: Iterable[int]) -> Network:
+        """Return the network with these layers frozen, and no others.
+
+        A frozen layer computes as at inference, and training leaves the bits of its parameters
+        and its state as they are: no update is made, and no gradient of a weight is formed. So a
+        frozen ``BatchNorm`` uses its running statistics, and a frozen ``Dropout`` is the identity.
+
+        Parameters
+        ----------
+        layers : iterable of int
+            Indices of ``layers``; negative ones count from the end. None of them: all are trained.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an index is not one of a layer, or no parameter is left to train.
+        """
+        indices = list(layers)
+        count = len(self.layers)
+        wrong = [at for at in indices if not is_whole(at) or not -count <= at < count]
+        if wrong:
+            message = f"layers must be indices of the {count} layers, got {wrong[0]!r}"
+            raise InvalidArgumentError(message)
+        return replace(self, frozen=tuple(sorted({int(at) % count for at in indices})))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs of each layer, and the number of outputs of the last."""
+        widths = [self.n_inputs]
+        for layer in self.layers:
+            widths.append(layer.shapes(widths[-1])[1])
+        return tuple(widths)
 
     @property
     def n_outputs(self) -> int:
-        """The units of the last dense layer."""
-        widths = [layer.units for layer in self.layers if isinstance(layer, Dense)]
-        return widths[-1] if widths else self.n_inputs
+        """The number of outputs of the last layer."""
+        return self.widths[-1]
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters of one network."""
+        return sum(math.prod(shape) for layer in self.shapes() for shape in layer.values())
+
+    def shapes(self) -> tuple[Shapes, ...]:
+        """Return the shapes of the parameters of one network, one dict a layer.
+
+        Nothing is drawn or allocated.
+        """
+        pairs = zip(self.layers, self.widths, strict=False)
+        return tuple(layer.shapes(width)[0] for layer, width in pairs)
 
     def init(self, seed: int | Sequence[int], backend: Backend) -> Params:
         """Draw the initial parameters on the host and place them on the device.
@@ -61,24 +147,40 @@ class Network:
             host: Any = tree.map(lambda *leaves: np.stack(leaves), *members)
         else:
             host = self.init_host(seed)
-        dtype = np.dtype(backend.dtype)
-        params: Params = tree.map(lambda leaf: backend.to_device(leaf.astype(dtype)), host)
+        params: Params = place(host, backend)
         return params
 
     def init_host(self, seed: int) -> tuple[dict[str, np.ndarray], ...]:
         """Draw the initial parameters in float64 on the host."""
         rng = host_generator(seed, Purpose.WEIGHTS)
-        params = []
-        width = self.n_inputs
-        for layer in self.layers:
-            layer_params, width = layer.init(rng, width)
-            params.append(layer_params)
-        return tuple(params)
+        pairs = zip(self.layers, self.widths, strict=False)
+        return tuple(layer.init(rng, width)[0] for layer, width in pairs)
+
+    def init_states(self) -> tuple[dict[str, np.ndarray], ...]:
+        """Return the initial states of the layers of one network, in float64 on the host.
+
+        Returns
+        -------
+        tuple of dict of str to ndarray
+            One dict a layer, ``{}`` for a layer without state; ``()`` if no layer keeps any.
+        """
+        if not any(map(is_stateful, self.layers)):
+            return ()
+        pairs = zip(self.layers, self.widths, strict=False)
+        return tuple(
+            layer.init_state(width) if is_stateful(layer) else {} for layer, width in pairs
+        )
 
     def apply(
-        self, params: Params, x: Array, *, backend: Backend, key: Key | None = None
-    ) -> tuple[Array, NetworkPullback]:
-        """Compute the logits and a pullback.
+        self,
+        params: Params,
+        x: Array,
+        *,
+        backend: Backend,
+        key: Key | None,
+        states: LayerStates = (),
+    ) -> tuple[Array, NetworkPullback, LayerStates]:
+        """Compute the logits, a pullback, and the next states of the layers.
 
         Parameters
         ----------
@@ -86,45 +188,68 @@ class Network:
         x : Array of shape (B, I) or (*P, B, I)
             In any numeric dtype; it is cast to that of the backend.
         backend : Backend
-        key : Key, optional
-            Where dropout draws from; None means inference.
+        key : Key or None
+            The key of the random draws while training; None for inference.
+        states : LayerStates
+            Of a network without layers that keep state: ``()``.
 
         Returns
         -------
         logits : Array of shape (*P, B, O)
         pullback : callable
             ``(dlogits, need_dx=False) -> (grads, dx)``; without ``need_dx`` nothing is computed
-            below the first layer that has parameters, and dx is None. Gradients of dense weights
-            are products that are not formed yet, see ``form_gradients``.
+            below the first layer that is trained, and dx is None. Gradients of dense weights are
+            products that are not formed yet, see ``form_gradients``; those of frozen layers are
+            ``{}``.
+        states : LayerStates
+            For the next step; at inference the given ones.
         """
         x = self._cast(x, backend)
-        pullbacks = []
-        for index, layer in enumerate(self.layers):
-            layer_key = key.at(index) if key is not None and layer.random else None
-            x, layer_pullback = layer.apply(params[index], x, backend=backend, key=layer_key)
+        pullbacks, following = [], []
+        for index in range(len(self.layers)):
+            x, layer_pullback, state = self._apply_layer(index, params, states, x, backend, key)
             pullbacks.append(layer_pullback)
-        first = next((i for i, layer_params in enumerate(params) if layer_params), 0)
+            following.append(state)
+        trained = [bool(own) and at not in self.frozen for at, own in enumerate(params)]
+        first = trained.index(True) if any(trained) else 0
 
         def pullback(dy: Array, need_dx: bool = False) -> tuple[Grads, Array | None]:
             grads: list[LayerGrads] = [{} for _ in pullbacks]
             dx: Array | None = dy
             for index in range(len(pullbacks) - 1, -1 if need_dx else first - 1, -1):
-                grads[index], dx = pullbacks[index](dx, need_dx or index > first)
+                own, dx = pullbacks[index](dx, need_dx or index > first)
+                if trained[index]:
+                    grads[index] = own
             return tuple(grads), dx if need_dx else None
 
-        return x, pullback
+        return x, pullback, tuple(following) if states else ()
 
-    def predict(self, params: Params, x: Array, *, backend: Backend) -> Array:
+    def predict(
+        self, params: Params, x: Array, *, backend: Backend, states: LayerStates = ()
+    ) -> Array:
         """Compute the logits without keeping what a pullback would need."""
         x = self._cast(x, backend)
-        for layer, layer_params in zip(self.layers, params, strict=True):
-            x = layer.apply(layer_params, x, backend=backend)[0]
+        for index in range(len(self.layers)):
+            x = self._apply_layer(index, params, states, x, backend, None)[0]
         return x
+
+    def trainable(self, params: Params) -> Params:
+        """Return the parameters that are trained: ``{}`` in place of those of frozen layers."""
+        if not self.frozen:
+            return params
+        return tuple({} if at in self.frozen else own for at, own in enumerate(params))
+
+    def with_frozen(self, trained: Params, params: Params) -> Params:
+        """Return trained parameters with those of the frozen layers, which are in ``params``."""
+        if not self.frozen:
+            return trained
+        pairs = zip(trained, params, strict=True)
+        return tuple(full if at in self.frozen else new for at, (new, full) in enumerate(pairs))
 
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-able description that ``from_config`` turns back into the network."""
-        layers = [{"kind": layer.kind} | dataclasses.asdict(layer) for layer in self.layers]  # type: ignore[call-overload]
-        return {"n_inputs": self.n_inputs, "layers": layers}
+        config = {"n_inputs": self.n_inputs, "layers": [to_config(layer) for layer in self.layers]}
+        return config | ({"frozen": list(self.frozen)} if self.frozen else {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Network:
@@ -135,11 +260,37 @@ class Network:
         InvalidArgumentError
             If a layer or option is unknown to this version, or a number is not possible.
         """
-        n_inputs, layers = config["n_inputs"], config["layers"]
+        n_inputs, layers, frozen = config["n_inputs"], config["layers"], config.get("frozen", [])
         if type(n_inputs) is not int or not 0 < n_inputs < 2**63 or not isinstance(layers, list):
-            message = f"expected a count of inputs and a list of layers, got {config!r}"
+            message = f"expected a number of inputs and a list of layers, got {config!r}"
             raise InvalidArgumentError(message)
-        return cls(n_inputs, tuple(make_part("layer", LAYERS, entry) for entry in layers))
+        if not isinstance(frozen, list) or any(type(at) is not int for at in frozen):
+            message = f"frozen must be a list of indices of layers, got {frozen!r}"
+            raise InvalidArgumentError(message)
+        made = tuple(from_config("layer", entry) for entry in layers)
+        return cls(n_inputs, made, tuple(frozen))
+
+    def _apply_layer(
+        self,
+        index: int,
+        params: Params,
+        states: LayerStates,
+        x: Array,
+        backend: Backend,
+        key: Key | None,
+    ) -> tuple[Array, Pullback, LayerState]:
+        """Apply one layer; return its output, its pullback and its next state."""
+        layer = self.layers[index]
+        layer_key = None if key is None or index in self.frozen else key.at(index)
+        if not is_stateful(layer):
+            y, pullback = layer.apply(params[index], x, backend=backend, key=layer_key)  # type: ignore[union-attr]
+            return y, pullback, {}
+        if not states:
+            message = f"layer {index} ({layer.kind}) keeps state: pass states, see init_states"
+            raise InvalidArgumentError(message)
+        return layer.apply_with_state(
+            params[index], states[index], x, backend=backend, key=layer_key
+        )
 
     @staticmethod
     def _cast(x: Array, backend: Backend) -> Array:
@@ -149,6 +300,12 @@ class Network:
         return cast
 
 
+def place(host: Any, backend: Backend) -> Any:
+    """Return a tree of arrays of the host on the device, cast to the dtype of the backend."""
+    dtype = np.dtype(backend.dtype)
+    return tree.map(lambda leaf: backend.to_device(leaf.astype(dtype)), host)
+
+
 def mlp(
     layer_sizes: Sequence[int],
     *,
@@ -156,6 +313,8 @@ def mlp(
     dropout: float = 0.0,
     input_dropout: float = 0.0,
     layer_norm: bool = False,
+    batch_norm: bool = False,
+    standardize: bool = False,
     initializer: str | None = None,
     scale: float | None = None,
     offset: float = 0.0,
@@ -167,23 +326,29 @@ def mlp(
     layer_sizes : sequence of int
         Inputs, hidden units, outputs: ``[784, 128, 64, 10]`` has two hidden layers.
     activation : str
-        After each hidden layer: relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid or
-        identity, or scaled_tanh, which is 1.7159 tanh(⅔ x) (LeCun et al. 1998, "Efficient
-        BackProp", section 4.4).
+        Applied after each hidden layer: relu, leaky_relu, elu, selu, gelu, silu, mish, tanh,
+        sigmoid or identity, or scaled_tanh, which is 1.7159 tanh(⅔ x) (LeCun et al. 1998,
+        "Efficient BackProp", section 4.4).
     dropout : float
-        The share of each hidden layer's outputs that is dropped while training.
+        The share of the outputs of each hidden layer that is dropped while training.
     input_dropout : float
-        The share of the inputs that is.
+        The share of the inputs that is dropped while training.
     layer_norm : bool
-        Whether each hidden layer is normalised before its activation.
+        Whether each hidden layer is normalised over its units before its activation.
+    batch_norm : bool
+        Whether each hidden layer is normalised over the batch before its activation, see
+        ``anynet.nn.BatchNorm``.
+    standardize : bool
+        Whether the inputs are shifted and scaled to mean 0 and variance 1 over the training
+        samples, see ``anynet.nn.Standardize``.
     initializer : str, optional
         A name of ``anynet.nn.initializers.INITIALIZERS``; by default the one whose theory fits
         the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU and
         scaled_tanh).
     scale : float, optional
-        What multiplies the inputs: 1/255 for bytes.
+        Factor of the inputs: 1/255 for bytes.
     offset : float
-        What is then added to them.
+        Added to the scaled inputs.
 
     Returns
     -------
@@ -192,7 +357,8 @@ def mlp(
     Raises
     ------
     InvalidArgumentError
-        If a size is not a positive integer, or an option is not one of those listed.
+        If a size is not a positive integer, an option is not one of those listed, or two options
+        exclude each other.
 
     Examples
     --------
@@ -201,36 +367,38 @@ def mlp(
     10
     """
     sizes = list(layer_sizes)
-    if len(sizes) < 2 or any(
-        isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1
-        for size in sizes
-    ):
+    if len(sizes) < 2 or not all(is_whole(size) and size > 0 for size in sizes):
         message = (
             f"layer_sizes must be at least two positive integers, inputs first and outputs last, "
             f"such as [784, 128, 64, 10], got {layer_sizes!r}"
         )
         raise InvalidArgumentError(message)
-    after_hidden = _activation(activation)  # an unknown one is refused even if none takes it
-    hidden_initializer = initializer or initializer_for(activation)
-    layers: list[Layer] = []
+    if layer_norm and batch_norm:
+        message = "layer_norm and batch_norm normalise the same place: choose one"
+        raise InvalidArgumentError(message)
     factor = 1.0 if scale is None else float(scale)
+    if standardize and (factor != 1 or offset):
+        message = f"standardize scales the inputs: leave out scale={scale} and offset={offset}"
+        raise InvalidArgumentError(message)
+    after_hidden = _activation(activation)
+    if layer_norm or batch_norm:
+        after_hidden.insert(0, LayerNorm() if layer_norm else BatchNorm())
+    hidden_initializer = initializer or initializer_for(activation)
+    layers: list[AnyLayer] = [Standardize()] if standardize else []
     if factor != 1 or offset:
         layers.append(Scale(factor, float(offset)))
     if input_dropout:
         layers.append(Dropout(input_dropout))
     for units in sizes[1:-1]:
-        layers.append(Dense(int(units), hidden_initializer))
-        if layer_norm:
-            layers.append(LayerNorm())
-        layers += after_hidden
+        layers += [Dense(int(units), hidden_initializer), *after_hidden]
         if dropout:
             layers.append(Dropout(dropout))
     layers.append(Dense(int(sizes[-1]), hidden_initializer))
     return Network(int(sizes[0]), tuple(layers))
 
 
-def _activation(name: str) -> list[Layer]:
-    """The layers of an activation, which are several where a scaled one is made of a plain one."""
+def _activation(name: str) -> list[AnyLayer]:
+    """Return the layers of an activation: three if it is a scaled one."""
     if name == "scaled_tanh":
         return [Scale(2 / 3), Activation("tanh"), Scale(1.7159)]
     return [Activation(name)]

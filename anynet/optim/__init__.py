@@ -1,10 +1,9 @@
-"""Optimizers, learning-rate schedules, clipping and averaging, in the array API alone."""
+"""Optimizers, schedules and the transformations around an update, in the array API alone."""
 
-from anynet.optim.averaging import update_average
-from anynet.optim.clipping import clip_by_global_norm
-from anynet.optim.max_norm import limit_weight_norms
-from anynet.optim.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
+from anynet.optim.groups import Group, bound_to
+from anynet.optim.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop, as_optimizer
 from anynet.optim.schedules import (
+    SCHEDULES,
     Constant,
     Cosine,
     Exponential,
@@ -16,15 +15,22 @@ from anynet.optim.schedules import (
     Warmup,
     as_schedule,
 )
+from anynet.optim.transformations import (
+    clip_by_global_norm,
+    limit_weight_norms,
+    update_average,
+)
 
 __all__ = [
     "OPTIMIZERS",
+    "SCHEDULES",
     "SGD",
     "Adam",
     "AdamW",
     "Constant",
     "Cosine",
     "Exponential",
+    "Group",
     "InverseScaling",
     "OneCycle",
     "Optimizer",
@@ -33,7 +39,9 @@ __all__ = [
     "Schedule",
     "Step",
     "Warmup",
+    "as_optimizer",
     "as_schedule",
+    "bound_to",
     "clip_by_global_norm",
     "limit_weight_norms",
     "update_average",

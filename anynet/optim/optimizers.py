@@ -1,28 +1,33 @@
 """Optimizers: pairs of pure functions, ``init`` and ``update``.
 
 The conventions are torch's (https://pytorch.org/docs/stable/optim.html), with two differences:
-weight decay acts on weights, never on biases, gains or other parameters, and the learning rate is
-an argument of training, not of the optimizer, whose own arguments go by name.
+weight decay acts on weights, not on biases, gains or other parameters (see ``Group``), and the
+learning rate is an argument of training, not of the optimizer, whose own arguments are keywords.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.config import lookup, register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.gradients import ProductGradient, form_gradients
+from anynet.optim.groups import Group, factors
 from anynet.typing import Array, Grads, Params
 
 
 class Optimizer(Protocol):
-    """How gradients change parameters."""
+    """How gradients change parameters.
 
-    kind: ClassVar[str]
+    ``update`` receives the gradients as arrays, unless the class itself has
+    ``takes_products = True``: then those of dense weights are ``ProductGradient``.
+    """
 
     def init(self, params: Params, *, backend: Backend) -> Any:
         """Return the state before the first update, a NamedTuple of trees."""
@@ -56,44 +61,81 @@ class AdamState(NamedTuple):
     square: Params  # running mean of g², like params
 
 
-@dataclass(frozen=True)
-class _WithDecay:
-    """What all optimizers share: weight decay, as an L2 penalty or decoupled from the gradient."""
+def _share(default: float) -> Any:
+    """Declare a field whose value is in [0, 1)."""
+    return field(default=default, metadata={"below": 1.0})
 
+
+@dataclass(frozen=True, kw_only=True)
+class _Decaying:
+    """Base of the optimizers: weight decay, as an L2 penalty or decoupled, and groups."""
+
+    kind: ClassVar[str]
     varies: ClassVar[tuple[str, ...]] = ("weight_decay",)
 
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    groups: tuple[Group, ...] = ()
+
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            below_one = field.name in ("momentum", "beta_1", "beta_2", "rho")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            below = each.metadata.get("below", math.inf)
             if not is_number(value) and not isinstance(value, str):
                 continue  # an array: one value per member
-            if not is_number(value) or not 0 <= value < (1 if below_one else math.inf):
-                bound = "in [0, 1)" if below_one else "a finite number of at least 0"
-                message = f"{self.kind}: {field.name} must be {bound}, got {value!r}"  # type: ignore[attr-defined]
+            if not is_number(value) or not 0 <= value < below:
+                bound = "a finite number of at least 0" if below == math.inf else "in [0, 1)"
+                message = f"{self.kind}: {each.name} must be {bound}, got {value!r}"
                 raise InvalidArgumentError(message)
+        if not isinstance(self.groups, tuple) or not all(isinstance(g, Group) for g in self.groups):
+            message = f"{self.kind}: groups must be a tuple of Group, got {self.groups!r}"
+            raise InvalidArgumentError(message)
 
     def _decayed(
         self, grads: Grads, params: Params, rate: Array, backend: Backend
     ) -> tuple[Grads, Params]:
         """Apply ``weight_decay`` to the gradients, or if ``decoupled`` to the weights."""
-        decay: Array | float = self.weight_decay  # type: ignore[attr-defined]
-        if is_number(decay) and decay == 0:
+        if is_number(self.weight_decay) and self.weight_decay == 0:
             return grads, params
-        xp = backend.xp
+        xp, n_layers = backend.xp, len(params)
         grads = form_gradients(grads, backend)
-        if self.decoupled:  # type: ignore[attr-defined]
-            return grads, _on_weights(
-                lambda weight: weight * (1 - per_member(rate * decay, weight, xp)), params
-            )
-        return (
-            _on_weights(lambda g, w: g + per_member(decay, w, xp) * w, grads, params),
-            params,
-        )
+
+        def penalised(index: int, name: str, w: Array, g: Array) -> Array:
+            decay = _times(self.weight_decay, factors(self.groups, index, n_layers, name)[1])
+            return g if _is_zero(decay) else g + per_member(decay, w, xp) * w
+
+        def shrunk(index: int, name: str, w: Array) -> Array:
+            of_rate, of_decay = factors(self.groups, index, n_layers, name)
+            decay = _times(self.weight_decay, of_decay)
+            if _is_zero(decay):
+                return w
+            return w * (1 - per_member(_times(rate, of_rate) * decay, w, xp))
+
+        if self.decoupled:
+            return grads, _map_leaves(shrunk, params)
+        return _map_leaves(penalised, params, grads), params
+
+    def _descend(self, params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
+        """θ − η · step; a ``ProductGradient`` is added by its own ``add_to``."""
+        downhill, n_layers, xp = -rate, len(params), backend.xp
+
+        def moved(index: int, name: str, p: Array, s: Any) -> Array:
+            of_rate = factors(self.groups, index, n_layers, name)[0] if self.groups else 1.0
+            factor = _times(downhill, of_rate)
+            if _is_zero(factor):
+                return p
+            factor = per_member(factor, p, xp)
+            if isinstance(s, ProductGradient):
+                return s.add_to(p, factor, backend)
+            stepped: Array = p + factor * s
+            return stepped
+
+        return _map_leaves(moved, params, steps)
 
 
+@register("optimizer")
 @dataclass(frozen=True, kw_only=True)
-class SGD(_WithDecay):
+class SGD(_Decaying):
     """Stochastic gradient descent: v ← μ v + g; θ ← θ − η v.
 
     Parameters
@@ -103,18 +145,19 @@ class SGD(_WithDecay):
     nesterov : bool
         Step along g + μ v instead (Sutskever et al. 2013).
     weight_decay : float
-        λ: adds λ w to the gradient of each weight w (L2), or
+        λ: λ w is added to the gradient of each weight w (an L2 penalty).
     decoupled : bool
-        multiplies each weight by 1 − η λ before the update (Loshchilov and Hutter 2019).
+        Multiply each weight by 1 − η λ before the update instead (Loshchilov and Hutter 2019).
+    groups : tuple of Group
+        Factors of the learning rate and of ``weight_decay`` for some parameters.
     """
 
     kind: ClassVar[str] = "sgd"
     varies: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
+    takes_products: ClassVar[bool] = True
 
-    momentum: float = 0.0
+    momentum: float = _share(0.0)
     nesterov: bool = False
-    weight_decay: float = 0.0
-    decoupled: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,6 +166,7 @@ class SGD(_WithDecay):
             raise InvalidArgumentError(message)
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
+        """Return the state before the first update: zero velocities, none without momentum."""
         if is_number(self.momentum) and self.momentum == 0:
             return SGDState(())
         return SGDState(tree.map(backend.xp.zeros_like, params))
@@ -130,10 +174,11 @@ class SGD(_WithDecay):
     def update(
         self, grads: Grads, state: SGDState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, SGDState]:
+        """Return the parameters and the state after one update; both arguments are consumed."""
         xp = backend.xp
         grads, params = self._decayed(grads, params, rate, backend)
         if state.velocity == ():
-            return _descend(params, grads, rate, backend), state
+            return self._descend(params, grads, rate, backend), state
         grads = form_gradients(grads, backend)
         velocity = tree.map(
             lambda v, g: per_member(self.momentum, v, xp) * v + g, state.velocity, grads
@@ -141,55 +186,68 @@ class SGD(_WithDecay):
         steps = velocity
         if self.nesterov:
             steps = tree.map(lambda g, v: g + per_member(self.momentum, v, xp) * v, grads, velocity)
-        return _descend(params, steps, rate, backend), SGDState(velocity)
+        return self._descend(params, steps, rate, backend), SGDState(velocity)
 
 
+@register("optimizer")
 @dataclass(frozen=True, kw_only=True)
-class RMSprop(_WithDecay):
-    """s ← ρ s + (1 − ρ) g²; θ ← θ − η g / (√s + ε) (Tieleman and Hinton 2012, lecture 6.5)."""
+class RMSprop(_Decaying):
+    """RMSprop: s ← ρ s + (1 − ρ) g²; θ ← θ − η g / (√s + ε).
+
+    Tieleman and Hinton 2012, lecture 6.5.
+
+    Parameters
+    ----------
+    rho : float
+        ρ, in [0, 1).
+    epsilon : float
+        ε, added to √s.
+    weight_decay, decoupled, groups
+        As in ``SGD``.
+    """
 
     kind: ClassVar[str] = "rmsprop"
 
-    rho: float = 0.99
+    rho: float = _share(0.99)
     epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    decoupled: bool = False
 
     def init(self, params: Params, *, backend: Backend) -> RMSpropState:
+        """Return the state before the first update: means of 0."""
         return RMSpropState(tree.map(backend.xp.zeros_like, params))
 
     def update(
         self, grads: Grads, state: RMSpropState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, RMSpropState]:
+        """Return the parameters and the state after one update; both arguments are consumed."""
         grads, params = self._decayed(form_gradients(grads, backend), params, rate, backend)
         square = _running_mean(self.rho, state.square, tree.map(lambda g: g * g, grads), backend)
         steps = tree.map(lambda g, s: g / (backend.xp.sqrt(s) + self.epsilon), grads, square)
-        return _descend(params, steps, rate, backend), RMSpropState(square)
+        return self._descend(params, steps, rate, backend), RMSpropState(square)
 
 
+@register("optimizer")
 @dataclass(frozen=True, kw_only=True)
-class Adam(_WithDecay):
+class Adam(_Decaying):
     """Adam (Kingma and Ba 2015, algorithm 1), with the bias corrections outside the root's ε.
 
     Parameters
     ----------
     beta_1, beta_2 : float
-        How much of the running means of g and g² each update keeps.
+        The share of the running means of g and g² that each update keeps, in [0, 1).
     epsilon : float
         Added to √(corrected mean of g²).
-    weight_decay, decoupled
+    weight_decay, decoupled, groups
         As in ``SGD``; ``AdamW`` is ``decoupled=True``.
     """
 
     kind: ClassVar[str] = "adam"
 
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float = _share(0.9)
+    beta_2: float = _share(0.999)
     epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    decoupled: bool = False
 
     def init(self, params: Params, *, backend: Backend) -> AdamState:
+        """Return the state before the first update: means of 0."""
         xp = backend.xp
         updates = xp.zeros((), dtype=xp.int32, device=backend.device)
         return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
@@ -197,6 +255,7 @@ class Adam(_WithDecay):
     def update(
         self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, AdamState]:
+        """Return the parameters and the state after one update; both arguments are consumed."""
         xp = backend.xp
         grads, params = self._decayed(form_gradients(grads, backend), params, rate, backend)
         updates = state.updates + 1
@@ -206,12 +265,16 @@ class Adam(_WithDecay):
         rate = rate / _bias_correction(self.beta_1, time, backend)
         root = xp.sqrt(_bias_correction(self.beta_2, time, backend))
         steps = tree.map(lambda m, s: m / (xp.sqrt(s) / root + self.epsilon), mean, square)
-        return _descend(params, steps, rate, backend), AdamState(updates, mean, square)
+        return self._descend(params, steps, rate, backend), AdamState(updates, mean, square)
 
 
+@register("optimizer")
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+
+    The parameters are those of ``Adam``.
+    """
 
     kind: ClassVar[str] = "adamw"
 
@@ -219,21 +282,28 @@ class AdamW(Adam):
     decoupled: bool = True
 
 
-def _descend(params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
-    """θ − η · step, where a product that is not formed yet is added by its own ``add_to``."""
-    downhill, one_rate, xp = -rate, rate.ndim == 0, backend.xp
-
-    def leaf(p: Array, s: Any) -> Array:
-        factor = downhill if one_rate else per_member(downhill, p, xp)
-        if isinstance(s, ProductGradient):
-            return s.add_to(p, factor, backend)
-        stepped: Array = p + factor * s
-        return stepped
-
-    return tuple(  # a tree.map, written out: it is in every step's way
-        {name: leaf(p, gradients[name]) for name, p in layer.items()} if layer else layer
-        for layer, gradients in zip(params, steps, strict=True)
+def _map_leaves(function: Callable[..., Array], params: Params, *others: Any) -> Params:
+    """Apply ``function(layer index, name, leaf, *other leaves)`` to each leaf of ``params``."""
+    return tuple(
+        {
+            name: function(index, name, leaf, *[other[index][name] for other in others])
+            for name, leaf in layer.items()
+        }
+        if layer
+        else layer
+        for index, layer in enumerate(params)
     )
+
+
+def _times(value: Any, factor: Any) -> Any:
+    """Multiply; factors 0 and 1 cost nothing."""
+    if is_number(factor) and factor in (0, 1):
+        return value if factor else 0.0
+    return value * factor
+
+
+def _is_zero(value: Any) -> bool:
+    return is_number(value) and value == 0
 
 
 def _running_mean(keep: float, old: Params, new: Params, backend: Backend) -> Params:
@@ -250,17 +320,23 @@ def _bias_correction(beta: float, time: Array, backend: Backend) -> Array:
     return correction
 
 
-def _on_weights(function: Any, params: Any, *others: Any) -> Any:
-    """Apply a function to the leaves called ``weight``, and keep all others of the first tree."""
-    return tuple(
-        {
-            name: function(*(layer[name] for layer in layers)) if name == "weight" else value
-            for name, value in layers[0].items()
-        }
-        for layers in zip(params, *others, strict=True)
-    )
+OPTIMIZERS: Mapping[str, Any] = registered("optimizer")
 
 
-OPTIMIZERS: dict[str, Any] = {
-    optimizer.kind: optimizer for optimizer in (SGD, RMSprop, Adam, AdamW)
-}
+def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
+    """Return an optimizer unchanged, the registered one of a name, or plain SGD for None.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is none of these.
+    """
+    if optimizer is None:
+        return SGD()
+    if isinstance(optimizer, str):
+        return lookup("optimizer", optimizer)()  # type: ignore[no-any-return]
+    is_one = hasattr(optimizer, "init") and hasattr(optimizer, "update")
+    if isinstance(optimizer, type) or not is_one:
+        message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
+        raise InvalidArgumentError(message)
+    return optimizer

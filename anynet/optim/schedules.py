@@ -1,18 +1,21 @@
-"""Learning rates over time.
+"""Schedules: numbers that change over time, above all the learning rate.
 
-A schedule is ``(step, steps_per_epoch) -> learning rate``, arithmetic on device arrays without
-branches, so that a compiled or captured step can hold it. Times are given in epochs. In a step of
-a population the numbers of a schedule may be arrays (*P,), and so is the rate.
+A schedule is ``(step, steps_per_epoch) -> number``, arithmetic on device arrays without branches,
+so that a compiled or captured step can hold it. Times are in epochs. In a step of a population the
+numbers of a schedule may be arrays (*P,), and so is the result.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
+from anynet.checks import accepts_call
+from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
 from anynet.typing import Array
@@ -21,23 +24,20 @@ LARGEST = 2**31 - 1  # of the number of an update
 
 
 class Schedule(Protocol):
-    """A learning rate for each step."""
-
-    kind: ClassVar[str]
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate that the schedule starts from, or climbs to."""
+    """A number for each step."""
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array | float:
-        """Return the learning rate of update number ``step`` (int32, counted from 0)."""
+        """Return the number for update ``step`` (int32, counted from 0)."""
 
 
 @dataclass(frozen=True)
-class _Checked:
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate",)
+class _Valued:
+    """Base of the schedules that start from a value or rise to it."""
 
-    learning_rate: float
+    varies: ClassVar[tuple[str, ...]] = ("value",)
+    earlier_names: ClassVar[dict[str, str]] = {"learning_rate": "value"}
+
+    value: float
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -51,78 +51,124 @@ class _Checked:
             message = f"epochs must be above 0, got {epochs!r}"
             raise InvalidArgumentError(message)
 
-    def _epoch(self, step: Array, steps_per_epoch: int, backend: Backend) -> Array:
-        """Epochs that are over, fractions included."""
-        return _float(step, backend) / steps_per_epoch
+    @property
+    def learning_rate(self) -> float:
+        """The value; its name in earlier versions."""
+        return self.value
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class Constant(_Checked):
-    """Always the same rate."""
+class Constant(_Valued):
+    """Always the same value.
+
+    Parameters
+    ----------
+    value : float
+    """
 
     kind: ClassVar[str] = "constant"
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> float:  # noqa: ARG002
-        return self.learning_rate
+        return self.value
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class Exponential(_Checked):
-    """The report's decay: the rate is multiplied by ``decay`` after each epoch."""
+class Exponential(_Valued):
+    """Multiply the value by ``decay`` after each epoch, as in the report.
+
+    Parameters
+    ----------
+    value : float
+        In the first epoch.
+    decay : float
+    """
 
     kind: ClassVar[str] = "exponential"
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "decay")
+    varies: ClassVar[tuple[str, ...]] = ("value", "decay")
 
     decay: float = 0.95
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
-        return self.learning_rate * _power(self.decay, step // steps_per_epoch, backend)
+        return self.value * _power(self.decay, step // steps_per_epoch, backend)
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class Step(_Checked):
-    """The rate is multiplied by ``factor`` after every ``epochs`` epochs."""
+class Step(_Valued):
+    """Multiply the value by ``factor`` after every ``epochs`` epochs.
+
+    Parameters
+    ----------
+    value : float
+        In the first epochs.
+    factor : float
+    epochs : int
+    """
 
     kind: ClassVar[str] = "step"
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "factor")
+    varies: ClassVar[tuple[str, ...]] = ("value", "factor")
 
     factor: float = 0.1
     epochs: int = 5
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
         times = step // min(steps_per_epoch * self.epochs, LARGEST)
-        return self.learning_rate * _power(self.factor, times, backend)
+        return self.value * _power(self.factor, times, backend)
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class Cosine(_Checked):
-    """Half a cosine from the rate down to ``final`` over ``epochs`` epochs, constant after.
+class Cosine(_Valued):
+    """Follow half a cosine from the value to ``final`` within ``epochs`` epochs; constant after.
 
+    Parameters
+    ----------
+    value : float
+        At the first update.
+    epochs : float
+    final : float
+
+    References
+    ----------
     Loshchilov and Hutter 2017, equation 5, without restarts.
     """
 
     kind: ClassVar[str] = "cosine"
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "epochs", "final")
+    varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "final")
 
     epochs: float = 15
     final: float = 0.0
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
         xp = backend.xp
-        done = xp.minimum(self._epoch(step, steps_per_epoch, backend) / self.epochs, 1.0)
-        return self.final + (self.learning_rate - self.final) * _half_cosine(done, backend)
+        done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
+        return self.final + (self.value - self.final) * _half_cosine(done, backend)
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class OneCycle(_Checked):
-    """Up to the rate and down again within ``epochs`` epochs, both along half a cosine.
+class OneCycle(_Valued):
+    """Rise to the value and fall again within ``epochs`` epochs, both along half a cosine.
 
-    Smith and Topin 2018, in torch's variant: from 1/25 of the rate, up over the first
-    ``warmup`` share of the time, down to 1/250,000 of it.
+    It starts from 1/25 of the value and ends at 1/250,000 of it.
+
+    Parameters
+    ----------
+    value : float
+        The maximum.
+    epochs : float
+    warmup : float
+        Share of the time in which it rises, between 0 and 1.
+
+    References
+    ----------
+    Smith and Topin 2018, in torch's variant.
     """
 
     kind: ClassVar[str] = "one_cycle"
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "epochs", "warmup")
+    varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "warmup")
 
     epochs: float = 15
     warmup: float = 0.3
@@ -135,36 +181,51 @@ class OneCycle(_Checked):
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
         xp = backend.xp
-        low, final = self.learning_rate / 25, self.learning_rate / 25e4
-        done = xp.minimum(self._epoch(step, steps_per_epoch, backend) / self.epochs, 1.0)
-        rising = self.learning_rate + (low - self.learning_rate) * _half_cosine(
+        low, final = self.value / 25, self.value / 25e4
+        done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
+        rising = self.value + (low - self.value) * _half_cosine(
             xp.minimum(done / self.warmup, 1.0), backend
         )
-        falling = final + (self.learning_rate - final) * _half_cosine(
+        falling = final + (self.value - final) * _half_cosine(
             xp.maximum(done - self.warmup, 0.0) / (1 - self.warmup), backend
         )
-        rate: Array = xp.where(done < self.warmup, rising, falling)
-        return rate
+        value: Array = xp.where(done < self.warmup, rising, falling)
+        return value
 
 
+@register("schedule")
 @dataclass(frozen=True)
-class InverseScaling(_Checked):
-    """The rate divided by (step + 1) to the power ``power``; steps are updates, not epochs."""
+class InverseScaling(_Valued):
+    """Divide the value by (step + 1) to the power ``power``; steps are updates, not epochs.
+
+    Parameters
+    ----------
+    value : float
+        At the first update.
+    power : float
+    """
 
     kind: ClassVar[str] = "inverse_scaling"
-    varies: ClassVar[tuple[str, ...]] = ("learning_rate", "power")
+    varies: ClassVar[tuple[str, ...]] = ("value", "power")
 
     power: float = 0.5
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:  # noqa: ARG002
         xp = backend.xp
         decay: Array = xp.exp(-self.power * xp.log(_float(step, backend) + 1.0))
-        return self.learning_rate * decay
+        return self.value * decay
 
 
+@register("schedule")
 @dataclass(frozen=True)
 class Warmup:
-    """Climb in a straight line to what another schedule says, within ``epochs`` epochs."""
+    """Rise linearly to the value of another schedule within the first ``epochs`` epochs.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    epochs : float
+    """
 
     kind: ClassVar[str] = "warmup"
     varies: ClassVar[tuple[str, ...]] = ("epochs",)
@@ -177,24 +238,29 @@ class Warmup:
             message = f"warm-up epochs must be above 0, got {self.epochs!r}"
             raise InvalidArgumentError(message)
 
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the schedule inside."""
-        return self.schedule.learning_rate
-
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
         share = (_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
-        rate = self.schedule(step, steps_per_epoch, backend=backend)
+        value = self.schedule(step, steps_per_epoch, backend=backend)
         ramp: Array = backend.xp.minimum(share, 1.0)
-        return rate * ramp
+        return value * ramp
 
 
+@register("schedule")
 @dataclass(frozen=True)
 class ReduceOnPlateau(Constant):
-    """Multiply the rate by ``factor`` when the validation score has not risen for a while.
+    """Multiply the learning rate by ``factor`` when the validation score no longer rises.
 
-    It acts between epochs, on the host: ``patience`` epochs without a rise of more than
-    ``min_delta`` reduce the rate once, and the count begins anew (torch's ReduceLROnPlateau).
+    It acts between epochs, on the host, and on the learning rate only. After each reduction the
+    epochs are counted from 0 again, as in torch's ReduceLROnPlateau.
+
+    Parameters
+    ----------
+    value : float
+        The learning rate of the first epoch.
+    factor : float
+    patience : int
+        Maximum number of epochs in a row without a rise of more than ``min_delta``.
+    min_delta : float
     """
 
     kind: ClassVar[str] = "plateau"
@@ -204,32 +270,46 @@ class ReduceOnPlateau(Constant):
     min_delta: float = 0.0
 
 
-SCHEDULES: dict[str, Any] = {
-    schedule.kind: schedule
-    for schedule in (
-        *(Constant, Exponential, Step, Cosine, OneCycle, InverseScaling, Warmup),
-        ReduceOnPlateau,
-    )
-}
+SCHEDULES: Mapping[str, Any] = registered("schedule")
 
 
-def as_schedule(learning_rate: Any) -> Schedule:
-    """Return a schedule as it is, and a number as a constant one.
+def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
+    """Return a schedule unchanged, and a number as a constant schedule.
+
+    Parameters
+    ----------
+    value : float or Schedule
+        A schedule may be any callable ``(step, steps_per_epoch, *, backend)``.
+    name : str
+        Of the argument, for the message.
 
     Raises
     ------
     InvalidArgumentError
-        If it is neither.
+        If it is neither, or ``ReduceOnPlateau`` for another number than the learning rate.
     """
-    if isinstance(learning_rate, type):
-        message = f"learning_rate must be a schedule such as Cosine(0.1), got the {learning_rate}"
+    if isinstance(value, type):
+        message = f"{name} must be a schedule such as Cosine(0.1), got the {value}"
         raise InvalidArgumentError(message)
-    if callable(learning_rate) and hasattr(learning_rate, "learning_rate"):
-        return learning_rate  # type: ignore[no-any-return]
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
-        message = f"learning_rate must be a number or a schedule, got {learning_rate!r}"
+    if accepts_call(value, 0, 1, backend=None):
+        rule = value.schedule if isinstance(value, Warmup) else value
+        if isinstance(rule, ReduceOnPlateau) and name != "learning_rate":
+            message = f"{name} must be a number or a schedule of the step, got {value!r}"
+            raise InvalidArgumentError(message)
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        message = f"{name} must be a number or a schedule, got {value!r}"
         raise InvalidArgumentError(message)
-    return Constant(float(learning_rate))
+    if not 0 <= value < math.inf:
+        message = f"{name} must be a finite number of at least 0, got {value!r}"
+        raise InvalidArgumentError(message)
+    return Constant(float(value))
+
+
+def describe_value(schedule: Any) -> str:
+    """Return the number that a schedule starts from or rises to, as text for messages."""
+    value = getattr(getattr(schedule, "schedule", schedule), "value", None)
+    return f"{value:g}" if is_number(value) else repr(schedule)
 
 
 def _float(step: Array, backend: Backend) -> Array:

@@ -1,14 +1,15 @@
 """Training: from a network and data to a model."""
 
 from anynet.training.augmented import predict_augmented
-from anynet.training.checkpoints import Checkpoints
+from anynet.training.checkpoint import Checkpoints
+from anynet.training.checkpoint.resume import resume
 from anynet.training.cross_validation import CrossValidation, cross_validate
-from anynet.training.ensemble import Ensemble
+from anynet.training.ensemble import Ensemble, load
 from anynet.training.fit import fit
-from anynet.training.history import Callback, EpochRecord, History, Progress
-from anynet.training.model import Model, load
+from anynet.training.history import Callback, EpochRecord, History, Progress, StopReason
+from anynet.training.model import Model
+from anynet.training.options import FitOptions
 from anynet.training.population import PopulationProgress, fit_population
-from anynet.training.resume import resume
 
 __all__ = [
     "Callback",
@@ -16,10 +17,12 @@ __all__ = [
     "CrossValidation",
     "Ensemble",
     "EpochRecord",
+    "FitOptions",
     "History",
     "Model",
     "PopulationProgress",
     "Progress",
+    "StopReason",
     "cross_validate",
     "fit",
     "fit_population",

@@ -69,10 +69,7 @@ def predict_augmented(
     models = tuple(one if one.backend == backend else one.to(backend) for one in models)
 
     def mean_of(samples: Array) -> Array:
-        means = [
-            one.loss.link(one.network.predict(one.params, samples, backend=backend), backend.xp)
-            for one in models
-        ]
+        means = [one.loss.link(one.logits(samples), backend.xp) for one in models]
         return sum(means[1:], start=means[0]) / len(means)
 
     shape = image_shape or image_shape_of(x)

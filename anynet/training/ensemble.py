@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend, to_numpy
-from anynet.errors import InvalidArgumentError
+from anynet.backends import Backend, backend_of, to_numpy
+from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training.evaluate import target_spread
-from anynet.training.inputs import check_rows
+from anynet.training.inputs import check_rows, choose_backend
 from anynet.training.model import Model, place_model
-from anynet.training.saving import read_ensemble, write_ensemble
+from anynet.training.model_file import read_models, write_ensemble
 
 
 class Ensemble:
@@ -115,12 +114,7 @@ class Ensemble:
         OSError
             If it cannot be written; a file that was there before is untouched.
         """
-        arrays = [
-            {name: model.backend.to_host(leaf) for name, leaf in tree.flatten(model.params)}
-            for model in self.models
-        ]
-        members = [(model.network, model.loss) for model in self.models]
-        write_ensemble(path, arrays, members, self.metadata)
+        write_ensemble(path, [model.saved() for model in self.models], self.metadata)
 
     @classmethod
     def load(
@@ -137,11 +131,56 @@ class Ensemble:
         ModelFileError
             If the file is absent, damaged, or not an ensemble.
         """
-        members, metadata = read_ensemble(path)
-        if not isinstance(backend, Backend):
-            backend = get_backend(backend, device, dtype or members[0].dtype)
-        elif device is not None or dtype is not None:
-            message = "device and dtype are those of the Backend object: give one or the other"
-            raise InvalidArgumentError(message)
-        models = [place_model(saved, backend) for saved in members]
-        return cls(models, metadata)
+        loaded = load(path, backend, device, dtype)
+        if not isinstance(loaded, Ensemble):
+            message = f"{path} is not an ensemble: anynet.load reads a single model"
+            raise ModelFileError(message)
+        return loaded
+
+
+def load(
+    path: str | os.PathLike[str],
+    backend: Backend | str = "auto",
+    device: str | None = None,
+    dtype: str | None = None,
+) -> Model | Ensemble:
+    """Load what ``Model.save`` or ``Ensemble.save`` wrote, whichever backend saved it.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
+    backend : Backend or str
+        Where to place it, see ``get_backend``.
+    device : str, optional
+    dtype : {"float32", "float64"}, optional
+        By default the type in which the model was trained.
+
+    Returns
+    -------
+    Model or Ensemble
+        An ensemble if the file holds one.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is absent, damaged, or not a model of anynet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import anynet
+    >>> digits = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=digits.scale)
+    >>> model = anynet.fit(network, digits.train, epochs=3, backend="numpy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/digits.safetensors")
+    ...     loaded = anynet.load(f"{folder}/digits.safetensors", backend="numpy")
+    >>> bool((loaded.predict(digits.test[0]) == model.predict(digits.test[0])).all())
+    True
+    """
+    saved, metadata, is_ensemble = read_models(path)
+    placed_on = choose_backend(backend, device, dtype, default_dtype=saved[0].dtype)
+    if not is_ensemble:
+        return place_model(saved[0], placed_on, metadata)
+    return Ensemble([place_model(one, placed_on, {}) for one in saved], metadata)

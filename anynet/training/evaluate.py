@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
-from anynet.training.state import Sums, zero_sums
-from anynet.training.step import EvaluationStep
-from anynet.typing import Params
+from anynet.training.state import Sums, Weights, zero_sums
+from anynet.training.step import EvaluationStep, PopulationStep
 
 EVALUATION_BATCH = 1024
 
@@ -27,49 +25,56 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    network: Network,
-    params: Params,
-    loss: Loss,
+    step: EvaluationStep,
+    weights: Weights,
     batches: Batches,
     order: np.ndarray,
     spread: np.ndarray,
-    backend: Backend,
 ) -> Evaluation:
-    """Fold ``EvaluationStep`` over some samples.
+    """Return the loss and the score of one network on some samples.
 
     Parameters
     ----------
+    step : EvaluationStep
+    weights : Weights
+    batches : Batches
     order : ndarray of shape (N,), int32
-        Their indices.
+        Indices of the samples.
     spread : ndarray of shape (O,)
         See ``target_spread``.
+
+    Returns
+    -------
+    Evaluation
     """
-    step = EvaluationStep(network, loss, backend)
-    sums = zero_sums(loss, network, (), backend)
+    loop: Loop[Sums] = step.backend.loop(PopulationStep(step))
+    sums = zero_sums(step.loss, step.network, (), step.backend)
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
+    return finish(add_up(loop, sums, weights, batches, parts, {}), step.loss, spread, step.backend)
+
+
+def add_up(
+    loop: Loop[Sums],
+    sums: Sums,
+    weights: Weights,
+    batches: Batches,
+    parts: list[np.ndarray],
+    numbers: dict[str, Any],
+) -> Sums:
+    """Add the batches of an order to running sums; ``loop`` is that of a ``PopulationStep``."""
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
-            sums = backend.scan(step, sums, rows, (params, data))
-    return finish(sums, loss, spread, backend)
+            sums = loop.run(sums, rows, ((weights, data), numbers))
+    return sums
 
 
 def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:
-    """Read running sums from the device and turn them into means; waits for the device."""
-    return _means(tree.map(backend.to_host, sums), loss, spread)
+    """Read the running sums of one network from the device and return the means."""
+    return means(tree.map(backend.to_host, sums), loss, spread)
 
 
-def finish_members(
-    sums: Sums, loss: Loss, spreads: list[np.ndarray], backend: Backend
-) -> list[Evaluation]:
-    """Do the same for the sums of a population, one ``spread`` a member."""
-    read = tree.map(backend.to_host, sums)
-    return [
-        _means(tree.map(lambda leaf, member=member: leaf[member], read), loss, spread)
-        for member, spread in enumerate(spreads)
-    ]
-
-
-def _means(sums: Sums, loss: Loss, spread: np.ndarray) -> Evaluation:
+def means(sums: Sums, loss: Loss, spread: np.ndarray) -> Evaluation:
+    """Return the means of running sums that are on the host."""
     weight, total = float(sums.weight), float(sums.loss)
     if weight == 0:
         return Evaluation(float("nan"), float("nan"))

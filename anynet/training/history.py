@@ -6,7 +6,32 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
+
+
+class StopReason(StrEnum):
+    """Why training ended; ``History.stopped`` is the same as a sentence."""
+
+    EPOCHS = "epochs"  # the maximum number of epochs is done
+    TARGET = "target"  # the validation score reached the target
+    PATIENCE = "patience"  # the validation score has not risen for ``patience`` epochs
+    CALLBACK = "callback"  # a callback returned True
+    INTERRUPTED = "interrupted"  # Ctrl-C or a signal
+    DIVERGED = "diverged"  # a loss is not finite
+
+    @classmethod
+    def of_text(cls, stopped: str) -> StopReason | None:
+        """Return the reason behind a sentence of earlier versions, which stored nothing else."""
+        beginnings = {
+            "all ": cls.EPOCHS,
+            "validation score reached": cls.TARGET,
+            "validation score has not risen": cls.PATIENCE,
+            "a callback": cls.CALLBACK,
+            "interrupted": cls.INTERRUPTED,
+            "diverged": cls.DIVERGED,
+        }
+        return next((r for text, r in beginnings.items() if stopped.startswith(text)), None)
 
 
 class EpochRecord(NamedTuple):
@@ -64,11 +89,13 @@ class History:
         ``accuracy`` or ``r2``: what the scores are.
     scoring : str
         The score that chose the best epoch; empty where ``metric`` of the validation set did.
+    stop_reason : StopReason or None
+        The reason behind ``stopped``, for code to compare.
     records : list of EpochRecord
     best_epoch : int
         The epoch whose weights the model holds, counted from 1.
     stopped : str
-        Why training ended, in words.
+        Why training ended, as a sentence; empty while it goes on.
     warning : str
         What went wrong, in words: that nothing was learnt. Empty if all is well.
     """
@@ -79,6 +106,11 @@ class History:
     stopped: str = ""
     warning: str = ""
     scoring: str = ""
+    stop_reason: StopReason | None = None
+
+    def stop(self, reason: StopReason, text: str) -> None:
+        """Record why training ended."""
+        self.stop_reason, self.stopped = reason, text
 
     @property
     def best(self) -> EpochRecord:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, check_dense, lives_on, to_numpy
+from anynet.backends import Backend, backend_of, check_dense, get_backend, lives_on, to_numpy
 from anynet.data.batches import Rows
 from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
@@ -37,14 +37,41 @@ def check_network(network: Any) -> None:
     message = f"network must be a Network such as anynet.mlp([784, 128, 10]), got {_found(network)}"
     if isinstance(getattr(network, "network", None), Network):
         message += (
-            ": model.network trains the same network from new weights; to continue from the "
-            "weights of a model is not supported yet"
+            ": fit(model.network, data, start=model) continues from the weights of a model, "
+            "without start= the same network is trained from new weights"
         )
     elif isinstance(network, (tuple, list)) and all(type(size) is int for size in network):
         message += f": anynet.mlp({list(network)}) makes one of these sizes"
     elif isinstance(network, (tuple, list, np.ndarray, Source)) or hasattr(network, "train"):
         message += ": the network comes before the data, as in fit(network, data)"
     raise InvalidArgumentError(message)
+
+
+def choose_backend(
+    backend: Backend | str | None,
+    device: str | None = None,
+    dtype: str | None = None,
+    data: Any = None,
+    default_dtype: str = "float32",
+) -> Backend:
+    """Return the backend that is given or named; by default the one where the data live.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a device or dtype is given beside a ``Backend``, which has its own.
+    """
+    if isinstance(backend, Backend):
+        if device is not None or dtype is not None:
+            message = "device and dtype are those of the Backend object: give one or the other"
+            raise InvalidArgumentError(message)
+        return backend
+    dtype = dtype or default_dtype
+    if backend is None and device is None and isinstance(data, (tuple, list)) and data:
+        home = backend_of(data[0], dtype)
+        if home is not None:
+            return home
+    return get_backend(backend or "auto", device, dtype)
 
 
 def _found(data: Any) -> str:

@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend, backend_of, get_backend, lives_on
+from anynet.backends import Backend, backend_of, lives_on
 from anynet.data.batches import HostBatches, ResidentBatches
 from anynet.data.sources.source import Source
 from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
+from anynet.nn.network import Network, place
 from anynet.training.evaluate import Evaluation, evaluate, target_spread
 from anynet.training.history import History
 from anynet.training.inputs import check_rows, check_x, with_targets
-from anynet.training.saving import SavedModel, read_model, write_model
-from anynet.typing import Array, Params
+from anynet.training.model_file import SavedModel, write_model
+from anynet.training.state import Weights
+from anynet.training.step import EvaluationStep
+from anynet.typing import Array, LayerStates, Params
 
 PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
 
@@ -41,6 +43,8 @@ class Model:
         The run that made it; None for a model that was loaded.
     metadata : dict
         JSON-able notes of the user's, saved with the model.
+    states : LayerStates
+        What layers keep besides parameters, such as running statistics; ``()`` if none does.
     """
 
     network: Network
@@ -49,11 +53,12 @@ class Model:
     backend: Backend
     history: History | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    states: LayerStates = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle, and deep-copy, the parameters as NumPy arrays, which unpickle on any machine."""
-        params = tree.map(self.backend.to_host, self.params)
-        rest = (self.network, params, self.loss, self.backend, self.history, self.metadata)
+        """Pickle, and deep-copy, the arrays as those of NumPy, which unpickle on any machine."""
+        params, states = tree.map(self.backend.to_host, (self.params, self.states))
+        rest = (self.network, params, self.loss, self.backend, self.history, self.metadata, states)
         return _unpickled, rest
 
     def __copy__(self) -> Model:
@@ -150,13 +155,11 @@ class Model:
         kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches
         with self.backend.context():
             return evaluate(
-                self.network,
-                self.params,
-                self.loss,
+                EvaluationStep(self.network, self.loss, self.backend),
+                Weights(self.params, self.states),
                 kind(rows, self.backend),
                 np.arange(rows.n_samples, dtype=np.int32),
                 spread,
-                self.backend,
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -171,16 +174,22 @@ class Model:
         InvalidArgumentError
             If the folder does not exist, or the metadata are not what JSON can hold.
         """
-        arrays = {name: self.backend.to_host(leaf) for name, leaf in tree.flatten(self.params)}
-        write_model(path, arrays, self.network, self.loss, self.metadata)
+        write_model(path, self.saved(), self.metadata)
+
+    def saved(self) -> SavedModel:
+        """Return the arrays and parts of the model on the host, as a file holds them."""
+        params, states = tree.map(self.backend.to_host, (self.params, self.states))
+        return SavedModel(self.network, params, self.loss, states)
 
     def to(self, backend: Backend) -> Model:
-        """Return the same model on another backend, its parameters cast to that dtype."""
-        dtype = np.dtype(backend.dtype)
-        params = tree.map(
-            lambda leaf: backend.to_device(self.backend.to_host(leaf).astype(dtype)), self.params
-        )
-        return replace(self, params=params, backend=backend)
+        """Return the same model on another backend, its arrays cast to that dtype."""
+        host = tree.map(self.backend.to_host, (self.params, self.states))
+        params, states = place(host, backend)
+        return replace(self, params=params, states=states, backend=backend)
+
+    def logits(self, x: Array) -> Array:
+        """Compute the logits (B, O) of samples (B, I) on the device of the model."""
+        return self.network.predict(self.params, x, backend=self.backend, states=self.states)
 
     def _map(self, function: Any, x: Any) -> Any:
         """Apply the network and ``function`` to slices of x, and join the results."""
@@ -193,7 +202,7 @@ class Model:
                 from_disk = isinstance(rows, Source)
                 some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
                 some = backend.to_device(some)
-                parts.append(function(self.network.predict(self.params, some, backend=backend)))
+                parts.append(function(self.logits(some)))
             if lives_on(x, backend):
                 return backend.xp.concat(parts, axis=0)
             joined = np.concatenate([backend.to_host(part) for part in parts])
@@ -201,51 +210,14 @@ class Model:
             return joined if home is None else home.to_device(joined)
 
 
-def load(
-    path: str | os.PathLike[str],
-    backend: Backend | str = "auto",
-    device: str | None = None,
-    dtype: str | None = None,
-) -> Model:
-    """Load a model that ``Model.save`` wrote, whichever backend saved it.
-
-    Parameters
-    ----------
-    path : path-like
-        A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
-    backend : Backend or str
-        Where to place it, see ``get_backend``.
-    device : str, optional
-    dtype : {"float32", "float64"}, optional
-        The type in which the model was trained if not given.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelFileError
-        If the file is absent, damaged, or not a model of anynet's.
-    """
-    saved = read_model(path)
-    if not isinstance(backend, Backend):
-        backend = get_backend(backend, device, dtype or saved.dtype)
-    elif device is not None or dtype is not None:
-        message = "device and dtype are those of the Backend object: give one or the other"
-        raise InvalidArgumentError(message)
-    return place_model(saved, backend)
-
-
-def place_model(saved: SavedModel, backend: Backend) -> Model:
-    """Return what a file held as a model on a backend."""
-    target = np.dtype(backend.dtype)
-    params: Any = tree.map(lambda leaf: backend.to_device(leaf.astype(target)), saved.params)
-    return Model(saved.network, params, saved.loss, backend, None, saved.metadata)
+def place_model(saved: SavedModel, backend: Backend, metadata: dict[str, Any]) -> Model:
+    """Return the content of a file as a model on a backend."""
+    params, states = place((saved.params, saved.states), backend)
+    return Model(saved.network, params, saved.loss, backend, None, metadata, states)
 
 
 def _unpickled(network: Network, params: Any, *rest: Any) -> Model:
-    loss, backend, history, metadata = rest
+    loss, backend, history, metadata, *states = rest  # models of earlier versions have no states
     # a copy: device arrays must not share memory with the parameters of another model
-    placed = tree.map(lambda leaf: backend.to_device(np.array(leaf)), params)
-    return Model(network, placed, loss, backend, history, metadata)
+    placed = tree.map(lambda leaf: backend.to_device(np.array(leaf)), (params, *states))
+    return Model(network, placed[0], loss, backend, history, metadata, *placed[1:])

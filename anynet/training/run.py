@@ -1,326 +1,253 @@
-"""One run: epochs of steps, with the host looking in between."""
+"""One call of ``fit``: what it records, when it stops, and the model that it returns."""
 
 from __future__ import annotations
 
-import functools
-import math
-import time
-import warnings
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, lives_on, to_numpy
-from anynet.data.batches import (
-    Batches,
-    HostBatches,
-    ResidentBatches,
-    Rows,
-    block_order,
-    epoch_order,
-    split_order,
-)
-from anynet.data.memory import available_memory
-from anynet.data.sources.source import Source
+from anynet.backends import lives_on, to_numpy
+from anynet.data.batches import Batches, block_order, epoch_order
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.optim.schedules import describe_value
 from anynet.training.chance import best_guess, no_better_than_guessing
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder
-from anynet.training.class_weight import ClassWeight
-from anynet.training.evaluate import Evaluation, evaluate, finish, target_spread
-from anynet.training.history import Callback, EpochRecord, History, Progress, ProgressCallback
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import Saver, saving
+from anynet.training.evaluate import Evaluation, finish, means, target_spread
+from anynet.training.first_weights import first_weights
+from anynet.training.history import (
+    Callback,
+    EpochRecord,
+    History,
+    Progress,
+    ProgressCallback,
+    StopReason,
+)
 from anynet.training.model import Model
-from anynet.training.saver import Saver, saving
+from anynet.training.options import FitOptions
+from anynet.training.placement import place
 from anynet.training.scoring import LOSS, score_outputs
-from anynet.training.state import TrainState, copy, initial_state, zero_sums
+from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
 from anynet.training.stopping import EarlyStopping, Plateau
-
-PROGRESS_PARTS = 20  # of an epoch, between which the host looks up
-RESIDENT_SHARE = 0.7  # of the device's free memory that the data may take
-HOST_SHARE = 0.5  # of this machine's that those from disk may take
+from anynet.training.trainer import Epoch, Member, train
 
 
 @dataclass
-class Run:
-    """One call of ``fit``, its arguments checked."""
+class Run(Member):
+    """One call of ``fit``, or one member of ``fit_population``, its arguments checked."""
+
+    errors = DivergedError
 
     step: TrainingStep
+    options: FitOptions
     training: Subset
     held_out: Subset | None
-    batch_size: int
-    epochs: int
-    shuffle: bool
-    seed: int
     stopping: EarlyStopping
     plateau: Plateau | None
     resident: bool | None
     callbacks: tuple[Callback, ...]
     progress: ProgressCallback | None
     metadata: dict[str, Any]
-    class_weight: ClassWeight = None
-    scoring: str | None = None
+    start_weights: Weights | None = None
     checkpoints: CheckpointFolder | None = None
-    resumed: Checkpoint | None = None
-    best: Any = None
-    seen: int = 0  # samples of the epoch that is going on
-    seconds: float = 0.0  # that it has taken
+    resumed: Container | None = None
+    saver: Saver | None = field(default=None, init=False)
+    history: History = field(init=False)
+
+    def __post_init__(self) -> None:
+        loss, options = self.step.loss, self.options
+        self.seed, self.batch_size = options.seed, options.batch_size
+        self.short_first = options.shuffle
+        self.history = History(loss.metric.name, scoring=options.scoring or "")
+        self.spread = target_spread(*self.training.targets(), loss)
+        if self.held_out is not None:
+            self.held_out_spread = target_spread(*self.held_out.targets(), loss)
 
     def train(self) -> Model:
-        self.start()
+        """Train this network alone.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        DivergedError
+            If the loss of an epoch is not finite.
+        TrainingInterrupted
+            On Ctrl-C; its ``model`` is the best so far.
+        """
         try:
-            with saving(self) as saver:
-                batches, scored = self.place()
-                state = self._begin(saver)
-                while not self.history.stopped:
-                    state, record = self._epoch(state, batches, scored, saver)
-                    self._finish_epoch(state, record)
-                    if saver is not None:
-                        saver.after_epoch(state)
+            with saving(self) as self.saver:
+                self.watched = self.progress is not None or self.saver is not None
+                train([self], alone=True)
         except KeyboardInterrupt as interrupt:
-            self.history.stopped = "interrupted"
+            self.history.stop(StopReason.INTERRUPTED, "interrupted")
             raise TrainingInterrupted(self.model()) from interrupt
         model = self.model()
         assert model is not None  # at least one epoch was finished
         return model
 
-    def start(self) -> None:
-        """Open the history."""
-        self.history = History(self.step.loss.metric.name, scoring=self.scoring or "")
-        self.spread = target_spread(*self.training.targets(), self.step.loss)
+    @property
+    def ended(self) -> bool:
+        """Whether the run had stopped when its last checkpoint was written."""
+        return bool(self.history.stopped)
 
-    def _begin(self, saver: Saver | None) -> TrainState:
-        """Return the state before the first step, or that of a checkpoint."""
+    @property
+    def rate_factor(self) -> float:
+        """The factor by which the rate was reduced on a plateau."""
+        return 1.0 if self.plateau is None else self.plateau.factor
+
+    def place(self) -> tuple[Batches, Batches]:
+        """Return the training and the held-out samples, placed for the loop."""
+        rows, backend = self.training.rows, self.step.backend
+        batches = place(rows, backend, self.resident)
+        if self.held_out is None or self.held_out.rows is rows:
+            return batches, batches
+        return batches, place(self.held_out.rows, backend, self.resident)
+
+    def start(self, fitted: dict[Any, Any]) -> Weights:
+        """Return the initial weights: new ones, unless there are some to continue from."""
+        if self.start_weights is not None:
+            return self.start_weights
         step = self.step
-        state = initial_state(
-            step.network,
-            step.loss,
-            step.optimizer,
-            self.seed,
-            step.backend,
-            average=step.average is not None,
-        )
-        return state if saver is None else saver.begin(state)
+        return first_weights(step.network, self.seed, self.training, step.backend, fitted)
 
-    def _epoch(
-        self, state: TrainState, batches: Batches, scored: Batches, saver: Saver | None
-    ) -> tuple[TrainState, EpochRecord]:
-        """Train one epoch, or what is left of it, and score the result on the validation set."""
-        step, backend = self.step, self.step.backend
-        epoch = len(self.history.records) + 1
-        if self.seen == 0:
-            state = self._with_zero_sums(state)
-        order = self.order(epoch)
-        watched = self.progress is not None or saver is not None
-        parts = split_order(
-            order, self.batch_size, PROGRESS_PARTS if watched else 1, short_first=self.shuffle
-        )
-        ends = np.cumsum([part.size for part in parts]).tolist()
-        left = [part for part, end in zip(parts, ends, strict=True) if end > self.seen]
-        start, position = time.perf_counter() - self.seconds, self.seen
-        with closing(batches.blocks(*left)) as blocks:
-            for local, block in blocks:
-                state = backend.scan(step, state, local, block)
-                position += math.prod(local.shape)
-                if position not in ends:
-                    continue
-                self.seen = position
-                self.seconds = time.perf_counter() - start
-                if self.progress is not None:
-                    now = finish(state.sums, step.loss, self.spread, backend)
-                    self.progress(Progress(epoch, self.epochs, self.seen, len(order), *now))
-                if saver is not None and self.seen < len(order):
-                    saver.within_epoch(state)
-        trained = finish(state.sums, step.loss, self.spread, backend)
-        seconds = time.perf_counter() - start
-        self.seen, self.seconds = 0, 0.0
-        self.check_finite("training", trained, epoch)
-        validated = None if self.held_out is None else self._validate(state, scored)
-        rate = step.schedule(state.step - 1, step.steps_per_epoch, backend=backend)
-        rate = backend.to_host(rate * state.rate_factor)
-        weights = functools.partial(self._weights, state)
-        return state, self.record(epoch, rate, trained, validated, seconds, weights)
+    def begin(self, state: TrainState) -> TrainState:
+        """Return the state of the checkpoint that is resumed, or the initial state."""
+        return state if self.saver is None else self.saver.begin(state)
 
-    def _with_zero_sums(self, state: TrainState) -> TrainState:
-        """Return the state with which an epoch begins."""
-        step, backend = self.step, self.step.backend
-        state = state._replace(sums=zero_sums(step.loss, step.network, state.seed.shape, backend))
-        if self.plateau is None:
-            return state
-        factor = np.full(state.seed.shape, self.plateau.factor, dtype=backend.dtype)
-        return state._replace(rate_factor=backend.to_device(factor))
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Return where the samples of an epoch lie in the rows, in the order it sees them."""
-        training, blocks = self.training, self.training.blocks()
-        if not self.shuffle or blocks is None:
-            return training.order(epoch_order(training.n_samples, self.seed, epoch, self.shuffle))
+    def order(self) -> np.ndarray:
+        """Return the indices of the samples in the order of the next epoch."""
+        training, blocks, epoch = self.training, self.training.blocks(), self._epoch
+        seed = self.seed if self.order_seed is None else self.order_seed
+        if not self.options.shuffle or blocks is None:
+            return training.order(
+                epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
+            )
         window_rows = training.rows.x.window_rows
-        return training.order(block_order(blocks, self.seed, epoch, self.batch_size, window_rows))
+        return training.order(block_order(blocks, seed, epoch, self.batch_size, window_rows))
 
-    def record(
-        self,
-        epoch: int,
-        rate: np.ndarray,
-        trained: Evaluation,
-        validated: Evaluation | None,
-        seconds: float,
-        weights: Callable[[], Any],
-    ) -> EpochRecord:
-        """Return what an epoch did; ``weights`` gives those that it ended with.
+    @property
+    def _epoch(self) -> int:
+        """The number of the epoch that is being trained."""
+        return len(self.history.records) + 1
+
+    def within_epoch(self, state: TrainState, seen: int, seconds: float) -> None:
+        """Report progress, and write a checkpoint if one is due."""
+        self.seen, self.seconds = seen, seconds
+        total = self.training.n_samples
+        if self.progress is not None:
+            now = finish(state.sums, self.step.loss, self.spread, self.step.backend)
+            self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))
+        if self.saver is not None and seen < total:
+            self.saver.within_epoch(state)
+
+    def figures(self, sums: Sums) -> Evaluation:
+        """Return the training loss and score from running sums on the host."""
+        return means(sums, self.step.loss, self.spread)
+
+    def observe(self, epoch: Epoch) -> bool:
+        """Record an epoch, mark its weights if they are the best, and return whether to stop.
 
         Raises
         ------
         DivergedError
             If a loss is not finite.
         """
-        self.check_finite("training", trained, epoch)
+        self.seen, self.seconds = 0, 0.0
+        trained, validated = epoch.trained, epoch.validated
+        self._check_finite("training", trained)
         if validated is not None:
-            self.check_finite("validation", validated, epoch)
-        return EpochRecord(
-            epoch=epoch,
-            learning_rate=_shortest(rate),
+            self._check_finite("validation", validated)
+        record = EpochRecord(
+            epoch=self._epoch,
+            learning_rate=epoch.rate(),
             train_loss=trained.loss,
             train_score=trained.score,
             validation_loss=None if validated is None else validated.loss,
             validation_score=None if validated is None else validated.score,
-            seconds=seconds,
-            selection_score=self._selection_score(weights),
+            seconds=epoch.seconds,
+            selection_score=self._selection_score(epoch.weights),
         )
+        self.history.records.append(record)
+        is_best, stop = True, None
+        score = record.validation_score
+        if score is not None:
+            if record.selection_score is not None:
+                score = record.selection_score
+            elif self.options.scoring == LOSS and record.validation_loss is not None:
+                score = -record.validation_loss
+            is_best, stop = self.stopping.observe(score)
+            if self.plateau is not None:
+                self.plateau.observe(score)
+        if is_best or not self.history.best_epoch:  # a score may be NaN
+            epoch.keep()
+            self.history.best_epoch = record.epoch
+        if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
+            stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
+        if stop is None and record.epoch >= self.options.epochs:
+            stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
+        if stop is not None:
+            self.history.stop(*stop)
+        return stop is not None
 
-    def _selection_score(self, weights: Callable[[], Any]) -> float | None:
-        """Score the validation set by ``scoring``; None where that is known already."""
-        step, held_out = self.step, self.held_out
-        if held_out is None or self.scoring is None or self.scoring == LOSS:
+    def after_epoch(self, state: TrainState) -> None:
+        """Write a checkpoint if one is due."""
+        if self.saver is not None:
+            self.saver.after_epoch(state)
+
+    def failed(self, error: Exception) -> None:
+        """Record that this member of a population has diverged."""
+        self.history.warning = str(error)
+
+    def _selection_score(self, weights: Callable[[], Weights]) -> float | None:
+        """Score the held-out samples by ``scoring``; None where that is known already."""
+        step, held_out, scoring = self.step, self.held_out, self.options.scoring
+        if held_out is None or scoring is None or scoring == LOSS:
             return None
         x, index, backend = held_out.rows.x, held_out.index, step.backend
         if index is not None and lives_on(x, backend):
             x = backend.xp.take(x, backend.to_device(index), axis=0)
         elif index is not None:
             x = x[index]
-        outputs = Model(step.network, weights(), step.loss, backend).predict_mean(x)
-        return score_outputs(self.scoring, step.loss, to_numpy(outputs), *held_out.targets())
-
-    def _finish_epoch(self, state: TrainState, record: EpochRecord) -> None:
-        """Keep the weights if they are the best, and note it if this is the end."""
-
-        def keep() -> None:
-            self.best = copy(self._weights(state), self.step.backend)
-
-        if not self.observe(record, keep) and record.epoch >= self.epochs:
-            self.history.stopped = epochs_done(self.epochs)
-
-    def observe(self, record: EpochRecord, keep: Callable[[], None]) -> bool:
-        """Take in an epoch, have its weights kept if they are the best, and say whether to stop."""
-        self.history.records.append(record)
-        is_best, reason = True, ""
-        score = record.validation_score
-        if score is not None:
-            if record.selection_score is not None:
-                score = record.selection_score
-            elif self.scoring == LOSS and record.validation_loss is not None:
-                score = -record.validation_loss
-            is_best, reason = self.stopping.observe(score)
-            if self.plateau is not None:
-                self.plateau.observe(score)
-        if is_best or not self.history.best_epoch:  # a score may be NaN
-            keep()
-            self.history.best_epoch = record.epoch
-        if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
-            reason = reason or "a callback asked to stop"
-        self.history.stopped = reason
-        return bool(reason)
-
-    def _validate(self, state: TrainState, scored: Batches) -> Evaluation:
-        step, held_out = self.step, self.held_out
-        assert held_out is not None
-        return evaluate(
-            step.network,
-            self._weights(state),
-            step.loss,
-            scored,
-            held_out.order(np.arange(held_out.n_samples, dtype=np.int32)),
-            target_spread(*held_out.targets(), step.loss),
-            step.backend,
-        )
-
-    def _weights(self, state: TrainState) -> Any:
-        """The weights that are scored and returned: averaged where an average is kept."""
-        return state.params if self.step.average is None else state.average
+        outputs = to_numpy(self._as_model(weights()).predict_mean(x))
+        return score_outputs(scoring, step.loss, outputs, *held_out.targets())
 
     def model(self) -> Model | None:
+        """Return the model with the best weights so far; None if no epoch was finished."""
         if self.best is None:
             return None
-        step = self.step
-        history, sign = self.history, ""
+        step, history, sign = self.step, self.history, ""
         if history.records:
             parts = [self.training, *([] if self.held_out is None else [self.held_out])]
             guesses = [best_guess(*part.targets(), step.loss) for part in parts]
             n_outputs = step.network.n_outputs
             sign = no_better_than_guessing(history.best, step.loss, n_outputs, *guesses)
         if sign and not history.warning:
-            self.history.warning = (
-                f"{sign}: try another learning rate (now {step.schedule.learning_rate:g}), more "
+            history.warning = (
+                f"{sign}: try another learning rate (now {describe_value(step.schedule)}), more "
                 f"epochs, or inputs scaled to about [0, 1]"
             )
-        return Model(step.network, self.best, step.loss, step.backend, self.history, self.metadata)
+        return self._as_model(self.best, history=history, metadata=self.metadata)
 
-    def check_finite(self, which: str, evaluation: Evaluation, epoch: int) -> None:
+    def _as_model(self, weights: Weights, **about: Any) -> Model:
+        step, (params, states) = self.step, weights
+        return Model(step.network, params, step.loss, step.backend, states=states, **about)
+
+    def _check_finite(self, which: str, evaluation: Evaluation) -> None:
         if np.isfinite(evaluation.loss):
             return
-        self.history.stopped = f"diverged in epoch {epoch}"
+        epoch = self._epoch
+        self.history.stop(StopReason.DIVERGED, f"diverged in epoch {epoch}")
         message = (
             f"the {which} loss is not finite in epoch {epoch}: try a smaller learning rate "
-            f"(now {self.step.schedule.learning_rate:g}), a bound on the gradient's norm "
-            f"(clip_norm, --clip-norm), or inputs scaled to about [0, 1]"
+            f"(now {describe_value(self.step.schedule)}), a bound on the gradient's norm "
+            f"(clip_norm), or inputs scaled to about [0, 1]"
         )
         raise DivergedError(message, epoch, self.model())
-
-    def place(self) -> tuple[Batches, Batches]:
-        """Return where the training and the held-out samples are taken from."""
-        batches = self._place(self.training.rows)
-        if self.held_out is None or self.held_out.rows is self.training.rows:
-            return batches, batches
-        return batches, self._place(self.held_out.rows)
-
-    def _place(self, rows: Rows) -> Batches:
-        """Place samples on the device, or leave them where they are if it has no room for them."""
-        backend = self.step.backend
-        on_host = isinstance(rows.x, (np.ndarray, Source))
-        if self.resident or not on_host:
-            return ResidentBatches(rows, backend)
-        if self.resident is None and has_room(rows, backend):
-            try:
-                return ResidentBatches(rows, backend)
-            except Exception as error:
-                if not backend.is_out_of_memory(error):
-                    raise
-                message = (
-                    f"{backend.device_name()} ran out of memory for {rows.nbytes / 1e9:.1f} GB of "
-                    f"samples: they are sent in blocks instead, with the same results"
-                )
-                warnings.warn(message, RuntimeWarning, stacklevel=4)
-        return HostBatches(rows, backend)
-
-
-def epochs_done(epochs: int) -> str:
-    """Say that a run has ended because its epochs are over."""
-    return f"all {epochs} epochs done"
-
-
-def has_room(rows: Rows, backend: Backend) -> bool:
-    """Whether samples fit on the device, and those that are not in memory yet there as well."""
-    memory = backend.memory()
-    free = [] if memory is None else [RESIDENT_SHARE * memory.free]
-    if isinstance(rows.x, Source):
-        free.append(HOST_SHARE * (available_memory() or 0))
-    return all(rows.nbytes < bytes_ for bytes_ in free)
-
-
-def _shortest(number: np.ndarray) -> float:
-    """The shortest decimal that reads back as the same number: 0.1, not 0.10000000149."""
-    return float(str(number[()]))

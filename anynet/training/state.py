@@ -9,10 +9,10 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.nn.losses import Loss
-from anynet.nn.network import Network
+from anynet.nn.network import Network, place
 from anynet.optim.optimizers import Optimizer
 from anynet.seeds import device_seed
-from anynet.typing import Array, Params
+from anynet.typing import Array, LayerStates, Params
 
 
 class Sums(NamedTuple):
@@ -23,6 +23,13 @@ class Sums(NamedTuple):
     weight: Array  # (*P,)
 
 
+class Weights(NamedTuple):
+    """What a network computes with, and all that a model keeps of a training state."""
+
+    params: Params
+    states: LayerStates = ()
+
+
 class TrainState(NamedTuple):
     """The state that one training step maps to the next, a tree of device arrays.
 
@@ -30,8 +37,9 @@ class TrainState(NamedTuple):
     """
 
     params: Params  # leaves (*P, I, O) and (*P, O)
+    states: LayerStates  # of the layers, leaves (*P, …); () if no layer keeps any
     optimizer: Any  # the optimizer's own NamedTuple
-    average: Params | tuple[()]  # moving average of params, () if none is kept
+    average: Params | tuple[()]  # moving average of the trained params, () if none is kept
     step: Array  # int32 (), updates made
     seed: Array  # int32 (*P,), keys the random bits of each member
     rate_factor: Array  # (*P,), multiplies the schedule; reduce-on-plateau lowers it
@@ -56,20 +64,46 @@ def initial_state(
     backend: Backend,
     *,
     average: bool = False,
+    weights: Weights | None = None,
+    sums: Sums | None = None,
 ) -> TrainState:
-    """Return the state before the first step; a tuple of seeds makes a population."""
+    """Return the state before the first step; a tuple of seeds makes a population.
+
+    Parameters
+    ----------
+    weights : Weights, optional
+        Consumed; by default ``Network.init`` and ``Network.init_states``.
+    sums : Sums, optional
+        Running sums; by default zeros for the loss and its metric.
+    """
     population = (len(seed),) if isinstance(seed, tuple) else ()
     words = [device_seed(one) for one in seed] if isinstance(seed, tuple) else device_seed(seed)
-    params = network.init(seed, backend)
+    if weights is None:
+        states: Any = tree.map(
+            lambda leaf: np.broadcast_to(leaf, (*population, *leaf.shape)), network.init_states()
+        )
+        weights = Weights(network.init(seed, backend), place(states, backend))
+    trained = network.trainable(weights.params)
     return TrainState(
-        params=params,
-        optimizer=optimizer.init(params, backend=backend),
-        average=copy(params, backend) if average else (),
+        params=weights.params,
+        states=weights.states,
+        optimizer=optimizer.init(trained, backend=backend),
+        average=copy(trained, backend) if average else (),
         step=backend.to_device(np.zeros((), dtype=np.int32)),
         seed=backend.to_device(np.asarray(words, dtype=np.int32)),
         rate_factor=backend.to_device(np.ones(population, dtype=backend.dtype)),
-        sums=zero_sums(loss, network, population, backend),
+        sums=zero_sums(loss, network, population, backend) if sums is None else sums,
     )
+
+
+def kept_weights(state: TrainState, network: Network) -> Weights:
+    """Return the weights that are scored and kept: the average of the parameters, if there is one.
+
+    The states of the layers, such as running statistics, are always the current ones.
+    """
+    if not state.average:
+        return Weights(state.params, state.states)
+    return Weights(network.with_frozen(state.average, state.params), state.states)
 
 
 def copy(params: Any, backend: Backend) -> Any:

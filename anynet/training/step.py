@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from anynet import tree
@@ -20,10 +21,11 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
+from anynet.optim.groups import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
-from anynet.training.state import Sums, TrainState
-from anynet.typing import Array, Grads, Key, Params
+from anynet.training.state import Sums, TrainState, Weights, zero_sums
+from anynet.typing import Array, Grads, Key, LayerStates, Params
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class TrainingStep:
 
     A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
     is reused by every run of the same configuration, whatever its seed and data.
+
+    ``driven`` holds pairs of a path, such as ``"optimizer.weight_decay"`` or
+    ``"network.layers.3.rate"`` (see ``anynet.members.numbers``), and the schedule that sets the
+    number there in each step. The number of the part itself is not used, except that SGD needs a
+    momentum other than 0 to have a velocity.
     """
 
     varies: ClassVar[tuple[str, ...]] = ("clip_norm", "max_norm", "average", "adversarial")
@@ -47,8 +54,12 @@ class TrainingStep:
     max_norm: float | None = None
     augment: Pipeline | None = None
     adversarial: float | None = None
+    driven: tuple[tuple[str, Schedule], ...] = ()
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
+        if self.driven:
+            values = {path: self._number(schedule, state) for path, schedule in self.driven}
+            return with_numbers(replace(self, driven=()), values)(state, rows, data)
         backend = self.backend
         x, y, weight = data.gather(rows, backend)
         key = Key(state.seed, state.step)
@@ -56,13 +67,16 @@ class TrainingStep:
         if self.augment is not None:
             x, share = self.augment(x, y, backend=backend, key=key)
             loss = loss if share is None else MixedLoss(loss, share)
-        value, logits, grads = self._gradients(loss, state.params, x, y, weight, key)
+        value, logits, grads, states = self.gradients(loss, state, x, y, weight, key)
+        if "takes_products" not in vars(type(self.optimizer)):
+            grads = form_gradients(grads, backend)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
-        rate = self.schedule(state.step, self.steps_per_epoch, backend=backend) * state.rate_factor
+        rate = self._number(self.schedule, state) * state.rate_factor
         rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
-        params, optimizer = self.optimizer.update(
-            grads, state.optimizer, state.params, rate, backend=backend
+        optimizer = bound_to(self.network, self.optimizer)
+        params, optimizer_state = optimizer.update(
+            grads, state.optimizer, self.network.trainable(state.params), rate, backend=backend
         )
         if self.max_norm is not None:
             params = limit_weight_norms(params, self.max_norm, state.seed.ndim, backend=backend)
@@ -72,35 +86,63 @@ class TrainingStep:
                 state.average, params, self.average, state.step, backend=backend
             )
         return TrainState(
-            params=params,
-            optimizer=optimizer,
+            params=self.network.with_frozen(params, state.params),
+            states=states,
+            optimizer=optimizer_state,
             average=average,
             step=state.step + 1,
             seed=state.seed,
             rate_factor=state.rate_factor,
-            sums=add_batch(state.sums, self.loss, value, logits, y, weight, backend),
+            sums=self.add_batch(state.sums, value, logits, y, weight),
         )
 
-    def _gradients(
-        self, loss: Any, params: Params, x: Array, y: Array, weight: Array | None, key: Key
-    ) -> tuple[Array, Array, Grads]:
-        """Return the loss, the logits and the gradients of a batch.
+    def zero_sums(self, population: tuple[int, ...]) -> Sums:
+        """Return the running sums at the start of an epoch."""
+        return zero_sums(self.loss, self.network, population, self.backend)
+
+    def add_batch(
+        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
+    ) -> Sums:
+        """Add the loss and the score of a batch to the running sums."""
+        return add_batch(sums, self.loss, value, logits, target, weight, self.backend)
+
+    def _number(self, schedule: Schedule, state: TrainState) -> Any:
+        """Return what a schedule sets in this step, in the dtype of the backend."""
+        value: Any = schedule(state.step, self.steps_per_epoch, backend=self.backend)
+        if type(value) in (int, float):
+            return value
+        return self.backend.xp.astype(value, self.backend.float_dtype, copy=False)
+
+    def gradients(
+        self,
+        loss: Any,
+        state: TrainState | Weights,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
+    ) -> tuple[Array, Array, Grads, LayerStates]:
+        """Return the loss, the logits, the gradients and the next layer states of a batch.
 
         The gradients are those of half the loss of the samples and half of that of their
-        adversarial neighbours, if there are any.
+        adversarial neighbours, if there are any. The neighbours leave the layer states as they
+        are.
         """
         backend = self.backend
-        logits, pullback = self.network.apply(params, x, backend=backend, key=key)
+        apply = functools.partial(
+            self.network.apply, state.params, backend=backend, key=key, states=state.states
+        )
+        logits, pullback, states = apply(x)
         value, dlogits = loss(logits, y, weight, backend=backend)
         grads, dx = pullback(dlogits, need_dx=self.adversarial is not None)
         if self.adversarial is None or dx is None:
-            return value, logits, grads
+            return value, logits, grads, states
         x = backend.xp.astype(x, backend.float_dtype, copy=False)
         neighbours = move_uphill(x, dx, self.adversarial, backend=backend)
-        theirs, pullback = self.network.apply(params, neighbours, backend=backend, key=key)
+        theirs, pullback, _ = apply(neighbours)
         _, dlogits = loss(theirs, y, weight, backend=backend)
         both = (form_gradients(grads, backend), form_gradients(pullback(dlogits)[0], backend))
-        return value, logits, tree.map(lambda own, other: 0.5 * (own + other), *both)
+        return value, logits, tree.map(lambda own, other: 0.5 * (own + other), *both), states
 
 
 @dataclass(frozen=True)
@@ -125,16 +167,18 @@ class PopulationStep:
 
 @dataclass(frozen=True)
 class EvaluationStep:
-    """``(sums, rows, (params, data)) -> sums``: forward and score, nothing learnt."""
+    """``(sums, rows, (weights, data)) -> sums``: forward and score without learning."""
 
     network: Network
     loss: Loss
     backend: Backend
 
-    def __call__(self, sums: Sums, rows: Array, data: tuple[Params, Rows]) -> Sums:
-        params, samples = data
+    def __call__(self, sums: Sums, rows: Array, data: tuple[Weights, Rows]) -> Sums:
+        weights, samples = data
         x, y, weight = samples.gather(rows, self.backend)
-        logits = self.network.predict(params, x, backend=self.backend)
+        logits = self.network.predict(
+            weights.params, x, backend=self.backend, states=weights.states
+        )
         value, _ = self.loss(logits, y, weight, backend=self.backend)
         return add_batch(sums, self.loss, value, logits, y, weight, self.backend)
 

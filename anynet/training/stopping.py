@@ -1,24 +1,29 @@
-"""When to stop, which epoch was best, and when to lower the learning rate."""
+"""Early stopping, the best epoch, and reducing the learning rate on a plateau."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from anynet.optim import ReduceOnPlateau
+from anynet.training.history import StopReason
 
 
 @dataclass
 class EarlyStopping:
-    """The report's rule: stop at a target score, or when the score no longer rises.
+    """Stop at a target score, or when the score stops rising; the rule of the report.
 
     Parameters
     ----------
     patience : int or None
-        Stop when this many epochs in a row brought no new best; None never does.
+        Number of consecutive epochs without a new best score after which training stops.
     target : float or None
-        Stop as soon as the score reaches it.
+        Score at which training stops.
     min_delta : float
-        Only a rise of more than this counts as a new best.
+        Minimum rise that counts as a new best score.
+    best : float
+        Best score so far.
+    waited : int
+        Number of epochs since the best score.
     """
 
     patience: int | None
@@ -27,23 +32,47 @@ class EarlyStopping:
     best: float = float("-inf")
     waited: int = 0
 
-    def observe(self, score: float) -> tuple[bool, str]:
-        """Take in an epoch's validation score; return whether it is the best, and why to stop."""
+    def observe(self, score: float) -> tuple[bool, tuple[StopReason, str] | None]:
+        """Record the validation score of an epoch.
+
+        Parameters
+        ----------
+        score : float
+
+        Returns
+        -------
+        bool
+            Whether it is the best so far.
+        tuple of StopReason and str, or None
+            Why training stops; None if it continues.
+        """
         is_best = score > self.best + self.min_delta
         if is_best:
             self.best, self.waited = score, 0
         else:
             self.waited += 1
         if self.target is not None and score >= self.target:
-            return is_best or score > self.best, f"validation score reached {self.target:g}"
+            stop = StopReason.TARGET, f"validation score reached {self.target:g}"
+            return is_best or score > self.best, stop
         if self.patience is not None and self.waited >= self.patience:
-            return is_best, f"validation score has not risen for {self.patience} epochs"
-        return is_best, ""
+            text = f"validation score has not risen for {self.patience} epochs"
+            return is_best, (StopReason.PATIENCE, text)
+        return is_best, None
 
 
 @dataclass
 class Plateau:
-    """Follows ``ReduceOnPlateau``: the factor by which the schedule is multiplied by now."""
+    """The factor by which ``ReduceOnPlateau`` currently multiplies the learning rate.
+
+    Parameters
+    ----------
+    rule : ReduceOnPlateau
+    factor : float
+    best : float
+        Best score so far.
+    waited : int
+        Number of epochs since the best score, or since the last reduction.
+    """
 
     rule: ReduceOnPlateau
     factor: float = 1.0
@@ -51,7 +80,7 @@ class Plateau:
     waited: int = 0
 
     def observe(self, score: float) -> float:
-        """Take in an epoch's validation score and return the factor for the next epoch."""
+        """Record the validation score of an epoch and return the factor for the next epoch."""
         if score > self.best + self.rule.min_delta:
             self.best, self.waited = score, 0
         else:

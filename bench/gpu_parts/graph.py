@@ -1,7 +1,7 @@
-"""Whether ``backend.scan`` gives what the same steps give one by one, and how much faster.
+"""Whether ``backend.loop`` gives what the same steps give one by one, and how much faster.
 
-On CUDA ``scan`` replays captured graphs (CuPy, torch) or a compiled loop (JAX); the portable body
-of ``Backend.scan`` calls the step from Python. Plain SGD; and momentum with dropout and a rate that
+On CUDA it replays captured graphs (CuPy, torch) or a compiled loop (JAX); the portable body
+of ``Loop`` calls the step from Python. Plain SGD; and momentum with dropout and a rate that
 falls, whose counters and random bits a graph must advance. A short batch is among the steps.
 
     python -m bench.gpu_parts.graph --out DIR
@@ -23,7 +23,7 @@ import numpy as np
 
 import anynet
 from anynet import Network, tree
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.optim import SGD, Cosine, Optimizer, Schedule
 from bench.gpu_parts.training import Training, name_of, parse, row_of, usable
 from bench.jobs import WORKLOADS, Job
@@ -34,7 +34,7 @@ COLUMNS = (
     "backend",
     "case",
     "steps",
-    "scan_us_per_step",
+    "loop_us_per_step",
     "eager_us_per_step",
     "largest_difference",
     "loss_difference",
@@ -94,9 +94,9 @@ def compare(
     logger.setLevel(logging.INFO)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        looped, scan_seconds = timed(functools.partial(training.run, 0, backend.scan), rounds)
-        eager = functools.partial(Backend.scan, backend)
-        stepped, eager_seconds = timed(functools.partial(training.run, 0, eager), rounds)
+        looped, loop_seconds = timed(functools.partial(training.run, 0), rounds)
+        eager = functools.partial(training.run, 0, Loop(training.step))
+        stepped, eager_seconds = timed(eager, rounds)
     logger.removeHandler(messages)
     steps = job.steps_per_epoch * job.epochs
     difference = largest_difference(looped.params, stepped.params, backend)
@@ -108,7 +108,7 @@ def compare(
         "backend": name_of(backend),
         "case": case,
         "steps": steps,
-        "scan_us_per_step": round(scan_seconds / steps * 1e6, 1),
+        "loop_us_per_step": round(loop_seconds / steps * 1e6, 1),
         "eager_us_per_step": round(eager_seconds / steps * 1e6, 1),
         "largest_difference": float(f"{difference:.3g}"),
         "loss_difference": float(f"{loss_difference:.3g}"),

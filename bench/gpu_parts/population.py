@@ -54,7 +54,7 @@ def measure(backend: Backend, job: Job, members: int) -> Row:
     for number in range(ROUNDS + 1):
         for name, seed in seeds.items():
             start = time.perf_counter()
-            state = training.run(seed, backend.scan)
+            state = training.run(seed)
             if number > 0:
                 seconds[name].append(time.perf_counter() - start)
             losses[name] = training.mean_loss(state)

@@ -12,7 +12,7 @@ import numpy as np
 
 import anynet
 from anynet import Network
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.data.batches import ResidentBatches, Rows
 from anynet.nn.losses import CrossEntropy
 from anynet.optim import SGD, Optimizer, Schedule, as_schedule
@@ -48,15 +48,16 @@ class Training:
         with backend.context():
             self.batches = ResidentBatches(Rows(data.x, data.y.astype(np.int32)), backend)
 
-    def run(self, seed: int | tuple[int, ...], scan: Callable[..., Any]) -> TrainState:
+    def run(self, seed: int | tuple[int, ...], loop: Loop[TrainState] | None = None) -> TrainState:
         """Train from a seed, or a population from a tuple of them, and wait for the device."""
+        loop = self.backend.loop(self.step) if loop is None else loop
         step, backend = self.step, self.backend
         with backend.context():
             state = initial_state(step.network, step.loss, step.optimizer, seed, backend)
             for epoch in range(1, self.job.epochs + 1):
                 for part in self.job.orders(epoch):
                     for order, rows in self.batches.blocks(part):
-                        state = scan(step, state, order, rows)
+                        state = loop.run(state, order, rows)
             self.mean_loss(state)
         return state
 

@@ -8,8 +8,8 @@ from augmentations import augmented, key, pipeline
 
 import anynet
 from anynet.augment import Erase, Flip, Mixup, Noise
-from anynet.augment.draws import normal, uniform
-from anynet.augment.mixup import larger_share
+from anynet.augment.common import normal, uniform
+from anynet.augment.pixels import larger_share
 
 BACKEND = anynet.get_backend("numpy")
 

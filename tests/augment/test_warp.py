@@ -11,7 +11,7 @@ from scipy import ndimage
 
 import anynet
 from anynet.augment import Affine, Elastic
-from anynet.augment.layout import Layout
+from anynet.augment.common import Layout
 from anynet.augment.warp import Warp, sample
 from anynet.backends import Backend
 

@@ -119,7 +119,7 @@ def test_scan_folds_the_step_over_the_rows_of_the_order(backend: Backend) -> Non
     state = (backend.to_device(np.zeros(3, dtype=np.float32)),)
     order = backend.to_device(np.array([[0, 2], [1, 1], [2, 0]], dtype=np.int32))
     data = backend.to_device(np.array([1.0, 10.0, 100.0], dtype=np.float32))
-    (result,) = backend.scan(AddAndHalve(backend), state, order, data)
+    (result,) = backend.loop(AddAndHalve(backend)).run(state, order, data)
     np.testing.assert_array_equal(backend.to_host(result), [((101 / 2) + 20) / 2 + 101] * 3)
 
 
@@ -127,7 +127,7 @@ def test_scan_leaves_host_arrays_alone(backend: Backend) -> None:
     host = np.ones(4096, dtype=np.float32)
     order = backend.to_device(np.zeros((2, 2), dtype=np.int32))
     data = backend.to_device(np.array([5.0], dtype=np.float32))
-    backend.scan(AddAndHalve(backend), (backend.to_device(host),), order, data)
+    backend.loop(AddAndHalve(backend)).run((backend.to_device(host),), order, data)
     backend.synchronize()
     np.testing.assert_array_equal(host, np.ones(4096))
 

@@ -247,7 +247,7 @@ def test_random_bits_are_one_kernel(paper, seed) -> None:
 def test_a_graph_is_recorded_after_a_warm_up_and_then_launched(paper) -> None:
     backend = backend_of(paper, Library())
     order, state = np.zeros((3, 1), np.int32), (np.zeros(2, np.float32),)
-    backend.scan(lambda state, rows, data: (state[0] + 1,), state, order, ())  # noqa: ARG005
+    backend.loop(lambda state, rows, data: (state[0] + 1,)).run(state, order, ())  # noqa: ARG005
     assert Stream.log == ["synchronize", "synchronize", "begin", "end", "upload", "launch"]
     assert backend.describe()["loop"] == "graph: 1 captured, 3 steps replayed"
     assert len(Stream.current) == 1
@@ -258,7 +258,7 @@ def test_a_failed_capture_is_ended_and_the_run_goes_on(paper, monkeypatch) -> No
     order, state = np.zeros((3, 1), np.int32), (np.zeros(2, np.float32),)
     monkeypatch.setattr(Stream, "fail_in_capture", True)
     with pytest.warns(RuntimeWarning, match="NotImplementedError: capture is not permitted"):
-        (result,) = backend.scan(lambda s, rows, data: (s[0] + 1,), state, order, ())  # noqa: ARG005
+        (result,) = backend.loop(lambda s, rows, data: (s[0] + 1,)).run(state, order, ())  # noqa: ARG005
     np.testing.assert_array_equal(result, 3)
     assert "launch" not in Stream.log
     assert len(Stream.current) == 1
@@ -270,7 +270,7 @@ def test_a_network_trains_step_by_step_as_on_numpy(paper, digits) -> None:
     models = [
         anynet.fit(network, (x, y), epochs=2, backend=backend)
         for backend in (
-            backend_of(paper, Library(), "float64", loop=None),
+            backend_of(paper, Library(), "float64", graphs=None),
             anynet.get_backend("numpy", dtype="float64"),
         )
     ]
@@ -281,7 +281,7 @@ def test_a_network_trains_step_by_step_as_on_numpy(paper, digits) -> None:
 
 def test_blocks_are_copied_from_pinned_memory_beside_the_steps(paper, digits) -> None:
     network = anynet.mlp([64, 16, 10], scale=digits.scale)
-    backend = backend_of(paper, Library(), "float64", loop=None)
+    backend = backend_of(paper, Library(), "float64", graphs=None)
     streamed, resident = (
         anynet.fit(network, digits.train, epochs=2, backend=backend, resident=resident)
         for resident in (False, True)

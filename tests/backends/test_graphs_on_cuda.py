@@ -42,11 +42,11 @@ def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) 
     backend = make_backend(case, "float64")
     models = [
         anynet.fit(network, (x, y), loss=loss, validation=100, epochs=3, backend=one, **options)
-        for one in (backend, replace(backend, loop=None))
+        for one in (backend, replace(backend, graphs=None))
     ]
-    assert backend.loop.failure is None
+    assert backend.graphs.failure is None
     assert backend.describe()["loop"].startswith("graph: ")
-    assert backend.loop.replayed == 3 * (14 + 1 + 1)  # batches, the short one, the scored rows
+    assert backend.graphs.replayed == 3 * (14 + 1 + 1)  # batches, the short one, the scored rows
     leaves = [tree.leaves(model.params) for model in models]
     for mine, plain in zip(*leaves, strict=True):
         np.testing.assert_allclose(
@@ -67,8 +67,8 @@ def test_what_cannot_be_captured_runs_step_by_step(case: str) -> None:
     state, order = np.zeros(3, np.float32), np.arange(40, dtype=np.int32).reshape(-1, 1) % 2
     data = backend.to_device(np.array([1.0, 10.0], dtype=np.float32))
     with backend.context(), pytest.warns(RuntimeWarning, match="without CUDA graphs"):
-        (result,) = backend.scan(
-            LooksAtTheLoss(), (backend.to_device(state),), backend.to_device(order), data
+        (result,) = backend.loop(LooksAtTheLoss()).run(
+            (backend.to_device(state),), backend.to_device(order), data
         )
     np.testing.assert_array_equal(backend.to_host(result), 220)
     assert backend.describe()["loop"].startswith("eager: capture failed: ")
@@ -82,6 +82,6 @@ def test_a_failed_capture_leaves_the_device_usable(case: str, digits) -> None:
     model, plain = (
         anynet.fit(network, digits.train, epochs=2, backend=one) for one in (backend, "numpy")
     )
-    assert backend.loop.failure is None
+    assert backend.graphs.failure is None
     for mine, numpys in zip(tree.leaves(model.params), tree.leaves(plain.params), strict=True):
         np.testing.assert_allclose(backend.to_host(mine), numpys, rtol=1e-3, atol=1e-5)

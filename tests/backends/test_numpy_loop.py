@@ -11,7 +11,7 @@ import pytest
 import anynet
 from anynet import tree
 from anynet.backends.numpy_loop import Carrier, replay
-from anynet.backends.portable import Backend
+from anynet.backends.portable import Loop
 from anynet.data.batches import ResidentBatches, Rows
 from anynet.nn import LOSSES, CrossEntropy, SquaredError
 from anynet.nn.activations import ACTIVATIONS
@@ -29,7 +29,7 @@ from anynet.optim import (
     Warmup,
 )
 from anynet.training.evaluate import zero_sums
-from anynet.training.state import initial_state
+from anynet.training.state import Weights, initial_state
 from anynet.training.step import EvaluationStep, TrainingStep
 
 BATCH, STEPS = 16, 12
@@ -76,7 +76,7 @@ def is_recorded(state: Any) -> bool:
 
 
 def plain_loop(step: Any, state: Any, order: Any, data: Any) -> Any:
-    return Backend.scan(anynet.get_backend("numpy"), step, state, order, data)
+    return Loop(step).run(state, order, data)
 
 
 CASES = {
@@ -115,6 +115,19 @@ CASES = {
     "population": {"seed": (1, 2, 3), "optimizer": SGD(momentum=0.9)},
     "dropout": {"network": anynet.mlp([20, 24, 8, 3], dropout=0.3)},
     "layer norm": {"network": anynet.mlp([20, 24, 8, 3], layer_norm=True)},
+    "batch norm": {"network": anynet.mlp([20, 24, 8, 3], batch_norm=True)},
+    "batch norm, adversarial": {
+        "network": anynet.mlp([20, 24, 3], batch_norm=True, dropout=0.2),
+        "adversarial": 2.0,
+        "average": 0.9,
+    },
+    "standardize": {"network": anynet.mlp([20, 24, 8, 3], standardize=True)},
+    "frozen": {
+        "network": anynet.mlp([20, 24, 8, 3], layer_norm=True).freeze([0, 1]),
+        "optimizer": Adam(),
+        "clip_norm": 0.1,
+        "average": 0.9,
+    },
     "scale": {"network": anynet.mlp([20, 24, 8, 3], scale=0.5)},
     "weights": {"weight": np.linspace(0, 2, 200, dtype=np.float32)},
     "large enough for BLAS to add": {"network": anynet.mlp([20, 900, 40, 3])},
@@ -184,7 +197,7 @@ def test_evaluation_is_recorded_too(rng) -> None:
     step, start, order, rows = make(rng, loss=SquaredError())
     backend = step.backend
     evaluation = EvaluationStep(step.network, step.loss, backend)
-    data = (start().params, rows)
+    data = (Weights(start().params), rows)
     zero = zero_sums(step.loss, step.network, (), backend)
     recorded = replay(evaluation, zero, order, data)
     assert is_recorded(recorded)
@@ -208,7 +221,7 @@ def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
     order = np.array([[1], [2]])
     state = (np.zeros(1), np.zeros(()))
     for _ in range(2):
-        state = anynet.get_backend("numpy").scan(step, state, order, ())
+        state = anynet.get_backend("numpy").loop(step).run(state, order, ())
         assert not is_recorded(state)
     np.testing.assert_array_equal(state[0], [6])
     assert calls == [1, 1, 1, 1, 1]  # one try at recording, and each row once
@@ -232,7 +245,7 @@ def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
         return (state[0] + total,)
 
     order = np.array([1.0, 2.0, 4.0])
-    result = anynet.get_backend("numpy").scan(step, (np.zeros(2),), order, ())
+    result = anynet.get_backend("numpy").loop(step).run((np.zeros(2),), order, ())
     np.testing.assert_array_equal(result[0], [7, 7])
 
 
@@ -254,7 +267,7 @@ def test_a_step_that_cannot_be_hashed_runs_in_the_plain_loop() -> None:
         def __call__(self, state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG002
             return (state[0] + rows,)
 
-    state = anynet.get_backend("numpy").scan(Adding(), (np.zeros(()),), np.arange(4.0), ())
+    state = anynet.get_backend("numpy").loop(Adding()).run((np.zeros(()),), np.arange(4.0), ())
     assert not is_recorded(state)
     assert float(state[0]) == 6
 
@@ -265,7 +278,7 @@ def test_calls_of_several_results_are_not_recorded() -> None:
         return (fraction + 2 * whole, state[1])
 
     order = np.array([1.5, 2.25])
-    state = anynet.get_backend("numpy").scan(step, (np.zeros(2), np.zeros(())), order, ())
+    state = anynet.get_backend("numpy").loop(step).run((np.zeros(2), np.zeros(())), order, ())
     assert not is_recorded(state)
     np.testing.assert_array_equal(state[0], [9.75 - 1, 9.75 - 1])
 
@@ -282,8 +295,8 @@ def test_an_error_half_way_comes_out_and_no_step_is_taken_twice() -> None:
         return (state[0] + rows, state[1])
 
     with pytest.raises(ValueError, match="at three"):
-        anynet.get_backend("numpy").scan(
-            step, (np.zeros(2), np.zeros(())), np.array([1.0, 2.0, 3.0, 4.0]), ()
+        anynet.get_backend("numpy").loop(step).run(
+            (np.zeros(2), np.zeros(())), np.array([1.0, 2.0, 3.0, 4.0]), ()
         )
     assert taken == [1, 2, 3]
 
@@ -294,4 +307,4 @@ def test_an_error_of_the_step_comes_out_as_it_is() -> None:
         raise KeyError(message)
 
     with pytest.raises(KeyError, match="of the step's own"):
-        anynet.get_backend("numpy").scan(step, (np.zeros(2),), np.zeros(3), ())
+        anynet.get_backend("numpy").loop(step).run((np.zeros(2),), np.zeros(3), ())

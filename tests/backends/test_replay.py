@@ -15,7 +15,8 @@ import anynet
 from anynet import tree
 from anynet.backends.lean_numpy import xp as numpy_xp
 from anynet.backends.numpy import NumPyBackend
-from anynet.backends.replay import MOST_RECORDINGS, CapturedLoop
+from anynet.backends.portable import Loop
+from anynet.backends.replay import MOST_RECORDINGS, CapturedLoop, GraphLoop
 from anynet.optim import SGD, Adam, Cosine
 from anynet.training import history
 
@@ -47,19 +48,19 @@ class Rerun:
 class ReplayingNumPy(NumPyBackend):
     """NumPy with the loop that CuPy has."""
 
-    loop: CapturedLoop = field(default_factory=lambda: CapturedLoop(Rerun()), compare=False)
+    graphs: CapturedLoop = field(default_factory=lambda: CapturedLoop(Rerun()), compare=False)
 
-    def scan(self, step: Any, state: Any, order: Any, data: Any) -> Any:
-        return self.loop.scan(super().scan, step, state, order, data)
+    def loop(self, step: Any) -> Any:
+        return GraphLoop(step, self)
 
 
 def backends(library: str, loop: CapturedLoop) -> tuple[Any, Any]:
     """Return a backend with the loop, and the same without."""
     if library == "numpy":
-        return ReplayingNumPy(numpy_xp, "cpu", loop=loop), anynet.get_backend("numpy")
+        return ReplayingNumPy(numpy_xp, "cpu", graphs=loop), anynet.get_backend("numpy")
     pytest.importorskip("torch")
     plain = anynet.get_backend("torch", "cpu")
-    return replace(plain, loop=loop), plain
+    return replace(plain, graphs=loop), plain
 
 
 def trained(backend: Any, **options: Any) -> anynet.training.Model:
@@ -101,19 +102,19 @@ def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> Non
 def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options) -> None:
     replaying, plain = backends(library, CapturedLoop(Rerun(), unrolled))
     assert_same(trained(replaying, **options), trained(plain, **options))
-    assert replaying.loop.failure is None
-    assert replaying.loop.replayed == 4 * (10 + 1 + 1)  # batches, the short one, the scored ones
+    assert replaying.graphs.failure is None
+    assert replaying.graphs.replayed == 4 * (10 + 1 + 1)  # batches, the short one, the scored ones
 
 
 def test_epochs_share_their_graphs() -> None:
     replaying, _ = backends("numpy", CapturedLoop(Rerun(), 4))
     trained(replaying, epochs=2)
     # Chunks of 4 and 2 steps, the short batch; scoring, again once its weights have a buffer.
-    assert replaying.loop.captured == 3 + 2
-    trained_more = replaying.loop.captured
-    replaying.loop.captured = 0
+    assert replaying.graphs.captured == 3 + 2
+    trained_more = replaying.graphs.captured
+    replaying.graphs.captured = 0
     trained(replaying, epochs=6)
-    assert replaying.loop.captured <= trained_more
+    assert replaying.graphs.captured <= trained_more
 
 
 def test_progress_reads_the_running_sums_between_replays() -> None:
@@ -137,7 +138,7 @@ def test_a_failed_recording_changes_no_number_and_is_told_once(library, failing)
     assert "OSError: operation not permitted when stream is capturing" in str(told[0].message)
     assert "the same numbers" in str(told[0].message)
     assert_same(model, trained(plain))
-    assert replaying.loop.describe().startswith("eager: capture failed: OSError")
+    assert replaying.graphs.describe().startswith("eager: capture failed: OSError")
 
 
 def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
@@ -148,7 +149,7 @@ def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
     replaying, _ = backends("numpy", CapturedLoop(Rerun()))
     state, order = (np.zeros(2),), np.zeros((3, 1), dtype=np.int32)
     with pytest.warns(RuntimeWarning, match="ZeroDivisionError"), pytest.raises(ZeroDivisionError):
-        replaying.scan(Wrong(), state, order, ())
+        replaying.loop(Wrong()).run(state, order, ())
 
 
 def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
@@ -157,7 +158,7 @@ def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
     with pytest.raises(anynet.TrainingInterrupted):
         trained(replaying)
     assert_same(trained(replaying), trained(plain))
-    assert replaying.loop.failure is None
+    assert replaying.graphs.failure is None
 
 
 class Fibonacci:
@@ -170,8 +171,8 @@ class Fibonacci:
 def fibonacci(loop: CapturedLoop, order: Any, data: Any, start: Any = (0.0, 1.0)) -> Any:
     replaying, plain = backends("numpy", loop)
     state = tuple(np.array([value]) for value in start)
-    expected = plain.scan(Fibonacci(), state, order, data)
-    got = replaying.scan(FIBONACCI, state, order, data)
+    expected = plain.loop(Fibonacci()).run(state, order, data)
+    got = replaying.loop(FIBONACCI).run(state, order, data)
     np.testing.assert_array_equal(got, expected)
     return got
 
@@ -227,7 +228,7 @@ def test_data_are_not_kept_alive() -> None:
     loop = CapturedLoop(Rerun(), 4)
     data = np.array([1.0]).view(Data)
     loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
-    loop.scan(None, FIBONACCI, (np.zeros(1), np.ones(1)), np.zeros((4, 1), np.int32), data)
+    loop.scan(Loop(FIBONACCI), (np.zeros(1), np.ones(1)), np.zeros((4, 1), np.int32), data)
     weakref.finalize(data, ended.append, True)
     del data
     gc.collect()
@@ -252,7 +253,7 @@ def test_graphs_are_freed_with_their_backend_and_without_a_garbage_collection() 
     try:
         replaying, _ = backends("numpy", loop)
         for _ in range(2):
-            replaying.scan(Holding(replaying), (np.zeros(1),), np.zeros((4, 1), np.int32), ())
+            replaying.loop(Holding(replaying)).run((np.zeros(1),), np.zeros((4, 1), np.int32), ())
         assert loop.captured == 1
         ended = weakref.ref(loop)
         del loop, replaying

@@ -190,7 +190,7 @@ def test_steps_of_small_products_take_one_thread(width: int, threads: int) -> No
         seen.append(blas.max_threads())
         return state + 0
 
-    anynet.get_backend("numpy").scan(step, state, np.zeros((1, 64), np.int32), ())
+    anynet.get_backend("numpy").loop(step).run(state, np.zeros((1, 64), np.int32), ())
     assert set(seen) == {threads}
     assert blas.max_threads() == 2
 

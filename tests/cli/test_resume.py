@@ -258,7 +258,9 @@ def test_a_plot_that_fails_loses_nothing(
     assert says.endswith(f"No space left on device; anynet resume {run} goes on\n")
     assert "unfinished" in fails("evaluate", run, "digits")
     with monkeypatch.context() as patch:
-        patch.setattr("anynet.training.run.Run._epoch", lambda *_: pytest.fail("trained again"))
+        patch.setattr(
+            "anynet.training.trainer.Cohort.train", lambda *_: pytest.fail("trained again")
+        )
         assert anynet("resume", run, "--quiet").code == 0
     assert outcome_of(run) == outcome_of(straight)
 
@@ -273,8 +275,8 @@ def test_a_damaged_checkpoint_is_told(straight: Path, unfinished: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0
-    assert ran.stderr.startswith(f"anynet: warning: '{newest}' is damaged or no checkpoint: ")
-    assert ran.stderr.endswith("; going on from the one before\n")
+    assert ran.stderr.startswith(f"anynet: warning: '{newest}' cannot be read as a checkpoint: ")
+    assert ran.stderr.endswith("; continuing from the one before it\n")
     assert outcome_of(unfinished) == outcome_of(straight)
 
 

@@ -74,7 +74,7 @@ def test_memory_that_is_short_in_training_is_one_line(
         message = "Unable to allocate 7.45 GiB for an array with shape (1000000000,)"
         raise MemoryError(message)
 
-    monkeypatch.setattr("anynet.training.run.Run._epoch", short)
+    monkeypatch.setattr("anynet.training.trainer.Cohort.train", short)
     says = fails("train", *QUICK, "--out", tmp_path / "run")
     assert "out of memory" in says
     assert "(1000000000,)" in says

@@ -15,7 +15,8 @@ from safetensors.numpy import load, save
 
 import anynet
 from anynet.optim import Adam, Cosine, ReduceOnPlateau, Warmup
-from anynet.training.checkpoint import DIGEST, KEY, digest_of
+from anynet.training.checkpoint.container import DIGEST, digest_of
+from anynet.training.checkpoint.folder import KEY
 
 X, Y = np.eye(12, 6), np.arange(12) % 3
 NAME = "step-000000000001.safetensors"

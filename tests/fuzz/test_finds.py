@@ -38,7 +38,8 @@ from anynet.errors import (
 )
 from anynet.study.results import Results
 from anynet.study.rows import Row
-from anynet.training.checkpoint import read_checkpoint, write_checkpoint
+from anynet.training.checkpoint.container import read_container, write_container
+from anynet.training.checkpoint.folder import KEY
 
 PICTURES = ImageFormat((28, 28), 20, 255.0)
 
@@ -352,7 +353,9 @@ def test_a_checkpoint_that_forgot_its_held_out_samples(tmp_path: Path) -> None:
     network = anynet.mlp([2, 2], scale=1 / 24)
     anynet.fit(network, data, validation=3, epochs=1, backend="numpy", checkpoint=tmp_path)
     path = max(tmp_path.glob("*.safetensors"))
-    found = read_checkpoint(path)
-    write_checkpoint(path, found._replace(content=found.content | {"held_out": None}))
+    found = read_container(path, KEY, "checkpoint")
+    write_container(
+        path, KEY, found._replace(content=found.content | {"held_out": None}), checksum=True
+    )
     with pytest.raises(CheckpointError, match="disagree on whether samples are held out"):
         anynet.resume(tmp_path, data, epochs=2)

@@ -11,12 +11,30 @@ from oracles import numeric_gradient
 from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
 from anynet.backends.numpy import create
-from anynet.nn import LAYERS, Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.nn import (
+    LAYERS,
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Scale,
+    Standardize,
+)
 from anynet.nn.gradients import form_gradients
-from anynet.nn.layers import Layer
+from anynet.nn.layers import AnyLayer, is_stateful
 from anynet.typing import Key
 
-CASES = [Dense(3), LayerNorm(), Scale(0.25), Scale(2.0, -1.0), Activation("tanh"), Dropout(0.4)]
+CASES = [
+    Dense(3),
+    LayerNorm(),
+    BatchNorm(),
+    Standardize(),
+    Scale(0.25),
+    Scale(2.0, -1.0),
+    Activation("tanh"),
+    Dropout(0.4),
+]
 REFERENCE = create(None, "float64", "")
 
 
@@ -28,7 +46,17 @@ def make_key(backend: Backend, seeds: Any = 5) -> Key:
     )
 
 
-def draw_params(layer: Layer, n_in: int, lead: tuple[int, ...], rng: np.random.Generator):
+def apply(layer: AnyLayer, params: Any, x: Any, *, backend: Backend, key: Key | None):
+    """Apply a layer; one with state starts from its initial state."""
+    if not is_stateful(layer):
+        return layer.apply(params, x, backend=backend, key=key)
+    state = tree.map(
+        lambda leaf: backend.to_device(leaf.astype(backend.dtype)), layer.init_state(x.shape[-1])
+    )
+    return layer.apply_with_state(params, state, x, backend=backend, key=key)[:2]
+
+
+def draw_params(layer: AnyLayer, n_in: int, lead: tuple[int, ...], rng: np.random.Generator):
     shapes, _ = layer.shapes(n_in)
     return {name: rng.standard_normal((*lead, *shape)) for name, shape in shapes.items()}
 
@@ -40,12 +68,13 @@ def test_every_layer_is_tested_here() -> None:
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
 @pytest.mark.parametrize("lead", [(), (2,)])
 def test_pullback_agrees_with_differences(
-    backend64: Backend, rng: np.random.Generator, layer: Layer, lead: tuple[int, ...]
+    backend64: Backend, rng: np.random.Generator, layer: AnyLayer, lead: tuple[int, ...]
 ) -> None:
     x = rng.standard_normal((*lead, 5, 4))
     params = draw_params(layer, 4, lead, rng)
     seeds = list(range(lead[0])) if lead else 5
-    y, pullback = layer.apply(
+    y, pullback = apply(
+        layer,
         tree.map(backend64.to_device, params),
         backend64.to_device(x),
         backend=backend64,
@@ -57,7 +86,8 @@ def test_pullback_agrees_with_differences(
 
     def scalar(name: str | None, value: np.ndarray) -> float:
         given = params if name is None else params | {name: value}
-        out, _ = layer.apply(
+        out, _ = apply(
+            layer,
             given,
             value if name is None else x,
             backend=REFERENCE,
@@ -74,12 +104,12 @@ def test_pullback_agrees_with_differences(
 
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
-def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer: Layer) -> None:
+def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer: AnyLayer) -> None:
     params = tree.map(
         lambda leaf: backend.to_device(leaf.astype(np.float32)), draw_params(layer, 4, (), rng)
     )
     x = backend.to_device(rng.standard_normal((5, 4)).astype(np.float32))
-    y, pullback = layer.apply(params, x, backend=backend, key=make_key(backend))
+    y, pullback = apply(layer, params, x, backend=backend, key=make_key(backend))
     grads, dx = pullback(backend.xp.ones_like(y), need_dx=False)
     assert dx is None
     assert set(grads) == set(params)
@@ -87,14 +117,15 @@ def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
 def test_a_population_on_shared_inputs_equals_its_members(
-    backend64: Backend, rng: np.random.Generator, layer: Layer
+    backend64: Backend, rng: np.random.Generator, layer: AnyLayer
 ) -> None:
     x = rng.standard_normal((5, 4))
     params = draw_params(layer, 4, (3,), rng)
     seeds = [7, 8, 9]
 
     def run(given: Any, keys: Any):
-        y, pullback = layer.apply(
+        y, pullback = apply(
+            layer,
             tree.map(backend64.to_device, given),
             backend64.to_device(x),
             backend=backend64,
@@ -152,7 +183,7 @@ def test_layer_norm_gives_mean_zero_and_variance_one(backend64: Backend, rng) ->
     x = 3 + 5 * rng.standard_normal((6, 200))
     params = {"gain": backend64.to_device(np.ones(200)), "bias": backend64.to_device(np.zeros(200))}
     y = backend64.to_host(
-        LayerNorm(1e-12).apply(params, backend64.to_device(x), backend=backend64)[0]
+        LayerNorm(1e-12).apply(params, backend64.to_device(x), backend=backend64, key=None)[0]
     )
     np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(y.std(axis=1), 1, rtol=1e-10)

@@ -24,7 +24,7 @@ def test_forward_and_gradients_are_the_reports(backend64: Backend, rng) -> None:
     params = network.init(3, backend64)
     layers = [(layer["weight"], layer["bias"]) for layer in network.init_host(3) if layer]
     x, y = rng.standard_normal((7, 6)), rng.integers(3, size=7).astype(np.int32)
-    logits, pullback = network.apply(params, backend64.to_device(x), backend=backend64)
+    logits, pullback, _ = network.apply(params, backend64.to_device(x), backend=backend64, key=None)
     value, dlogits = CrossEntropy()(logits, backend64.to_device(y), None, backend=backend64)
     grads, dx = pullback(dlogits)
     assert dx is None
@@ -51,10 +51,10 @@ def test_gradients_of_a_whole_network_agree_with_differences(activation: str, rn
     loss = CrossEntropy()
 
     def value(changed, x=x) -> float:
-        logits, _ = network.apply(changed, x, backend=backend, key=key)
+        logits, *_ = network.apply(changed, x, backend=backend, key=key)
         return float(loss(logits, y, None, backend=backend)[0])
 
-    logits, pullback = network.apply(params, x, backend=backend, key=key)
+    logits, pullback, _ = network.apply(params, x, backend=backend, key=key)
     grads, dx = pullback(loss(logits, y, None, backend=backend)[1], need_dx=True)
     grads = form_gradients(grads, backend)
     direction = tree.map(lambda leaf: rng.standard_normal(leaf.shape), params)
@@ -77,7 +77,7 @@ def test_prediction_equals_the_forward_pass_without_a_key(backend: Backend, rng)
     x = backend.to_device(rng.standard_normal((4, 6)).astype(np.float32))
     np.testing.assert_array_equal(
         backend.to_host(network.predict(params, x, backend=backend)),
-        backend.to_host(network.apply(params, x, backend=backend)[0]),
+        backend.to_host(network.apply(params, x, backend=backend, key=None)[0]),
     )
 
 
@@ -161,7 +161,7 @@ def test_inputs_are_scaled_shifted_and_then_dropped(backend64: Backend) -> None:
     network = anynet.mlp([4, 3], scale=2 / 255, offset=-1, input_dropout=0.5)
     assert network.layers[:2] == (Scale(2 / 255, -1.0), Dropout(0.5))
     x = backend64.to_device(np.array([[0.0, 127.5, 255.0, 51.0]]))
-    shifted, _ = network.layers[0].apply({}, x, backend=backend64)
+    shifted, _ = network.layers[0].apply({}, x, backend=backend64, key=None)
     np.testing.assert_allclose(backend64.to_host(shifted), [[-1, 0, 1, -0.6]], atol=1e-15)
     assert Network.from_config(network.to_config()) == network
     with pytest.raises(InvalidArgumentError, match="dropout rate"):

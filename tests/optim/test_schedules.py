@@ -92,13 +92,17 @@ def test_numbers_become_constant_schedules() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Constant(-0.1), "learning_rate must be a finite number of at least 0, got -0.1"),
+        (lambda: Constant(-0.1), "value must be a finite number of at least 0, got -0.1"),
         (lambda: Constant(float("nan")), "got nan"),
         (lambda: Exponential(0.1, decay=-1), "decay"),
         (lambda: Step(0.1, epochs=0), "epochs must be above 0"),
         (lambda: Cosine(0.1, epochs=0), "epochs must be above 0"),
         (lambda: OneCycle(0.1, warmup=1.0), "warmup must be between 0 and 1"),
         (lambda: Warmup(Constant(0.1), epochs=0), "warm-up epochs must be above 0"),
+        (
+            lambda: as_schedule(-0.1),
+            "learning_rate must be a finite number of at least 0, got -0.1",
+        ),
         (lambda: as_schedule("fast"), "a number or a schedule, got 'fast'"),
     ],
 )

@@ -12,7 +12,7 @@ from oracles import numeric_gradient
 import anynet
 from anynet import tree
 from anynet.augment import Affine, Elastic, Erase, Mixup, Noise
-from anynet.backends import Backend
+from anynet.backends import Backend, Loop
 from anynet.backends.numpy_loop import Carrier
 from anynet.data.batches import Rows
 from anynet.nn import LOSSES, CrossEntropy
@@ -76,9 +76,9 @@ def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> N
     def start() -> Any:
         return initial_state(network, step.loss, step.optimizer, 3, backend)
 
-    recorded = backend.scan(step, start(), order, rows)
+    recorded = backend.loop(step).run(start(), order, rows)
     assert any(isinstance(leaf, Carrier) and leaf.loop for leaf in tree.leaves(recorded))
-    expected = Backend.scan(backend, step, start(), order, rows)
+    expected = Loop(step).run(start(), order, rows)
     for got, wanted in zip(tree.leaves(recorded), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(got, wanted)
 
@@ -189,7 +189,7 @@ def test_tables_and_values_can_be_mixed_up(rng) -> None:
 
 def test_bound_errors_reach_the_user(some, network) -> None:
     x, y = some
-    with pytest.raises(anynet.InvalidArgumentError, match="make no square"):
+    with pytest.raises(anynet.InvalidArgumentError, match="not a square"):
         anynet.fit(anynet.mlp([60, 10]), (x[:, :60], y), augment="elastic", backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match=r"configs\[1\]: augment must be"):
         anynet.fit_population(network, some, [{}, {"augment": "elastik"}], backend="numpy")

@@ -56,7 +56,7 @@ MODEL = anynet.Model(NETWORK, (), anynet.nn.CrossEntropy(), anynet.get_backend("
 @pytest.mark.parametrize(
     ("network", "data", "facts"),
     [
-        (MODEL, (X, Y), ("got Model", "model.network", "not supported yet")),
+        (MODEL, (X, Y), ("got Model", "fit(model.network, data, start=model)")),
         ((X, Y), NETWORK, ("got a tuple of 2", "fit(network, data)")),
         (anynet.load_dataset("digits"), NETWORK, ("got Dataset", "fit(network, data)")),
         ([3, 8, 2], (X, Y), ("got a list of 3", "anynet.mlp([3, 8, 2])")),
@@ -210,7 +210,10 @@ def test_any_arguments_train_or_raise_anynets_own_error(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": anynet.optim.Adam}, "optimizer must be one such as Adam()"),
+        (
+            {"optimizer": anynet.optim.Adam},
+            "optimizer must be a name or an object such as Adam(), got <class",
+        ),
         ({"learning_rate": anynet.optim.Cosine}, "a schedule such as Cosine(0.1), got the <class"),
         ({"learning_rate": lambda epoch: 0.1 / epoch}, "must be a number or a schedule"),
         ({"loss": anynet.nn.Huber}, "loss must be one such as Huber()"),

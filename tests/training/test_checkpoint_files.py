@@ -19,8 +19,14 @@ from runs import same
 
 import anynet
 from anynet.data import files
-from anynet.training import checkpoints
-from anynet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from anynet.training.checkpoint import folder as folders
+from anynet.training.checkpoint.container import (
+    Container,
+    ContainerError,
+    read_container,
+    write_container,
+)
+from anynet.training.checkpoint.folder import KEY
 
 FIRST = "step-000000000000.safetensors"
 
@@ -55,7 +61,7 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(
 ) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     code = (
-        "import sys, time, pathlib; from anynet.training.checkpoints import reopen\n"
+        "import sys, time, pathlib; from anynet.training.checkpoint.folder import reopen\n"
         "with reopen(pathlib.Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen(
@@ -96,11 +102,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(data, network, tmp_pat
     anynet.fit(network, data, **options, checkpoint=tmp_path)
     older, newest = sorted(tmp_path.glob("step-*"))
     damage(newest)
-    with pytest.warns(RuntimeWarning, match=r"is damaged.*checksum.*the one before"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be read.*checksum.*the one before"):
         same(straight, anynet.resume(tmp_path, data))
     damage(older)
     damage(newest)
-    with pytest.raises(anynet.CheckpointError, match=r"is damaged.*is damaged"):
+    with pytest.raises(anynet.CheckpointError, match=r"cannot be read.*cannot be read"):
         anynet.resume(tmp_path, data)
 
 
@@ -111,7 +117,7 @@ def test_a_damaged_checkpoint_does_not_count_as_kept(data, network, tmp_path: Pa
     newer = tmp_path / "step-000000999999.safetensors"
     newer.write_bytes(good.read_bytes())
     damage(newer)
-    with pytest.warns(RuntimeWarning, match="going on from the one before"):
+    with pytest.warns(RuntimeWarning, match="continuing from the one before"):
         anynet.resume(tmp_path, data, epochs=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "lock",
@@ -126,15 +132,15 @@ def test_a_checkpoint_cut_short_anywhere_is_refused(data, network, tmp_path: Pat
     path = tmp_path / "cut"
     for size in [*range(0, len(whole) - 1, len(whole) // 40), len(whole) - 1]:
         path.write_bytes(whole[:size])
-        with pytest.raises(anynet.CheckpointError, match="damaged or no checkpoint"):
-            read_checkpoint(path)
+        with pytest.raises(ContainerError, match="cannot be read as a checkpoint"):
+            read_container(path, KEY, "checkpoint")
 
 
 def test_another_version_is_not_read(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
-    monkeypatch.setattr("anynet.training.checkpoint.FORMAT", 2)
+    monkeypatch.setattr("anynet.training.checkpoint.container.FORMAT", 2)
     with pytest.raises(anynet.CheckpointError, match=r"checkpoint format 1.* reads 2"):
         anynet.resume(tmp_path, data)
 
@@ -144,15 +150,15 @@ def test_a_checkpoint_is_no_model_and_a_model_no_checkpoint(data, network, tmp_p
     with pytest.raises(anynet.ModelFileError, match="not a model"):
         anynet.load(tmp_path / "run" / FIRST)
     model.save(tmp_path / "model")
-    with pytest.raises(anynet.CheckpointError, match="no checkpoint"):
-        read_checkpoint(tmp_path / "model")
+    with pytest.raises(ContainerError, match="not a checkpoint"):
+        read_container(tmp_path / "model", KEY, "checkpoint")
 
 
 def altered(path: Path, change: Callable[[Any, dict[str, np.ndarray]], None]) -> None:
     """Change a checkpoint so that its checksum is right."""
-    arrays, content = read_checkpoint(path)
+    arrays, content = read_container(path, KEY, "checkpoint")
     change(content, arrays)
-    write_checkpoint(path, Checkpoint(arrays, content))
+    write_container(path, KEY, Container(arrays, content), checksum=True)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_a_checkpoint_is_on_disk_before_it_has_its_name(
 
     monkeypatch.setattr(files.os, "fsync", note_sync)
     monkeypatch.setattr(Path, "replace", note_name)
-    write_checkpoint(tmp_path / "checkpoint", Checkpoint({"x": np.arange(3)}, {}))
+    write_container(tmp_path / "checkpoint", KEY, Container({"x": np.arange(3)}, {}))
     assert done == ["file", "name", "folder"]
 
 
@@ -251,8 +257,8 @@ def test_files_keep_every_bit(
     array = np.full(shape, 1 / 3).astype(dtype)
     array.reshape(-1)[:1] = np.nan if dtype.startswith("f") else 1
     path = tmp_path_factory.mktemp("bits") / "checkpoint"
-    write_checkpoint(path, Checkpoint({"a.b": array, "0": np.array(array, order="F")}, content))
-    arrays, found = read_checkpoint(path)
+    write_container(path, KEY, Container({"a.b": array, "0": np.array(array, order="F")}, content))
+    arrays, found = read_container(path, KEY, "checkpoint")
     assert repr(found) == repr(content)  # NaN is not equal to itself, −0.0 is to 0.0
     for read in arrays.values():
         assert (read.dtype, read.shape) == (array.dtype, array.shape)
@@ -264,7 +270,7 @@ def test_files_keep_every_bit(
     [(1, (1, None)), ("10min", (None, 600)), ("0.5 min", (None, 30)), (10**9, (10**9, None))],
 )
 def test_intervals(every: Any, meant: tuple[Any, Any]) -> None:
-    assert checkpoints.parse_interval(every) == meant
+    assert folders.parse_interval(every) == meant
 
 
 @pytest.mark.parametrize(

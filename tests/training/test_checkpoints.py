@@ -18,10 +18,11 @@ import anynet
 from anynet import tree
 from anynet.augment import Affine
 from anynet.backends import Backend
+from anynet.data import fingerprint
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
-from anynet.training import checkpoints, description
-from anynet.training.checkpoint import read_checkpoint, write_checkpoint
-from anynet.training.form import ADDED, CONTENT
+from anynet.training.checkpoint import folder as folders
+from anynet.training.checkpoint.container import read_container, write_container
+from anynet.training.checkpoint.folder import KEY
 
 FIRST = "step-000000000000.safetensors"
 
@@ -158,7 +159,7 @@ def test_minutes_pass_within_an_epoch(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(step=20)  # seconds, one tick a look
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(folders.time, "monotonic", lambda: float(next(clock)))
     policy = anynet.Checkpoints(tmp_path, every="1.5min", keep=100)
     anynet.fit(network, data, batch_size=10, epochs=1, backend="numpy", checkpoint=policy)
     steps = [int(path.stem[5:]) for path in sorted(tmp_path.glob("step-*"))]
@@ -253,7 +254,7 @@ def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
 def test_large_inputs_are_sampled_and_all_targets_read(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(description, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
+    monkeypatch.setattr(fingerprint, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     changed = data[0].copy()
     changed[-1] += 1
@@ -261,10 +262,15 @@ def test_large_inputs_are_sampled_and_all_targets_read(
         anynet.resume(tmp_path, (changed, data[1]), epochs=2)
 
 
-def test_no_argument_of_fit_is_forgotten() -> None:
-    """What changes a run's numbers is in its description; the rest is asked for anew."""
-    asked = {"data", "backend", "resident", "callbacks", "progress", "checkpoint"}
-    assert {*inspect.signature(anynet.fit).parameters} - asked == {*CONTENT["arguments"]}
+def test_checkpoints_hold_every_argument_of_fit_that_changes_its_numbers(
+    data, network, tmp_path: Path
+) -> None:
+    """The others are given to resume; the weights of ``start`` are in the state."""
+    given = {"data", "backend", "resident", "callbacks", "progress", "checkpoint", "start"}
+    given |= {"device", "dtype"}  # of the backend, which has an entry of its own
+    anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
+    content = read_container(next(tmp_path.glob("step-*")), KEY, "checkpoint").content
+    assert {*inspect.signature(anynet.fit).parameters} - given == {*content["arguments"]}
 
 
 def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
@@ -276,14 +282,15 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
     straight = anynet.fit(network, data, epochs=4, **options)
     anynet.fit(network, data, epochs=2, checkpoint=tmp_path, **options)
     for path in tmp_path.glob("*.safetensors"):
-        found = read_checkpoint(path)
+        found = read_container(path, KEY, "checkpoint")
         content = json.loads(json.dumps(found.content))
-        for part, names in ADDED.items():
-            for name in names:
-                del content[part][name]
+        for name in ("class_weight", "scoring", "momentum", "dropout"):
+            del content["arguments"][name]
+        for name in ("scoring", "stop_reason"):
+            del content["history"][name]
         for record in content["history"]["records"]:
             assert record.pop() is None
-        write_checkpoint(path, found._replace(content=content))
+        write_container(path, KEY, found._replace(content=content), checksum=True)
     resumed = anynet.resume(tmp_path, data, epochs=4)
     for mine, theirs in zip(tree.leaves(resumed.params), tree.leaves(straight.params), strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -25,7 +25,7 @@ from anynet.data.batches import Rows
 from anynet.nn import ACTIVATIONS, LOSSES, Activation, Dense, Dropout, LayerNorm, Network, Scale
 from anynet.nn.losses import CrossEntropy
 from anynet.optim import OPTIMIZERS, SGD, AdamW, schedules
-from anynet.training.state import initial_state, zero_sums
+from anynet.training.state import initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, TrainingStep
 
 BATCH, INPUTS, OUTPUTS = 5, 4, 3
@@ -166,7 +166,9 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
         for _ in range(2):
             state = step(state, rows, data)
         if not members:
-            EvaluationStep(network, step.loss, backend)(sums, rows, (state.params, data))
+            EvaluationStep(network, step.loss, backend)(
+                sums, rows, (kept_weights(state, network), data)
+            )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

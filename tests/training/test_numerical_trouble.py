@@ -164,7 +164,7 @@ def test_reduced_precision_stays_finite_or_stops(name: str, precision: str, size
 def test_activations_at_the_ends_are_finite(backend: Backend, function: str) -> None:
     ends = np.array([[-HUGE, -1e4, -89.0, -1e-30, 0.0, 1e-30, 89.0, 1e4, HUGE]], dtype=np.float32)
     layer = nn.layers.Activation(function)
-    y, pullback = layer.apply({}, backend.to_device(ends), backend=backend)
+    y, pullback = layer.apply({}, backend.to_device(ends), backend=backend, key=None)
     dx = pullback(backend.to_device(np.ones_like(ends)))[1]
     assert np.isfinite(backend.to_host(y)).all()
     assert np.isfinite(backend.to_host(dx)).all()

@@ -133,8 +133,8 @@ def change(saved: Path, config=None, tensors=None) -> None:
     ("config", "message"),
     [
         (lambda c: c | {"format": 99}, "model format 99, this version of anynet reads 1"),
-        (lambda c: {}, "cannot read"),  # noqa: ARG005
-        (lambda c: [c], "cannot read"),
+        (lambda c: {}, "cannot be read"),  # noqa: ARG005
+        (lambda c: [c], "cannot be read"),
         (lambda c: c | {"network": {"n_inputs": 64, "layers": [{"kind": "x"}]}}, "unknown layer"),
         (lambda c: c | {"network": {"n_inputs": 64, "layers": 3}}, "cannot read"),
         (lambda c: c | {"network": c["network"] | {"n_inputs": 10**9}}, "should have shape"),

@@ -28,13 +28,13 @@ def samples(digits: anynet.Dataset, n: int = 800) -> Rows:
 def losses(step: TrainingStep, state: TrainState, order: Any, rows: Rows) -> np.ndarray:
     """Run one step at a time and return each batch's loss; (steps, *P)."""
     backend = step.backend
-    curve = []
+    loop, curve = backend.loop(step), []
     for index in range(order.shape[0]):
         state = state._replace(
             sums=zero_sums(step.loss, step.network, tuple(state.seed.shape), backend)
         )
         part = backend.to_device(order[index : index + 1])
-        state = backend.scan(step, state, part, tree.map(backend.to_device, rows))
+        state = loop.run(state, part, tree.map(backend.to_device, rows))
         curve.append(backend.to_host(state.sums.loss) / backend.to_host(state.sums.weight))
     return np.array(curve)
 
@@ -123,8 +123,8 @@ def test_a_population_of_three_equals_three_single_runs(
         curve = losses(step, state, order, rows)
         final = initial_state(network, step.loss, step.optimizer, seed, backend64, average=True)
         final = final._replace(rate_factor=backend64.to_device(factor))
-        final = backend64.scan(
-            step, final, backend64.to_device(order), tree.map(backend64.to_device, rows)
+        final = backend64.loop(step).run(
+            final, backend64.to_device(order), tree.map(backend64.to_device, rows)
         )
         return curve, tree.map(backend64.to_host, final._replace(seed=None, step=None))
 
@@ -148,9 +148,10 @@ def test_the_sums_are_those_of_the_epoch(backend64: Backend, rng: np.random.Gene
     state = initial_state(network, step.loss, step.optimizer, 0, backend64)
     params = network.init(0, backend64)
     batches = ResidentBatches(Rows(x, y, weight), backend64)
+    loop = backend64.loop(step)
     for part in split_order(epoch_order(50, 0, 1), 16):
         for rows, data in batches.blocks(part):
-            state = backend64.scan(step, state, rows, data)
+            state = loop.run(state, rows, data)
     predicted = backend64.to_host(
         network.predict(params, backend64.to_device(x), backend=backend64)
     )

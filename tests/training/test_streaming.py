@@ -18,7 +18,7 @@ from anynet.backends.numpy import NumPyBackend
 from anynet.data.batches import HostBatches, ResidentBatches
 from anynet.data.sources.arrays import InMemory
 from anynet.optim import Adam
-from anynet.training.run import has_room
+from anynet.training.placement import has_room
 
 NETWORK = anynet.mlp([20, 16, 4])
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 24, "target_accuracy": None}
@@ -322,5 +322,7 @@ def test_sources_larger_than_the_machine_stay_on_disk(folder, monkeypatch) -> No
         anynet.open_source(folder), NETWORK, anynet.nn.CrossEntropy(), anynet.get_backend("numpy")
     )
     for available, fits in [(10**9, True), (rows.nbytes, False), (None, False)]:
-        monkeypatch.setattr("anynet.training.run.available_memory", lambda free=available: free)
+        monkeypatch.setattr(
+            "anynet.training.placement.available_memory", lambda free=available: free
+        )
         assert has_room(rows, anynet.get_backend("numpy")) == fits

@@ -1,21 +1,42 @@
-"""Layers: what each computes, and beside it what each hands back.
+"""Layers: what each computes, and its derivative beside it.
 
-A layer is an immutable value with two pure functions. ``init`` draws one network's parameters on
-the host (a population stacks several, so that a member is its single run by construction);
-``apply`` computes the output and a pullback. Shapes: x (*P, B, I), or (B, I) shared by all
-members of a population P; y (*P, B, O). Every reduction over samples is over axis −2.
+A layer is an immutable value with pure functions. ``init`` draws the parameters of one network on
+the host (a population stacks several, so a member equals its single run); ``apply`` computes the
+output and a pullback. Shapes: x (*P, B, I), or (B, I) shared by all members of a population P;
+y (*P, B, O). Every reduction over samples is over axis −2. Layers with state: ``StatefulLayer``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from anynet.config import registered
 from anynet.nn.layers.dense import Dense
-from anynet.nn.layers.dropout import Dropout
-from anynet.nn.layers.elementwise import Activation, Scale
-from anynet.nn.layers.layer import Layer, Pullback
-from anynet.nn.layers.layer_norm import LayerNorm
+from anynet.nn.layers.elementwise import Activation, Dropout, Scale
+from anynet.nn.layers.layer import (
+    AnyLayer,
+    Layer,
+    ParameterFree,
+    Pullback,
+    StatefulLayer,
+    is_stateful,
+)
+from anynet.nn.layers.normalisation import BatchNorm, LayerNorm, Standardize
 
-LAYERS: dict[str, Any] = {
-    layer.kind: layer for layer in (Dense, Activation, Dropout, LayerNorm, Scale)
-}
+LAYERS: Mapping[str, Any] = registered("layer")
 
-__all__ = ["LAYERS", "Activation", "Dense", "Dropout", "Layer", "LayerNorm", "Pullback", "Scale"]
+__all__ = [
+    "LAYERS",
+    "Activation",
+    "AnyLayer",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "LayerNorm",
+    "ParameterFree",
+    "Pullback",
+    "Scale",
+    "Standardize",
+    "StatefulLayer",
+    "is_stateful",
+]

@@ -8,16 +8,18 @@ from typing import ClassVar
 import numpy as np
 
 from anynet.backends import Backend
+from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.gradients import ProductGradient
 from anynet.nn.initializers import get_initializer
-from anynet.nn.layers.layer import Pullback
+from anynet.nn.layers.layer import Pullback, Shapes
 from anynet.typing import Array, Key, LayerGrads, LayerParams
 
 
+@register("layer")
 @dataclass(frozen=True)
 class Dense:
-    """y = x W + b.
+    """Compute x W + b.
 
     Parameters
     ----------
@@ -28,21 +30,22 @@ class Dense:
     """
 
     kind: ClassVar[str] = "dense"
-    random: ClassVar[bool] = False
 
     units: int
     initializer: str = "he_normal"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, int) or isinstance(self.units, bool) or self.units < 1:
+        if type(self.units) is not int or self.units < 1:
             message = f"a dense layer needs units of at least 1, got {self.units!r}"
             raise InvalidArgumentError(message)
         get_initializer(self.initializer)
 
-    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
+    def shapes(self, n_in: int) -> tuple[Shapes, int]:
+        """Return the shapes of ``weight`` and ``bias``, and the number of units."""
         return {"weight": (n_in, self.units), "bias": (self.units,)}, self.units
 
     def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:
+        """Draw a weight, and return it with a bias of 0 and the number of units."""
         weight = get_initializer(self.initializer)(rng, n_in, self.units)
         return {"weight": weight, "bias": np.zeros(self.units)}, self.units
 
@@ -52,8 +55,9 @@ class Dense:
         x: Array,
         *,
         backend: Backend,
-        key: Key | None = None,  # noqa: ARG002
+        key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
+        """Return the product with the bias added, and the pullback."""
         weight = params["weight"]
         y = backend.gemm(x, weight)
         y += params["bias"][..., None, :]

@@ -1,38 +1,36 @@
-"""Layers without parameters that act on each element alone: activations and scaling."""
+"""Layers without parameters that act on each element alone: activations, scaling, dropout."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import Any, ClassVar
 
 from anynet.backends import Backend
+from anynet.config import lookup, register
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number, per_member
 from anynet.nn.activations import ACTIVATIONS
-from anynet.nn.layers.layer import Pullback, without_params
+from anynet.nn.layers.layer import ParameterFree, Pullback, without_params
 from anynet.typing import Array, Key, LayerParams
 
 
+@register("layer")
 @dataclass(frozen=True)
-class Activation:
-    """An elementwise function, by its name in ``anynet.nn.activations.ACTIVATIONS``."""
+class Activation(ParameterFree):
+    """Apply an elementwise function.
+
+    Parameters
+    ----------
+    function : str
+        A name of ``anynet.nn.ACTIVATIONS``.
+    """
 
     kind: ClassVar[str] = "activation"
-    random: ClassVar[bool] = False
 
     function: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.function not in ACTIVATIONS:
-            message = f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.function!r}"
-            raise InvalidArgumentError(message)
-
-    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
-        return {}, n_in
-
-    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:  # noqa: ARG002
-        return {}, n_in
+        lookup("activation", self.function)
 
     def apply(
         self,
@@ -40,30 +38,30 @@ class Activation:
         x: Array,
         *,
         backend: Backend,
-        key: Key | None = None,  # noqa: ARG002
+        key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
+        """Return the function of each element, and the pullback."""
         y, derivative = ACTIVATIONS[self.function](x, backend.xp)
         return y, without_params(derivative)
 
 
+@register("layer")
 @dataclass(frozen=True)
-class Scale:
-    """y = factor · x + offset: brings raw inputs such as bytes into [0, 1], as part of the network.
+class Scale(ParameterFree):
+    """Compute factor · x + offset: map raw inputs such as bytes to [0, 1] as part of the network.
 
-    A factor of 2/255 and an offset of −1 bring them into [−1, 1].
+    Parameters
+    ----------
+    factor : float
+        1/255 maps bytes to [0, 1].
+    offset : float
+        −1, with a factor of 2/255, maps bytes to [−1, 1].
     """
 
     kind: ClassVar[str] = "scale"
-    random: ClassVar[bool] = False
 
     factor: float
     offset: float = 0.0
-
-    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
-        return {}, n_in
-
-    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:  # noqa: ARG002
-        return {}, n_in
 
     def apply(
         self,
@@ -71,9 +69,82 @@ class Scale:
         x: Array,
         *,
         backend: Backend,  # noqa: ARG002
-        key: Key | None = None,  # noqa: ARG002
+        key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
+        """Return the scaled input, and the pullback."""
         y = x * self.factor
         if self.offset:
             y = y + self.offset
         return y, without_params(lambda dy: dy * self.factor)
+
+
+@register("layer")
+@dataclass(frozen=True)
+class Dropout(ParameterFree):
+    """Set a random share of the inputs to zero while training, and scale the rest up to match.
+
+    Inverted dropout (Srivastava et al. 2014, section 10): inference is the identity. A draw takes
+    16 bits an element, so the rate is rounded to a multiple of 2⁻¹⁶.
+
+    Parameters
+    ----------
+    rate : float
+        The probability that an element is dropped, in [0, 1). In a step of a population it may
+        be an array (*P,) of values that ``to_varying`` returns.
+    """
+
+    kind: ClassVar[str] = "dropout"
+    varies: ClassVar[tuple[str, ...]] = ("rate",)
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        if is_number(self.rate) and (isinstance(self.rate, bool) or not 0 <= self.rate < 1):
+            message = f"the dropout rate must be at least 0 and below 1, got {self.rate!r}"
+            raise InvalidArgumentError(message)
+
+    @staticmethod
+    def to_varying(rate: float) -> float:
+        """Return the multiple of 2⁻¹⁶ that the rate is rounded to."""
+        return _threshold(rate) / 2**16
+
+    def apply(
+        self,
+        params: LayerParams,  # noqa: ARG002
+        x: Array,
+        *,
+        backend: Backend,
+        key: Key | None,
+    ) -> tuple[Array, Pullback]:
+        """Return the masked and scaled input while training, else the input; and the pullback."""
+        if key is None or (is_number(self.rate) and _threshold(self.rate) == 0):
+            return x, without_params(lambda dy: dy)
+        kept, scale = self._kept(_random_halves(backend, key, x.shape[-2:]), backend)
+
+        def mask(values: Array) -> Array:
+            masked: Array = backend.xp.where(kept, values * scale, 0.0)
+            return masked
+
+        return mask(x), without_params(mask)
+
+    def _kept(self, halves: Array, backend: Backend) -> tuple[Array, Array | float]:
+        """Return which elements are kept, and the factor of those."""
+        if is_number(self.rate):
+            threshold = _threshold(self.rate)
+            return halves >= threshold, 2**16 / (2**16 - threshold)
+        xp = backend.xp
+        rates: Any = per_member(self.rate, halves, xp)
+        thresholds = xp.clip(xp.round(rates * 2.0**16), 0.0, 2.0**16 - 1)
+        return halves >= xp.astype(thresholds, halves.dtype), 2.0**16 / (2.0**16 - thresholds)
+
+
+def _threshold(rate: float) -> int:
+    return min(round(rate * 2**16), 2**16 - 1)
+
+
+def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Array:
+    """Return 16 random bits an element, (*P, *shape), two elements from each 32-bit word."""
+    count = shape[0] * shape[1]
+    words = backend.random_bits(key.seed, (key.step, key.purpose), ((count + 1) // 2,))
+    halves: Array = backend.xp.concat([words & 0xFFFF, words >> 16], axis=-1)
+    return backend.xp.reshape(halves[..., :count], (*key.seed.shape, *shape))  # type: ignore[no-any-return]

@@ -1,36 +1,91 @@
-"""What a layer is: two pure functions, of its parameters and its input."""
+"""What a layer is: pure functions of its parameters, its state and its input."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
 from anynet.backends import Backend
-from anynet.typing import Array, Key, LayerGrads, LayerParams
+from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState
 
 Pullback: TypeAlias = Callable[..., tuple[LayerGrads, Array | None]]
-"""``(dy, need_dx=True) -> (grads, dx)``; grads go by the names of params, some kept as
-products (see ``ProductGradient``); dx is None unneeded."""
+"""``(dy, need_dx=True) -> (grads, dx)``; grads have the names of params, some are products that
+are not formed yet (see ``ProductGradient``); dx is None unless it is needed."""
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+"""The shape of each parameter of a layer by name."""
 
 
-class Layer(Protocol):
-    """What a network is made of."""
+class _Part(Protocol):
+    """What layers with and without state have in common."""
 
-    kind: ClassVar[str]
-    random: ClassVar[bool]  # whether ``apply`` draws from ``key`` while training
+    @property
+    def kind(self) -> str:
+        """Name of the class in files."""
 
-    def shapes(self, n_in: int) -> tuple[dict[str, tuple[int, ...]], int]:
+    def shapes(self, n_in: int) -> tuple[Shapes, int]:
         """Return the shape of each parameter of one network, and the number of outputs."""
 
     def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:
         """Return float64 parameters by name and the number of outputs."""
 
+
+class Layer(_Part, Protocol):
+    """A layer without state: a pure function of its parameters and its input."""
+
     def apply(
-        self, params: LayerParams, x: Array, *, backend: Backend, key: Key | None = None
+        self, params: LayerParams, x: Array, *, backend: Backend, key: Key | None
     ) -> tuple[Array, Pullback]:
-        """Return the output and its pullback; ``key=None`` means inference."""
+        """Return the output and its pullback.
+
+        Parameters
+        ----------
+        params : LayerParams
+        x : Array of shape (*P, B, I), or (B, I) shared by all members of a population P
+        backend : Backend
+        key : Key or None
+            The key of the random draws while training; None for inference.
+        """
+
+
+class StatefulLayer(_Part, Protocol):
+    """A layer that keeps arrays which are not trained, such as running statistics."""
+
+    def init_state(self, n_in: int) -> dict[str, np.ndarray]:
+        """Return the initial state of one network by name, on the host."""
+
+    def apply_with_state(
+        self, params: LayerParams, state: LayerState, x: Array, *, backend: Backend, key: Key | None
+    ) -> tuple[Array, Pullback, LayerState]:
+        """Return the output, its pullback and the next state; see ``Layer.apply``.
+
+        The next state has the names, shapes (*P, …) and dtypes of the present one. At inference
+        (``key=None``) it is the present one.
+        """
+
+
+AnyLayer: TypeAlias = Layer | StatefulLayer
+
+
+def is_stateful(layer: AnyLayer) -> TypeGuard[StatefulLayer]:
+    """Whether a layer keeps state."""
+    return hasattr(layer, "init_state")
+
+
+class ParameterFree:
+    """Base of layers without parameters, which keep the width of their input."""
+
+    kind: ClassVar[str]
+
+    def shapes(self, n_in: int) -> tuple[Shapes, int]:
+        """Return no shapes, and the number of inputs."""
+        return {}, n_in
+
+    def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, Any], int]:  # noqa: ARG002
+        """Return no parameters, and the number of inputs."""
+        return {}, n_in
 
 
 def without_params(derivative: Callable[[Array], Array]) -> Pullback:

@@ -1,22 +1,91 @@
-"""Scale layers folded into their neighbours, for libraries that have no such layer."""
+"""What the exports share: packages, layers on the host, forms of own parts, folding of scales."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, NoReturn
+import importlib
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
-from anynet.nn import Dense, Dropout, LayerNorm, Scale
-from anynet.nn.layers import Layer
+from anynet.errors import BackendError, InvalidArgumentError
+from anynet.nn import Dense, Dropout, LayerNorm, Loss, Scale
+from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
+
+LINKS = ("softmax", "logistic", "identity", "exp")
+INSTALL = {"onnx": "onnx", "sklearn": "scikit-learn", "torch": "torch"}
+
+
+def require(module: str) -> Any:
+    """Import a module of a package that may not be installed.
+
+    Raises
+    ------
+    BackendError
+        If it is missing or does not import; the message names the command that installs it.
+    """
+    package = module.partition(".")[0]
+    advice = f"pip install {INSTALL[package]}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        message = f"this needs {INSTALL[package]}, which is not installed: {advice}"
+        raise BackendError(message) from error
+    except Exception as error:  # a broken installation can raise anything on import
+        message = f"{INSTALL[package]} is installed but does not import ({error}): {advice}"
+        raise BackendError(message) from error
+
+
+def own_form(part: Any, name: str, target: str, what: str) -> Any:
+    """Return the export form that a part of the user's own carries as an attribute.
+
+    Parameters
+    ----------
+    part : layer or activation
+    name : {"to_onnx", "to_torch"}
+    target : str
+        The library, for the message.
+    what : str
+        The part, for the message, such as ``"layer 3 (gain)"``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has none.
+    """
+    form = getattr(part, name, None)
+    if form is None:
+        message = (
+            f"{what} has no form in {target}: define its {name} (see docs/write-your-own.md), or "
+            f"train a network without it"
+        )
+        raise InvalidArgumentError(message)
+    return form
+
+
+def link_name(loss: Loss, target: str) -> str:
+    """Return the name of a loss's link: softmax, logistic, identity or exp.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the loss does not have one.
+    """
+    name = getattr(loss, "link_name", None)
+    if name not in LINKS:
+        message = (
+            f"the loss {loss.kind} has no link in {target}: set its link_name to one of "
+            f"{', '.join(LINKS)}, got {name!r}"
+        )
+        raise InvalidArgumentError(message)
+    return str(name)
 
 
 class Piece(NamedTuple):
-    """A layer with its place in the network, and its parameters on the host."""
+    """A layer with its index in the network, and its parameters on the host."""
 
-    place: int
-    layer: Layer
+    position: int
+    layer: AnyLayer
     params: dict[str, np.ndarray]
 
 

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anynet.data.files import clear_parts, expanded, quoted, sync_folder
+from anynet.checks import check_whole
+from anynet.data.files import clear_parts, expanded, quoted, replacing, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
-from anynet.training.checkpoint import (
-    Checkpoint,
-    DamagedCheckpointError,
-    read_checkpoint,
-    write_checkpoint,
+from anynet.training.checkpoint.container import (
+    Container,
+    ContainerError,
+    VersionError,
+    read_container,
+    to_bytes,
 )
 
+KEY = "anynet checkpoint"
 LOCK_FILE = "lock"
 _NAME = "step-{:012d}.safetensors"
 
@@ -46,8 +49,8 @@ def parse_interval(every: Any) -> Interval:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?min", every) if isinstance(every, str) else None
     if found is None or not 0 < float(found[1]) < 1e9:
         message = (
-            f"checkpoints are written every so many epochs, such as 5, or minutes, such as "
-            f"'10min', got {every!r}"
+            f"every must be a number of epochs, such as 5, or of minutes, such as '10min', got "
+            f"{every!r}"
         )
         raise InvalidArgumentError(message)
     return Interval(seconds=60 * float(found[1]))
@@ -60,12 +63,12 @@ class Checkpoints:
     Parameters
     ----------
     folder : path-like
-        Made if need be, and for this run alone; ``anynet.resume`` takes it.
+        Created if it does not exist, and used by this run alone; ``anynet.resume`` takes it.
     every : int or str
-        So many epochs, or minutes: ``"10min"``, ``"0.5min"``. Minutes are looked at about 20
-        times an epoch.
+        Number of epochs, or of minutes: ``"10min"``, ``"0.5min"``. The time is checked about 20
+        times in an epoch.
     keep : int
-        The older ones are removed.
+        Number of checkpoints to keep; older ones are removed.
 
     Raises
     ------
@@ -90,9 +93,7 @@ class Checkpoints:
             message = f"checkpoint must be the path of a folder, got {self.folder!r}"
             raise InvalidArgumentError(message) from error
         parse_interval(self.every)
-        if isinstance(self.keep, bool) or not isinstance(self.keep, int) or self.keep < 1:
-            message = f"keep must be a whole number of at least 1, got {self.keep!r}"
-            raise InvalidArgumentError(message)
+        check_whole("keep", self.keep)
 
     @contextmanager
     def begin(self) -> Iterator[CheckpointFolder]:
@@ -144,8 +145,8 @@ class CheckpointFolder:
         """Return the checkpoints, the newest first."""
         return sorted(self.path.glob("step-*.safetensors"), reverse=True)
 
-    def newest(self) -> Checkpoint:
-        """Read the newest checkpoint that is whole; warn of newer ones, and put them aside.
+    def newest(self) -> Container:
+        """Read the newest checkpoint that is whole; warn of damaged newer ones and rename them.
 
         Raises
         ------
@@ -155,42 +156,43 @@ class CheckpointFolder:
         damaged: dict[Path, str] = {}
         for path in self.files():
             try:
-                found = read_checkpoint(path)
-            except DamagedCheckpointError as error:
+                found = read_container(path, KEY, "checkpoint", checksum=True)
+            except ContainerError as error:
                 damaged[path] = str(error)
                 continue
+            except VersionError as error:
+                raise CheckpointError(str(error)) from error
             for bad, message in damaged.items():
                 bad.replace(bad.with_suffix(".damaged"))  # else it would count as one to keep
-                warnings.warn(f"{message}; going on from the one before", RuntimeWarning, 2)
+                warnings.warn(f"{message}; continuing from the one before it", RuntimeWarning, 2)
             return found
         message = f"there is no checkpoint in {quoted(self.path)}"
         raise CheckpointError("; ".join(damaged.values()) or message)
 
-    def write(self, checkpoint: Checkpoint, step: int) -> None:
-        """Write a checkpoint, named by the updates made so far, and remove what is too many.
+    def write(self, checkpoint: Container, step: int) -> None:
+        """Write a checkpoint, named by the number of updates, and remove what is too many.
 
         Raises
         ------
         CheckpointError
-            If it cannot be written; the ones before are untouched.
+            If it cannot be written; the earlier ones are untouched.
         InvalidArgumentError
             If its metadata are not what JSON can hold.
         """
+        data = to_bytes(KEY, checkpoint, checksum=True)
         try:
-            write_checkpoint(self.path / _NAME.format(step), checkpoint)
+            with replacing(self.path / _NAME.format(step)) as file:
+                file.write(data)
         except (OSError, InvalidArgumentError) as error:
             if not self.path.is_dir():
                 message = f"the folder of checkpoints, {quoted(self.path)}, has been removed"
                 raise CheckpointError(message) from error
             why = getattr(error, "strerror", None) or error
             message = (
-                f"cannot write a checkpoint to {quoted(self.path)}: {why}; "
-                f"those before it are whole, and the run can go on from the newest of them"
+                f"cannot write a checkpoint to {quoted(self.path)}: {why}; the earlier "
+                f"checkpoints are whole, and the run can continue from the newest of them"
             )
             raise CheckpointError(message) from error
-        except (TypeError, ValueError) as error:
-            message = f"metadata must be what JSON can hold, to be kept in checkpoints: {error}"
-            raise InvalidArgumentError(message) from error
         for path in self.files()[self.keep :]:
             path.unlink(missing_ok=True)
         self.written = time.monotonic()

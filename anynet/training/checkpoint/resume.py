@@ -5,23 +5,31 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded
+from anynet.data.fingerprint import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
-from anynet.training.checkpoint import Checkpoint
-from anynet.training.checkpoints import CheckpointFolder, Checkpoints, reopen
-from anynet.training.description import GIVEN, arguments_from, fingerprint
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, reopen
+from anynet.training.checkpoint.snapshot import (
+    CONTENT,
+    GIVEN,
+    arguments_from,
+    check_form,
+    completed,
+)
 from anynet.training.fit import prepare
-from anynet.training.form import CONTENT, check_form
-from anynet.training.history import Callback, ProgressCallback
+from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
-from anynet.training.run import Run, epochs_done
-from anynet.training.saving import parameter_shapes
+from anynet.training.model_file import parameter_shapes
+from anynet.training.options import FitOptions
+from anynet.training.run import Run
 
 
 class ChangedDataError(CheckpointError):
@@ -101,17 +109,18 @@ def resume(
     """
     with _opened(checkpoint) as folder:
         found = folder.newest()
+        found = found._replace(content=completed(found.content))
         own = {
             "loss": loss,
             "optimizer": optimizer,
             "learning_rate": learning_rate,
             "augment": augment,
         }
-        arguments = _checked_arguments(folder, found, own)
+        network, options, arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
         if chosen.dtype != dtype:
-            message = f"the run is in {dtype}: it cannot go on with a backend of {chosen.dtype}"
+            message = f"the run is in {dtype}: it cannot continue with a backend of {chosen.dtype}"
             raise InvalidArgumentError(message)
         if arguments["validation"] == GIVEN:
             if not isinstance(validation, (tuple, list)):
@@ -121,10 +130,10 @@ def resume(
         elif validation is not None:
             message = "validation is what the run began with: leave it out"
             raise InvalidArgumentError(message)
-        before = arguments["epochs"]
-        arguments["epochs"] = before if epochs is None else epochs
         run = prepare(
-            data=data,
+            network,
+            data,
+            options if epochs is None else replace(options, epochs=epochs),
             **arguments,
             backend=chosen,
             resident=resident,
@@ -132,7 +141,7 @@ def resume(
             progress=progress,
         )
         _check_data(run, found)
-        run.checkpoints, run.resumed = folder, _until(found, before, run.epochs)
+        run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
         with chosen.context():
             return run.train()
 
@@ -151,8 +160,8 @@ def _opened(
 
 
 def _checked_arguments(
-    folder: CheckpointFolder, found: Checkpoint, own: dict[str, Any]
-) -> dict[str, Any]:
+    folder: CheckpointFolder, found: Container, own: dict[str, Any]
+) -> tuple[Network, FitOptions, dict[str, Any]]:
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
     try:
@@ -160,14 +169,14 @@ def _checked_arguments(
         again = Checkpoints(folder.path, content["every"], content["keep"])
         folder.every, folder.keep = again.every, again.keep
         arguments = arguments_from(content["arguments"], own)
-        _check_shapes(arguments["network"], found)
+        _check_shapes(arguments[0], found)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
         raise CheckpointError(message) from error
     return arguments
 
 
-def _check_shapes(network: Network, found: Checkpoint) -> None:
+def _check_shapes(network: Network, found: Container) -> None:
     """Compare before anything is allocated: a damaged description may name any size."""
     for name, shape in parameter_shapes(network).items():
         array = found.arrays[f"state.params.{name}"]
@@ -177,7 +186,7 @@ def _check_shapes(network: Network, found: Checkpoint) -> None:
 
 
 def _backend(
-    found: Checkpoint, backend: Backend | str | None, device: str | None, precision: str | None
+    found: Container, backend: Backend | str | None, device: str | None, precision: str | None
 ) -> Backend:
     """Return the backend to go on with: that of before, unless another is asked for."""
     before = found.content["backend"]
@@ -196,7 +205,7 @@ def _backend(
         raise BackendError(message) from error
 
 
-def _check_data(run: Run, found: Checkpoint) -> None:
+def _check_data(run: Run, found: Container) -> None:
     """Refuse data that are not those of before."""
     for name, samples in (("training", run.training), ("held_out", run.held_out)):
         before = found.content[name]
@@ -224,13 +233,13 @@ def _check_data(run: Run, found: Checkpoint) -> None:
             raise ChangedDataError(message)
 
 
-def _until(found: Checkpoint, before: int, epochs: int) -> Checkpoint:
+def _until(found: Container, epochs: int) -> Container:
     """Let a run that has done its epochs go on, if there are more now."""
     history = found.content["history"]
     done = len(history["records"])
     if done > epochs or (done == epochs and not history["stopped"]):
         message = f"the run has done {done} epochs already: epochs must be more, got {epochs}"
         raise InvalidArgumentError(message)
-    if epochs > done and history["stopped"] == epochs_done(before):
-        history = history | {"stopped": ""}
+    if epochs > done and history["stop_reason"] == StopReason.EPOCHS:
+        history = history | {"stopped": "", "stop_reason": None}
     return found._replace(content=found.content | {"history": history})

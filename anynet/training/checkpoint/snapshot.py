@@ -1,0 +1,359 @@
+"""A run as a checkpoint, and back: everything that changes while it trains."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.config import from_config, is_registered, to_config
+from anynet.data.fingerprint import fingerprint
+from anynet.errors import CheckpointError
+from anynet.nn.network import Network
+from anynet.training.checkpoint.container import Container
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.history import EpochRecord, History, StopReason
+from anynet.training.options import OPTION_NAMES, FitOptions
+from anynet.training.signals import Deferred, deferred_signals
+from anynet.training.state import TrainState, Weights
+from anynet.training.stopping import Plateau
+
+if TYPE_CHECKING:
+    from anynet.training.run import Run
+
+FAMILIES = ("loss", "optimizer", "schedule", "augmentation")
+GIVEN = "given"  # in place of held-out arrays, which are not kept
+_COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
+_SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str, "blocks": str}
+
+#: The types of a checkpoint's JSON, see ``check_form``.
+CONTENT: dict[str, Any] = {
+    "arguments": dict,  # FitOptions checks its own
+    "backend": {"name": str, "device": str, "dtype": str, "precision": str | None},
+    "every": _COUNT | str,
+    "keep": _COUNT,
+    "training": _SAMPLES,
+    "held_out": (None, _SAMPLES),
+    "seen": _COUNT,
+    "seconds": _NUMBER,
+    "history": {
+        "metric": str,
+        "records": [[_COUNT, _NUMBER, _NUMBER, _NUMBER, _MAYBE, _MAYBE, _NUMBER, _MAYBE]],
+        "best_epoch": _COUNT,
+        "stopped": str,
+        "warning": str,
+        "scoring": str,
+        "stop_reason": str | None,
+    },
+    "stopping": {"best": _NUMBER, "waited": _COUNT},
+    "plateau": (None, {"factor": _NUMBER, "best": _NUMBER, "waited": _COUNT}),
+}
+
+
+class Saver:
+    """Writes the checkpoints of one run: at its start, whenever one is due, and before it leaves.
+
+    Parameters
+    ----------
+    run : Run
+    folder : CheckpointFolder
+    signals : Deferred
+        What would have ended the run; it is let through when a checkpoint is written.
+    """
+
+    def __init__(self, run: Run, folder: CheckpointFolder, signals: Deferred) -> None:
+        self.run = run
+        self.folder = folder
+        self.signals = signals
+        self.about = about(run, folder)
+
+    def begin(self, state: TrainState) -> TrainState:
+        """Return the state to start from: a checkpoint's, or the one given, which is then kept."""
+        if self.run.resumed is not None:
+            return restore(self.run, state, self.run.resumed)
+        self._write(state)
+        return state
+
+    def within_epoch(self, state: TrainState) -> None:
+        """Look at the clock and the signals between two parts of an epoch."""
+        if self.signals.came is not None or self.folder.is_due():
+            self._write(state)
+        self.signals.deliver()
+
+    def after_epoch(self, state: TrainState) -> None:
+        """Do the same after an epoch, and write what has come to its end."""
+        history = self.run.history
+        due = history.stopped or self.folder.is_due_after(len(history.records))
+        if due or self.signals.came is not None:
+            self._write(state)
+        self.signals.deliver()
+
+    def _write(self, state: TrainState) -> None:
+        run = self.run
+        step = int(run.step.backend.to_host(state.step))
+        try:
+            self.folder.write(snapshot(run, state, self.about), step)
+        except CheckpointError as error:
+            raise CheckpointError(str(error), run.model()) from error
+
+
+def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
+    """Return what stays the same throughout a run: its arguments, its data, and where it runs."""
+    backend = run.step.backend
+    return {
+        "arguments": describe(run),
+        "backend": describe_backend(backend),
+        "every": folder.every,
+        "keep": folder.keep,
+        "training": fingerprint(run.training, backend),
+        "held_out": None if run.held_out is None else fingerprint(run.held_out, backend),
+    }
+
+
+@contextlib.contextmanager
+def saving(run: Run) -> Iterator[Saver | None]:
+    """Give a run its saver, and put signals off meanwhile; None if it keeps no checkpoints."""
+    if run.checkpoints is None:
+        yield None
+        return
+    with deferred_signals() as signals:
+        yield Saver(run, run.checkpoints, signals)
+
+
+def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
+    """Return where a run stands, with what is known about it."""
+    backend, stopping, plateau = run.step.backend, run.stopping, run.plateau
+    best = Weights((), ()) if run.best is None else run.best
+    leaves = [
+        *tree.flatten(state, "state"),
+        *tree.flatten(best.params, "best"),
+        *tree.flatten(best.states, "best_states"),
+    ]
+    content = {
+        "seen": run.seen,
+        "seconds": run.seconds,
+        "history": asdict(run.history),
+        "stopping": {"best": stopping.best, "waited": stopping.waited},
+        "plateau": None
+        if plateau is None
+        else {"factor": plateau.factor, "best": plateau.best, "waited": plateau.waited},
+    }
+    arrays = {name: backend.to_host(leaf) for name, leaf in leaves}
+    return Container(arrays, about | content)
+
+
+def restore(run: Run, state: TrainState, checkpoint: Container) -> TrainState:
+    """Put a run where it stood; return the state to go on from.
+
+    Parameters
+    ----------
+    run : Run
+    state : TrainState
+        Of the first step, which tells the shapes.
+    checkpoint : Container
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is not of such a run.
+    """
+    backend, content = run.step.backend, checkpoint.content
+    arrays = dict(checkpoint.arrays)
+    try:
+        state = _placed("state", state, arrays, backend)
+        if any(name.startswith("best.") for name in arrays):
+            run.best = Weights(
+                _placed("best", state.params, arrays, backend),
+                _placed("best_states", state.states, arrays, backend),
+            )
+        if arrays:
+            message = f"it has the unknown arrays {', '.join(sorted(arrays))}"
+            raise ValueError(message)
+        history = dict(content["history"])
+        history["records"] = [EpochRecord(*record) for record in history["records"]]
+        if history["stop_reason"] is not None:
+            history["stop_reason"] = StopReason(history["stop_reason"])
+        run.history = History(**history)
+        run.stopping = replace(run.stopping, **content["stopping"])
+        if not _is_sound(run, content["seen"]):
+            message = "its history, its best weights and its place in an epoch do not go together"
+            raise ValueError(message)
+        if run.plateau is not None:
+            run.plateau = Plateau(run.plateau.rule, **content["plateau"])
+        run.seen, run.seconds = content["seen"], content["seconds"]
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"the checkpoint is not of this run: {error}"
+        raise CheckpointError(message) from error
+    return state
+
+
+def _is_sound(run: Run, seen: int) -> bool:
+    history = run.history
+    if not history.records:  # then the first epoch is the best
+        best = history.best_epoch == 0 and run.best is None and not history.stopped
+        best = best and run.stopping.best == float("-inf")
+    else:
+        best = 0 < history.best_epoch <= len(history.records) and run.best is not None
+    return best and 0 <= seen < run.training.n_samples
+
+
+def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:
+    """Take the leaves of a tree out of ``arrays``, and place them on the device."""
+    placed = {}
+    for path, leaf in tree.flatten(like, name):
+        wanted, found = backend.to_host(leaf), arrays.pop(path)
+        if (wanted.shape, wanted.dtype) != (found.shape, found.dtype):
+            message = (
+                f"{path} should be {wanted.dtype} {wanted.shape}, got {found.dtype} {found.shape}"
+            )
+            raise ValueError(message)
+        placed[path] = backend.to_device(np.array(found))  # a copy: a loop may write into it
+    return tree.rebuild(like, placed, name)
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return the arguments of ``fit`` that make this run, the data left out."""
+    validation: Any = None
+    if run.held_out is not None:
+        shared = run.held_out.rows is run.training.rows
+        validation = run.held_out.n_samples if shared else GIVEN
+    options = {name: _described(getattr(run.options, name)) for name in OPTION_NAMES}
+    return options | {
+        "network": run.step.network.to_config(),
+        "validation": validation,
+        "seed": str(run.options.seed),  # of any size, which no other number is
+        "metadata": run.metadata,
+    }
+
+
+def _described(value: Any) -> Any:
+    """Return a value as JSON has it; for a part that is not registered, the name of its class."""
+    if isinstance(value, (tuple, list)):
+        return [_described(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str, dict)):
+        return value
+    if any(is_registered(family, value) for family in FAMILIES):
+        return to_config(value)
+    return {"kind": None, "own": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+def arguments_from(
+    description: dict[str, Any], own: dict[str, Any]
+) -> tuple[Network, FitOptions, dict[str, Any]]:
+    """Return what ``describe`` has put down: network, options, and the arguments beside them.
+
+    Parameters
+    ----------
+    description : dict
+    own : dict
+        Options that replace those of the description, except None.
+
+    Raises
+    ------
+    CheckpointError
+        If a part is not registered, and was not given.
+    KeyError, TypeError, ValueError
+        If it is no description, or an option in it is unknown.
+    """
+    form: dict[str, Any] = {"validation": int | str | None, "seed": str, "metadata": dict}
+    form |= {"loss": dict, "optimizer": dict, "learning_rate": dict, "epochs": int}
+    check_form({name: description[name] for name in form}, form, "arguments")
+    rest = dict(description)
+    network = Network.from_config(rest.pop("network"))
+    arguments = {name: rest.pop(name) for name in ("validation", "metadata")}
+    own = {name: value for name, value in own.items() if value is not None}
+    config = {name: value for name, value in rest.items() if name not in own}
+    for name, value in config.items():
+        parts = [] if name == "class_weight" else _listed(value)
+        foreign = [str(one["own"]) for one in parts if one.get("kind") is None]
+        if foreign:
+            message = (
+                f"the run's {name} is of a class that is not registered, {', '.join(foreign)}: "
+                f"give it again, resume(…, {name}=…)"
+            )
+            raise CheckpointError(message)
+    config["seed"] = int(config["seed"])
+    options = from_config("options", {"kind": FitOptions.kind, **config})
+    return network, replace(options, **own), arguments
+
+
+def _listed(value: Any) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
+
+
+def describe_backend(backend: Backend) -> dict[str, Any]:
+    """Return what ``get_backend`` takes."""
+    return {
+        "name": backend.name,
+        "device": backend.device_name(),
+        "dtype": backend.dtype,
+        "precision": backend.precision,
+    }
+
+
+def completed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a checkpoint with what was added since an earlier version wrote it."""
+    content = dict(content)
+    history = content.get("history")
+    if isinstance(history, dict) and isinstance(history.get("records"), list):
+        history.setdefault("scoring", "")
+        n = len(CONTENT["history"]["records"][0])
+        if isinstance(history.get("stopped"), str) and "stop_reason" not in history:
+            history["stop_reason"] = StopReason.of_text(history["stopped"])
+        history["records"] = [
+            [*each, None] if isinstance(each, list) and len(each) == n - 1 else each
+            for each in history["records"]
+        ]
+    return content
+
+
+def check_form(value: Any, form: Any, name: str = "content") -> None:
+    """Compare a value of JSON with its form.
+
+    Parameters
+    ----------
+    value : object
+    form : object
+        A type, or a union of types; a dict of forms, whose keys are those of the value; a list of
+        one form, for any number of such items, or of several, one for each item; or
+        ``(None, form)``, for a value that may be None.
+    name : str
+        Of the value, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is not of that form, or an integer of more than 64 bits.
+    """
+    if isinstance(form, tuple):
+        if value is None:
+            return
+        form = form[1]
+    outer: Any = type(form) if isinstance(form, (dict, list)) else form
+    if not isinstance(value, outer):
+        message = (
+            f"{name} should be {getattr(outer, '__name__', outer)}, got {type(value).__name__}"
+        )
+        raise ValueError(message)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        message = f"{name} is a number of more than 64 bits"
+        raise ValueError(message)
+    if isinstance(form, dict):
+        if value.keys() != form.keys():
+            message = f"{name} should have {', '.join(form)}, got {', '.join(value)}"
+            raise ValueError(message)
+        for key, item in form.items():
+            check_form(value[key], item, f"{name}.{key}")
+    elif isinstance(form, list):
+        forms = form * len(value) if len(form) == 1 else form
+        if len(value) != len(forms):
+            message = f"{name} should have {len(forms)} items, got {len(value)}"
+            raise ValueError(message)
+        for index, item in enumerate(value):
+            check_form(item, forms[index], f"{name}.{index}")

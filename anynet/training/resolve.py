@@ -1,0 +1,146 @@
+"""From the options that users give to the parts of a step."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anynet import tree
+from anynet.backends import Backend
+from anynet.errors import InvalidArgumentError
+from anynet.nn.layers import Activation, AnyLayer, Dropout
+from anynet.nn.losses import Loss
+from anynet.nn.network import Network, place
+from anynet.optim import Optimizer, Schedule, as_optimizer, as_schedule, bound_to
+from anynet.training.inputs import choose_loss
+from anynet.training.model import Model
+from anynet.training.model_file import parameter_shapes
+from anynet.training.options import FitOptions, is_schedule
+from anynet.training.state import Weights
+
+#: What stands in a part for a number that a schedule drives. SGD has a velocity only with momentum.
+PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0}
+
+
+class Parts(NamedTuple):
+    """What a step is made of, besides its numbers."""
+
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    driven: tuple[tuple[str, Schedule], ...]  # see ``TrainingStep``
+
+
+def resolve_parts(
+    network: Network, y: Any, options: FitOptions
+) -> tuple[Network, Parts, FitOptions]:
+    """Make the parts that options name, with the numbers that override the parts' own.
+
+    Parameters
+    ----------
+    network : Network
+    y : array of shape (N,) or (N, O)
+        Targets, from which a loss is chosen if none is named.
+    options : FitOptions
+
+    Returns
+    -------
+    network : Network
+        With the rate of ``dropout``.
+    parts : Parts
+    options : FitOptions
+        With these parts in place of names, and without the numbers that the parts have now.
+    """
+    driving = {
+        name: as_schedule(getattr(options, name), name)
+        for name in PLACEHOLDERS
+        if is_schedule(getattr(options, name))
+    }
+    placeholders: dict[str, Any] = {name: PLACEHOLDERS[name] for name in driving}
+    numbers = replace(options, **placeholders)
+    optimizer = _overridden(as_optimizer(options.optimizer), numbers, "momentum", "weight_decay")
+    loss = choose_loss(options.loss, y, network.n_outputs)
+    loss = _overridden(loss, numbers, "label_smoothing")
+    if numbers.dropout is not None:
+        network = with_dropout(network, numbers.dropout)  # type: ignore[arg-type]  # a number
+    paths = {
+        "momentum": ["optimizer.momentum"],
+        "weight_decay": ["optimizer.weight_decay"],
+        "label_smoothing": ["loss.label_smoothing"],
+        "dropout": [
+            f"network.layers.{index}.rate"
+            for index, layer in enumerate(network.layers)
+            if isinstance(layer, Dropout)
+        ],
+    }
+    driven = tuple((path, driving[name]) for name in driving for path in paths[name])
+    schedule = as_schedule(options.learning_rate)
+    parts = Parts(loss, bound_to(network, optimizer), schedule, driven)
+    unresolved: dict[str, Any] = {name: driving.get(name) for name in PLACEHOLDERS}
+    resolved = replace(
+        options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved
+    )
+    return network, parts, resolved
+
+
+def _overridden(part: Any, options: FitOptions, *names: str) -> Any:
+    """Return a part with the numbers of some options."""
+    for name in names:
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if name not in {field.name for field in dataclasses.fields(part)}:
+            message = f"{part.kind} has no {name}: leave it out, or choose another"
+            raise InvalidArgumentError(message)
+        part = replace(part, **{name: value})
+    return part
+
+
+def with_dropout(network: Network, rate: float) -> Network:
+    """Return the network with this rate in its dropout layers.
+
+    One without any gets them after its activations, where ``mlp`` puts them, even at rate 0: so
+    networks of different rates have the same layers.
+    """
+    dropout = Dropout(rate)
+    has_some = any(isinstance(layer, Dropout) for layer in network.layers)
+    layers: list[AnyLayer] = []
+    frozen = []
+    for index, layer in enumerate(network.layers):
+        if index in network.frozen:
+            frozen.append(len(layers))
+        layers.append(dropout if isinstance(layer, Dropout) else layer)
+        if isinstance(layer, Activation) and not has_some:
+            layers.append(dropout)
+    return Network(network.n_inputs, tuple(layers), tuple(frozen))
+
+
+def start_weights(start: Any, network: Network, backend: Backend) -> Weights:
+    """Return a copy of a model's weights as the first ones of another training run.
+
+    The states of its layers, such as running statistics, are copied too.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not a model, or the shapes of its parameters are not those of the network.
+    """
+    if not isinstance(start, Model):
+        message = f"start must be a Model, as fit returns it, got {type(start).__name__}"
+        raise InvalidArgumentError(message)
+    wanted, found = parameter_shapes(network), parameter_shapes(start.network)
+    if wanted != found:
+        message = (
+            f"start has parameters of shapes {[*found.values()]}, the network of "
+            f"{[*wanted.values()]}: pass start.network as the network"
+        )
+        raise InvalidArgumentError(message)
+    if tree.map(np.shape, start.network.init_states()) != tree.map(np.shape, network.init_states()):
+        message = "start has other layers with state: pass start.network as the network"
+        raise InvalidArgumentError(message)
+    host = tree.map(start.backend.to_host, Weights(start.params, start.states))
+    weights: Weights = place(host, backend)
+    return weights

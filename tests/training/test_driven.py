@@ -1,0 +1,95 @@
+"""Schedules that drive weight decay, momentum, dropout and label smoothing inside the step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anynet
+from anynet import tree
+from anynet.backends import Backend
+from anynet.optim import SGD, Adam, Constant, Cosine, Exponential, ReduceOnPlateau, Step, Warmup
+
+SCHEDULES: dict[str, Any] = {
+    "weight_decay": Warmup(Cosine(0.1, epochs=2), epochs=0.5),
+    "momentum": Exponential(0.9, decay=0.5),
+    "dropout": Cosine(0.4, epochs=3, final=0.1),
+    "label_smoothing": Step(0.2, factor=0.5, epochs=1),
+}
+OPTIONS: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05, "seed": 3, "batch_size": 50}
+
+
+def same(first: anynet.Model, second: anynet.Model) -> None:
+    for ours, theirs in zip(tree.leaves(first.params), tree.leaves(second.params), strict=True):
+        np.testing.assert_array_equal(first.backend.to_host(ours), second.backend.to_host(theirs))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_constant_schedule_is_the_number(data, network, name: str) -> None:
+    options = OPTIONS | {"optimizer": SGD(momentum=0.5), "backend": "numpy"}
+    number = anynet.fit(network, data, **options, **{name: 0.25})
+    driven = anynet.fit(network, data, **options, **{name: Constant(0.25)})
+    same(number, driven)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_stepped_number_is_that_of_each_epoch(data, network, name: str) -> None:
+    """Two epochs at two values are two fits of an epoch, the second from the first's state."""
+    seen: list[Any] = []
+
+    def recorded(step: Any, steps_per_epoch: int, *, backend: Backend) -> Any:
+        value = SCHEDULES[name](step, steps_per_epoch, backend=backend)
+        seen.append(float(value))
+        return value
+
+    options = OPTIONS | {"optimizer": SGD(momentum=0.5), "backend": "numpy"}
+    same(
+        anynet.fit(network, data, **options, **{name: recorded}),
+        anynet.fit(network, data, **options, **{name: SCHEDULES[name]}),
+    )
+    assert len(set(seen)) > 1
+
+
+def test_all_at_once_on_every_backend(data, network, backend: Backend) -> None:
+    options = OPTIONS | SCHEDULES | {"optimizer": SGD()}
+    expected = anynet.fit(network, data, backend="numpy", **options)
+    model = anynet.fit(network, data, backend=backend, **options)
+    for ours, theirs in zip(tree.leaves(model.params), tree.leaves(expected.params), strict=True):
+        np.testing.assert_allclose(backend.to_host(ours), theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_resumed_runs_are_the_straight_one(data, network, tmp_path) -> None:
+    options = OPTIONS | SCHEDULES | {"optimizer": SGD(), "backend": "numpy"}
+    straight = anynet.fit(network, data, **options)
+    shorter = options | {"epochs": 1}
+    anynet.fit(network, data, checkpoint=tmp_path / "run", **shorter)
+    same(straight, anynet.resume(tmp_path / "run", data, epochs=3))
+
+
+def test_members_differ_in_the_numbers_of_schedules(data, network) -> None:
+    configs: list[dict[str, Any]] = [
+        {"weight_decay": Cosine(0.2, epochs=3), "dropout": Cosine(0.4, epochs=3)},
+        {"weight_decay": Cosine(0.1, epochs=2), "dropout": Cosine(0.2, epochs=3, final=0.1)},
+    ]
+    options = OPTIONS | {"optimizer": Adam(), "backend": "numpy", "learning_rate": 0.01}
+    models = anynet.fit_population(
+        network, data, configs, **{k: v for k, v in options.items() if k != "seed"}
+    )
+    for model, config in zip(models, configs, strict=True):
+        alone = anynet.fit(network, data, **config, **options | {"seed": 0})
+        for ours, theirs in zip(tree.leaves(model.params), tree.leaves(alone.params), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_driven_dropout_acts_on_all_dropout_layers(data) -> None:
+    network = anynet.mlp([64, 12, 12, 10], dropout=0.2, scale=1 / 16)
+    options = OPTIONS | {"backend": "numpy"}
+    without = anynet.fit(network, data, **options, dropout=0.0)
+    same(without, anynet.fit(network, data, **options, dropout=Constant(0.0)))
+
+
+def test_the_learning_rate_alone_may_wait_for_a_plateau(data, network) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match="weight_decay must be"):
+        anynet.fit(network, data, weight_decay=ReduceOnPlateau(0.1), backend="numpy")
