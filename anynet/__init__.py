@@ -134,6 +134,8 @@ if not TYPE_CHECKING:  # type checkers report names that are not imported above
                 if hasattr(module, name):
                     globals()[name] = getattr(module, name)
                     return globals()[name]
+        if name in ("load_table", "open_data"):  # names of the previous version
+            return import_module(f"{__name__}.data").renamed(name)
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
 

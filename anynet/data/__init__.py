@@ -31,15 +31,36 @@ __all__ = [
     "write_idx",
 ]
 
-#: Names of the previous version, and what replaces them.
-RENAMED = {"load_table": "load_tabular_dataset", "open_data": "open_source"}
+_RENAMED = {"load_table": load_tabular_dataset, "open_data": open_source}
+
+
+def renamed(name: str, stacklevel: int = 3) -> object:
+    """Return a function by its name of the previous version, with a ``DeprecationWarning``.
+
+    Parameters
+    ----------
+    name : str
+        The name of the previous version.
+    stacklevel : int
+        See ``warnings.warn``.
+
+    Returns
+    -------
+    callable
+        The function.
+
+    Raises
+    ------
+    AttributeError
+        If there was no function of this name.
+    """
+    if name not in _RENAMED:
+        message = f"module 'anynet.data' has no attribute {name!r}"
+        raise AttributeError(message)
+    message = f"anynet.{name} is deprecated: use anynet.{_RENAMED[name].__name__}"
+    warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)
+    return _RENAMED[name]
 
 
 def __getattr__(name: str) -> object:
-    """Return a function by its name of the previous version, with a warning."""
-    if name in RENAMED:
-        message = f"anynet.{name} is deprecated: use anynet.{RENAMED[name]}"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return globals()[RENAMED[name]]
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    return renamed(name)

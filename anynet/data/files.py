@@ -27,7 +27,8 @@ _KINDS = {stat.S_IFREG: "", stat.S_IFDIR: "", stat.S_IFIFO: "pipe", stat.S_IFSOC
 class Readable(Protocol):
     """An object that is read in pieces: a file, a decompressor, a network response."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
 
 
 def is_file(path: Path) -> bool:

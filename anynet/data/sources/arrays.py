@@ -32,6 +32,7 @@ class InMemory(Filling):
         self.dtype = array.dtype
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         np.take(self.array, rows, axis=0, out=out, mode="clip")
 
 
@@ -134,6 +135,7 @@ class ArrayFile(Filling):
             self.starts = np.arange(0, shape[0], self.block_rows)
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         if out.size == 0:
             return
         self.file.check()

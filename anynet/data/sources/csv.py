@@ -92,6 +92,7 @@ class CsvTable(TableFile):
         super().__init__(path, columns, counts, np.dtype(np.float64), y, window)
 
     def decode(self, block: int) -> Any:
+        """Return a block, see `TableFile.decode`."""
         offset, size = self.extents[block]
         with self.path.open("rb") as file:
             file.seek(offset)

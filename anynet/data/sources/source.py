@@ -111,12 +111,14 @@ class Filling(Source):
     """A source that is defined by ``read_into``."""
 
     def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return samples, see `Source.read`."""
         out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
         self.read_into(rows, out)
         return out
 
     @abstractmethod
-    def read_into(self, rows: np.ndarray, out: np.ndarray) -> None: ...
+    def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
 
 
 def check_source(source: Source, name: str) -> None:
@@ -193,6 +195,7 @@ class Wrapped(Filling):
         return self.source.window_rows
 
     def original_row(self, row: int) -> int:
+        """Return the index of a sample in what was opened, for messages."""
         return self.source.original_row(row)
 
 
@@ -210,9 +213,11 @@ class Selected(Wrapped):
             self.starts = borders(source.starts, self.index)[:-1]
 
     def original_row(self, row: int) -> int:
+        """Return the index of a sample in what was opened, for messages."""
         return self.source.original_row(int(self.index[row]))
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         wanted = self.index[rows]
         if self.increases:
             self.source.read_into(wanted, out)

@@ -70,6 +70,7 @@ class TableFile(Filling):
         """Return a block as pyarrow's table or record batch, with the inputs as its columns."""
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         assert self.starts is not None
         blocks = np.searchsorted(self.starts, rows, side="right") - 1
         for block in np.unique(blocks).tolist():
@@ -109,6 +110,7 @@ class ParquetTable(TableFile):
                 schema = file.schema_arrow
 
                 def read(name: str) -> Any:
+                    """Return samples, see `Source.read`."""
                     return file.read(columns=[name]).column(0)
 
                 columns, dtype, target = inputs_of(schema, target, path, index_of(schema, read))
@@ -118,6 +120,7 @@ class ParquetTable(TableFile):
         super().__init__(path, columns, counts, dtype, y, window)
 
     def decode(self, block: int) -> Any:
+        """Return a block, see `TableFile.decode`."""
         from pyarrow import parquet
 
         with parquet.ParquetFile(self.path, metadata=self.metadata) as file:
@@ -141,6 +144,7 @@ class ArrowTable(TableFile):
                 schema = pyarrow.ipc.open_file(file).schema
 
             def read(name: str) -> Any:
+                """Return samples, see `Source.read`."""
                 return pyarrow.chunked_array(_batches(path, schema, name))
 
             columns, dtype, target = inputs_of(schema, target, path, index_of(schema, read))
@@ -154,6 +158,7 @@ class ArrowTable(TableFile):
         super().__init__(path, columns, counts, dtype, y, window)
 
     def decode(self, block: int) -> Any:
+        """Return a block, see `TableFile.decode`."""
         import pyarrow
 
         options = pyarrow.ipc.IpcReadOptions(included_fields=self.fields, use_threads=False)

@@ -39,6 +39,7 @@ class Checked(Wrapped):
             self.dtype = np.dtype(dtype)
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         step = max(1, PIECE_BYTES // max(1, self.source.row_bytes))
         for start in range(0, len(rows), step):
             self._read_piece(rows[start : start + step], out[start : start + step])
@@ -96,6 +97,7 @@ class Joined(Filling):
             self.starts = np.concatenate(blocks)
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         low = 0
         for source, end in zip(self.sources, self.ends.tolist(), strict=True):
             high = int(np.searchsorted(rows, end))
