@@ -21,7 +21,7 @@ from anynet.data.published import (
 )
 from anynet.data.read import read_path
 from anynet.data.splits import hold_out
-from anynet.data.tables.read import is_table
+from anynet.data.tables.load import is_table
 from anynet.errors import DataError, InvalidArgumentError
 
 

@@ -18,8 +18,8 @@ from anynet.data.sources.csv import CsvTable
 from anynet.data.sources.source import WINDOW_BYTES, Source
 from anynet.data.sources.tables import ArrowTable, ParquetTable, TableFile
 from anynet.data.sources.wrappers import Joined
+from anynet.data.tables.load import ARROW, DELIMITED, PARQUET
 from anynet.data.tables.marks import check_marks
-from anynet.data.tables.read import ARROW, DELIMITED, PARQUET
 from anynet.errors import DataError, InvalidArgumentError
 
 SHUFFLES = ("blocks", "exact")

@@ -7,9 +7,9 @@ input if the training rows had missing values too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -48,35 +48,58 @@ class Encoded(NamedTuple):
     unseen: np.ndarray
 
 
-class Encoder(Protocol):
-    """An encoder of one column.
+class Encoder:
+    """Base of encoders of one column: of those that make inputs of values, of which NaN is missing.
 
-    Besides, a class of encoders has ``fit(name, column)``, which measures the training rows.
+    A subclass is a frozen dataclass that is registered as an encoder.
+
+    Attributes
+    ----------
+    column : str
+        The name of the column.
+    indicator : bool
+        Whether an input indicates missing values, because the training rows had them.
+    suffixes : tuple of str
+        For the names of the inputs.
+    read : callable
+        Returns the values of a column, and where reading failed. A classmethod ``fit(name,
+        column)`` measures the training rows.
     """
 
     kind: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ("",)
+    read: ClassVar[Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]
 
-    @property
-    def column(self) -> str:
-        """The name of the column."""
+    column: str
+    indicator: bool
 
-    @property
-    def indicator(self) -> bool:
-        """Whether an input indicates missing values, because the training rows had them."""
-
-    def names(self) -> list[str]:
-        """Return the names of the inputs."""
-
-    def encode(self, column: np.ndarray) -> Encoded:
-        """Return the inputs of a column."""
+    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the inputs of values, each (N,); they may be NaN where the values are."""
+        return [values]
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
+        return "0"
+
+    def names(self) -> list[str]:
+        """Return the names of the inputs."""
+        suffixes = [*self.suffixes, *[": missing"] * self.indicator]
+        return [self.column + suffix for suffix in suffixes]
+
+    def encode(self, column: np.ndarray) -> Encoded:
+        """Return the inputs of a column, 0 for a missing value, and the indicator if any."""
+        values, bad = self.read(column)
+        absent = np.isnan(values)
+        inputs = [np.where(np.isnan(each), 0.0, each) for each in self.inputs(values)]
+        if self.indicator:
+            inputs.append(absent.astype(np.float64))
+        x = np.stack(inputs, axis=1).astype(np.float32)
+        return Encoded(x, bad, np.zeros(len(values), dtype=bool))
 
 
 @dataclass(frozen=True)
-class _Quantity:
-    """Base of encoders of values on a scale, of which missing ones are NaN.
+class _Quantity(Encoder):
+    """Base of encoders of values on a scale.
 
     Attributes
     ----------
@@ -99,6 +122,16 @@ class _Quantity:
             message = f"scale must be positive, got {self.scale}"
             raise InvalidArgumentError(message)
 
+    @classmethod
+    def fit(cls, name: str, column: np.ndarray) -> Self:
+        """Measure the training rows."""
+        values, _ = cls.read(column)
+        return cls(name, *order_statistics(values), bool(np.isnan(values).any()))
+
+    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the standardised values."""
+        return [standard(values, self.center, self.scale)]
+
 
 @register("encoder")
 @dataclass(frozen=True)
@@ -117,21 +150,7 @@ class Number(_Quantity):
     """
 
     kind: ClassVar[str] = "number"
-
-    @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Number:
-        """Measure the training rows."""
-        values, _ = to_numbers(column)
-        return cls(name, *order_statistics(values), bool(np.isnan(values).any()))
-
-    def names(self) -> list[str]:
-        """Return the names of the inputs."""
-        return [self.column, *_indicator_name(self)]
-
-    def encode(self, column: np.ndarray) -> Encoded:
-        """Return the inputs of a column."""
-        values, bad = to_numbers(column)
-        return _encoded([standard(values, self.center, self.scale)], values, bad, self.indicator)
+    read = staticmethod(to_numbers)
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
@@ -148,6 +167,11 @@ class Date(_Quantity):
     """
 
     kind: ClassVar[str] = "date"
+    read = staticmethod(to_days)
+    suffixes: ClassVar[tuple[str, ...]] = (
+        ": day",
+        *(f": {period} {part}" for period in ("year", "week") for part in ("sin", "cos")),
+    )
 
     def __post_init__(self) -> None:
         """Check values that may be from a file."""
@@ -156,25 +180,11 @@ class Date(_Quantity):
             message = f"the median day is {self.center}"
             raise InvalidArgumentError(message)
 
-    @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Date:
-        """Measure the training rows."""
-        days, _ = to_days(column)
-        return cls(name, *order_statistics(days), bool(np.isnan(days).any()))
-
-    def names(self) -> list[str]:
-        """Return the names of the inputs."""
-        parts = ("day", "year sin", "year cos", "week sin", "week cos")
-        return [*(f"{self.column}: {part}" for part in parts), *_indicator_name(self)]
-
-    def encode(self, column: np.ndarray) -> Encoded:
-        """Return the inputs of a column."""
-        days, bad = to_days(column)
-        parts = [standard(days, self.center, self.scale)]
-        for period in (YEAR, WEEK):
-            angle = 2 * np.pi * days / period
-            parts += [np.sin(angle), np.cos(angle)]
-        return _encoded(parts, days, bad, self.indicator)
+    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the standardised days, and sine and cosine of both positions."""
+        angles = [2 * np.pi * values / period for period in (YEAR, WEEK)]
+        circles = [function(angle) for angle in angles for function in (np.sin, np.cos)]
+        return [*super().inputs(values), *circles]
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
@@ -183,32 +193,27 @@ class Date(_Quantity):
 
 @register("encoder")
 @dataclass(frozen=True)
-class Boolean:
+class Boolean(Encoder):
     """A truth value as 1 or 0; a missing one becomes the more frequent of them, ``fill``."""
 
     kind: ClassVar[str] = "boolean"
+    read = staticmethod(to_truth)
 
     column: str
     fill: float
     indicator: bool
 
     @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Boolean:
+    def fit(cls, name: str, column: np.ndarray) -> Self:
         """Measure the training rows."""
-        values, _ = to_truth(column)
+        values, _ = cls.read(column)
         absent = np.isnan(values)
         fill = 0.0 if absent.all() else float(np.mean(values[~absent]) > 0.5)
         return cls(name, fill, bool(absent.any()))
 
-    def names(self) -> list[str]:
-        """Return the names of the inputs."""
-        return [self.column, *_indicator_name(self)]
-
-    def encode(self, column: np.ndarray) -> Encoded:
-        """Return the inputs of a column."""
-        values, bad = to_truth(column)
-        filled = np.where(np.isnan(values), self.fill, values)
-        return _encoded([filled], values, bad, self.indicator)
+    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the values with missing ones replaced."""
+        return [np.where(np.isnan(values), self.fill, values)]
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
@@ -217,7 +222,7 @@ class Boolean:
 
 @register("encoder")
 @dataclass(frozen=True)
-class Category:
+class Category(Encoder):
     """One of several categories: an input for each, which is 1 for that category and 0 otherwise.
 
     Beyond `MOST_LEVELS` the rarer categories share the input "other", which unseen ones use too;
@@ -248,7 +253,7 @@ class Category:
     rare: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Category:
+    def fit(cls, name: str, column: np.ndarray) -> Self:
         """Collect the categories of the training rows."""
         cells = to_categories(column)
         absent = is_missing(cells)
@@ -280,22 +285,6 @@ class Category:
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
         return "a category of its own" if self.indicator else "none of the categories"
-
-
-def _encoded(
-    parts: Sequence[np.ndarray], values: np.ndarray, bad: np.ndarray, indicator: bool
-) -> Encoded:
-    """Join the inputs of a column, which are 0 and indicated if the value is NaN."""
-    absent = np.isnan(values)
-    columns = [np.where(np.isnan(part), 0.0, part) for part in parts]
-    if indicator:
-        columns.append(absent.astype(np.float64))
-    x = np.stack(columns, axis=1).astype(np.float32)
-    return Encoded(x, bad, np.zeros(len(values), dtype=bool))
-
-
-def _indicator_name(encoder: Encoder) -> list[str]:
-    return [f"{encoder.column}: missing"] if encoder.indicator else []
 
 
 def order_statistics(values: np.ndarray) -> tuple[float, float]:

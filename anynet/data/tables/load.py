@@ -1,4 +1,8 @@
-"""From a table to a data set: kinds inferred, rows held out, encoders fitted on the others."""
+"""Tables from files or from memory, and data sets from tables.
+
+For a data set the kinds of the columns are inferred, rows are held out as the test set, and the
+encoders are fitted on the others.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from anynet.data.dataset import SPLIT, Arrays, Dataset
-from anynet.data.files import expanded
+from anynet.data.files import expanded, quoted
 from anynet.data.splits import TEST_FRACTION, TEST_SEED, hold_out
-from anynet.data.tables.kinds import infer_kinds, notes_on_kinds
+from anynet.data.tables.arrow import read_arrow
+from anynet.data.tables.delimited import read_delimited
+from anynet.data.tables.kinds import index_columns, infer_kinds, notes_on_kinds
+from anynet.data.tables.layout import Opened
 from anynet.data.tables.marked import infer_marks
 from anynet.data.tables.marks import check_marks
 from anynet.data.tables.preprocessing import Preprocessing, notes_on_rare
-from anynet.data.tables.read import read_table
 from anynet.data.tables.table import Table, as_name
 from anynet.data.tables.target import (
     Classes,
@@ -30,7 +36,77 @@ from anynet.data.tables.target import (
     usable_rows,
 )
 from anynet.data.tables.values import to_numbers
-from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.errors import DataError, InvalidArgumentError, ModelFileError
+
+PARQUET = (".parquet", ".pq")
+ARROW = (".arrow", ".feather", ".ipc")
+DELIMITED = (".csv", ".tsv", ".tab", ".txt")
+
+
+def is_table(name: str | os.PathLike[str]) -> bool:
+    """Return whether a path has the ending of a table."""
+    return Path(name).suffix.lower() in (*PARQUET, *ARROW, *DELIMITED)
+
+
+def read_table(source: Any, *, decimal: str | None = None, thousands: str | None = None) -> Table:
+    """Read a table into memory.
+
+    Parameters
+    ----------
+    source : path, mapping or data frame
+        A CSV file (also separated by semicolons, tabs or bars), a Parquet, Arrow or Feather file,
+        which need pyarrow; or columns in memory, see `Table.of`. A pipe is read once.
+    decimal : {".", ","}, optional
+        The decimal separator of numbers in text. By default it is inferred from each column when
+        the table is used: as in the training rows, if a model predicts from it.
+    thousands : {",", ".", " ", "'", ""}, optional
+        The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
+        too.
+
+    Returns
+    -------
+    Table
+        The table.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is not a table.
+    InvalidArgumentError
+        If an argument is invalid.
+    """
+    if isinstance(source, Table):
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        table = _read_file(expanded(source))
+    else:
+        table = Table.of(source)
+    found = index_columns(table.columns)
+    table = replace(table, index=tuple(dict.fromkeys([*table.index, *found])))
+    if decimal is None and thousands is None:
+        return table
+    table, notes = infer_marks(table, decimal, thousands)
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _read_file(path: Path) -> Table:
+    try:
+        opened = Opened.of(path)
+        with opened.open() as file:
+            start = file.read(6)
+        if start.startswith(b"PAR1"):
+            table = read_arrow(opened, parquet=True)
+        elif start == b"ARROW1" or path.suffix.lower() in ARROW:
+            table = read_arrow(opened, parquet=False)
+        elif start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
+            message = f"{quoted(path)} is compressed or a spreadsheet: save the table as CSV"
+            raise DataError(message)
+        else:
+            table = read_delimited(opened)
+    except OSError as error:
+        message = f"cannot read {quoted(path)}: {error.strerror or error}"
+        raise DataError(message) from error
+    return replace(table, sha256=opened.sha256)
 
 
 def load_tabular_dataset(
