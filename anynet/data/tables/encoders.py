@@ -7,7 +7,6 @@ input if the training rows had missing values too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
 
@@ -68,7 +67,7 @@ class Encoder:
 
     kind: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ("",)
-    read: ClassVar[Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]
+    read = staticmethod(to_numbers)
 
     column: str
     indicator: bool
@@ -150,7 +149,6 @@ class Number(_Quantity):
     """
 
     kind: ClassVar[str] = "number"
-    read = staticmethod(to_numbers)
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
@@ -168,9 +166,8 @@ class Date(_Quantity):
 
     kind: ClassVar[str] = "date"
     read = staticmethod(to_days)
-    suffixes: ClassVar[tuple[str, ...]] = (
-        ": day",
-        *(f": {period} {part}" for period in ("year", "week") for part in ("sin", "cos")),
+    suffixes: ClassVar[tuple[str, ...]] = tuple(
+        f": {part}" for part in ("day", "year sin", "year cos", "week sin", "week cos")
     )
 
     def __post_init__(self) -> None:
