@@ -16,8 +16,8 @@ from PIL import Image
 import anynet as library
 from anynet.augment import Affine, Deslant, Elastic, NormaliseWidth, preprocess
 from anynet.cli.augment import versions_of
-from anynet.cli.augmentation import augmentations_of, preprocessing_of, resolve_strengths
 from anynet.cli.options import TrainOptions
+from anynet.cli.recipe import augmentations_of, preprocessing_of, resolve_strengths
 from anynet.errors import InvalidArgumentError
 
 Command = Callable[..., Any]
@@ -68,7 +68,7 @@ def test_options_become_augmentations_in_their_order() -> None:
         (["--augment", "affine", "--augment-halved", "99"], "0 to 9 in digits, got 99"),
         (["--preprocess-width", "8"], "is of width: add width to --preprocess"),
         (["--augment", "affine", "--augment-rotation", "90"], "below 90, in degrees"),
-        (["--preprocess", "width"], "ink of 20 pixels does not fit images that are 8 wide"),
+        (["--preprocess", "width"], "ink of 20 pixels does not fit images of width 8"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -15,14 +15,14 @@ from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
-from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
+from anynet.cli.options import OPTIMIZERS, SCHEDULE_NAMES, TrainOptions
 from anynet.cli.train import options_of
 from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS
-from anynet.nn.initializers import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
     lambda word: not word.startswith(("-", "~"))
@@ -49,12 +49,13 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "dropout": SHARES,
     "input_dropout": SHARES,
     "layer_norm": st.booleans(),
-    "optimizer": st.sampled_from(OPTIMIZERS),
+    "batch_norm": st.booleans(),
+    "optimizer": st.sampled_from(list(OPTIMIZERS)),
     "learning_rate": st.none() | RATES,
     "momentum": SHARES,
     "nesterov": st.booleans(),
     "weight_decay": st.none() | AMOUNTS,
-    "schedule": st.sampled_from(SCHEDULES),
+    "schedule": st.sampled_from(SCHEDULE_NAMES),
     "decay": RATES,
     "decay_epochs": COUNTS,
     "warmup": AMOUNTS,
