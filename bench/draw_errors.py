@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet.cli.augmentation import preprocessed
 from anynet.cli.models import preprocessing_in
+from anynet.cli.recipe import preprocessed
 
 COLUMNS = 10
 

@@ -26,9 +26,9 @@ import numpy as np
 
 import anynet
 from anynet.cli import recipe
-from anynet.cli.augmentation import preprocessed, preprocessing_of
 from anynet.cli.config import read_config
 from anynet.cli.options import TrainOptions
+from anynet.cli.recipe import preprocessed, preprocessing_of
 from anynet.data.splits import train_validation_split
 from bench import report_algorithm
 from bench.machine import describe_machine
@@ -65,20 +65,16 @@ class Recipe:
 
     def fit(self, dataset: anynet.Dataset, seed: int) -> anynet.Model | anynet.Ensemble:
         """Train with a seed; a committee's members have seeds of their own that follow from it."""
-        options = self.options
-        arguments = recipe.ingredients(options, dataset) | {
-            "epochs": options.epochs,
-            "batch_size": options.batch_size,
-            "clip_norm": options.clip_norm,
-            "max_norm": options.max_norm,
-            "average": options.average,
+        arguments = vars(recipe.fit_options(self.options, dataset)) | {
+            "network": recipe.network_of(self.options, dataset),
             "patience": None,
             "target_accuracy": None,
             "backend": self.backend,
         }
         metadata = dataset.metadata
         if self.members == 1:
-            return anynet.fit(data=dataset.train, seed=seed, metadata=metadata, **arguments)
+            arguments["seed"] = seed
+            return anynet.fit(data=dataset.train, metadata=metadata, **arguments)
         configs = [{"seed": seed * self.members + member} for member in range(self.members)]
         models = anynet.fit_population(data=dataset.train, configs=configs, **arguments)
         return anynet.Ensemble(models, metadata)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: five files that hold the model and tell how it came about."""
+"""The files of a run beside its model: options, history and pictures."""
 
 import platform
 from collections.abc import Callable, Mapping
@@ -12,17 +12,13 @@ import tomli_w
 
 import anynet
 from anynet.cli import plots
-from anynet.cli.config import ABOUT
+from anynet.cli.config import ABOUT, NOT_RECORDED
 from anynet.cli.options import TrainOptions
-from anynet.cli.reports import Report
+from anynet.cli.reports import Report, ValueReport
 from anynet.cli.runs import CONFIG_FILE
-from anynet.cli.terminal import complain
-from anynet.cli.values import ValueReport
+from anynet.cli.terminal import warn
 from anynet.data.files import in_unicode, is_unicode, one_line, replacing
 from anynet.training import Model
-
-#: Options that say nothing about the numbers of a run, so that a run does not record them.
-_NOT_RECORDED = ("out", "json", "quiet")
 
 
 def write_run(
@@ -37,18 +33,18 @@ def write_run(
     Parameters
     ----------
     folder : Path
-        Where.
+        Folder of the run, which exists.
     model : Model
-        The best epoch's, with its history.
-    report : Report
-        Of the test set.
+        The weights of the best epoch, with the history.
+    report : Report or ValueReport
+        Scores of the test set.
     options : TrainOptions
-        Resolved: they repeat the run.
+        The options that repeat the run.
     result : dict
-        The numbers that the run ends with, for the notes in config.toml.
+        The results of the run, for the table ``[about]`` in config.toml.
     """
     history = model.history
-    assert history is not None, "only a model that was loaded has none"
+    assert history is not None, "only a loaded model has none"
     write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
     write_text(folder / "history.csv", history.to_csv())
     name = in_unicode(result["dataset"])
@@ -62,11 +58,11 @@ def write_run(
         history.metric,
     )
     if isinstance(report, ValueReport):
-        title = f"{name}: R² {report.score:.4f} on {len(report.true):,} test rows"
+        title = f"{name}: test R² {report.score:.4f} ({len(report.true):,} rows)"
         path = folder / "predicted.png"
         _draw(plots.save_predictions, path, report.true, report.predicted, report.name, title)
         return
-    title = f"{name}: {report.accuracy:.2%} of {len(report.true):,} test rows are right"
+    title = f"{name}: test accuracy {report.accuracy:.4f} ({len(report.true):,} rows)"
     drawn = report.most_confused(plots.MOST_DRAWN)
     if len(drawn) < len(report.classes):
         title += f"\n{plots.part_of(len(report.classes))}"
@@ -81,29 +77,29 @@ def write_run(
 
 
 def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
-    """Draw a picture of a run; one that cannot be drawn is reported, and the run is complete.
+    """Draw a picture of a run; warn if it cannot be drawn.
 
     Raises
     ------
     OSError
-        It cannot be written, as where the disk is full: nor can the other files, perhaps.
+        If it cannot be written, since the other files may not be either.
     """
     try:
         save(path, *what)
     except OSError:
         raise
-    except Exception as error:  # whatever it is that matplotlib could not draw
-        complain(f"{path.name} was not drawn: {one_line(error)}", "anynet: warning: ")
+    except Exception as error:  # matplotlib may raise anything
+        warn(f"{path.name} was not drawn: {one_line(error)}")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file as a whole, or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
-    """Notes on how the run went; not needed to repeat it, and skipped when it is repeated."""
+    """Return facts about the finished run, which are not needed to repeat it."""
     scores = [name for name in result if name.startswith(("test_", "validation_", "train_"))]
     notes = {"notes": list(map(in_unicode, result["notes"]))} if result["notes"] else {}
     return {
@@ -119,14 +115,20 @@ def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_toml(options: TrainOptions, about: Mapping[str, Any] | None = None) -> str:
-    """Write `options` as TOML that `read_config` reads back to the same values.
+    """Write options as TOML that ``read_config`` reads back to the same values.
 
     An option that is None has no form in TOML and is left out, which means the same.
+
+    Parameters
+    ----------
+    options : TrainOptions
+    about : mapping, optional
+        Facts about the finished run.
     """
     table: dict[str, Any] = {
         name.replace("_", "-"): _plain(value)
         for name, value in asdict(options).items()
-        if value is not None and name not in _NOT_RECORDED
+        if value is not None and name not in NOT_RECORDED
     }
     if about:
         table[ABOUT] = dict(about)

@@ -1,7 +1,6 @@
-"""``anynet augment DATASET --out grid.png``: what training would see, drawn."""
+"""``anynet augment DATASET --out grid.png``: draw images as training would see them."""
 
 import argparse
-import os
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import numpy as np
 from anynet.augment import as_pipeline
 from anynet.backends import get_backend
 from anynet.cli import kinds
-from anynet.cli.augmentation import STRENGTHS, augmentations_of, preprocessed, preprocessing_of
-from anynet.cli.options import TrainOptions, add_options
-from anynet.cli.runs import refuse_as_data
+from anynet.cli.options import STRENGTHS, TrainOptions, add_options, add_value, given_options
+from anynet.cli.recipe import augmentations_of, preprocessed, preprocessing_of
+from anynet.cli.runs import refuse_as_data, refuse_existing
 from anynet.cli.terminal import say
 from anynet.data import Dataset, load_dataset
 from anynet.errors import InvalidArgumentError
@@ -22,57 +21,35 @@ DEFAULT = ("affine", "elastic")
 MOST_CLASSES = 10
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "augment",
-        help="draw images beside their augmented versions",
-        description="Draw an image of each class beside new versions of it, as training with these "
-        f"options would see them (default: --augment {','.join(DEFAULT)}).",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Draw an image of each class beside new versions of it, as training with these options "
+        f"would see them (default: --augment {','.join(DEFAULT)})."
     )
-    names = ("preprocess", "augment", *STRENGTHS)
-    add_options(parser, "dataset", "data_dir", *names, "seed", suppress=True)
-    count = kinds.whole(1).from_text
-    parser.add_argument(
-        "--versions",
-        type=count,
-        default=9,
-        metavar="N",
-        help="number of versions of each image (default: 9)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        required=True,
-        type=kinds.path("the path of a file").from_text,
-        help="path of the PNG file to write; existing files are not overwritten",
-    )
-    parser.set_defaults(run=run, usage_error=parser.error)
+    add_options(parser, "dataset", "data_dir", "preprocess", "augment", *STRENGTHS, "seed")
+    what = "number of versions of each image (default: 9)"
+    add_value(parser, "--versions", kinds.whole(1), default=9, metavar="N", help=what)
+    what = "path of the PNG file to write; existing files are not overwritten"
+    add_value(parser, "--out", kinds.FILE, metavar="FILE", required=True, help=what)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the grid."""
+    """Draw a grid of images and their versions."""
     from anynet.cli.plots import save_images
     from anynet.cli.progress import download_bar
 
-    given = {
-        name: value
-        for name, value in vars(arguments).items()
-        if name not in ("run", "usage_error", "out", "versions")
-    }
-    options = TrainOptions(**{"augment": DEFAULT, **given})
+    options = TrainOptions(**{"augment": DEFAULT, **given_options(arguments)})
     if not options.dataset:
         arguments.usage_error("name a DATASET, such as mnist")
     refuse_as_data(options.dataset)
-    augmentations = augmentations_of(options)  # refused before data are fetched, if they are
+    augmentations = augmentations_of(options)  # its errors are reported before data are fetched
     out = arguments.out
-    if os.path.lexists(out):
-        message = f"{out} exists already: choose another --out, or remove it"
-        raise InvalidArgumentError(message)
+    refuse_existing(out)
     with download_bar(options.dataset) as show:
         dataset = load_dataset(options.dataset, options.data_dir, progress=show)
     if dataset.image_shape is None:
-        message = f"{dataset.name} has no images to draw: its samples are of another kind"
+        message = f"{dataset.name} has no images to draw"
         raise InvalidArgumentError(message)
     dataset = preprocessed(dataset, preprocessing_of(options))
     grid = versions_of(dataset, augmentations, arguments.versions, options.seed)
@@ -85,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 def versions_of(
     dataset: Dataset, augmentations: tuple[Any, ...], n_versions: int, seed: int
 ) -> np.ndarray:
-    """Return the first image of each class, and new versions of it.
+    """Return the first image of each of at most MOST_CLASSES classes, and new versions of it.
 
     Returns
     -------

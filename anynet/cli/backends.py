@@ -1,25 +1,19 @@
-"""``anynet backends``: which array libraries work here, and why the others do not."""
+"""``anynet backends``: list the array libraries that work here, and why others do not."""
 
 import argparse
-from typing import Any
 
 from anynet.backends import available_backends
+from anynet.cli.options import add_json
 from anynet.cli.terminal import say_json, say_text, table
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "backends", help="list the backends, whether they work here, and why not"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="output as a JSON list, and nothing else"
-    )
-    parser.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_json(parser, "a JSON list")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a table, or JSON."""
+    """Print the backends as a table or as JSON."""
     found = available_backends()
     if arguments.json:
         say_json([status._asdict() for status in found], indent=2)

@@ -1,4 +1,4 @@
-"""Options from a TOML file: one of the user's, or the one that a run has left behind."""
+"""Options in TOML files: those of the user, and those that a run has written."""
 
 import os
 import re
@@ -11,28 +11,31 @@ from urllib.parse import unquote_to_bytes
 
 from anynet.cli.kinds import shown
 from anynet.cli.options import KINDS, TrainOptions
-from anynet.cli.synonyms import near_option
+from anynet.cli.synonyms import option_hint
 from anynet.data.files import read_at_most
 from anynet.errors import InvalidArgumentError
 
-#: Facts about a finished run that stand in its config.toml and are no options.
+#: Table of facts about a finished run in its config.toml, which are not options.
 ABOUT = "about"
 
-#: Options that are paths. TOML holds Unicode alone: a name of other bytes is written as a URI.
+#: Options that are paths. TOML holds Unicode only: a name of other bytes is written as a URI.
 PATHS = ("dataset", "test", "data_dir", "out")
 URI = "file:///"
 
-#: Beside the checkpoints of a run: its config.toml as it was when the run began.
+#: Copy of config.toml beside the checkpoints of a run, as it was when the run began.
 BEGINNING = "options.toml"
 
-#: Options that may change when a run goes on; the data themselves are compared by their values.
+#: Options that do not affect the numbers of a run, which therefore does not record them.
+NOT_RECORDED = ("out", "json", "quiet")
+
+#: Options that may change when a run is resumed; the data themselves are compared by their values.
 MAY_CHANGE = (
-    *("dataset", "data_dir", "epochs", "out", "json", "quiet"),
+    *("dataset", "data_dir", "epochs", *NOT_RECORDED),
     *("backend", "device", "precision", "threads"),
 )
 
-#: Python's reader of TOML takes time that grows with the square of a key's length: a longer file
-#: must have the form in which anynet writes one.
+#: The time of Python's TOML reader grows with the square of a key's length: a longer file must
+#: have the form in which anynet writes one.
 MOST_BYTES = 1 << 16
 MOST_WRITTEN_BYTES = 1 << 26
 MOST_DOTS = 64  # of a line outside strings: the parts of a key
@@ -44,12 +47,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read the options in a TOML file.
 
     Keys are the names of the flags, with dashes or underscores. A file with a table ``[about]``
-    was written by a run and holds all of its options: those that it lacks had no value.
+    was written by a run and holds all of its options: those that are missing had no value.
 
     Raises
     ------
     InvalidArgumentError
-        The file is absent or not TOML, a key is unknown, or a value is of the wrong kind.
+        If the file is absent or not TOML, a key is unknown, or a value is invalid.
     """
     table = read_toml(path)
     about = table.pop(ABOUT, None)
@@ -61,12 +64,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file, whatever it holds.
+    """Read a TOML file.
 
     Raises
     ------
     InvalidArgumentError
-        The file is absent, not TOML, or too large to be a configuration.
+        If the file is absent, not TOML, or too large for a configuration.
     """
     if path.is_dir():
         message = f"{path} is a folder: expected a TOML file, such as the config.toml of a run"
@@ -89,20 +92,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except InvalidArgumentError:
         raise
-    except (ValueError, RecursionError) as error:  # bytes that are no text are a ValueError too
+    except (ValueError, RecursionError) as error:  # bytes that are not text raise a ValueError too
         message = f"{path} is not a TOML file: {error}"
         raise InvalidArgumentError(message) from error
 
 
 def _is_plain(text: str) -> bool:
-    """Whether TOML has no strings but those in double quotes on one line, and no long keys."""
+    """Whether all strings of TOML are in double quotes on one line, and no key is long."""
     rest = _STRING.sub("", text)
     dots = max((line.count(".") for line in rest.split("\n")), default=0)
     return '"""' not in text and not {'"', "'"} & set(rest) and dots <= MOST_DOTS
 
 
 def _from_uri(value: Any) -> Any:
-    """Return the path that a URI of a file stands for; anything else as it is."""
+    """Return the path of a file URI; return any other value unchanged."""
     if not isinstance(value, str) or not value.startswith(URI):
         return value
     return os.fsdecode(unquote_to_bytes(value[len(URI) - 1 :]))
@@ -113,8 +116,8 @@ def check_unchanged(path: Path, beginning: Path) -> None:
 
     Raises
     ------
-    InvalidArgumentError
-        An option differs that cannot change when a run goes on.
+    EditedConfigError
+        If an option differs that cannot change when a run is resumed.
     """
     now, before = read_config(path), read_config(beginning)
     for name in (each for each in KINDS if each not in MAY_CHANGE):
@@ -123,14 +126,14 @@ def check_unchanged(path: Path, beginning: Path) -> None:
         if new != old and not moved:
             message = (
                 f"{path}: {name.replace('_', '-')} is {_shown(new)}, but the run began with "
-                f"{_shown(old)}: restore it to resume the run, or begin another one with anynet "
+                f"{_shown(old)}: restore it to resume the run, or begin another run with anynet "
                 f"train --config {path}"
             )
             raise EditedConfigError(message)
 
 
 def _shown(value: Any) -> str:
-    """Write the value of an option as TOML has it."""
+    """Write the value of an option as in TOML."""
     if value is None:
         return "not set"
     value = list(value) if isinstance(value, tuple) else value
@@ -138,17 +141,28 @@ def _shown(value: Any) -> str:
 
 
 class EditedConfigError(InvalidArgumentError):
-    """An option in a config.toml is not the one that the run began with."""
+    """An option in a config.toml differs from the one that the run began with."""
 
 
 def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Check a TOML table and turn it into option values; `source` is named in errors."""
+    """Convert a TOML table to option values.
+
+    Parameters
+    ----------
+    table : mapping
+    source : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a key is unknown or given twice, or a value is invalid.
+    """
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in KINDS:
-            near = near_option(key, (known.replace("_", "-") for known in KINDS)).partition(" ")[0]
-            hint = f"; did you mean {near!r}?" if near else ""
+            hint = option_hint(key, (known.replace("_", "-") for known in KINDS))
             message = f"{source}: there is no option {key!r}{hint}"
             raise InvalidArgumentError(message)
         if name in values:

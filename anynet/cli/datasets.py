@@ -1,18 +1,16 @@
-"""``anynet datasets``: which data sets there are; fetch one; check the files of one."""
+"""``anynet datasets``: list the data sets, fetch one, or verify its files."""
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from anynet.cli.options import add_options
+from anynet.cli.options import add_json, add_options
 from anynet.cli.terminal import say, say_json, say_text, table
 from anynet.data import dataset_names, fetch_dataset, locate_dataset, verify_dataset
 from anynet.errors import InvalidArgumentError
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser("datasets", help="list, fetch and verify data sets")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "action",
         nargs="?",
@@ -23,13 +21,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="name of the data set to fetch or verify"
     )
-    add_options(parser, "data_dir")
-    parser.add_argument("--json", action="store_true", help="output as JSON, and nothing else")
-    parser.set_defaults(run=run, usage_error=parser.error)
+    add_options(parser, "data_dir", suppress=False)
+    add_json(parser, "JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, fetch or verify."""
+    """List, fetch or verify data sets."""
     if arguments.action == "list":
         if arguments.name is not None:
             arguments.usage_error(f"list takes no name, but {arguments.name!r} was given")

@@ -1,102 +1,105 @@
-"""``anynet evaluate RUN DATASET``: how well a trained model does on a test set, or on a table."""
+"""``anynet evaluate RUN DATASET``: score a trained model on a test set, or on a table."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anynet.cli import kinds
-from anynet.cli.augmentation import STRENGTHS, augmentations_of
-from anynet.cli.options import TrainOptions, add_model_options, add_options
-from anynet.cli.terminal import say, say_json, say_text
+from anynet.cli.job import load_samples
+from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
+from anynet.cli.options import (
+    STRENGTHS,
+    TrainOptions,
+    add_data,
+    add_json,
+    add_model_options,
+    add_options,
+    add_value,
+    given_options,
+)
+from anynet.cli.recipe import augmentations_of, preprocessed
+from anynet.cli.reports import Report, ValueReport, class_report, row_report, warn_of_baseline
+from anynet.cli.runs import refuse_as_data, trained_from
+from anynet.cli.terminal import say, say_json, say_text, warn
+from anynet.data import Dataset
+from anynet.data.tables import Preprocessing
+from anynet.data.tables.load import labelled_rows, rows_to_score
 from anynet.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from anynet.cli.reports import Report
-    from anynet.data import Dataset
-    from anynet.training import Model
+from anynet.training import Model, predict_augmented
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "evaluate", help="score a model: accuracy, precision, recall and confusion matrix"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     add_model_options(parser)
-    parser.add_argument(
-        "dataset",
-        metavar="DATASET",
-        help="name of a data set, or path of a folder, an .npz file or a table",
+    add_data(parser)
+    add_options(parser, "data_dir", suppress=False)
+    what = (
+        "number of augmented versions of each image whose predictions are averaged, with "
+        "--augment (default: 8)"
     )
-    add_options(parser, "data_dir")
-    parser.add_argument(
-        "--times",
-        metavar="N",
-        type=kinds.whole(1).from_text,
-        help="number of augmented versions of each image whose predictions are averaged, with "
-        "--augment (default: 8)",
-    )
+    add_value(parser, "--times", kinds.whole(1), metavar="N", help=what)
     strengths = (name for name in STRENGTHS if name.startswith("augment"))
-    add_options(parser, "augment", *strengths, "seed", suppress=True)
-    parser.add_argument(
-        "--json", action="store_true", help="output as one JSON object, and nothing else"
-    )
-    parser.set_defaults(run=run)
+    add_options(parser, "augment", *strengths, "seed")
+    add_json(parser, "one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the scores of the model on the rows of the test set."""
-    from anynet.cli.augmentation import preprocessed
-    from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
-    from anynet.cli.runs import refuse_as_data, trained_from
-    from anynet.cli.tables import load_or_open, warn_of_baseline
-
     model = open_model(arguments, Path(arguments.dataset))
     refuse_as_data(arguments.dataset)
-    if knows_tables(model):
-        from anynet.cli import tables
-
-        return tables.evaluate(model, arguments.dataset, as_json=arguments.json)
-    data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
-    dataset = load_or_open(arguments.dataset, data_dir)
-    check_fit(model, dataset)
-    dataset = preprocessed(dataset, preprocessing_in(model))
-    x, y = dataset.test
-    report = _report(model, x, y, dataset, arguments)
+    name, rows, report = (_score_table if knows_tables(model) else _score)(model, arguments)
     if arguments.json:
-        say_json({"dataset": dataset.name, **report.as_json()})
+        scored = {"scored": rows} if knows_tables(model) else {}
+        say_json({"dataset": name, **scored, **report.as_json()})
     else:
-        result = f"{dataset.name}: accuracy {report.accuracy:.4f} on {len(y)} test rows"
-        say(result, "")
+        metric = "accuracy" if isinstance(report, Report) else "R²"
+        say(f"{name}: {metric} {report.score:.4f} on {len(report.true)} {rows}", "")
         say_text(report.as_text())
     warn_of_baseline(report, model)
     return 0
 
 
-def _report(
-    model: "Model", x: Any, y: Any, dataset: "Dataset", arguments: argparse.Namespace
-) -> "Report":
-    """Compare the classes, by the mean over versions of each row if there are to be any."""
-    from anynet.cli.reports import Report
-    from anynet.cli.tables import class_report
-    from anynet.training import predict_augmented
+def _score(model: Model, arguments: argparse.Namespace) -> tuple[str, str, Report]:
+    """Return the name of the data set, what its rows are, and the scores on its test set."""
+    data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
+    dataset = load_samples(arguments.dataset, data_dir)
+    check_fit(model, dataset)
+    dataset = preprocessed(dataset, preprocessing_in(model))
+    return dataset.name, "test rows", _compare(model, dataset, arguments)
 
-    names = {each.name for each in fields(TrainOptions)} - {"dataset", "data_dir"}
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    augmentations = augmentations_of(TrainOptions(**given), dataset)
-    if not augmentations:
-        if arguments.times is not None:
-            message = "--times counts the versions of each image: add --augment"
-            raise InvalidArgumentError(message)
-        return class_report(model, x, y, dataset.classes)
-    mean = predict_augmented(
-        model,
-        x,
-        augmentations,
-        times=arguments.times or 8,
-        seed=given.get("seed", 0),
-        image_shape=dataset.image_shape,
-    )
-    return Report.of(y, np.argmax(mean, axis=1), dataset.classes, mean)
+
+def _compare(model: Model, dataset: Dataset, arguments: argparse.Namespace) -> Report:
+    """Compare the classes, by the mean over augmented versions of each row if asked for."""
+    x, y = dataset.test
+    options = TrainOptions(**given_options(arguments))
+    augmentations = augmentations_of(options, dataset)
+    if augmentations:
+        mean = predict_augmented(
+            model,
+            x,
+            augmentations,
+            times=arguments.times or 8,
+            seed=options.seed,
+            image_shape=dataset.image_shape,
+        )
+        return Report.of(y, np.argmax(mean, axis=1), dataset.classes, mean)
+    if arguments.times is not None:
+        message = "--times is the number of augmented versions of each image: add --augment"
+        raise InvalidArgumentError(message)
+    return class_report(model, x, y, dataset.classes)
+
+
+def _score_table(
+    model: Model, arguments: argparse.Namespace
+) -> tuple[str, str, Report | ValueReport]:
+    """Return the name of a table, what its rows are, and the scores on them.
+
+    Of the table that the model was trained on, the rows are those that were held out.
+    """
+    preprocessing = Preprocessing.of(model)
+    rows, what = rows_to_score(model, arguments.dataset)
+    (x, y), notes = labelled_rows(preprocessing, rows)
+    for note in notes:
+        warn(note)
+    return Path(arguments.dataset).stem, what, row_report(model, x, y, preprocessing)

@@ -1,4 +1,4 @@
-"""``anynet example``: files to try the commands on, made here and not fetched."""
+"""``anynet example``: write small files to try the other commands on, without a download."""
 
 import argparse
 import io
@@ -10,6 +10,7 @@ import numpy as np
 
 from anynet.cli import kinds
 from anynet.cli.answers import as_csv
+from anynet.cli.options import add_value
 from anynet.cli.terminal import say
 from anynet.data.digits import load_digits
 from anynet.data.files import folder_of, replacing
@@ -29,28 +30,19 @@ learning-rate = [0.05, 0.2]
 """
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "example",
-        help="write small files to try the other commands on",
-        description="Write ship.csv (a made-up table, whose column survived is to be predicted), "
-        "new.csv (rows of it without that column), photo.png (a handwritten digit) and study.toml "
-        "(a grid for anynet study). Existing files are never overwritten.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Write ship.csv (a made-up table, whose column survived is to be predicted), new.csv (rows "
+        "of it without that column), photo.png (a handwritten digit) and study.toml (a grid for "
+        "anynet study). Existing files are never overwritten."
     )
-    parser.add_argument(
-        "folder",
-        metavar="DIR",
-        nargs="?",
-        type=kinds.path("the path of a folder").from_text,
-        default=Path(),
-        help="folder to write to (default: the current one)",
-    )
-    parser.set_defaults(run=run)
+    what = "folder to write to (default: the current one)"
+    add_value(parser, "folder", kinds.FOLDER, metavar="DIR", nargs="?", default=Path(), help=what)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files, all or none."""
+    """Write all of the files, or none."""
     folder: Path = arguments.folder
     table = passengers(np.random.default_rng(0), ROWS + NEW_ROWS)
     known = [(name, values[:ROWS]) for name, values in table.items()]
@@ -81,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def passengers(rng: np.random.Generator, n: int) -> dict[str, list[Any]]:
-    """Make up passengers of a ship, of whom some survived, with missing ages among them."""
+    """Draw made-up passengers of a ship, of whom some survived; some ages are missing."""
     deck = rng.integers(1, 4, n)
     woman = rng.random(n) < 0.4
     age = np.clip(rng.normal(32, 14, n), 1, 80).round()
@@ -100,7 +92,7 @@ def passengers(rng: np.random.Generator, n: int) -> dict[str, list[Any]]:
 
 
 def photo() -> bytes:
-    """Draw a digit that training has not seen as a PNG: dark on light, 160 by 160 pixels."""
+    """Return a digit of the test set as a PNG: dark on light, 160 by 160 pixels."""
     from PIL import Image
 
     digits = load_digits()

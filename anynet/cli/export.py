@@ -1,53 +1,35 @@
-"""``anynet export RUN``: a trained model as a file for other programs."""
+"""``anynet export RUN``: write a trained model as a file for other programs."""
 
 import argparse
-import os
-from typing import Any
 
 from anynet.cli import kinds
-from anynet.cli.options import add_run
+from anynet.cli.options import add_model, add_value
 from anynet.cli.terminal import complain, say
 from anynet.errors import InvalidArgumentError
 
 FORMATS = ("onnx", "torch", "sklearn")
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "export",
-        help="write a trained model for ONNX runtimes or torch",
-        description="Write a trained model as a file that needs no anynet: an ONNX graph, or the "
-        "state dict of a torch.nn.Sequential as safetensors.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Write a trained model as a file that needs no anynet: an ONNX graph, or the state dict "
+        "of a torch.nn.Sequential as safetensors."
     )
-    add_run(parser)
-    parser.add_argument(
-        "--format",
-        metavar="FORMAT",
-        required=True,
-        type=kinds.choice(*FORMATS).from_text,
-        help="format of the file: onnx or torch; sklearn shows the way in Python",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        required=True,
-        type=kinds.path("the path of a file").from_text,
-        help="path of the file to write; existing files are not overwritten",
-    )
-    parser.add_argument(
-        "--input-dtype",
-        metavar="DTYPE",
-        type=kinds.text("the name of a dtype").from_text,
-        help="onnx: data type of the input, such as uint8 (default: that of the model)",
-    )
-    parser.set_defaults(run=run)
+    add_model(parser)
+    what = "format of the file: onnx or torch; sklearn prints the way in Python"
+    add_value(parser, "--format", kinds.choice(FORMATS), required=True, help=what)
+    what = "path of the file to write; existing files are not overwritten"
+    add_value(parser, "--out", kinds.FILE, metavar="FILE", required=True, help=what)
+    what = "onnx: data type of the input, such as uint8 (default: that of the model)"
+    kind = kinds.text("the name of a dtype")
+    add_value(parser, "--input-dtype", kind, metavar="DTYPE", help=what)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file, and say what it holds."""
+    """Write the file, and print what it holds."""
     from anynet.cli.models import knows_tables, single_model
-    from anynet.cli.runs import model_file, refuse_swapped
+    from anynet.cli.runs import model_file, refuse_existing, refuse_swapped
     from anynet.export import save_torch, to_onnx
 
     refuse_swapped(arguments.model, arguments.out)
@@ -56,16 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
         message = (
             "scikit-learn's own files are pickles, which run code when they are opened, so none "
             f"is written: in Python, anynet.export.to_sklearn(anynet.load({str(path)!r})) "
-            "makes the estimator"
+            "returns the estimator"
         )
         raise InvalidArgumentError(message)
     if arguments.input_dtype is not None and arguments.format != "onnx":
         message = f"--input-dtype is an option of --format onnx, not of {arguments.format}"
         raise InvalidArgumentError(message)
     out = arguments.out
-    if os.path.lexists(out):
-        message = f"{out} exists already: choose another --out, or remove it"
-        raise InvalidArgumentError(message)
+    refuse_existing(out)
     model = single_model(path, "numpy")
     if knows_tables(model):
         complain(

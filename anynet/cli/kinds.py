@@ -1,244 +1,231 @@
-"""What the value of an option may be: from the shell or from TOML, judged by the same rule."""
+"""Values of options: one rule for those from the shell and those from TOML files."""
 
 import argparse
-import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anynet.checks import did_you_mean
 from anynet.training.checkpoint.folder import parse_interval
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of value.
+    """The values that an option takes.
 
     Attributes
     ----------
     expects : str
-        The end of the sentence "expected …" in an error message.
+        The end of the sentence "expected …" in a message.
     parse : callable
-        Shell text to a value; a ``ValueError`` means that the text is not of this kind.
-    convert : callable
-        A value, parsed or out of a TOML file, to the value that is used; again with ``ValueError``.
+        Turns shell text into the value that TOML would have; may raise ``ValueError``.
+    accepts : callable
+        Whether such a value is valid; may raise ``ValueError`` instead of returning False.
+    make : callable
+        Turns a valid value into the one that is used.
     names : tuple of str
-        The values that there are, where they can be listed.
+        The valid values, where they can be listed.
+    most : int, optional
+        Maximum of a number, named in the message only if it is exceeded.
     """
 
     expects: str
     parse: Callable[[str], Any]
-    convert: Callable[[Any], Any]
+    accepts: Callable[[Any], bool]
+    make: Callable[[Any], Any]
     names: tuple[str, ...] = ()
+    most: int | None = None
 
     def from_text(self, text: str) -> Any:
         """Read a shell argument; this is the ``type`` that argparse calls."""
         try:
-            return self.convert(self.parse(text))
+            return self._converted(self.parse(text))
         except (ValueError, OverflowError) as error:
-            expects = self.expects + _limit(error)
-            message = f"expected {expects}, not {text!r}{did_you_mean(text, self.names)}"
-            raise argparse.ArgumentTypeError(message) from None
+            raise argparse.ArgumentTypeError(self._message(text, error)) from None
 
     def from_toml(self, value: Any) -> Any:
-        """Take a value out of TOML, or raise a ``ValueError`` that says what was expected."""
+        """Convert a value of TOML.
+
+        Raises
+        ------
+        ValueError
+            If it is invalid; the message states what was expected.
+        """
         try:
-            return self.convert(value)
+            return self._converted(value)
         except (ValueError, OverflowError) as error:
-            near = did_you_mean(value, self.names) if isinstance(value, str) else ""
-            message = f"expected {self.expects}{_limit(error)}, not {shown(value)}{near}"
-            raise ValueError(message) from None
+            raise ValueError(self._message(value, error)) from None
+
+    def _converted(self, value: Any) -> Any:
+        if not self.accepts(value):
+            raise ValueError
+        if self.most is not None and value > self.most:
+            raise _TooLargeError
+        return self.make(value)
+
+    def _message(self, value: Any, error: Exception) -> str:
+        limit = f" and at most {self.most}" if isinstance(error, _TooLargeError) else ""
+        hint = did_you_mean(value, self.names) if isinstance(value, str) else ""
+        return f"expected {self.expects}{limit}, not {shown(value)}{hint}"
 
 
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """The end of a message about a word that is not among the names: the nearest of them."""
-    near = difflib.get_close_matches(word, names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+class _TooLargeError(ValueError):
+    """A number is above the maximum of its kind."""
 
 
 def shown(value: Any) -> str:
-    """Write a value as Python does, where Python can: not a whole number of 5,000 digits."""
+    """Write a value as Python does, except for whole numbers that Python refuses to write."""
     try:
         return repr(value)
     except (ValueError, RecursionError):
         return f"a {type(value).__name__} too large to be shown"
 
 
-def _require(condition: bool) -> None:
-    if not condition:
-        raise ValueError
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # a bool is an int to isinstance
 
 
-class TooLargeError(ValueError):
-    """A number is above the limit of its kind, which is the argument."""
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
-def _limit(error: Exception) -> str:
-    return f" and at most {error.args[0]}" if isinstance(error, TooLargeError) else ""
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def whole(low: int, high: int = 2**63 - 1) -> Kind:
     """A whole number from `low` to `high`."""
-
-    def convert(value: Any) -> int:
-        _require(type(value) is int and low <= value)  # a bool is an int to isinstance
-        if value > high:
-            raise TooLargeError(high)
-        return int(value)
-
-    return Kind(f"a whole number of at least {low}", int, convert)
+    expects = f"a whole number of at least {low}"
+    return Kind(expects, int, lambda value: type(value) is int and low <= value, int, most=high)
 
 
 def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
     """A finite number from `low` to `high`, without zero when `positive`."""
-
-    def convert(value: Any) -> float:
-        _require(type(value) in (int, float) and math.isfinite(value) and low <= value <= high)
-        _require(value > 0 or not positive)
-        return float(value)
-
     limits = f"above {low:g}" if positive else f"of at least {low:g}"
     limits += f" and at most {high:g}" if high < math.inf else ""
-    return Kind(f"a number {limits}", float, convert)
+
+    def accepts(value: Any) -> bool:
+        return _is_number(value) and low <= value <= high and (value > 0 or not positive)
+
+    return Kind(f"a number {limits}", float, accepts, float)
 
 
 def fraction() -> Kind:
-    """A share that may be nothing but not the whole: 0 ≤ value < 1."""
-
-    def convert(value: Any) -> float:
-        _require(type(value) in (int, float) and 0 <= value < 1)
-        return float(value)
-
-    return Kind("a number from 0 to below 1", float, convert)
+    """A number from 0 to below 1."""
+    expects = "a number from 0 to below 1"
+    return Kind(expects, float, lambda value: _is_number(value) and 0 <= value < 1, float)
 
 
-def choice(*names: str) -> Kind:
+def choice(names: Collection[str]) -> Kind:
     """One of `names`."""
-
-    def convert(value: Any) -> str:
-        _require(value in names)
-        return str(value)
-
-    return Kind(f"one of {', '.join(names)}", str, convert, names)
+    return Kind(f"one of {', '.join(names)}", str, tuple(names).__contains__, str, tuple(names))
 
 
-def character(*names: str) -> Kind:
+def character(names: Collection[str]) -> Kind:
     """One of some characters, which are quoted in messages."""
-    return Kind(f"one of {', '.join(map(repr, names))}", str, choice(*names).convert)
+    return Kind(f"one of {', '.join(map(repr, names))}", str, tuple(names).__contains__, str)
 
 
-def some(*names: str) -> Kind:
+def some(names: Collection[str]) -> Kind:
     """Some of `names`, such as ``affine,elastic``, in TOML ``["affine", "elastic"]``; or none."""
 
-    def parse(text: str) -> list[str]:
-        return [word.strip() for word in text.split(",") if word.strip()]
+    def accepts(value: Any) -> bool:
+        if not _is_list(value) or len({*map(str, value)}) < len(value):
+            return False
+        return all(item in names for item in value)
 
-    def convert(value: Any) -> tuple[str, ...]:
-        _require(isinstance(value, list | tuple) and len(set(map(str, value))) == len(value))
-        _require(all(name in names for name in value))
-        return tuple(value)
-
-    return Kind(f"some of {', '.join(names)}, each once", parse, convert, names)
+    expects = f"some of {', '.join(names)}, each once"
+    return Kind(expects, _split, accepts, tuple, tuple(names))
 
 
 def text(expects: str) -> Kind:
     """Any text that is not empty."""
-
-    def convert(value: Any) -> str:
-        _require(isinstance(value, str) and value != "")
-        return str(value)
-
-    return Kind(expects, str, convert)
+    return Kind(expects, str, lambda value: isinstance(value, str) and value != "", str)
 
 
 def path(expects: str) -> Kind:
-    """A path; a leading ``~`` is the user's home, as the shell has it."""
-    name = text(expects)
+    """A path; a leading ``~`` is the user's home, as in shells."""
 
-    def convert(value: Any) -> Path:
-        written = name.convert(value)
-        _require("\0" not in written)
+    def make(value: str) -> Path:
         try:
-            return Path(written).expanduser()
+            return Path(value).expanduser()
         except RuntimeError as error:  # there is no such user
             raise ValueError from error
 
-    return Kind(expects, str, convert)
+    def accepts(value: Any) -> bool:
+        return isinstance(value, str) and value != "" and "\0" not in value
+
+    return Kind(expects, str, accepts, make)
 
 
-def sizes() -> Kind:
-    """Sizes such as ``128,64``, in TOML ``[128, 64]``; none at all is allowed."""
-    return _several(whole(1), "whole numbers of at least 1, such as 128,64")
+def whole_numbers(low: int, example: str) -> Kind:
+    """Whole numbers such as ``128,64``, in TOML ``[128, 64]``; or none."""
+    one = whole(low)
 
+    def make(value: Any) -> tuple[int, ...]:
+        return tuple(one.from_toml(item) for item in value)
 
-def classes() -> Kind:
-    """Classes such as ``1,7``, in TOML ``[1, 7]``; none at all is allowed."""
-    return _several(whole(0), "whole numbers of at least 0, such as 1,7")
-
-
-def _several(one: Kind, expects: str) -> Kind:
-
-    def parse(text: str) -> list[int]:
-        return [int(word) for word in text.split(",")] if text.strip() else []
-
-    def convert(value: Any) -> tuple[int, ...]:
-        _require(isinstance(value, list | tuple))
-        return tuple(one.convert(item) for item in value)
-
-    return Kind(expects, parse, convert)
+    expects = f"whole numbers of at least {low}, such as {example}"
+    return Kind(
+        expects,
+        lambda text: [int(word) for word in text.split(",")] if text.strip() else [],
+        _is_list,
+        make,
+    )
 
 
 def interval() -> Kind:
     """A number of epochs, ``5``, or of minutes, ``10min``."""
 
-    def convert(value: Any) -> int | str:
-        parse_interval(value)
-        every: int | str = value
-        return every
-
     def parse(text: str) -> int | str:
         return int(text) if text.strip().isdecimal() else text
 
-    return Kind("a number of epochs, such as 5, or of minutes, such as 10min", parse, convert)
+    def accepts(value: Any) -> bool:
+        parse_interval(value)
+        return True
+
+    expects = "a number of epochs, such as 5, or of minutes, such as 10min"
+    return Kind(expects, parse, accepts, lambda value: value)
 
 
-def assignments(values: tuple[str, ...]) -> Kind:
+def assignments(values: Collection[str]) -> Kind:
     """Names with one of the values each, such as ``a=x,b=y``, in TOML ``["a=x", "b=y"]``."""
+    expects = f"names with one of {', '.join(values)} each, such as name={next(iter(values))}"
 
-    def convert(value: Any) -> tuple[str, ...]:
-        _require(isinstance(value, list | tuple))
-        for item in value:
-            _require(isinstance(item, str))
-            name, _, chosen = item.rpartition("=")
-            _require(bool(name) and chosen in values)
-        return tuple(value)
+    def accepts(value: Any) -> bool:
+        return _are_assignments(value, values.__contains__)
 
-    expects = f"names with one of {', '.join(values)} each, such as name={values[0]}"
-    return Kind(expects, lambda text: text.split(",") if text else [], convert)
+    return Kind(expects, lambda text: text.split(",") if text else [], accepts, tuple)
 
 
 def class_weights() -> Kind:
     """``balanced``, or factors of classes such as ``yes=3,no=1``, in TOML ``["yes=3", "no=1"]``."""
 
-    def parse(text: str) -> str | list[str]:
-        return text if text == "balanced" else text.split(",")
+    def accepts(value: Any) -> bool:
+        return value == "balanced" or (
+            bool(value) and _are_assignments(value, lambda factor: 0 <= float(factor) < math.inf)
+        )
 
-    def convert(value: Any) -> str | tuple[str, ...]:
-        if value == "balanced":
-            return "balanced"
-        _require(isinstance(value, list | tuple) and bool(value))
-        for item in value:
-            _require(isinstance(item, str))
-            name, _, factor = item.rpartition("=")
-            _require(bool(name) and 0 <= float(factor) < math.inf)
-        return tuple(value)
+    return Kind(
+        "balanced, or factors of at least 0 such as yes=3,no=1",
+        lambda text: text if text == "balanced" else text.split(","),
+        accepts,
+        lambda value: value if value == "balanced" else tuple(value),
+    )
 
-    return Kind("balanced, or factors of at least 0 such as yes=3,no=1", parse, convert)
+
+def _are_assignments(value: Any, accepts: Callable[[str], bool]) -> bool:
+    """Whether a value is a list of ``name=value`` with such values."""
+    if not _is_list(value) or not all(isinstance(item, str) for item in value):
+        return False
+    pairs = [item.rpartition("=") for item in value]
+    return all(name and accepts(chosen) for name, _, chosen in pairs)
 
 
 def share_or_path() -> Kind:
-    """A number above 0 and below 1, or else the path of a file."""
+    """A number above 0 and below 1, or the path of a file."""
 
     def parse(text: str) -> float | str:
         try:
@@ -246,23 +233,23 @@ def share_or_path() -> Kind:
         except ValueError:
             return text
 
-    file = path("the path of a file")
+    def accepts(value: Any) -> bool:
+        return FILE.accepts(value) or (type(value) is float and 0 < value < 1)
 
-    def convert(value: Any) -> float | Path:
-        if isinstance(value, str):
-            name: Path = file.convert(value)
-            return name
-        _require(type(value) is float and 0 < value < 1)
-        return float(value)
-
-    return Kind("a number above 0 and below 1, or the path of a file", parse, convert)
+    expects = "a number above 0 and below 1, or the path of a file"
+    return Kind(
+        expects,
+        parse,
+        accepts,
+        lambda value: FILE.make(value) if isinstance(value, str) else value,
+    )
 
 
 def switch() -> Kind:
     """True or false; on the shell ``--name`` or ``--no-name``."""
+    return Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
 
-    def convert(value: Any) -> bool:
-        _require(isinstance(value, bool))
-        return bool(value)
 
-    return Kind("true or false", bool, convert)
+FILE = path("the path of a file")
+FOLDER = path("the path of a folder")
+TOML_FILE = path("the path of a TOML file")

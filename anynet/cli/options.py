@@ -1,21 +1,11 @@
 """The options of ``anynet train``: one table, from which argparse and TOML files are both read."""
 
 import argparse
-import math
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from anynet.augment import (
-    AUGMENTATIONS,
-    Affine,
-    Elastic,
-    Erase,
-    Flip,
-    Mixup,
-    Noise,
-    NormaliseWidth,
-)
+from anynet.augment import AUGMENTATIONS
 from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
@@ -23,13 +13,16 @@ from anynet.cli.kinds import Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
-from anynet.nn import ACTIVATIONS
-from anynet.nn.layers.dense import INITIALIZERS
+from anynet.nn import ACTIVATIONS, INITIALIZERS
+from anynet.optim.optimizers import OPTIMIZERS
+from anynet.optim.schedules import SCHEDULES, Warmup
 
-SCHEDULES = ("exponential", "constant", "step", "cosine", "one-cycle", "inverse-scaling", "plateau")
-OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
+SCHEDULE_NAMES = tuple(kind.replace("_", "-") for kind in SCHEDULES if kind != Warmup.kind)
 
-#: What is decided otherwise for tables, which have few rows and many kinds of inputs.
+#: Classes that process images, before training or in each step, by the name in an option.
+IMAGE_PARTS: dict[str, Any] = {**AUGMENTATIONS, **PREPROCESSINGS}
+
+#: Defaults of tables, which have few rows and several types of inputs.
 TABLE_DEFAULTS: dict[str, Any] = {
     "optimizer": "adam",
     "epochs": 200,
@@ -40,7 +33,7 @@ TABLE_DEFAULTS: dict[str, Any] = {
 
 #: Options whose defaults a named data set overrides; all others keep those of the report.
 DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
-    "digits": {  # small and few images: new versions of them, and an average against the noise
+    "digits": {  # few and small images: augmented, and weights averaged against the noise
         "layers": (256, 128),
         "optimizer": "adam",
         "learning_rate": 0.003,
@@ -57,22 +50,42 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
-_FOLDER = "the path of a folder"
+
+def option(
+    default: Any,
+    kind: Kind,
+    help: str,
+    metavar: str | None = None,
+    part: tuple[str, str] | None = None,
+) -> Any:
+    """Return the field of one option, which has its name.
+
+    Parameters
+    ----------
+    default : object
+    kind : Kind
+    help : str
+        A noun phrase.
+    metavar : str, optional
+    part : (str, str), optional
+        The class in ``IMAGE_PARTS`` that the option is for, and its field.
+    """
+    metadata = {"kind": kind, "help": help, "metavar": metavar, "part": part}
+    return field(default=default, metadata=metadata)
 
 
-def option(default: Any, kind: Kind, help: str, metavar: str | None = None) -> Any:
-    """Describe one option; the name is that of the dataclass field."""
-    return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
-
-
-def _strength(default: float, limit: float, help: str) -> Any:
-    """Describe the strength of an augmentation; its class's own is the default."""
-    return option(None, kinds.real(0, limit), f"{help} (default: {default:g})")
+def _part_option(part: str, name: str, kind: Kind, help: str, metavar: str | None = None) -> Any:
+    """Return the field of an option for a class in ``IMAGE_PARTS``, whose default it has."""
+    default = getattr(IMAGE_PARTS[part], name)
+    help = f"{part}: {help}"
+    if type(default) in (int, float):  # decided when it is known whether the part is used
+        help, default = f"{help} (default: {default:g})", None
+    return option(default, kind, help, metavar, (part, name))
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Everything that decides a training run. ``None`` means: decided when the data are known."""
+    """All options of a training run. ``None`` means: decided when the data are known."""
 
     dataset: str = option(
         "",
@@ -84,7 +97,7 @@ class TrainOptions:
     )
     task: str | None = option(
         None,
-        kinds.choice(*TASKS),
+        kinds.choice(TASKS),
         "kind of prediction (default: detected from the target's values)",
     )
     columns: tuple[str, ...] = option(
@@ -96,13 +109,13 @@ class TrainOptions:
     )
     decimal: str | None = option(
         None,
-        kinds.character(*DECIMALS),
+        kinds.character(DECIMALS),
         "decimal separator of numbers in text, '.' or ',' (default: inferred from each column)",
         "MARK",
     )
     thousands: str | None = option(
         None,
-        kinds.character(*THOUSANDS),
+        kinds.character(THOUSANDS),
         "thousands separator: ',', '.', ' ' or \"'\", or '' for none (default: inferred)",
         "MARK",
     )
@@ -114,16 +127,16 @@ class TrainOptions:
         "SHARE|FILE",
     )
     layers: tuple[int, ...] = option(
-        (128, 64), kinds.sizes(), "sizes of the hidden layers", "SIZES"
+        (128, 64), kinds.whole_numbers(1, "128,64"), "sizes of the hidden layers", "SIZES"
     )
     activation: str = option(
         "relu",
-        kinds.choice(*ACTIVATIONS, "scaled_tanh"),
+        kinds.choice((*ACTIVATIONS, "scaled_tanh")),
         "activation function of the hidden layers",
     )
     initializer: str | None = option(
         None,
-        kinds.choice(*INITIALIZERS),
+        kinds.choice(INITIALIZERS),
         "distribution of the initial weights (default: chosen for the activation)",
     )
     signed_inputs: bool = option(
@@ -137,7 +150,7 @@ class TrainOptions:
     )
     layer_norm: bool = option(False, kinds.switch(), "layer normalisation of each hidden layer")
     batch_norm: bool = option(False, kinds.switch(), "batch normalisation of each hidden layer")
-    optimizer: str = option("sgd", kinds.choice(*OPTIMIZERS), "optimization algorithm")
+    optimizer: str = option("sgd", kinds.choice(OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,
         kinds.real(0, positive=True),
@@ -148,7 +161,9 @@ class TrainOptions:
     weight_decay: float | None = option(
         None, kinds.real(0), "coefficient of the weight decay (default: 0; 0.01 for adamw)"
     )
-    schedule: str = option("exponential", kinds.choice(*SCHEDULES), "schedule of the learning rate")
+    schedule: str = option(
+        "exponential", kinds.choice(SCHEDULE_NAMES), "schedule of the learning rate"
+    )
     decay: float = option(
         0.95,
         kinds.real(0, 1, positive=True),
@@ -192,56 +207,61 @@ class TrainOptions:
     )
     preprocess: tuple[str, ...] = option(
         (),
-        kinds.some(*PREPROCESSINGS),
+        kinds.some(PREPROCESSINGS),
         "steps applied to all images, including the test set and the input of anynet predict",
         "NAMES",
     )
-    preprocess_width: int | None = option(
-        None, kinds.whole(1), f"width: width of the ink in pixels (default: {NormaliseWidth.width})"
+    preprocess_width: int | None = _part_option(
+        "width", "width", kinds.whole(1), "width of the ink in pixels"
     )
     augment: tuple[str, ...] = option(
         (),
-        kinds.some(*AUGMENTATIONS),
+        kinds.some(AUGMENTATIONS),
         "random deformations of the training images, new in every epoch",
         "NAMES",
     )
-    augment_rotation: float | None = _strength(
-        Affine.rotation, 90, "affine: maximum rotation in degrees"
+    augment_rotation: float | None = _part_option(
+        "affine", "rotation", kinds.real(0, 90), "maximum rotation in degrees"
     )
-    augment_shear: float | None = _strength(Affine.shear, 90, "affine: maximum shear in degrees")
-    augment_scale: float | None = _strength(
-        Affine.scale, 1, "affine: maximum relative change of size"
+    augment_shear: float | None = _part_option(
+        "affine", "shear", kinds.real(0, 90), "maximum shear in degrees"
     )
-    augment_shift: float | None = _strength(
-        Affine.shift, LARGEST_DISPLACEMENT, "affine: maximum shift in pixels"
+    augment_scale: float | None = _part_option(
+        "affine", "scale", kinds.real(0, 1), "maximum relative change of size"
     )
-    augment_halved: tuple[int, ...] = option(
-        (), kinds.classes(), "affine: classes with half of the rotation and shear", "CLASSES"
+    augment_shift: float | None = _part_option(
+        "affine", "shift", kinds.real(0, LARGEST_DISPLACEMENT), "maximum shift in pixels"
     )
-    augment_either: bool = option(
-        False, kinds.switch(), "affine: either rotation or shear for an image, not both"
+    augment_halved: tuple[int, ...] = _part_option(
+        "affine",
+        "halved",
+        kinds.whole_numbers(0, "1,7"),
+        "classes with half of the rotation and shear",
+        "CLASSES",
     )
-    augment_alpha: float | None = _strength(
-        Elastic.alpha, LARGEST_DISPLACEMENT, "elastic: strength of the deformation"
+    augment_either: bool = _part_option(
+        "affine",
+        "either",
+        kinds.switch(),
+        "either rotation or shear for an image, not both",
     )
-    augment_sigma: float | None = option(
-        None,
-        kinds.real(0.5),
-        f"elastic: smoothness of the deformation in pixels (default: {Elastic.sigma:g})",
+    augment_alpha: float | None = _part_option(
+        "elastic", "alpha", kinds.real(0, LARGEST_DISPLACEMENT), "strength of the deformation"
     )
-    augment_flip: float | None = _strength(
-        Flip.probability, 1, "flip: probability of flipping an image"
+    augment_sigma: float | None = _part_option(
+        "elastic", "sigma", kinds.real(0.5), "smoothness of the deformation in pixels"
     )
-    augment_erase: float | None = _strength(
-        Erase.area, 1, "erase: maximum share of an image that is erased"
+    augment_flip: float | None = _part_option(
+        "flip", "probability", kinds.real(0, 1), "probability of flipping an image"
     )
-    augment_noise: float | None = _strength(
-        Noise.strength, math.inf, "noise: standard deviation, relative to full ink"
+    augment_erase: float | None = _part_option(
+        "erase", "area", kinds.real(0, 1), "maximum share of an image that is erased"
     )
-    augment_mixup: float | None = option(
-        None,
-        kinds.real(0, positive=True),
-        f"mixup: parameter α of the Beta distribution (default: {Mixup.alpha:g})",
+    augment_noise: float | None = _part_option(
+        "noise", "strength", kinds.real(0), "standard deviation, relative to full ink"
+    )
+    augment_mixup: float | None = _part_option(
+        "mixup", "alpha", kinds.real(0, positive=True), "parameter α of the Beta distribution"
     )
     epochs: int = option(15, kinds.whole(1), "maximum number of epochs")
     batch_size: int = option(64, kinds.whole(1), "number of rows in a step", "ROWS")
@@ -292,10 +312,10 @@ class TrainOptions:
         kinds.text("a device"),
         "device such as cpu, cuda, cuda:1, mps (default: chosen by the backend)",
     )
-    dtype: str = option("float32", kinds.choice("float32", "float64"), "data type of the weights")
+    dtype: str = option("float32", kinds.choice(("float32", "float64")), "data type of the weights")
     precision: str | None = option(
         None,
-        kinds.choice("tf32", "bfloat16", "float16"),
+        kinds.choice(("tf32", "bfloat16", "float16")),
         "reduced precision of matrix products on GPUs (default: float32)",
     )
     threads: int | None = option(
@@ -310,17 +330,17 @@ class TrainOptions:
         "is larger than half of the available memory",
     )
     data_dir: Path | None = option(  # noqa: RUF009
-        None, kinds.path(_FOLDER), "folder of local data files", "DIR"
+        None, kinds.FOLDER, "folder of local data files", "DIR"
     )
     out: Path | None = option(  # noqa: RUF009
-        None, kinds.path(_FOLDER), "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
+        None, kinds.FOLDER, "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
     )
     json: bool = option(False, kinds.switch(), "output as one JSON object, and nothing else")
     quiet: bool = option(False, kinds.switch(), "output of the result without progress")
 
 
-#: How the help of the command is divided: the first option of each part, and its title.
-PARTS = {
+#: Sections of the help: the first option of each, and its title.
+SECTIONS = {
     "target": "tables: CSV, Parquet, Arrow (defaults: "
     + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in TABLE_DEFAULTS.items())
     + ")",
@@ -334,60 +354,90 @@ PARTS = {
 
 KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}
 
+#: Options of one of IMAGE_PARTS: its name, and the field that the option sets.
+STRENGTHS: dict[str, tuple[str, str]] = {
+    each.name: each.metadata["part"] for each in fields(TrainOptions) if each.metadata["part"]
+}
 
-def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool | None = None) -> None:
-    """Add the named options of the table to `parser`; without names all are added.
 
-    Suppressed defaults, the rule where all are added, leave in the parsed namespace only what was
-    given, so that the rest can come from a file.
+def flag_of(name: str) -> str:
+    """Return the flag of an option: ``--learning-rate`` of learning_rate."""
+    return "--" + name.replace("_", "-")
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of ``TrainOptions`` among parsed arguments."""
+    return {name: value for name, value in vars(arguments).items() if name in KINDS}
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool = True) -> None:
+    """Add the named options of the table to a parser, or all of them, in sections.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    names : str
+    suppress : bool
+        Whether options that are not given are absent from the parsed arguments, so that a file or
+        the data set can set them.
     """
-    suppress = not names if suppress is None else suppress
-    part: argparse._ActionsContainer = parser
+    section: argparse._ActionsContainer = parser
     for each in fields(TrainOptions):
-        if not names and each.name in PARTS:
-            part = parser.add_argument_group(PARTS[each.name])
+        if not names and each.name in SECTIONS:
+            section = parser.add_argument_group(SECTIONS[each.name])
         if names and each.name not in names:
             continue
-        if each.name == "dataset":
-            part.add_argument(
-                "dataset", metavar="DATASET", nargs="?", default=argparse.SUPPRESS, help=_help(each)
-            )
-            continue
-        flag = "--" + each.name.replace("_", "-")
         default = argparse.SUPPRESS if suppress else each.default
         how: dict[str, Any] = {"default": default, "help": _help(each)}
+        if each.name == "dataset":
+            section.add_argument("dataset", metavar="DATASET", nargs="?", **how)
+            continue
         if each.default is False:
             how["action"] = argparse.BooleanOptionalAction
         else:
             how["type"] = each.metadata["kind"].from_text
             how["metavar"] = each.metadata["metavar"] or each.name.rpartition("_")[2].upper()
-        part.add_argument(flag, **how)
+        section.add_argument(flag_of(each.name), **how)
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+def add_value(parser: argparse.ArgumentParser, flag: str, kind: Kind, **how: Any) -> None:
+    """Add an argument of one command whose values are of a kind."""
+    parser.add_argument(flag, type=kind.from_text, **how)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--json``; `what` names the output."""
+    parser.add_argument("--json", action="store_true", help=f"output as {what}, and nothing else")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the model of a command."""
-    run = kinds.path("a run folder or a model file").from_text
-    parser.add_argument("model", metavar="RUN", type=run, help="run folder or model file")
+    kind = kinds.path("a run folder or a model file")
+    add_value(parser, "model", kind, metavar="RUN", help="run folder or model file")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add DATASET to a command that needs one."""
+    what = "name of a data set, or path of a folder, an .npz file or a table"
+    parser.add_argument("dataset", metavar="DATASET", help=what)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, and where its model is to compute."""
-    add_run(parser)
-    add_options(parser, "backend", "device", "threads")
-    dtype = KINDS["dtype"].from_text
-    parser.add_argument(
-        "--dtype", type=dtype, help="data type: float32 or float64 (default: that of the model)"
-    )
+    """Add RUN, and the options of the backend that loads its model."""
+    add_model(parser)
+    add_options(parser, "backend", "device", "threads", suppress=False)
+    what = "data type: float32 or float64 (default: that of the model)"
+    add_value(parser, "--dtype", KINDS["dtype"], help=what)
 
 
 def _help(each: Field[Any]) -> str:
-    """The help of one option, with its values, and its default where the text does not say it."""
-    says: str = each.metadata["help"]
+    """Return the help of an option with its values, and its default unless the text states it."""
+    text: str = each.metadata["help"]
     default: Any = each.default
     if each.metadata["kind"].names:
-        says += f": {', '.join(each.metadata['kind'].names)}"
+        text += f": {', '.join(each.metadata['kind'].names)}"
     if default is None or default is False or default in ("", ()):
-        return says
+        return text
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    return f"{says} (default: {default})"
+    return f"{text} (default: {default})"

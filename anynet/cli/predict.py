@@ -1,89 +1,70 @@
 """``anynet predict RUN FILE…``: predictions for pictures, or for rows of tables."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from anynet.augment import preprocess
 from anynet.cli import kinds
-from anynet.cli.answers import as_table, class_answers
-from anynet.cli.options import add_model_options
-from anynet.cli.terminal import complain, say_json, say_text
+from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
+from anynet.cli.models import (
+    classes_of,
+    image_format,
+    knows_tables,
+    open_model,
+    preprocessing_in,
+)
+from anynet.cli.options import add_json, add_model_options, add_value
+from anynet.cli.runs import refuse_existing
+from anynet.cli.terminal import complain, say, say_json, say_text, warn
+from anynet.data.files import replacing
+from anynet.data.tables import Preprocessing, read_table
+from anynet.data.tables.target import Classes, Target
 from anynet.errors import DataError, InvalidArgumentError
+from anynet.training import Model
 
-#: An answer with a lower probability is marked as uncertain.
+#: Probability below which a prediction is marked as uncertain.
 CERTAIN = 0.5
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "predict", help="predict classes or values of pictures or of rows of a table"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     add_model_options(parser)
-    parser.add_argument(
-        "files",
-        metavar="FILE",
-        type=kinds.path("the path of a file").from_text,
-        nargs="+",
-        help="pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables",
-    )
-    parser.add_argument(
-        "--top",
-        metavar="K",
-        type=kinds.whole(1).from_text,
-        default=1,
-        help="number of most likely classes to list (default: 1)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=kinds.path("the path of a file").from_text,
-        help="CSV file for the predictions of a table; existing files are not overwritten",
-    )
+    what = "pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables"
+    add_value(parser, "files", kinds.FILE, metavar="FILE", nargs="+", help=what)
+    what = "number of most likely classes to list (default: 1)"
+    add_value(parser, "--top", kinds.whole(1), metavar="K", default=1, help=what)
+    what = "CSV file for the predictions of a table; existing files are not overwritten"
+    add_value(parser, "--out", kinds.FILE, metavar="FILE", help=what)
     parser.add_argument(
         "--escape-formulas",
         action="store_true",
         help="apostrophe before text in --out that a spreadsheet would compute as a formula "
         "(= + - @ in front); numbers are unchanged",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="output as a JSON list, and nothing else"
-    )
-    parser.set_defaults(run=run)
+    add_json(parser, "a JSON list")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print an answer for each picture; report those without one, and return 1 if there are any."""
-    from anynet.augment import preprocess
-    from anynet.cli.models import (
-        classes_of,
-        image_format,
-        knows_tables,
-        open_model,
-        preprocessing_in,
-    )
-
+    """Print the predictions; return 1 if there is a picture without one."""
     model = open_model(arguments, *arguments.files)
     if knows_tables(model):
-        from anynet.cli import tables
-
-        return tables.predict(
-            model,
-            arguments.files,
-            out=arguments.out,
-            top=arguments.top,
-            as_json=arguments.json,
-            escape_formulas=arguments.escape_formulas,
-        )
+        return _predict_rows(model, arguments)
     for flag, given in (("out", arguments.out), ("escape-formulas", arguments.escape_formulas)):
         if given:
             message = f"--{flag} is for models of tables: --json prints the answers for pictures"
             raise InvalidArgumentError(message)
-    from anynet.cli.pictures import read_rows
+    return _predict_pictures(model, arguments)
 
-    wanted, steps = image_format(model), preprocessing_in(model)
+
+def _predict_pictures(model: Model, arguments: argparse.Namespace) -> int:
+    """Print a prediction for each picture, and report those in which nothing can be recognised."""
+    from anynet.cli.pictures import read_rows  # needs optional packages
+
+    wanted, steps, classes = image_format(model), preprocessing_in(model), classes_of(model)
     answers: list[dict[str, Any]] = []
     code = 0
     for path in arguments.files:
@@ -93,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
             complain(str(error))
             code = 1
             continue
-        indices = [i for i, row in enumerate(found) if not isinstance(row, DataError)]
         of_file = [
-            unanswered(path, i, row) for i, row in enumerate(found) if isinstance(row, DataError)
+            _unanswered(path, i, row) for i, row in enumerate(found) if isinstance(row, DataError)
         ]
-        if indices:
+        if len(of_file) < len(found):
+            indices = [i for i, row in enumerate(found) if not isinstance(row, DataError)]
             rows = np.stack([row for row in found if not isinstance(row, DataError)])
             rows = preprocess(rows, steps, wanted.shape if wanted else None)
             likely = np.asarray(model.predict_proba(rows))
-            of_file += class_answers(path, likely, classes_of(model), arguments.top, indices)
+            of_file += class_answers(path, likely, classes, arguments.top, indices)
         answers += sorted(of_file, key=lambda answer: int(answer["index"]))
     answered = [answer for answer in answers if answer["class"] is not None]
     for answer in answers:
@@ -116,7 +97,69 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def unanswered(path: Path, index: int, error: DataError) -> dict[str, Any]:
-    """Describe a picture in which nothing can be made out, with the keys of an answer."""
+def _unanswered(path: Path, index: int, error: DataError) -> dict[str, Any]:
+    """Return the answer for a picture in which nothing can be recognised."""
     missing: dict[str, Any] = {"class": None, "probability": None, "top": [], "error": str(error)}
     return {"file": str(path), "index": index, **missing}
+
+
+def _predict_rows(model: Model, arguments: argparse.Namespace) -> int:
+    """Predict the rows of tables: print them, or write them as CSV; all of them or none.
+
+    With ``--out`` and ``--json`` the file is written and the JSON list is printed.
+    """
+    paths, out = arguments.files, arguments.out
+    if arguments.escape_formulas and out is None:
+        message = "--escape-formulas is for the CSV file of --out: add --out FILE"
+        raise InvalidArgumentError(message)
+    preprocessing = Preprocessing.of(model)
+    target = preprocessing.target
+    if out is not None:
+        refuse_existing(out)
+    if arguments.top > 1 and not isinstance(target, Classes):
+        message = f"--top is for classes, and the model predicts values of {target.column!r}"
+        raise InvalidArgumentError(message)
+    likely = []
+    for path in paths:
+        x, notes = preprocessing.encode(read_table(path))
+        for note in notes:
+            warn(f"{path}: {note}")
+        likely.append(np.asarray(model.predict_mean(x)))
+    if out is not None:
+        _write(out, paths, likely, target, arguments.escape_formulas)
+        if not arguments.json:
+            say(f"{out}: {sum(map(len, likely)):,} predictions of {target.column}")
+            return 0
+    answers = []
+    for path, outputs in zip(paths, likely, strict=True):
+        if isinstance(target, Classes):
+            answers += class_answers(path, outputs, target.levels, arguments.top)
+        else:
+            answers += value_answers(path, target.decode(outputs[:, 0]))
+    if arguments.json:
+        say_json(answers)
+    else:
+        say_text(as_table(answers))
+    return 0
+
+
+def _write(
+    out: Path, paths: Sequence[Path], likely: Sequence[Any], target: Target, escape_formulas: bool
+) -> None:
+    """Write predictions in the order of the rows; each line of several files names its file."""
+    outputs = np.concatenate(likely)
+    columns: list[tuple[str, Sequence[Any]]] = []
+    if len(paths) > 1:
+        files = [str(path) for path, each in zip(paths, likely, strict=True) for _ in each]
+        columns.append(("file", files))
+    columns.append(("index", [i for each in likely for i in range(len(each))]))
+    if isinstance(target, Classes):
+        columns.append((target.column, target.decode(outputs.argmax(axis=1)).tolist()))
+        for level, column in zip(target.levels, outputs.T, strict=True):
+            columns.append((f"probability {level}", list(column)))
+    else:
+        columns.append((target.column, target.decode(outputs[:, 0]).tolist()))
+    with replacing(out, new=True) as file:
+        text = as_csv(columns, escape_formulas=escape_formulas)
+        file.write(text.encode(errors="backslashreplace"))
+        refuse_existing(out)  # it may have been created meanwhile

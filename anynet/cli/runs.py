@@ -1,7 +1,7 @@
-"""The run folder: complete or not there at all, or one with checkpoints that says it is unfinished.
+"""The run folder: complete, absent, or unfinished with checkpoints.
 
-A folder that has ``checkpoints`` in it is unfinished, whatever else is there; these are taken away
-by one rename when all else is written.
+A folder that holds ``checkpoints`` is unfinished, whatever else is there; one rename removes them
+when all other files are written.
 """
 
 import contextlib
@@ -36,15 +36,15 @@ LONGEST_NAME = 50  # characters, of up to 4 bytes; file systems limit names to 2
 
 @contextmanager
 def kept(model: Model, folder: Path) -> Iterator[None]:
-    """Save the model of a run for the block that writes its other files; it is never lost.
+    """Save the model of a run before the block, which writes the other files of the run.
 
-    If the folder has been removed, it is made again. If that fails, there is no room, or the file
-    is gone when the block ends, the model is saved in the temporary directory.
+    A folder that has been removed is made again. If the model cannot be saved there, or its file is
+    gone when the block ends, it is saved in the temporary directory.
 
     Raises
     ------
     OSError, InvalidArgumentError
-        It could not be saved in `folder`; a note says where it is instead, if anywhere.
+        If it could not be saved in `folder`; a note names the other place, if there is one.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def kept(model: Model, folder: Path) -> Iterator[None]:
 
 
 def save_elsewhere(model: Model, error: BaseException) -> None:
-    """Save a model in the temporary directory, and add a note to `error` that says where."""
+    """Save a model in the temporary directory, and add a note with its path to `error`."""
     with contextlib.suppress(OSError, InvalidArgumentError):
         place = Path(tempfile.mkdtemp(prefix="anynet-"))
         try:
@@ -70,17 +70,17 @@ def save_elsewhere(model: Model, error: BaseException) -> None:
 
 
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
-    """Name a folder that does not exist yet: ``runs/DATASET-DATE-TIME``, numbered if need be."""
+    """Return the path of a new folder: ``runs/DATASET-DATE-TIME``, with a number if it exists."""
     return _unused(root / f"{name_of(dataset)}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
 def name_of(dataset: str) -> str:
-    """Return the part of a data set's name or path that names folders: its stem, cut if long."""
+    """Return the stem of a data set's name or path, shortened, as a part of folder names."""
     return Path(dataset).absolute().stem[:LONGEST_NAME].replace("\0", "")
 
 
 def _unused(folder: Path) -> Path:
-    """Return the folder itself, or one with a number behind its name, that does not exist yet."""
+    """Return the path itself, or with the first number behind its name that makes it a new one."""
     found, count = folder, 1
     while os.path.lexists(found):
         count += 1
@@ -89,12 +89,29 @@ def _unused(folder: Path) -> Path:
 
 
 class NewFolder:
-    """A run folder that does not exist until it is complete. Use ``new_folder``.
+    """A context that gives a scratch folder, which becomes the run folder when the block ends.
+
+    The scratch folder is made before the block runs, beside the run folder, so that a place that
+    cannot be written to is reported before training; the last step is one rename. If the block
+    fails, the scratch folder is removed; but if it holds a model, it is kept under another name,
+    which a note on the exception names.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder.
+    numbered : bool
+        Whether a number is added to its name if another process has taken it.
 
     Attributes
     ----------
     path : Path
-        The folder; when the block has ended, where it really is.
+        The run folder; after the block, with the number if there is one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        On entry, if the folder exists or the place for it cannot be written to.
     """
 
     def __init__(self, path: Path, *, numbered: bool = False) -> None:
@@ -104,9 +121,8 @@ class NewFolder:
         self.made: list[Path] = []  # parents, the outermost first
 
     def __enter__(self) -> Path:
-        if os.path.lexists(self.path) and not self.numbered:
-            message = f"{self.path} exists already: choose another --out, or remove it"
-            raise InvalidArgumentError(message)
+        if not self.numbered:
+            refuse_existing(self.path)
         name = f".{self.path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
         self.scratch = self.path.with_name(name)
         try:
@@ -143,13 +159,11 @@ class NewFolder:
         self._keep_model(error)
 
     def _settle(self) -> None:
-        """Give the folder its name; if it is numbered, the first one that is free."""
+        """Rename the scratch folder; if numbers are allowed, to the first free name."""
         while True:
             if os.path.lexists(self.path):
                 if not self.numbered:
-                    message = (
-                        f"{self.path} came into being during training: the run was not written"
-                    )
+                    message = f"{self.path} was created during training: the run was not written"
                     raise InvalidArgumentError(message)
                 self.path = _unused(self.path)
             try:
@@ -162,7 +176,7 @@ class NewFolder:
             return
 
     def _keep_model(self, error: BaseException) -> None:
-        """Rename the folder of a run that failed with a trained model; remove any other."""
+        """Rename the scratch folder if it holds a model, otherwise remove it."""
         if (self.scratch / MODEL_FILE).is_file():
             with contextlib.suppress(OSError):
                 place = _unused(self.path)
@@ -178,85 +192,64 @@ class NewFolder:
         for parent in reversed(self.made):
             try:
                 parent.rmdir()
-            except OSError:  # another run has moved in
+            except OSError:  # another run is in it
                 return
-
-
-def new_folder(folder: Path, *, numbered: bool = False) -> NewFolder:
-    """Return a context that gives a scratch folder, which becomes `folder` when the block ends.
-
-    It is made before the block runs, beside `folder`: whether the place can be written to shows
-    at once, not after an hour of training, and the last step is one rename. If the block fails,
-    it is removed; if the model is there already, it is kept, and the exception says where.
-
-    Parameters
-    ----------
-    folder : Path
-    numbered : bool
-        Whether a number is added to the name where it is taken, by another process perhaps.
-
-    Raises
-    ------
-    InvalidArgumentError
-        `folder` exists, or the place for it cannot be written to.
-    """
-    return NewFolder(folder, numbered=numbered)
 
 
 @contextmanager
 def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFolder]:
-    """Hold an unfinished run for the block that finishes it; if that fails, it stays unfinished.
+    """Lock an unfinished run for the block that finishes it; if that fails, it stays unfinished.
 
     Parameters
     ----------
     run : Path
-        Its folder.
+        The folder of the run.
     every : int or str, optional
-        How often there is to be a checkpoint, for a run that begins.
+        Interval of the checkpoints of a run that begins.
 
     Raises
     ------
     InvalidArgumentError
-        There is no unfinished run, or another process is at work on it.
+        If there is no unfinished run, or another process works on it.
     """
     checkpoints = run / CHECKPOINTS
     clear_done(run)
     if not checkpoints.is_dir():
         what = "the run is finished" if (run / MODEL_FILE).is_file() else "there is no run"
         message = (
-            f"{run}: {what}; RUN is the folder of a run that anynet train --checkpoint-every has "
-            f"begun, and not finished"
+            f"{run}: {what}; RUN must be the folder of an unfinished run of anynet train "
+            f"--checkpoint-every"
         )
         raise InvalidArgumentError(message)
     held = reopen(checkpoints) if every is None else Checkpoints(checkpoints, every).begin()
     with held as folder:
-        clear_parts(run)  # of one that was killed while it wrote its files
+        clear_parts(run)  # of a process that was killed while it wrote files
         try:
             yield folder
-        except (DivergedError, ChangedDataError, EditedConfigError):  # resuming would fail again
+        except (DivergedError, ChangedDataError, EditedConfigError):  # resume would fail again
             raise
         except BaseException as error:
             model = getattr(error, "model", None)
             if isinstance(model, Model) and not folder.files():
                 save_elsewhere(model, error)  # the checkpoints have been removed
             if checkpoints.is_dir():
-                error.add_note(f"anynet resume {run} goes on")
+                error.add_note(f"anynet resume {run} continues it")
             raise
     if checkpoints.is_dir():
         checkpoints.rename(run / DONE)
-    sync_folder(run)  # before the checkpoints go, it is settled that they are not needed
+    sync_folder(run)  # the files are on disk before the checkpoints are removed
     clear_done(run)
 
 
 def clear_done(run: Path) -> None:
-    """Remove the checkpoints of a finished run, which one that was killed then has left.
+    """Remove the checkpoints of a finished run, also those that a killed process has left.
 
-    The folder is removed only if it holds nothing else; other files in it get a visible name.
+    Their folder is renamed to a visible name if it holds other files.
     """
     done = run / DONE
     for path in list(done.iterdir()) if done.is_dir() else []:
         if _OF_CHECKPOINTS.fullmatch(path.name):
-            with contextlib.suppress(OSError):  # it is a folder, or not writable
+            with contextlib.suppress(OSError):  # a folder, or not writable
                 path.unlink()
     with contextlib.suppress(OSError):
         if done.is_symlink():
@@ -268,7 +261,7 @@ def clear_done(run: Path) -> None:
 
 
 def is_finished(run: Path) -> bool:
-    """Whether `run` is the folder of a run that has come to its end."""
+    """Whether `run` is the folder of a finished run."""
     return (run / MODEL_FILE).is_file() and not (run / CHECKPOINTS).is_dir()
 
 
@@ -280,14 +273,14 @@ def is_run(path: Path) -> bool:
 
 
 def refuse_as_data(name: str) -> None:
-    """Refuse a configuration, a run or a model in the place of a data set.
+    """Check that a data set is not a configuration, a run or a model.
 
     Raises
     ------
     InvalidArgumentError
-        It is one; the message names the command that takes it.
+        If it is one; the message names the commands that take it.
     """
-    if name in dataset_names():  # which comes before a path of the same spelling
+    if name in dataset_names():  # a name takes precedence over a path
         return
     path = Path(name)
     if is_run(path):
@@ -302,12 +295,12 @@ def refuse_as_data(name: str) -> None:
 
 
 def refuse_swapped(run: Path, *others: Path) -> None:
-    """Refuse arguments in the wrong order: `run` is no run, and one of the others is.
+    """Check the order of arguments, of which the first must be a run.
 
     Raises
     ------
     InvalidArgumentError
-        They are in that order.
+        If `run` is not a run, and one of the others is.
     """
     found = [other for other in others if is_run(other) and str(other) not in dataset_names()]
     if found and not is_run(run):
@@ -315,13 +308,26 @@ def refuse_swapped(run: Path, *others: Path) -> None:
         raise InvalidArgumentError(message)
 
 
+def refuse_existing(out: Path) -> None:
+    """Check that nothing exists at an output path.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If something does.
+    """
+    if os.path.lexists(out):
+        message = f"{out} exists already: choose another --out, or remove it"
+        raise InvalidArgumentError(message)
+
+
 def model_file(run: Path) -> Path:
-    """Find the model of a run: `run` is the run's folder, or the model file itself.
+    """Return the path of the model file, given that path or the folder of a finished run.
 
     Raises
     ------
     ModelFileError
-        There is none, or the run is unfinished.
+        If there is no model, or the run is unfinished.
     """
     if (run / CHECKPOINTS).is_dir():
         message = f"the run in {run} is unfinished: anynet resume {run} finishes it"
@@ -336,9 +342,13 @@ def model_file(run: Path) -> Path:
 
 
 def trained_from(run: Path, dataset: str) -> Path | None:
-    """Return the data folder that a run read its data set from, as its config.toml has it.
+    """Return the data folder in the config.toml of a run.
 
-    None for another data set, for a run without a folder of its own, and where the folder is gone.
+    Returns
+    -------
+    Path or None
+        None if the run was trained on another data set or without a data folder, or if the folder
+        is gone.
     """
     config = (run if run.is_dir() else run.parent) / CONFIG_FILE
     if not config.is_file():

@@ -1,27 +1,41 @@
-"""``anynet study``: many runs, several seeds each, and a report of what they say."""
+"""``anynet study``: train points of options with several seeds, and report the results."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from anynet.backends import get_backend, set_threads
+from anynet.checks import did_you_mean
 from anynet.cli import kinds
-from anynet.cli.augmentation import preprocessed, preprocessing_of
-from anynet.cli.interrupts import exit_code, terminable
-from anynet.cli.options import KINDS, TrainOptions, add_options
+from anynet.cli.config import options_from, read_toml
+from anynet.cli.job import Job, defaults_for, table_defaults
+from anynet.cli.kinds import shown as shown_in_toml
+from anynet.cli.options import (
+    KINDS,
+    TrainOptions,
+    add_data,
+    add_options,
+    add_value,
+    given_options,
+)
 from anynet.cli.runs import name_of
-from anynet.cli.tables import defaults_for, load_data, table_defaults
-from anynet.cli.terminal import complain
+from anynet.cli.study_session import SHARED, Session, Study
+from anynet.cli.terminal import complain, exit_code, terminable
 from anynet.errors import InvalidArgumentError
-from anynet.study.experiments import EXPERIMENTS, Experiment, single
-from anynet.study.grid import product, random_points
+from anynet.study.grid import (
+    DEFAULTS,
+    EXPERIMENTS,
+    Experiment,
+    Range,
+    check_space,
+    product,
+    random_points,
+    single,
+)
 from anynet.study.jobs import ENGINES, check_engine
-from anynet.study.rows import shown
+from anynet.study.results import shown
 from anynet.study.search import SAMPLERS, require_optuna
 
-REPORT = "report"
-GRID = "grid"
+REPORT, GRID = "report", "grid"
 
 MOST_RUNS, MOST_JOBS = 10**6, 2**15
 
@@ -30,29 +44,37 @@ OPTIONS = (
     *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
 )
 
+#: Options that a study file may not have, and how they are set instead.
+_ELSEWHERE = {
+    "dataset": "name it on the command line",
+    "seed": "use --seeds",
+    "out": "use --out",
+    "json": "results.json is in the folder of the study",
+}
 
-def add_parser(commands: Any) -> None:
-    """Add the command, and the kinds of study below it."""
-    parser = commands.add_parser(
-        "study",
-        help="compare options over several seeds: the report's experiments, grids, searches",
-        description=(
-            "Train every point of a study with several seeds, choose by validation accuracy, and "
-            "write tables and plots. The same command continues an interrupted study."
-        ),
+Space = dict[str, list[Any] | Range]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the kinds of study and their arguments."""
+    parser.description = (
+        "Train each point of a study with several seeds, choose by validation accuracy, and write "
+        "tables and plots. The same command continues an interrupted study."
     )
     studies = parser.add_subparsers(metavar="STUDY", required=True, title="studies")
     for name, experiment in EXPERIMENTS.items():
         (option,) = experiment.options
+        values = [point[option] for point in experiment.points]
         one = studies.add_parser(name, help=f"the report's experiment: {experiment.title.lower()}")
-        one.add_argument(
+        add_value(
+            one,
             "--values",
+            KINDS[option],
             nargs="+",
-            type=KINDS[option].from_text,
-            default=[point[option] for point in experiment.points],
-            metavar=(KINDS[option].expects.startswith("whole numbers") and "SIZES") or "VALUE",
+            default=values,
+            metavar="SIZES" if option == "layers" else "VALUE",
             help=f"values of {option.replace('_', ' ')} to compare (default: "
-            f"{' '.join(shown(point[option]) for point in experiment.points)})",
+            f"{' '.join(map(shown, values))})",
         )
         _add_common(one, name)
     grid = studies.add_parser(GRID, help="all combinations of options, or a search among them")
@@ -62,25 +84,13 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add what every study takes."""
-    parser.add_argument(
-        "dataset",
-        metavar="DATASET",
-        help="name of a data set, or path of a folder, an .npz file or a table",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=kinds.whole(1, MOST_RUNS).from_text,
-        default=5,
-        help="number of runs of each point (default: 5)",
-    )
-    add_options(parser, *OPTIONS, suppress=True)
-    parser.add_argument(
-        "--out",
-        type=kinds.path("the path of a folder").from_text,
-        metavar="DIR",
-        help=f"folder of the study, new or to be continued (default: runs/study-{name}-DATASET)",
-    )
+    """Add the arguments of all studies."""
+    add_data(parser)
+    what = "number of runs of each point (default: 5)"
+    add_value(parser, "--seeds", kinds.whole(1, MOST_RUNS), default=5, help=what)
+    add_options(parser, *OPTIONS)
+    what = f"folder of the study, new or to be continued (default: runs/study-{name}-DATASET)"
+    add_value(parser, "--out", kinds.FOLDER, metavar="DIR", help=what)
     parser.add_argument(
         "--jobs",
         type=_jobs,
@@ -92,22 +102,16 @@ def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
         help="joblib backend that runs the groups; dask and ray can use a cluster, with all of its "
         "workers if --jobs is not given (default: loky if there are several jobs)",
     )
-    parser.set_defaults(run=run, study=name, usage_error=parser.error)
+    parser.set_defaults(study=name)
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
-    """Add what a grid takes beside that."""
-    count = kinds.whole(1, MOST_RUNS).from_text
-    parser.add_argument(
-        "--config",
-        type=kinds.path("the path of a TOML file").from_text,
-        metavar="FILE",
-        required=True,
-        help="TOML file of options as for anynet train, with the studied ones in a table [grid]",
-    )
-    parser.add_argument(
-        "--n-trials", type=count, metavar="N", help="number of points to try instead of all"
-    )
+    """Add the further arguments of a grid."""
+    count = kinds.whole(1, MOST_RUNS)
+    what = "TOML file of options as for anynet train, with the studied ones in a table [grid]"
+    add_value(parser, "--config", kinds.TOML_FILE, metavar="FILE", required=True, help=what)
+    what = "number of points to try instead of all"
+    add_value(parser, "--n-trials", count, metavar="N", help=what)
     parser.add_argument(
         "--sampler",
         choices=("random", *SAMPLERS),
@@ -116,18 +120,10 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(SAMPLERS)} (default: random)",
         metavar="NAME",
     )
-    parser.add_argument(
-        "--population",
-        type=count,
-        default=8,
-        metavar="N",
-        help="number of points that Optuna proposes before it gets a result (default: 8)",
-    )
-    parser.add_argument(
-        "--storage",
-        metavar="URL",
-        help="storage of Optuna's trials (default: a file in the folder of the study)",
-    )
+    what = "number of points that Optuna proposes before it gets a result (default: 8)"
+    add_value(parser, "--population", count, default=8, metavar="N", help=what)
+    what = "storage of Optuna's trials (default: a file in the folder of the study)"
+    parser.add_argument("--storage", metavar="URL", help=what)
 
 
 def _jobs(text: str) -> int:
@@ -136,24 +132,18 @@ def _jobs(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what is missing, and write the report."""
-    # What may be missing is imported now: better told before training than after.
-    from anynet.cli.progress import download_bar
-    from anynet.cli.study_config import read_study
-    from anynet.cli.study_plan import Study, base_options, studied_by
-    from anynet.cli.study_session import Session, search
-
-    name = arguments.study
-    searched = name == GRID and arguments.n_trials is not None
-    if name == GRID and not searched and arguments.sampler != "random":
-        arguments.usage_error(f"--sampler {arguments.sampler} needs --n-trials")
-    names = {each.name for each in fields(TrainOptions)} - {"out"}
-    given = {key: value for key, value in vars(arguments).items() if key in names}
+    """Train the missing runs, and write the report."""
+    name: str = arguments.study
+    space: Space = {}
+    given = {key: value for key, value in given_options(arguments).items() if key != "out"}
     experiments: list[Experiment] = []
     if name == GRID:
+        searched = arguments.n_trials is not None
+        if not searched and arguments.sampler != "random":
+            arguments.usage_error(f"--sampler {arguments.sampler} needs --n-trials")
         filed, space = read_study(arguments.config, searched=searched)
         options = {**defaults_for({**space, **filed, **given}), **filed, **given}
-        base, studied = TrainOptions(**options), tuple(space)
+        studied = tuple(space)
         if not searched:
             lists = {option: values for option, values in space.items() if isinstance(values, list)}
             experiments = [Experiment(GRID, "Grid", tuple(product(lists)))]
@@ -164,32 +154,28 @@ def run(arguments: argparse.Namespace) -> int:
             require_optuna(arguments.sampler)
     else:
         experiments = _experiments(name, arguments)
-        base, studied = base_options({**table_defaults(given), **given}), studied_by(experiments)
-    if base.threads is not None:
-        set_threads(base.threads)
-    backend = get_backend(base.backend, base.device, base.dtype, base.precision)
-    with download_bar(base.dataset, silent=base.quiet) as show:
-        dataset = load_data(base, show)
-    if not dataset.classes:
+        options = {**DEFAULTS, **table_defaults(given), **given}
+        studied = tuple(dict.fromkeys(name for each in experiments for name in each.options))
+    base = Job.load(TrainOptions(**options), silent=options.get("quiet", False))
+    if not base.dataset.classes:
         message = (
-            f"studies compare accuracies, and {base.target!r} holds values to regress on: choose "
-            f"a target of classes, or --task classification"
+            f"studies compare accuracies, and {base.given.target!r} holds values to regress on: "
+            f"choose a target of classes, or --task classification"
         )
         raise InvalidArgumentError(message)
     if steps := [option for option in studied if option.startswith("preprocess")]:
         message = f"{steps[0]} cannot be studied: all runs of a study share their data"
         raise InvalidArgumentError(message)
-    dataset = preprocessed(dataset, preprocessing_of(base))
-    study = Study(name, base, studied, dataset, backend, arguments.seeds)
+    study = Study(name, base, studied, arguments.seeds)
     jobs = arguments.jobs or (-1 if arguments.joblib in ("dask", "ray") else 1)
     check_engine(jobs, arguments.joblib)
     for each in experiments:
-        study.trials(each)  # what does not go together is refused before a folder is made
-    folder = arguments.out or Path("runs") / f"study-{name}-{name_of(dataset.name)}"
+        study.trials(each)  # options that contradict each other are reported before a folder exists
+    folder = arguments.out or Path("runs") / f"study-{name}-{name_of(base.dataset.name)}"
     with terminable(), Session.open(study, folder, jobs, arguments.joblib) as session:
         try:
             if not experiments:
-                experiments = [search(session, space, arguments)]
+                experiments = [session.search(space, arguments)]
             session.train(experiments)
             session.finish(experiments)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
@@ -210,3 +196,95 @@ def _experiments(name: str, arguments: argparse.Namespace) -> list[Experiment]:
     (option,) = experiment.options
     values = tuple(dict.fromkeys(arguments.values))
     return [single(name, experiment.title, option, values)]
+
+
+def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:
+    """Read the TOML file of a grid: fixed options, and a table ``[grid]`` of studied ones.
+
+    Parameters
+    ----------
+    path : Path
+    searched : bool
+        Whether points are drawn, so that ranges are allowed.
+
+    Returns
+    -------
+    options, space : dict
+        Fixed values, and lists or ranges of values, by the names of ``TrainOptions``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the file is absent or not TOML, an option is unknown or cannot be studied, a value is
+        invalid, or nothing is studied.
+    """
+    table = read_toml(path)
+    grid = table.pop(GRID, None)
+    if not isinstance(grid, dict):
+        message = (
+            f"{path}: expected a table [{GRID}] with the studied options, such as "
+            f"learning-rate = [0.05, 0.1]"
+        )
+        raise InvalidArgumentError(message)
+    options = options_from(table, str(path))
+    for name in options:
+        if name in _ELSEWHERE:
+            message = f"{path}: {name} cannot be in the file of a study: {_ELSEWHERE[name]}"
+            raise InvalidArgumentError(message)
+    if options.get("validation") == 0:
+        message = f"{path}: a study chooses by validation rows: validation must be at least 1"
+        raise InvalidArgumentError(message)
+    source = f"{path}: [{GRID}]"
+    space: Space = {}
+    for key, value in grid.items():
+        name = key.replace("-", "_")
+        if name not in KINDS:
+            options_from({key: value}, source)  # raises, with a similar name
+        if name in SHARED:
+            message = f"{source}: {key} is the same for all runs of a study, so it cannot vary"
+            raise InvalidArgumentError(message)
+        if name in space or name in options:
+            message = f"{path}: {key!r} is given twice"
+            raise InvalidArgumentError(message)
+        if isinstance(value, dict):
+            space[name] = _range(key, value, source, searched=searched)
+        elif isinstance(value, list):
+            space[name] = [options_from({key: item}, source)[name] for item in value]
+        else:
+            message = f"{source}: {key}: expected a list of values, not {shown_in_toml(value)}"
+            raise InvalidArgumentError(message)
+    try:
+        check_space(space)
+    except InvalidArgumentError as error:
+        message = f"{path}: {error}"
+        raise InvalidArgumentError(message) from error
+    return options, space
+
+
+def _range(key: str, table: dict[str, Any], source: str, *, searched: bool) -> Range:
+    """Read a range ``{ low = …, high = …, log = … }`` of values of the option."""
+    name = key.replace("-", "_")
+    for word in table:
+        if word not in ("low", "high", "log"):
+            hint = did_you_mean(word, ("low", "high", "log"))
+            message = f"{source}: {key}: a range has low, high and log, not {word!r}{hint}"
+            raise InvalidArgumentError(message)
+    if "low" not in table or "high" not in table:
+        message = f"{source}: {key}: a range needs low and high"
+        raise InvalidArgumentError(message)
+    if not searched:
+        message = f"{source}: {key}: a range has unlimited values: give a list, or use --n-trials"
+        raise InvalidArgumentError(message)
+    log = table.get("log", False)
+    if not isinstance(log, bool):
+        message = f"{source}: {key}: log of a range must be true or false, not {shown_in_toml(log)}"
+        raise InvalidArgumentError(message)
+    low, high = (options_from({key: table[end]}, source)[name] for end in ("low", "high"))
+    if type(low) not in (int, float):
+        message = f"{source}: {key}: a range is for numbers: give a list of values"
+        raise InvalidArgumentError(message)
+    try:
+        return Range(low, high, log)
+    except InvalidArgumentError as error:
+        message = f"{source}: {key}: {error}"
+        raise InvalidArgumentError(message) from error

@@ -1,9 +1,10 @@
-"""What an unknown option may mean: the names that other programs use, and abbreviations."""
+"""Hints for unknown options: the names that other programs use, and abbreviations."""
 
-import difflib
 from collections.abc import Iterable
 
-#: What other programs call the options of this one; the names have no dashes at their front.
+from anynet.checks import did_you_mean
+
+#: Options by the names that they have in other programs, without leading dashes.
 SYNONYMS = {
     **dict.fromkeys(("lr", "eta", "eta0", "rate", "step-size"), "learning-rate"),
     "learning-rate-init": "learning-rate",
@@ -42,23 +43,28 @@ SYNONYMS = {
 }
 
 
-def near_option(word: str, options: Iterable[str]) -> str:
-    """Return the option that a word which is none may mean, or an empty string.
+def option_hint(word: str, options: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a message about an unknown option: the option that it may mean, if any.
 
-    A synonym comes before an abbreviation, and that before similar spelling.
+    A synonym takes precedence over an abbreviation, and that over similar spelling.
 
     Parameters
     ----------
     word : str
-        Without dashes in front; underscores count as dashes.
+        The unknown option, without leading dashes; underscores count as dashes.
     options : iterable of str
-        The names that there are, alike.
+        The known ones, written with dashes.
+    prefix : str
+        Put before the options in the message: ``"--"`` for flags, which may then have a value.
     """
     known = list(options)
     word = word.lower().replace("_", "-")
-    meant = SYNONYMS.get(word, word)
-    if meant.partition(" ")[0] in known:
-        return meant
-    begun = [name for name in known if len(word) > 1 and name.startswith(word)]
-    near = begun or difflib.get_close_matches(word, known, n=1)
-    return min(near, key=len, default="")
+    name, _, value = SYNONYMS.get(word, word).partition(" ")
+    begun = [each for each in known if len(word) > 1 and each.startswith(word)]
+    if name in known:
+        meant = f"{name} {value}" if value and prefix else name
+    elif begun:
+        meant = min(begun, key=len)
+    else:
+        return did_you_mean(prefix + word, [prefix + each for each in known])
+    return f"; did you mean {prefix + meant!r}?"

@@ -1,15 +1,12 @@
-"""Studies: many runs of one recipe, a row each, chosen among by validation accuracy alone.
+"""Studies: compare points of options over several seeds, and choose one by validation accuracy.
 
-A study trains every point of a grid (or of a search) with several seeds, keeps a row for each run
-in a folder, and writes tables and plots of them. ``anynet study`` is its command line.
+A study trains each point of a grid or of a search with several seeds, keeps a row for each run in a
+folder, and writes tables and plots of them. ``anynet study`` is its command line.
 """
 
-from anynet.study.experiments import EXPERIMENTS, Experiment
-from anynet.study.grid import Range, product, random_points
-from anynet.study.results import Results
-from anynet.study.rows import Row
-from anynet.study.run import run_missing
-from anynet.study.train import Arrays, Trial, Where, train_group
+from anynet.study.grid import EXPERIMENTS, Experiment, Range, product, random_points
+from anynet.study.results import Results, Row
+from anynet.study.run import Arrays, Trial, Where, run_missing, train_group
 
 __all__ = [
     "EXPERIMENTS",

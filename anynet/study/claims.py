@@ -1,20 +1,20 @@
-"""What the original report found, and what a study says to it."""
+"""The conclusions of the original report, compared with the results of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
-from anynet.study.rows import Row
+from anynet.study.results import Row
 from anynet.study.summary import Summary, choose, decimals, deviation, mean
 
 Found = Mapping[str, Sequence[Summary]]
 
-#: The report's own numbers, by experiment and point.
+#: The numbers of the report by experiment and point.
 REPORTED: dict[str, dict[Any, str]] = {
     "depth": {((64,),): "about 0.985", ((256, 128, 64),): "0.987"},
     "width": {
@@ -25,42 +25,48 @@ REPORTED: dict[str, dict[Any, str]] = {
     },
 }
 
-AGREES, DISAGREES, OPEN = "agrees", "disagrees", "the seeds do not tell"
+AGREES, DISAGREES, OPEN = "agrees", "disagrees", "inconclusive"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the report, what was measured of it, and how the two compare."""
+    """A conclusion of the report, the measurement of it, and the verdict."""
 
     reported: str
     measured: str
     verdict: str = ""
 
 
+class Figure(NamedTuple):
+    """A figure of a run that conclusions compare, and its name."""
+
+    name: str
+    of: Callable[[Row], float | None]
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """The claim that one value of an experiment has more of something than another."""
+    """The conclusion that a figure is larger at one value of an experiment than at another."""
 
     reported: str
     experiment: str
     more: Any
     less: Any
-    figure: Callable[[Row], float | None]
-    unit: str
+    figure: Figure
 
     def judge(self, found: Found) -> Claim:
-        """Compare the runs of the same seeds."""
+        """Compare the runs with the same seeds."""
         summaries = [_runs(found[self.experiment], value) for value in (self.more, self.less)]
-        more, less = (summary.by_seed(self.figure) for summary in summaries)
+        more, less = (summary.by_seed(self.figure.of) for summary in summaries)
         seeds = sorted(more.keys() & less.keys())
         if not seeds:
             return Claim(self.reported, "no runs to compare", OPEN)
         difference = [more[seed] - less[seed] for seed in seeds]
         averages = [mean([some[seed] for seed in seeds]) for some in (more, less)]
-        timed = self.unit.startswith("seconds")
+        timed = self.figure is SECONDS
         digits = decimals(max(averages)) if timed else 4
         measured = (
-            f"{self.unit} {averages[0]:.{digits}f} against {averages[1]:.{digits}f}: "
+            f"{self.figure.name} {averages[0]:.{digits}f} against {averages[1]:.{digits}f}: "
             f"difference {mean(difference):+.{digits}f}"
         )
         if timed and not all(summary.timed_alone for summary in summaries):
@@ -71,97 +77,62 @@ class Comparison:
 
 
 def largest_drop(row: Row) -> float | None:
-    """How far validation accuracy fell from one epoch to the next, at the worst; 1 if diverged."""
+    """Return the largest fall of validation accuracy between epochs; 1 if the run diverged."""
     if row.diverged:
         return 1.0
     return float(max(0.0, *(-np.diff(row.curve)))) if len(row.curve) > 1 else None
 
 
+ACCURACY = Figure("accuracy", lambda row: row.validation_accuracy)
+SECONDS = Figure("seconds an epoch", lambda row: row.seconds / max(row.epochs_run, 1))
+DROP = Figure("largest fall of accuracy from an epoch to the next (1 if diverged)", largest_drop)
+
+DEEP, SHALLOW, WIDE, NARROW = (256, 128, 64), (64,), (512, 256), (128, 64)
+
 COMPARISONS = (
     Comparison(
-        "Three hidden layers reach 0.987, one about 0.985",
-        "depth",
-        (256, 128, 64),
-        (64,),
-        lambda row: row.validation_accuracy,
-        "accuracy",
+        "Three hidden layers reach 0.987, one about 0.985", "depth", DEEP, SHALLOW, ACCURACY
     ),
-    Comparison(
-        "Depth costs time",
-        "depth",
-        (256, 128, 64),
-        (64,),
-        lambda row: row.seconds / max(row.epochs_run, 1),
-        "seconds an epoch",
-    ),
+    Comparison("Depth costs time", "depth", DEEP, SHALLOW, SECONDS),
     Comparison(
         "Width helps a little: 0.991 for 512,256 and 0.9898 for 128,64",
         "width",
-        (512, 256),
-        (128, 64),
-        lambda row: row.validation_accuracy,
-        "accuracy",
+        WIDE,
+        NARROW,
+        ACCURACY,
     ),
     Comparison(
         "Width costs time: 139.73 s for 512,256 and 29.02 s for 128,64, 15 epochs each",
         "width",
-        (512, 256),
-        (128, 64),
-        lambda row: row.seconds / max(row.epochs_run, 1),
-        "seconds an epoch",
+        WIDE,
+        NARROW,
+        SECONDS,
     ),
     Comparison(
         "A learning rate of 0.1 does better than a small one, 0.01",
         "learning-rate",
         0.1,
         0.01,
-        lambda row: row.validation_accuracy,
-        "accuracy",
+        ACCURACY,
     ),
     Comparison(
-        "From 0.6 on training is unstable (0.6 against 0.1)",
-        "learning-rate",
-        0.6,
-        0.1,
-        largest_drop,
-        "largest fall of accuracy from an epoch to the next (1 if diverged)",
+        "From 0.6 on training is unstable (0.6 against 0.1)", "learning-rate", 0.6, 0.1, DROP
     ),
-    Comparison(
-        "And above (1 against 0.1)",
-        "learning-rate",
-        1.0,
-        0.1,
-        largest_drop,
-        "largest fall of accuracy from an epoch to the next (1 if diverged)",
-    ),
-    Comparison(
-        "Mini-batches regularise (32 against 256)",
-        "batch-size",
-        32,
-        256,
-        lambda row: row.validation_accuracy,
-        "accuracy",
-    ),
-    Comparison(
-        "Decay helps (0.95 against none)",
-        "decay",
-        0.95,
-        1.0,
-        lambda row: row.validation_accuracy,
-        "accuracy",
-    ),
+    Comparison("And above (1 against 0.1)", "learning-rate", 1.0, 0.1, DROP),
+    Comparison("Mini-batches regularise (32 against 256)", "batch-size", 32, 256, ACCURACY),
+    Comparison("Decay helps (0.95 against none)", "decay", 0.95, 1.0, ACCURACY),
 )
 
 
 def judge(found: Found, epochs: int) -> list[Claim]:
-    """Hold every conclusion of the report against what was measured.
+    """Compare all conclusions of the report with the measurements.
 
     Parameters
     ----------
     found : dict of str to sequence of Summary
-        The five experiments, with the report's values.
+        The summaries of the five experiments, with the values of the report.
     epochs : int
-        The most that a run could have.
+        Maximum number of epochs of a run.
     """
     claims = [comparison.judge(found) for comparison in COMPARISONS]
     rows = {row.key: row for some in found.values() for each in some for row in each.rows}
@@ -180,7 +151,7 @@ def judge(found: Found, epochs: int) -> list[Claim]:
 
 
 def _validation_claim(found: Found) -> Claim:
-    """How much better the chosen points look on the rows by which they were chosen."""
+    """Compare validation and test accuracy of the chosen points."""
     chosen = [choice for some in found.values() if (choice := choose(some)) is not None]
     gaps = [
         mean(choice.values("validation_accuracy")) - mean(choice.values("test_accuracy"))
@@ -195,7 +166,7 @@ def _validation_claim(found: Found) -> Claim:
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """Say whether a mean difference is above zero, by its 95 % confidence interval."""
+    """Return whether a mean difference is above zero, by its 95 % confidence interval."""
     n = len(differences)
     if n < 2:
         return OPEN

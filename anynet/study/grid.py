@@ -1,4 +1,4 @@
-"""Which points a study visits: all of a product, or some drawn at random."""
+"""The points of a study: those of an experiment, all of a grid, or some drawn at random."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from anynet.errors import InvalidArgumentError
 
-#: Of a grid. The points are listed, and none of so many could be trained.
+#: Maximum number of points of a grid, which are listed in memory.
 MOST_POINTS = 10**6
 
 Point: TypeAlias = dict[str, Any]
-"""The value of each studied option."""
+"""The value of each studied option by its name."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Range:
     Attributes
     ----------
     low, high : int or float
-        Both ints make a range of whole numbers.
+        Two ints make a range of whole numbers.
     log : bool
-        Whether every factor, not every difference, is as likely.
+        Whether the logarithm of the numbers is distributed uniformly.
     """
 
     low: float
@@ -36,7 +36,7 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a range without numbers, or a logarithm of what has none."""
+        """Check that the range has numbers, and logarithms if they are needed."""
         for name in ("low", "high"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value):
@@ -51,16 +51,16 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether it holds whole numbers."""
+        """Whether it is a range of whole numbers."""
         return type(self.low) is int and type(self.high) is int
 
     def draw(self, generator: np.random.Generator) -> float:
-        """Draw one of its numbers."""
+        """Draw a number."""
         if self.whole and not self.log:
             return int(generator.integers(int(self.low), int(self.high), endpoint=True))
         if not self.log:
             return float(generator.uniform(self.low, self.high))
-        # A whole number owns the interval half a unit around it, so that the ends are not rarer.
+        # A whole number stands for the interval half a unit around it, so the ends are as likely.
         margin = 0.5 if self.whole else 0.0
         ends = math.log(self.low - margin), math.log(self.high + margin)
         drawn = min(max(math.exp(generator.uniform(*ends)), self.low), self.high)
@@ -68,11 +68,11 @@ class Range:
 
 
 Space: TypeAlias = Mapping[str, Sequence[Any] | Range]
-"""For each studied option its values, or the range that they come from."""
+"""The values of each studied option, or the range from which they are drawn."""
 
 
 def product(grid: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """Return every combination of the values, the last option varying fastest, each once.
+    """Return each combination of the values once; the last option varies fastest.
 
     Raises
     ------
@@ -88,17 +88,17 @@ def product(grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     values = [list(dict.fromkeys(some)) for some in grid.values()]
     if (count := math.prod(map(len, values))) > MOST_POINTS:
         message = (
-            f"the grid has {count:,} points, more than {MOST_POINTS:,}: give fewer "
-            f"values, or sample points at random (n_trials)"
+            f"the grid has {count:,} points, more than {MOST_POINTS:,}: give fewer values, or "
+            f"sample points at random (n_trials)"
         )
         raise InvalidArgumentError(message)
     return [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*values)]
 
 
 def random_points(space: Space, n_trials: int, seed: int = 0) -> list[Point]:
-    """Draw different points; asked for more of the same seed, it begins with the same ones.
+    """Draw different points; a larger number of the same seed begins with the same points.
 
-    Fewer than `n_trials` are returned only where the space is finite and has no more.
+    Fewer than `n_trials` are returned if the space has fewer.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def random_points(space: Space, n_trials: int, seed: int = 0) -> list[Point]:
 
 
 def check_space(space: Space) -> None:
-    """Refuse an empty grid.
+    """Check that a space is not empty.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def check_space(space: Space) -> None:
         raise InvalidArgumentError(message)
     for name, values in space.items():
         if not isinstance(values, Range) and not values:
-            message = f"the grid is empty: {name.replace('_', '-')} has no values"
+            message = f"the grid is empty: {name} has no values"
             raise InvalidArgumentError(message)
 
 
@@ -140,3 +140,52 @@ def _draw(values: Sequence[Any] | Range, generator: np.random.Generator) -> Any:
         return values.draw(generator)
     different = list(dict.fromkeys(values))
     return different[generator.integers(len(different))]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A comparison of points, which differ in the studied options alone.
+
+    Attributes
+    ----------
+    name : str
+        Name of the experiment, of its command and of its plots.
+    title : str
+    points : tuple of dict
+        The points, all with the same option names.
+    """
+
+    name: str
+    title: str
+    points: tuple[Point, ...]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the studied options."""
+        return tuple(self.points[0])
+
+
+def single(name: str, title: str, option: str, values: tuple[Any, ...]) -> Experiment:
+    """Return an experiment on one option."""
+    return Experiment(name, title, tuple({option: value} for value in values))
+
+
+#: Options of the report where they are not studied.
+DEFAULTS: Point = {"layers": (128, 64), "learning_rate": 0.1, "batch_size": 64, "decay": 1.0}
+
+#: The five experiments of the report.
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        single("depth", "Depth", "layers", ((64,), (128, 64), (256, 128, 64))),
+        single(
+            "width",
+            "Width of two hidden layers",
+            "layers",
+            ((128, 64), (256, 64), (256, 128), (512, 64), (512, 128), (512, 256)),
+        ),
+        single("learning-rate", "Learning rate", "learning_rate", (0.01, 0.05, 0.1, 0.3, 0.6, 1.0)),
+        single("batch-size", "Batch size", "batch_size", (32, 64, 128, 256)),
+        single("decay", "Decay of the learning rate", "decay", (0.9, 0.93, 0.95, 0.98, 1.0)),
+    )
+}

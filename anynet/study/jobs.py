@@ -1,4 +1,4 @@
-"""Calls in this process, or through joblib in others, on this machine or a cluster of them."""
+"""Calls in this process, or through joblib in others, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
+from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
 
 Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function that another process can import, and its arguments."""
+"""A function that other processes can import, and its arguments."""
 
-#: Ways to run calls, and the package that each needs.
+#: Backends of joblib, and the package that each needs.
 ENGINES = {"loky": "joblib", "dask": "dask.distributed", "ray": "ray"}
 INSTALL = {
     "loky": "pip install joblib",
@@ -24,18 +24,18 @@ INSTALL = {
 }
 
 
-def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> Iterator[Any]:
-    """Run calls, several at a time, and yield each result as soon as it is there.
+def run_calls(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> Iterator[Any]:
+    """Run calls in parallel, and yield each result as soon as it is available.
 
     Parameters
     ----------
     calls : sequence of (function, arguments)
     jobs : int
-        How many at a time; −1 for as many as there are processors or workers. One job without an
-        engine runs here, in order, without joblib.
+        Number of calls that run at the same time; −1: one per processor or worker. One job without
+        an engine runs in this process, in order, without joblib.
     engine : {"loky", "dask", "ray"}, optional
-        A backend of joblib. Dask and Ray use the cluster that this process is connected to, or
-        that DASK_SCHEDULER_ADDRESS or RAY_ADDRESS names, and start a local one otherwise.
+        A backend of joblib. Dask and Ray use the cluster to which this process is connected, or
+        which DASK_SCHEDULER_ADDRESS or RAY_ADDRESS names; otherwise they start a local one.
 
     Raises
     ------
@@ -70,21 +70,23 @@ def spread(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> I
                 )
                 raise ChildProcessError(message) from error
             return
-        parallel = joblib.Parallel(batch_size=1)  # it answers all at once, so ask for few at once
+        parallel = joblib.Parallel(
+            batch_size=1
+        )  # returns all results at once, so it gets few calls at once
         size = backend.effective_n_jobs(jobs)
         for start in range(0, len(tasks), size):
             yield from parallel(tasks[start : start + size])
 
 
 def _close(results: Any) -> None:
-    """Let what has not begun not begin, where the caller stops early."""
+    """Cancel the calls that have not begun, if the caller stops early."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # joblib finds the loss of begun calls odd
+        warnings.simplefilter("ignore", UserWarning)  # joblib warns of calls that had begun
         results.close()
 
 
 def check_engine(jobs: int = 1, engine: str | None = None) -> None:
-    """Refuse what ``spread`` could not run.
+    """Check the arguments of ``run_calls``.
 
     Raises
     ------
@@ -95,8 +97,7 @@ def check_engine(jobs: int = 1, engine: str | None = None) -> None:
         message = f"jobs must be a whole number of at least 1, or -1 for all, got {jobs!r}"
         raise InvalidArgumentError(message)
     if engine is not None and engine not in ENGINES:
-        near = get_close_matches(str(engine), ENGINES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(engine, ENGINES)
         message = f"engine must be one of {', '.join(ENGINES)}, got {engine!r}{hint}"
         raise InvalidArgumentError(message)
     if jobs == 1 and engine is None:
@@ -105,12 +106,12 @@ def check_engine(jobs: int = 1, engine: str | None = None) -> None:
         try:
             importlib.import_module(ENGINES[name])
         except ModuleNotFoundError as error:
-            message = f"running groups through {name} needs its package: {INSTALL[name]}"
+            message = f"engine {name!r} needs a package that is missing: {INSTALL[name]}"
             raise InvalidArgumentError(message) from error
 
 
 def _connect(engine: str, jobs: int, stack: ExitStack) -> None:
-    """Reach the cluster of an engine that has one."""
+    """Connect to the cluster of an engine that has one."""
     module = importlib.import_module(ENGINES[engine])
     if engine == "dask":
         try:

@@ -1,9 +1,8 @@
-"""The pictures of a study, drawn on canvases of their own: pyplot's global state is left alone."""
+"""The plots of a study, and the style of all pictures; they do not use pyplot's global state."""
 
 from __future__ import annotations
 
 import functools
-import io
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,27 +16,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from anynet.data.files import replacing
-from anynet.study.rows import shown
+from anynet.study.results import shown
 from anynet.study.summary import Summary, deviation, mean
 
 ACCENT = "#2f6db5"
 
-#: Matplotlib's own settings, without those that choose how windows are opened.
+#: The default settings of matplotlib, without those of windows.
 _STYLE = {
     name: value
     for name, value in matplotlib.rcParamsDefault.items()
     if not name.startswith(("backend", "interactive", "toolbar", "webagg", "tk.", "macosx"))
 }
 
-#: As many curves can be told from one another.
+#: Maximum number of curves that can be distinguished.
 MOST_CURVES = 8
-
 
 _P = ParamSpec("_P")
 
 
 def in_own_style(draw: Callable[_P, None]) -> Callable[_P, None]:
-    """Draw with matplotlib's defaults, not the user's settings, and without its warnings."""
+    """Return a function that draws with the default settings of matplotlib, without warnings."""
 
     @functools.wraps(draw)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -50,26 +48,26 @@ def in_own_style(draw: Callable[_P, None]) -> Callable[_P, None]:
 
 @in_own_style
 def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
-    """Draw validation accuracy against the studied value: mean and standard deviation."""
+    """Draw mean and standard deviation of the validation accuracy against the studied value."""
     names = [_label(summary) for summary in summaries]
     several = len(summaries[0].point) > 1
     figure, axes = _figure(title, height=max(4.0, 0.3 * len(names) + 1.2) if several else 4.0)
     accuracies = [summary.values("validation_accuracy") for summary in summaries]
     means, errors = [mean(some) for some in accuracies], [deviation(some) for some in accuracies]
     how: dict[str, Any] = {"color": ACCENT, "marker": "o", "markersize": 5, "capsize": 4}
-    if several:  # long names stand better in lines
-        places = np.arange(len(names))[::-1]
-        axes.errorbar(means, places, xerr=errors, linestyle="none", **how)
-        axes.set_yticks(places, names, fontsize=8)
+    if several:  # long names are easier to read in lines
+        positions = np.arange(len(names))[::-1]
+        axes.errorbar(means, positions, xerr=errors, linestyle="none", **how)
+        axes.set_yticks(positions, names, fontsize=8)
         axes.set_xlabel("validation accuracy")
     else:
         (option,) = summaries[0].point
         values = [summary.point[option] for summary in summaries]
         numbers = all(type(value) in (int, float) for value in values)
-        places = np.asarray(values) if numbers else np.arange(len(values))
-        order = np.argsort(places)
+        positions = np.asarray(values) if numbers else np.arange(len(values))
+        order = np.argsort(positions)
         axes.errorbar(
-            places[order],
+            positions[order],
             np.asarray(means)[order],
             yerr=np.asarray(errors)[order],
             linestyle="-" if numbers else "none",
@@ -79,15 +77,15 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
         if numbers and min(values) > 0 and max(values) / min(values) > 4:
             axes.set_xscale("log")
             axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticks(places, names)
+        axes.set_xticks(positions, names)
         axes.set_xlabel(option.replace("_", " "))
         axes.set_ylabel("validation accuracy")
-    _write(figure, path)
+    write(figure, path)
 
 
 @in_own_style
 def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
-    """Draw validation accuracy against the epoch: thin lines are runs, thick ones their means."""
+    """Draw validation accuracy against the epoch: thin lines for runs, thick ones for means."""
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     shown_first = summaries[:MOST_CURVES]
     for summary, color in zip(shown_first, _colors(summaries), strict=True):
@@ -105,21 +103,21 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
             markersize=3.5,
             label=_label(summary),
         )
-    # The first epochs lie far below: to show them would squeeze the differences that matter.
+    # The first epochs are far below, and would compress the differences between the last ones.
     lowest = min(row.curve[-1] for summary in shown_first for row in summary.rows)
     axes.set_ylim(bottom=lowest - 0.01)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy")
     _legend(axes, summaries)
-    _write(figure, path)
+    write(figure, path)
 
 
 @in_own_style
 def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the seconds of training, with their deviations.
 
-    Seconds have none where runs were trained together and share one measurement.
+    The seconds of runs that were trained together share one measurement, and have no deviation.
     """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
@@ -140,7 +138,7 @@ def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("validation accuracy")
     _legend(axes, summaries)
-    _write(figure, path)
+    write(figure, path)
 
 
 PLOTS: dict[str, Callable[[Path, Sequence[Summary], str], None]] = {
@@ -189,14 +187,18 @@ def _figure(title: str, height: float = 4.0) -> tuple[Figure, Any]:
     figure = Figure(figsize=(7.5, height), layout="constrained")
     axes: Any = figure.subplots()
     axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(color="#e4e4e4", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
+    add_grid(axes)
     return figure, axes
 
 
-def _write(figure: Figure, path: Path) -> None:
+def add_grid(axes: Any) -> None:
+    """Draw a light grid, and no frame at the top and on the right."""
+    axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file, as a whole or not at all."""
     FigureCanvasAgg(figure)
-    content = io.BytesIO()
-    figure.savefig(content, dpi=150, format="png")
     with replacing(path) as file:
-        file.write(content.getvalue())
+        figure.savefig(file, dpi=150, format="png")

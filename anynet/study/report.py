@@ -1,4 +1,4 @@
-"""The report of a study, as Markdown with its plots beside it."""
+"""The report of a study, as Markdown with plots beside it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from anynet.data.files import replacing
 from anynet.errors import printable
 from anynet.study import plots
 from anynet.study.claims import REPORTED, Claim, judge
-from anynet.study.rows import Row, shown
+from anynet.study.results import Row, shown
 from anynet.study.summary import Plan, Summary, choose, decimals, mean, spread, summarise
 
 FILE = "report.md"
 
-#: A table of more points than this says little: the best are shown, the rest is in results.csv.
+#: Maximum number of points in a table: the best are listed, all are in results.csv.
 MOST_POINTS = 30
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a reader must know of a study to judge its numbers.
+    """The circumstances of a study that its report states.
 
     Attributes
     ----------
     name : str
-        Of the study.
+        Name of the study.
     dataset : str
+        Name of the data set.
     split : tuple of int
-        Training, validation and test rows.
+        Numbers of training, validation and test rows.
     fixed : dict
         The options that no experiment varies.
     machine : str
-        What computed, in words.
+        Version, backend and device, as text.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Setting:
 def write_report(
     folder: Path, setting: Setting, plans: Sequence[Plan], rows: Iterable[Row]
 ) -> Path:
-    """Write ``report.md`` and the plots of every plan; return the path of the former."""
+    """Write ``report.md`` and the plots of all plans; return the path of the former."""
     rows = list(rows)
     found = {plan.experiment.name: summarise(plan, rows) for plan in plans}
     whole = setting.name == "report"
@@ -56,13 +57,13 @@ def write_report(
     heading = "The report's experiments" if whole else plans[0].experiment.title
     parts = [f"# {heading} on {setting.dataset}", _introduction(setting, found)]
     if whole:
-        parts += ["## What the report concludes, and what was measured", _claims(found, setting)]
+        parts += ["## Conclusions of the report, and measurements", _claims(found, setting)]
     for plan in plans:
         summaries = found[plan.experiment.name]
         if whole:
             parts.append(f"## {plan.experiment.title}")
         parts += _section(plan, summaries, folder)
-    parts += ["## How it was measured", _method(setting)]
+    parts += ["## Method", _method(setting)]
     with replacing(folder / FILE) as file:
         file.write(("\n\n".join(parts) + "\n").encode(errors="backslashreplace"))
     return folder / FILE
@@ -73,15 +74,15 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
     seeds = {row.seed for row in runs.values()}
     seconds = sum(row.seconds for row in runs.values())
     return (
-        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} a point, at most "
+        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, at most "
         f"{setting.fixed['epochs']} epochs each; {_duration(seconds)} of training. Numbers are "
         f"means over the seeds ± their standard deviation. Points are chosen by validation "
-        f"accuracy; test accuracy is told for the chosen one only."
+        f"accuracy; test accuracy is reported only for the chosen point."
     )
 
 
 def _literal(text: str) -> str:
-    """Escape text for Markdown: in one line, and without tables, links, code or HTML of its own."""
+    """Escape text for one line of Markdown, so that it forms no table, link, code or HTML."""
     return re.sub(r"([\\`*\[\]<>|&#~])", r"\\\1", printable(text))
 
 
@@ -90,7 +91,7 @@ def _duration(seconds: float) -> str:
 
 
 def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str]:
-    """The table, the chosen point and the plots of one experiment."""
+    """Return the table, the chosen point and the plots of one experiment."""
     name, options = plan.experiment.name, plan.experiment.options
     chosen = choose(summaries)
     shown_first = list(summaries)
@@ -140,7 +141,7 @@ def _table(
 
 
 def _seconds(summary: Summary) -> str:
-    """Write the mean of the seconds; their deviation where each run was timed alone."""
+    """Write the mean of the seconds, and their deviation if each run was timed alone."""
     seconds = summary.values("seconds")
     digits = decimals(mean(seconds))
     return spread(seconds, digits) if summary.timed_alone else f"{mean(seconds):.{digits}f}"
@@ -148,7 +149,7 @@ def _seconds(summary: Summary) -> str:
 
 def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
-        return "No point is chosen: each has runs that diverged in their first epoch."
+        return "No point is chosen: all have runs that diverged in the first epoch."
     what = ", ".join(
         f"{name.replace('_', ' ')} {_literal(shown(value))}" for name, value in chosen.point.items()
     )
@@ -164,8 +165,8 @@ def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
         lines.append(_line(claim))
     note = (
         "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
-        "difference, paired by seed, leaves zero out (Student's t); otherwise the seeds do not "
-        "tell. Seconds are compared only where each run was timed alone. Accuracies compared here "
+        "difference, paired by seed, excludes zero (Student's t); otherwise the comparison is "
+        "*inconclusive*. Seconds are compared only where each run was timed alone. The accuracies "
         "are those of the validation rows."
     )
     if setting.dataset != "mnist":
@@ -186,10 +187,10 @@ def _method(setting: Setting) -> str:
     )
     return (
         f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
-        f"validation, the same for every run, and {test:,} to test. Each run keeps the weights of "
+        f"validation, the same for all runs, and {test:,} to test. Each run keeps the weights of "
         f"its best epoch by validation accuracy. Seconds exclude validation. Those of runs that "
         f"were trained as one population are equal shares of one measurement and have no standard "
         f"deviation.\n\n"
-        f"Kept the same: {fixed}.\n\n"
+        f"Fixed options: {fixed}.\n\n"
         f"Computed by {setting.machine}."
     )

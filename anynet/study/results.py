@@ -1,21 +1,164 @@
-"""The folder of a study: ``results.json`` is its memory, ``results.csv`` the same for people."""
+"""The results of a study: a row for each run, and the folder that keeps them.
+
+``results.json`` holds everything; ``results.csv`` holds the same for people, without the learning
+curves.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from anynet.checks import is_whole
 from anynet.data.files import folder_of, one_line, replacing
 from anynet.errors import DataError, InvalidArgumentError
-from anynet.study.rows import Row, to_csv
+from anynet.training.history import StopReason
 
 FORMAT = "anynet study"
 VERSION = 1
 FILE = "results.json"
+
+#: Columns of the CSV file beside the options and the seed.
+FIGURES = ("validation_accuracy", "test_accuracy", "best_epoch", "epochs_run", "seconds", "stopped")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The options and results of one run.
+
+    Attributes
+    ----------
+    options : dict
+        All options of the run except the seed, in types of JSON.
+    seed : int
+        Seed of the weights, the order of the rows and dropout.
+    validation_accuracy, test_accuracy : float or None
+        Accuracy after the epoch with the best validation accuracy; None if the run diverged in its
+        first epoch.
+    best_epoch, epochs_run : int
+        That epoch, counted from 1, and the number of finished epochs.
+    seconds : float
+        Time of training without validation.
+    stopped : str
+        Why training ended, see ``History.stopped``.
+    curve : list of float
+        Validation accuracy after each epoch.
+    trained_together : int or None
+        Number of runs that were trained as one computation, this one included: their seconds are
+        equal shares of one measurement. None in rows of earlier versions.
+    """
+
+    options: dict[str, Any]
+    seed: int
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    best_epoch: int
+    epochs_run: int
+    seconds: float
+    stopped: str
+    curve: list[float]
+    trained_together: int | None = field(default=None, compare=False)  # concerns time only
+
+    @property
+    def timed_alone(self) -> bool:
+        """Whether the seconds are a measurement of this run alone."""
+        return self.trained_together == 1
+
+    @property
+    def key(self) -> str:
+        """The identifier of the run: its options and its seed."""
+        return key_of(self.options, self.seed)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training ended because a loss was not finite."""
+        return StopReason.of_text(self.stopped) is StopReason.DIVERGED
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields in types of JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, entry: Any) -> Row:
+        """Return the row of which ``as_json`` returned `entry`.
+
+        Raises
+        ------
+        ValueError
+            If `entry` is invalid.
+        """
+        names = [each.name for each in fields(cls)]
+        optional = {"trained_together"}
+        if not isinstance(entry, dict) or {*entry} | optional != {*names}:
+            message = f"expected a row with {', '.join(names)}"
+            raise ValueError(message)
+        row = cls(**entry)
+        sound = (
+            isinstance(row.options, dict)
+            and all(_is_count(n) for n in (row.seed, row.best_epoch, row.epochs_run))
+            and _is_share(row.validation_accuracy)
+            and _is_share(row.test_accuracy)
+            and (row.validation_accuracy is None) == (row.test_accuracy is None)
+            and type(row.seconds) in (int, float)
+            and 0 <= row.seconds < 2**63
+            and (row.trained_together is None or _is_count(row.trained_together))
+            and isinstance(row.stopped, str)
+            and isinstance(row.curve, list)
+            and len(row.curve) == row.epochs_run
+            and all(value is not None and _is_share(value) for value in row.curve)
+        )
+        if not sound:
+            message = f"the row of seed {row.seed!r} has invalid values"
+            raise ValueError(message)
+        return row
+
+
+def _is_count(value: Any) -> bool:
+    return is_whole(value) and 0 <= value < 2**63
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value <= 1)
+
+
+def key_of(options: Mapping[str, Any], seed: int) -> str:
+    """Return the identifier of the run with these options and this seed."""
+    return json.dumps([options, seed], sort_keys=True)
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in types of JSON: lists in place of tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in options.items()
+    }
+
+
+def shown(value: Any) -> str:
+    """Write the value of an option as on the command line."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) if value else "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Return rows as CSV with a header; a missing figure is empty."""
+    rows = list(rows)
+    names = sorted({name for row in rows for name in row.options})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "seed", *FIGURES])
+    for row in rows:
+        cells = [row.options.get(name) for name in names]
+        lines = [",".join(map(str, cell)) if isinstance(cell, list) else cell for cell in cells]
+        writer.writerow([*lines, row.seed, *(getattr(row, name) for name in FIGURES)])
+    return text.getvalue()
 
 
 class Results:
@@ -25,9 +168,9 @@ class Results:
     ----------
     folder : Path
     about : dict
-        What makes the study what it is, in types that JSON knows; other folders are refused.
+        The description of the study in types of JSON, which must be that of the folder.
     rows : dict of str to Row
-        By key, in the order in which they were finished.
+        The rows by key, in the order in which their runs finished.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any], rows: dict[str, Row]) -> None:
@@ -38,23 +181,21 @@ class Results:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, about: dict[str, Any]) -> Iterator[Results]:
-        """Begin or continue a study; nobody else may do so before the block ends.
+        """Begin or continue a study, and lock its folder for the block.
 
         Raises
         ------
         InvalidArgumentError
             If the folder is in use, cannot be made, or holds something other than this study.
         DataError
-            If its results are damaged. In every case the folder is left as it was.
+            If its results are damaged. In all of these cases the folder is unchanged.
         """
         existing = os.path.lexists(folder)
         if existing and not folder.is_dir():
-            message = f"{folder} is no folder: choose another --out"
+            message = f"{folder} is not a folder: choose another folder"
             raise InvalidArgumentError(message)
         if existing and any(folder.iterdir()) and not (folder / FILE).is_file():
-            message = (
-                f"{folder} holds files but no {FILE}, so it is no study's: choose another --out"
-            )
+            message = f"{folder} holds other files and no {FILE}: choose another folder"
             raise InvalidArgumentError(message)
         with ExitStack() as stack:
             try:
@@ -69,7 +210,7 @@ class Results:
             yield results
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Keep finished runs: on disk when this returns."""
+        """Add finished runs; they are on disk when this returns."""
         self.rows.update((row.key, row) for row in rows)
         self.write()
 
@@ -91,7 +232,7 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            message = f"it does not say that its format is {FORMAT!r}"
+            message = f"its format is not {FORMAT!r}"
             raise ValueError(message)
         if content["version"] != VERSION:
             message = f"{path} has version {content['version']!r}, this anynet reads {VERSION}"
@@ -102,8 +243,8 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
         rows = [Row.from_json(entry) for entry in content["rows"]]
     except (ValueError, KeyError, RecursionError) as error:
         message = (
-            f"{path} is damaged or not of anynet study ({one_line(error)}): it was left as it is; "
-            f"mend it, or choose another --out"
+            f"{path} is damaged or not of anynet study ({one_line(error)}) and was not changed: "
+            f"repair it, or choose another folder"
         )
         raise DataError(message) from error
     _check_same(path, content["study"], about)
@@ -111,25 +252,25 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
 
 
 def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse another study's folder, naming the first thing that differs."""
+    """Compare the description of a study with that of a folder; report the first difference."""
     for name in [*wanted, *found]:
         there, here = found.get(name), wanted.get(name)
         if isinstance(there, dict) and isinstance(here, dict):
             _check_same(path, there, here)
         elif there != here:
             message = (
-                f"{path.parent} holds another study: its {name.replace('_', '-')} is {there!r}, "
-                f"not {here!r}; choose another --out"
+                f"{path.parent} holds another study: its {name} is {there!r}, "
+                f"not {here!r}; choose another folder"
             )
             raise InvalidArgumentError(message)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it even if this process is killed."""
+    """Lock the folder; the system unlocks it even if this process is killed."""
     try:
         import fcntl
-    except ImportError:  # Windows has no such lock: there it is the user who must not start two
+    except ImportError:  # on Windows, where the user must not start two
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -137,7 +278,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            message = f"{folder} is in use by another study: wait for it, or choose another --out"
+            message = f"{folder} is in use by another study: wait for it, or choose another folder"
             raise InvalidArgumentError(message) from error
         yield
     finally:

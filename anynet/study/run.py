@@ -1,18 +1,113 @@
-"""Run what a study lacks, group by group, and keep each group's rows as it finishes."""
+"""Train the missing runs of a study in groups, and add a row for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from anynet.study.jobs import spread
-from anynet.study.results import Results
-from anynet.study.rows import Row
-from anynet.study.train import Arrays, Trial, Where, run_group
+from anynet.backends import get_backend
+from anynet.study.jobs import run_calls
+from anynet.study.results import Results, Row, key_of
+from anynet.training import Model, fit_population
+from anynet.typing import Array
 
-#: An interruption loses the groups that are under way, and a run's seconds are its share of its
-#: group's: groups of one size, the default number of seeds, keep the times of points comparable.
+#: Number of runs in a group. An interruption loses the groups in progress, and the seconds of a run
+#: are its share of its group's: groups of the default number of seeds make the times comparable.
 GROUP_SIZE = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run to train.
+
+    Attributes
+    ----------
+    options : dict
+        All options except the seed in types of JSON, as the row records them.
+    seed : int
+    arguments : dict
+        The arguments of ``fit`` for these options, without data, seed and backend.
+    """
+
+    options: dict[str, Any]
+    seed: int
+    arguments: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The key of the row of this run."""
+        return key_of(self.options, self.seed)
+
+
+class Where(NamedTuple):
+    """The arguments of ``get_backend``, from which other processes make their backend."""
+
+    backend: str
+    device: str | None = None
+    dtype: str = "float32"
+    precision: str | None = None
+
+
+class Arrays(NamedTuple):
+    """The three parts of a data set on the host, which all runs of a study share."""
+
+    x_train: Array
+    y_train: Array
+    x_validation: Array
+    y_validation: Array
+    x_test: Array
+    y_test: Array
+
+
+def train_group(configs: Sequence[Mapping[str, Any]], **shared: Any) -> list[Model]:
+    """Train one model for each configuration, all of them as a population.
+
+    Returns
+    -------
+    list of Model
+        The models in the order of `configs`. A run that diverged has the best model of the epochs
+        before, and an empty history if there were none.
+    """
+    return fit_population(configs[0]["network"], configs=configs, **shared)
+
+
+def run_group(trials: Sequence[Trial], where: Where, *arrays: Array) -> list[Row]:
+    """Train `trials` as one group, and score each model on the test rows.
+
+    The arrays of ``Arrays`` are arguments of their own, since the backends of joblib send an array
+    that is an argument once, and not once a group.
+    """
+    data = Arrays(*arrays)
+    models = train_group(
+        [{**trial.arguments, "seed": trial.seed} for trial in trials],
+        data=(data.x_train, data.y_train),
+        validation=(data.x_validation, data.y_validation),
+        backend=get_backend(*where),
+    )
+    together = len(trials)
+    return [_row(trial, model, data, together) for trial, model in zip(trials, models, strict=True)]
+
+
+def _row(trial: Trial, model: Model, data: Arrays, together: int) -> Row:
+    history = model.history
+    assert history is not None, "only a loaded model has none"
+    validation = test = None
+    if history.records:
+        validation = history.best.validation_accuracy
+        test = model.score(data.x_test, data.y_test)
+    return Row(
+        options=trial.options,
+        seed=trial.seed,
+        validation_accuracy=validation,
+        test_accuracy=test,
+        best_epoch=history.best_epoch,
+        epochs_run=len(history.records),
+        seconds=float(sum(record.seconds for record in history.records)),
+        stopped=history.stopped,
+        curve=[record.validation_accuracy or 0.0 for record in history.records],
+        trained_together=together,
+    )
 
 
 def missing(results: Results, trials: Iterable[Trial]) -> list[Trial]:
@@ -22,7 +117,7 @@ def missing(results: Results, trials: Iterable[Trial]) -> list[Trial]:
 
 
 def groups_of(trials: Iterable[Trial], size: int) -> list[list[Trial]]:
-    """Put together what can be computed as one: the same network on batches of the same size."""
+    """Group trials that can be trained as one population: same network, same batch size."""
     alike: dict[Any, list[Trial]] = {}
     for trial in trials:
         arguments = trial.arguments
@@ -41,27 +136,27 @@ def run_missing(
     group_size: int = GROUP_SIZE,
     report: Callable[[Sequence[Row]], Any] | None = None,
 ) -> None:
-    """Train every trial that has no row yet.
+    """Train the trials that have no row yet.
 
     Parameters
     ----------
     results : Results
-        Gets the rows; one that is there is not trained again.
+        The folder of the study, to which the rows are added.
     trials : sequence of Trial
     arrays : Arrays
     where : Where
     jobs : int
-        Groups that are trained at the same time; −1 for as many as there are processors or workers.
+        Number of groups that are trained in parallel; −1: one per processor or worker.
     engine : str, optional
         A backend of joblib: ``loky`` (its default), ``dask`` or ``ray``.
     group_size : int
-        Runs in a group, at most.
+        Maximum number of runs in a group.
     report : callable, optional
-        Takes the rows of each group when they are on disk.
+        Called with the rows of each group when they are on disk.
     """
     groups = groups_of(missing(results, trials), group_size)
     calls = [(run_group, (group, where, *arrays)) for group in groups]
-    for rows in spread(calls, jobs, engine):
+    for rows in run_calls(calls, jobs, engine):
         results.add(rows)
         if report is not None:
             report(rows)

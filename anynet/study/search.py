@@ -1,4 +1,4 @@
-"""Optuna's samplers and storage, asked for several points at a time and told their outcome."""
+"""Search by the samplers of Optuna, which propose several points at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anynet.data.files import one_line
 from anynet.errors import InvalidArgumentError
 from anynet.study.grid import Point, Range, Space, check_space
 
-#: The samplers that there are; ``random`` is anynet's own and needs no Optuna.
+#: Class of each sampler; ``random`` is anynet's own and does not need Optuna.
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",
@@ -19,11 +19,11 @@ SAMPLERS = {
     "qmc": "QMCSampler",
 }
 
-#: What some of them need beside Optuna, which finds that out only after the first trials.
+#: Further packages of some samplers, which Optuna imports only after the first trials.
 NEEDS = {"gp": ("scipy", "torch"), "cmaes": ("cmaes",)}
 
 Evaluate = Callable[[Sequence[Point]], Sequence[float | None]]
-"""Takes points, and gives the score of each, None where there is none."""
+"""Takes points and returns their scores; None for a point without one."""
 
 
 def require_optuna(sampler: str) -> Any:
@@ -32,7 +32,7 @@ def require_optuna(sampler: str) -> Any:
     Raises
     ------
     InvalidArgumentError
-        If it is not installed, or something that the sampler needs.
+        If it, or a package that the sampler needs, is not installed.
     """
     for package in ("optuna", *NEEDS.get(sampler, ())):
         try:
@@ -40,7 +40,7 @@ def require_optuna(sampler: str) -> Any:
         except ModuleNotFoundError as error:
             message = (
                 f"the sampler {sampler} is Optuna's and needs {package}: pip install {package}, "
-                f"or use --sampler random"
+                f"or use sampler='random'"
             )
             raise InvalidArgumentError(message) from error
     return importlib.import_module("optuna")
@@ -57,24 +57,24 @@ def optuna_search(
     storage: str | None = None,
     seed: int = 0,
 ) -> list[Point]:
-    """Let Optuna choose points until it has `n_trials` of them, those of earlier calls included.
+    """Let Optuna choose points until there are `n_trials`, those of earlier calls included.
 
     Parameters
     ----------
     space : Space
     evaluate : callable
-        Trains points as one batch, and returns their scores: higher is better.
+        Trains points together, and returns their scores: higher is better.
     n_trials : int
     sampler : str
         One of ``SAMPLERS``.
     population : int
-        Points that are asked for before the first of them is told.
+        Number of points that the sampler proposes before it gets a score.
     folder : Path
-        Of the study; Optuna's journal is written into it.
+        Folder of the study; Optuna's journal is written into it.
     storage : str, optional
-        An URL for Optuna to store its trials under instead, such as ``sqlite:///trials.db``.
+        URL of another storage of Optuna's trials, such as ``sqlite:///trials.db``.
     seed : int
-        Of the sampler.
+        Seed of the sampler.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def optuna_search(
             direction="maximize",
             load_if_exists=True,
         )
-    except Exception as error:  # every kind of storage has exceptions of its own
+    except Exception as error:  # each kind of storage has its own exceptions
         where = storage or folder / "optuna.log"
         message = f"Optuna cannot use the storage {where}: {one_line(error)}"
         raise InvalidArgumentError(message) from error
@@ -105,16 +105,16 @@ def optuna_search(
         if trial.distributions != distributions:
             message = (
                 f"Optuna's storage holds a study named {folder.name!r} of other options or ranges: "
-                f"choose another --out or --storage"
+                f"choose another folder or storage"
             )
             raise InvalidArgumentError(message)
-    # A sampler begins anew with every call: with the same seed it would propose the same points.
+    # A new sampler with the same seed would propose the points of the last call again.
     seed += len(study.get_trials(deepcopy=False))
     study.sampler = getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed)
     states = optuna.trial.TrialState
     while True:
         trials = study.get_trials(deepcopy=False)
-        # Asked by a call that was interrupted, and never told: their turn comes first.
+        # Points of an interrupted call that got no score come first.
         numbers = [
             (trial.number, trial.params) for trial in trials if trial.state == states.RUNNING
         ]
@@ -141,7 +141,7 @@ def _journal(path: Path) -> Any:
 
 def _distribution(values: Sequence[Any] | Range, optuna: Any) -> Any:
     if not isinstance(values, Range):
-        # Optuna stores numbers and text; the place in the list stands for what is neither.
+        # Optuna stores numbers and text; the position in the list stands for other values.
         return optuna.distributions.CategoricalDistribution(range(len(values)))
     kind = "IntDistribution" if values.whole else "FloatDistribution"
     return getattr(optuna.distributions, kind)(values.low, values.high, log=values.log)

@@ -1,4 +1,4 @@
-"""What the seeds of a point say together, and which point is chosen."""
+"""Statistics over the seeds of each point, and the choice of a point."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from anynet.study.experiments import Experiment
-from anynet.study.grid import Point
-from anynet.study.rows import Row
+from anynet.study.grid import Experiment, Point
+from anynet.study.results import Row
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment, and for each of its points all the options that its rows record."""
+    """An experiment, and all options of each of its points, as the rows record them."""
 
     experiment: Experiment
     options: tuple[dict[str, Any], ...]
@@ -31,26 +30,26 @@ class Summary:
 
     @property
     def eligible(self) -> bool:
-        """Whether it may be chosen: every run of it finished an epoch at least."""
+        """Whether the point may be chosen: all of its runs finished an epoch."""
         return bool(self.rows) and all(row.validation_accuracy is not None for row in self.rows)
 
     @property
     def diverged(self) -> int:
-        """How many of its runs diverged."""
+        """Number of runs that diverged."""
         return sum(row.diverged for row in self.rows)
 
     @property
     def timed_alone(self) -> bool:
-        """Whether the seconds of its runs are measurements of their own, so that they vary."""
+        """Whether the seconds of each run are a measurement of that run alone."""
         return all(row.timed_alone for row in self.rows)
 
     def values(self, figure: str) -> list[float]:
-        """Return a figure of each run that has it."""
+        """Return a figure of the runs that have it."""
         found = (getattr(row, figure) for row in self.rows)
         return [value for value in found if value is not None]
 
     def by_seed(self, figure: Callable[[Row], float | None]) -> dict[int, float]:
-        """Return a figure of each run that has it, by its seed."""
+        """Return a figure of the runs that have it, by their seeds."""
         found = {row.seed: figure(row) for row in self.rows}
         return {seed: value for seed, value in found.items() if value is not None}
 
@@ -65,9 +64,12 @@ def summarise(plan: Plan, rows: Iterable[Row]) -> list[Summary]:
 
 
 def choose(summaries: Iterable[Summary]) -> Summary | None:
-    """Return the point with the best mean validation accuracy, the first of equals.
+    """Return the point with the best mean validation accuracy, the first of equal ones.
 
-    The test rows have no say. None where no point is eligible.
+    Returns
+    -------
+    Summary or None
+        None if no point is eligible.
     """
     eligible = [summary for summary in summaries if summary.eligible]
     if not eligible:
@@ -76,25 +78,22 @@ def choose(summaries: Iterable[Summary]) -> Summary | None:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean; NaN of nothing."""
+    """Return the mean; NaN without values."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Return the standard deviation of the population that `values` are a sample of.
-
-    It divides by n − 1; a single value has none, which is 0 here.
-    """
+    """Return the sample standard deviation, with divisor n − 1; 0 of a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def decimals(value: float) -> int:
-    """Return how many decimals show three digits of a positive number; two at most if it is 1."""
+    """Return the number of decimals that show three significant digits of a positive number."""
     return max(0, 2 - math.floor(math.log10(value))) if 0 < value < math.inf else 2
 
 
 def spread(values: Sequence[float], digits: int = 4) -> str:
-    """Write mean ± standard deviation; the mean alone of a single value."""
+    """Write mean ± standard deviation, or the mean alone of a single value."""
     if not values:
         return "–"
     text = f"{mean(values):.{digits}f}"

@@ -96,17 +96,17 @@ def test_the_reports_times_are_of_one_run() -> None:
 
 def test_ciresans_network_is_the_published_one() -> None:
     recipe = Recipe("ciresan", backend="numpy")
-    from anynet.cli.recipe import ingredients
+    from anynet.cli.recipe import fit_options, network_of
 
-    made = ingredients(recipe.options, recipe.dataset)
-    network, schedule = made["network"], made["learning_rate"]
+    made = fit_options(recipe.options, recipe.dataset)
+    network, schedule = network_of(recipe.options, recipe.dataset), made.learning_rate
     dense = [layer for layer in network.layers if isinstance(layer, Dense)]
     assert [layer.units for layer in dense] == [2500, 2000, 1500, 1000, 500, 10]
     assert network.layers[:5] == (
         *(Scale(2 / 255, -1.0), Dense(2500, "ciresan_uniform")),
         *(Scale(2 / 3), Activation("tanh"), Scale(1.7159)),
     )
-    assert made["augment"] == (
+    assert made.augment == (
         Affine(rotation=15, shear=15, scale=0.175, shift=0, halved=(1, 7), either=True),
         Elastic(alpha=37, sigma=5.5),
     )

@@ -16,8 +16,8 @@ from PIL import Image
 import anynet as library
 from anynet.augment import Affine, Deslant, Elastic, NormaliseWidth, preprocess
 from anynet.cli.augment import versions_of
-from anynet.cli.augmentation import augmentations_of, preprocessing_of, resolve_strengths
 from anynet.cli.options import TrainOptions
+from anynet.cli.recipe import augmentations_of, preprocessing_of, resolve_strengths
 from anynet.errors import InvalidArgumentError
 
 Command = Callable[..., Any]

@@ -12,9 +12,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import anynet as library
-from anynet.cli.baseline import class_measures, class_warning
-from anynet.cli.reports import Report
-from anynet.cli.values import ValueReport
+from anynet.cli.reports import Report, ValueReport, class_measures, class_warning
 
 Command = Callable[..., Any]
 QUICK = ("--layers", "16", "--epochs", "12", "--backend", "numpy", "--json")

@@ -43,7 +43,7 @@ def test_what_is_refused(fails: Command, digits_run: Any, tmp_path: Path) -> Non
     assert "--input-dtype is an option of --format onnx" in fails(
         *export, "torch", "--input-dtype", "uint8"
     )
-    assert "input_dtype must be one of" in fails(*export, "onnx", "--input-dtype", "word")
+    assert "--input-dtype must be one of" in fails(*export, "onnx", "--input-dtype", "word")
     assert "one of onnx, torch, sklearn, not 'keras'" in fails(*export, "keras", code=2)
     assert "no model" in fails("export", tmp_path, "--out", tmp_path / "file", "--format", "torch")
     says = fails(

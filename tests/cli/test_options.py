@@ -15,7 +15,7 @@ from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
-from anynet.cli.options import OPTIMIZERS, SCHEDULES, TrainOptions
+from anynet.cli.options import OPTIMIZERS, SCHEDULE_NAMES, TrainOptions
 from anynet.cli.train import options_of
 from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
@@ -50,12 +50,12 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "input_dropout": SHARES,
     "layer_norm": st.booleans(),
     "batch_norm": st.booleans(),
-    "optimizer": st.sampled_from(OPTIMIZERS),
+    "optimizer": st.sampled_from(list(OPTIMIZERS)),
     "learning_rate": st.none() | RATES,
     "momentum": SHARES,
     "nesterov": st.booleans(),
     "weight_decay": st.none() | AMOUNTS,
-    "schedule": st.sampled_from(SCHEDULES),
+    "schedule": st.sampled_from(SCHEDULE_NAMES),
     "decay": RATES,
     "decay_epochs": COUNTS,
     "warmup": AMOUNTS,

@@ -75,7 +75,7 @@ def unfinished(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     run = tmp_path / "run"
     assert outcome.code == 130
     assert outcome.out == ""
-    assert outcome.err == f"anynet: interrupted: anynet resume {run} goes on\n"
+    assert outcome.err == f"anynet: interrupted: anynet resume {run} continues it\n"
     return run
 
 
@@ -114,7 +114,7 @@ def test_sigterm_is_as_ctrl_c_with_a_code_of_its_own(
         press(signal.SIGTERM, 1, patch)
         outcome = anynet("train", *QUICK, *OFTEN, "--out", run)
         assert outcome.code == 143
-        assert outcome.err == f"anynet: interrupted: anynet resume {run} goes on\n"
+        assert outcome.err == f"anynet: interrupted: anynet resume {run} continues it\n"
         press(signal.SIGTERM, 3, patch)
         assert anynet("resume", run, "--quiet").code == 143
     assert signal.getsignal(signal.SIGTERM) is before
@@ -189,7 +189,7 @@ def test_it_goes_on_with_another_library(
         patch.setattr("importlib.util.find_spec", lambda _: None)
         says = fails("resume", run)
     assert "torch, which is not installed" in says
-    assert f"choose another --backend; anynet resume {run} goes on" in says
+    assert f"choose another --backend; anynet resume {run} continues it" in says
     assert anynet("resume", run, "--backend", "numpy", "--quiet").code == 0
     config = tomllib.loads((run / "config.toml").read_text())
     assert (config["backend"], config["device"], config["validation"]) == ("numpy", "cpu", 500)
@@ -222,7 +222,7 @@ def test_data_that_have_moved_or_changed(
     says = fails("resume", run, "--quiet")
     assert "the data differ" in says
     assert "restore the original data" in says
-    assert "goes on" not in says
+    assert "anynet resume" not in says
     assert anynet("resume", run, tmp_path / "moved.npz", "--quiet").code == 0
     assert left(run) == FILES
 
@@ -255,7 +255,7 @@ def test_a_plot_that_fails_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(plots, "save_curves", full)
         says = fails("train", *QUICK, *OFTEN, "--out", run)
-    assert says.endswith(f"No space left on device; anynet resume {run} goes on\n")
+    assert says.endswith(f"No space left on device; anynet resume {run} continues it\n")
     assert "unfinished" in fails("evaluate", run, "digits")
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -284,7 +284,7 @@ def test_a_run_that_diverges_again_is_not_advised_to_go_on(fails: Command, tmp_p
     rates = ("--learning-rate", "1e38", "--schedule", "constant")
     says = fails("train", *QUICK, *rates, *OFTEN, "--out", tmp_path / "run")
     assert "not finite in epoch 1" in says
-    assert "goes on" not in says
+    assert "anynet resume" not in says
 
 
 @pytest.mark.parametrize("value", ["0", "1.5", "min", "1h", "-3", "five"])
@@ -315,7 +315,7 @@ def test_a_disk_that_fills_up(straight: Path, anynet: Command, tmp_path: Path) -
     )
     assert ran.returncode == 1
     assert ran.stderr.startswith("anynet: error: cannot write a checkpoint to ")
-    assert ran.stderr.endswith(f"the newest of them; anynet resume {run} goes on\n")
+    assert ran.stderr.endswith(f"the newest of them; anynet resume {run} continues it\n")
     assert anynet("resume", run, "--quiet").code == 0
     assert outcome_of(run) == outcome_of(straight)
 
@@ -356,7 +356,7 @@ def test_edits_of_the_configuration_are_refused(
     says = fails("resume", unfinished, "--quiet")
     assert f"{option} is {values[0]}, but the run began with" in says
     assert all(value in says for value in values)
-    assert "goes on" not in says
+    assert "anynet resume" not in says
     assert config.read_text() == changed
     assert {"lock", "options.toml"} < left(unfinished / "checkpoints")
 
@@ -406,5 +406,5 @@ def test_checkpoints_that_vanish_leave_the_model(
     says = fails("train", *QUICK, *OFTEN, "--out", run)
     (saved,) = (tmp_path / "temporary").glob("*/model.safetensors")
     assert f"the model was saved as {saved}" in says
-    assert "goes on" not in says
+    assert "anynet resume" not in says
     assert library.load(saved, "numpy").network.n_outputs == 10

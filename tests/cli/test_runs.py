@@ -17,7 +17,7 @@ from anynet.errors import InvalidArgumentError, ModelFileError
 
 def test_appears_whole(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "run"
-    with runs.new_folder(folder) as scratch:
+    with runs.NewFolder(folder) as scratch:
         (scratch / "file").write_text("content")
         assert not folder.exists()
     assert [path.name for path in folder.iterdir()] == ["file"]
@@ -27,14 +27,14 @@ def test_appears_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
     folder = tmp_path / "a" / "b" / "run"
-    with contextlib.suppress(error), runs.new_folder(folder) as scratch:
+    with contextlib.suppress(error), runs.NewFolder(folder) as scratch:
         (scratch / "file").write_text("content")
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_leaves_folders_alone_that_others_moved_into(tmp_path: Path) -> None:
-    with contextlib.suppress(RuntimeError), runs.new_folder(tmp_path / "runs" / "mine"):
+    with contextlib.suppress(RuntimeError), runs.NewFolder(tmp_path / "runs" / "mine"):
         (tmp_path / "runs" / "other").mkdir()
         raise RuntimeError
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["other"]
@@ -45,7 +45,7 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "folder").mkdir()
     for name in ("file", "link", "folder"):
-        with pytest.raises(InvalidArgumentError, match="exists"), runs.new_folder(tmp_path / name):
+        with pytest.raises(InvalidArgumentError, match="exists"), runs.NewFolder(tmp_path / name):
             pytest.fail("the block must not run")
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -53,7 +53,7 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
 def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -> None:
     with (
         pytest.raises(InvalidArgumentError, match="name too long"),
-        runs.new_folder(tmp_path / "a" / ("b" * 300)),
+        runs.NewFolder(tmp_path / "a" / ("b" * 300)),
     ):
         pytest.fail("the block must not run")
     assert list(tmp_path.iterdir()) == []
@@ -61,13 +61,16 @@ def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 251, "\N{GRINNING FACE}" * 62])
 def test_the_default_name_of_a_data_set_with_a_long_name_fits(tmp_path: Path, name: str) -> None:
-    with runs.new_folder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as scratch:
+    with runs.NewFolder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as scratch:
         assert scratch.is_dir()
 
 
 def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(InvalidArgumentError, match="came into being"), runs.new_folder(folder):
+    with (
+        pytest.raises(InvalidArgumentError, match="during training"),
+        runs.NewFolder(folder),
+    ):
         folder.mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -76,11 +79,11 @@ def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
     folder = tmp_path / "run"
 
     def train() -> None:
-        with runs.new_folder(folder) as scratch:
+        with runs.NewFolder(folder) as scratch:
             (scratch / "model.safetensors").touch()
             folder.mkdir()
 
-    with pytest.raises(InvalidArgumentError, match="came into being") as told:
+    with pytest.raises(InvalidArgumentError, match="during training") as told:
         train()
     assert told.value.__notes__ == [f"the model is kept in {tmp_path / 'run-2'}"]
     assert (tmp_path / "run-2" / "model.safetensors").exists()
@@ -89,7 +92,7 @@ def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
 def test_refuses_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "run"
-    with pytest.raises(InvalidArgumentError, match="cannot write"), runs.new_folder(place):
+    with pytest.raises(InvalidArgumentError, match="cannot write"), runs.NewFolder(place):
         pytest.fail("the block must not run")
 
 
@@ -121,11 +124,11 @@ def test_processes_of_one_number_do_not_meet(
     folder = tmp_path / "run"
 
     def second() -> None:
-        with runs.new_folder(folder) as other:
+        with runs.NewFolder(folder) as other:
             assert list(other.iterdir()) == []
             raise RuntimeError
 
-    with runs.new_folder(folder) as scratch:
+    with runs.NewFolder(folder) as scratch:
         (scratch / "model.safetensors").write_text("the first's")
         with pytest.raises(RuntimeError):
             second()
@@ -135,7 +138,7 @@ def test_processes_of_one_number_do_not_meet(
 
 def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
     folder = tmp_path / "digits-20240506-070809"
-    outer, inner = (runs.new_folder(folder, numbered=True) for _ in range(2))
+    outer, inner = (runs.NewFolder(folder, numbered=True) for _ in range(2))
     with outer as first:
         (first / "file").write_text("first")
         with inner as second:
@@ -148,7 +151,7 @@ def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
 
 def test_long_names_have_room_for_a_scratch_folder(tmp_path: Path) -> None:
     folder = tmp_path / ("n" * 250)
-    with runs.new_folder(folder) as scratch:
+    with runs.NewFolder(folder) as scratch:
         (scratch / "file").touch()
     assert (folder / "file").exists()
 
@@ -156,7 +159,7 @@ def test_long_names_have_room_for_a_scratch_folder(tmp_path: Path) -> None:
 def test_parents_that_another_process_made_are_left(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "mine"
     (tmp_path / "runs").mkdir()
-    with contextlib.suppress(RuntimeError), runs.new_folder(folder):
+    with contextlib.suppress(RuntimeError), runs.NewFolder(folder):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
@@ -168,7 +171,7 @@ def model(digits: anynet.Dataset) -> anynet.Model:
 
 def test_a_scratch_folder_that_vanished_is_made_again(tmp_path: Path, model) -> None:
     folder = tmp_path / "some" / "run"
-    with runs.new_folder(folder) as scratch:
+    with runs.NewFolder(folder) as scratch:
         shutil.rmtree(tmp_path / "some")
         with runs.kept(model, scratch):
             (scratch / "history.csv").touch()
@@ -189,7 +192,7 @@ def test_a_model_without_its_folder_is_saved_elsewhere(
             scratch.touch()  # a file in its place: it cannot be made again
 
     def train() -> None:
-        with runs.new_folder(folder) as scratch:
+        with runs.NewFolder(folder) as scratch:
             if when == "before":
                 vanish(scratch)
             with runs.kept(model, scratch):

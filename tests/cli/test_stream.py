@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from anynet import EpochRecord
+from anynet.cli.job import load_data
 from anynet.cli.options import TrainOptions
 from anynet.cli.progress import ProgressBar
-from anynet.cli.tables import load_data
 from anynet.data import load_dataset, write_idx
 from anynet.data.sources import Source
 from anynet.data.streamed import is_too_large, open_dataset
@@ -122,7 +122,7 @@ def test_checkpoints_of_streams_are_taken_up(
     ("arguments", "message"),
     [
         (["digits"], "is no folder: only folders of arrays"),
-        (["{folder}", "--preprocess", "deslant"], "is done in memory"),
+        (["{folder}", "--preprocess", "deslant"], "needs the images in memory"),
         (["{folder}/t.csv", "--target", "a"], "--stream is for folders of arrays"),
     ],
 )

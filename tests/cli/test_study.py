@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import anynet as library
-from anynet.cli.study_config import read_study
+from anynet.cli.study import read_study
 from anynet.errors import InvalidArgumentError
-from anynet.study import Range, train
+from anynet.study import Range, run
 
 QUICK = ("--seeds", 2, "--epochs", 2, "--backend", "numpy")
 PLOTS = ("accuracy", "curves", "time")
@@ -102,7 +102,7 @@ def test_the_report(anynet: Command, tmp_path: Path) -> None:
 def test_a_study_continues_and_grows(anynet: Command, tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "study"
     study = ("study", "batch-size", "digits", *QUICK, "--out", out, "--values")
-    real, begun = train.train_group, []
+    real, begun = run.train_group, []
 
     def pressed(configs: Any, **shared: Any) -> Any:
         begun.append([config["batch_size"] for config in configs])
@@ -110,7 +110,7 @@ def test_a_study_continues_and_grows(anynet: Command, tmp_path: Path, monkeypatc
             raise KeyboardInterrupt
         return real(configs, **shared)
 
-    monkeypatch.setattr(train, "train_group", pressed)
+    monkeypatch.setattr(run, "train_group", pressed)
     outcome = anynet(*study, 64, 128)
     assert outcome.code == 130
     assert outcome.err.endswith(
@@ -246,12 +246,15 @@ def test_without_optuna_its_samplers_are_refused(
         ("[grid]\nbackend = ['numpy']", "backend is the same for all runs"),
         ("decay = 1\n[grid]\ndecay = [1]", "'decay' is given twice"),
         ("[grid]\nbatch-size = [1]\nbatch_size = [2]", "'batch_size' is given twice"),
-        ("seed = 3\n[grid]\ndecay = [1]", "seed is no option of a study's file: --seeds"),
+        ("seed = 3\n[grid]\ndecay = [1]", "seed cannot be in the file of a study: use --seeds"),
         ("out = 'x'\n[grid]\ndecay = [1]", "use --out"),
         ("[grid]\ndecay = { low = 0.1, high = 1 }", "give a list, or use --n-trials"),
-        ("validation = 0\n[grid]\ndecay = [1]", "held-out rows: validation must be at least 1"),
+        ("validation = 0\n[grid]\ndecay = [1]", "validation must be at least 1"),
         ("[grid\n", "is not a TOML file"),
-        ("[grid]\nmomentum = [0.9]\noptimizer = ['sgd', 'adam']", "options of sgd, not of adam"),
+        (
+            "[grid]\nmomentum = [0.9]\noptimizer = ['sgd', 'adam']",
+            "not an option of adam",
+        ),
     ],
 )
 def test_bad_files_are_refused(fails: Command, tmp_path: Path, text: str, says: str) -> None:
@@ -330,7 +333,7 @@ def test_a_failure_leaves_nothing(
 def test_foreign_and_damaged_folders_are_left_alone(fails: Command, tmp_path: Path) -> None:
     study = ("study", "decay", "digits", *QUICK, "--values", 1, "--out", tmp_path)
     (tmp_path / "thesis.txt").write_text("of years")
-    assert "it is no study's" in fails(*study)
+    assert "holds other files" in fails(*study)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     (tmp_path / "results.json").write_text("{")
     assert "is damaged" in fails(*study)

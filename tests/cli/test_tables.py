@@ -18,7 +18,7 @@ from sklearn.metrics import r2_score
 import anynet as library
 from anynet.cli import main
 from anynet.cli.answers import as_csv
-from anynet.cli.values import ValueReport
+from anynet.cli.reports import ValueReport
 
 Command = Callable[..., Any]
 
@@ -337,7 +337,7 @@ def test_columns_may_be_named_otherwise(anynet: Command, place: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["ship.csv"], "say which column of ship.csv to predict, by --target COLUMN: it has 'Num"),
+        (["ship.csv"], "the column of ship.csv to predict, by --target COLUMN: it has 'Num"),
         (["ship.csv", "--target", "survived"], "no column 'survived'; did you mean 'Survived'?"),
         (["ship.csv", "--target", "Name"], "which are no classes"),
         (["ship.csv", "--target", "Sex", "--task", "regression"], "holds no number, but words"),
@@ -345,7 +345,10 @@ def test_columns_may_be_named_otherwise(anynet: Command, place: Path, tmp_path: 
         (["ship.csv", "--target", "Fare", "--columns", "Ag=number"], "did you mean 'Age'?"),
         (["none.csv", "--target", "Fare"], "cannot read 'none.csv': No such file"),
         (["none.csv"], "cannot read 'none.csv': No such file"),
-        (["digits", "--target", "Fare"], "--target is an option of tables, and 'digits' is none"),
+        (
+            ["digits", "--target", "Fare"],
+            "--target is an option of tables",
+        ),
         (["digits", "--test", "0.3"], "--test is an option of tables"),
         (["digits", "--columns", "a=number"], "--columns is an option of tables"),
         (["digits", "--decimal", ","], "--decimal is an option of tables"),

@@ -28,13 +28,12 @@ from anynet.cli.config import read_config
 from anynet.cli.models import ImageFormat, classes_of, image_format
 from anynet.cli.options import TrainOptions
 from anynet.cli.pictures import read_rows
-from anynet.cli.study_config import read_study
+from anynet.cli.study import read_study
 from anynet.data import load_dataset, read_idx, write_idx
 from anynet.data.archives import extract
 from anynet.data.idx import encode_idx
-from anynet.study.experiments import single
-from anynet.study.results import Results
-from anynet.study.rows import Row
+from anynet.study.grid import single
+from anynet.study.results import Results, Row
 from anynet.study.summary import Plan, choose, mean, spread, summarise
 
 NUMPY = anynet.get_backend("numpy")

@@ -24,7 +24,7 @@ import anynet
 from anynet.cli.config import read_config
 from anynet.cli.models import ImageFormat
 from anynet.cli.pictures import MOST_SCANS, read_rows
-from anynet.cli.study_config import read_study
+from anynet.cli.study import read_study
 from anynet.data import load_dataset
 from anynet.data.archives import extract
 from anynet.data.catalogue import CATALOGUE
@@ -36,8 +36,7 @@ from anynet.errors import (
     InvalidArgumentError,
     ModelFileError,
 )
-from anynet.study.results import Results
-from anynet.study.rows import Row
+from anynet.study.results import Results, Row
 from anynet.training.checkpoint.container import read_container, write_container
 from anynet.training.checkpoint.folder import KEY
 
@@ -245,7 +244,7 @@ def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
 )
 def test_figures_that_no_run_has(values: dict[str, Any]) -> None:
     row = Row({}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5]).as_json()
-    with pytest.raises(ValueError, match="values that no run has"):
+    with pytest.raises(ValueError, match=r"row of seed .* invalid values"):
         Row.from_json(row | values)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from anynet.cli import build_parser
-from anynet.cli.study_config import read_study
+from anynet.cli.study import read_study
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
 

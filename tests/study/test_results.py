@@ -70,18 +70,18 @@ def damaged(content: dict) -> list[tuple[str, str]]:
     return [
         (whole[: len(whole) // 2], "damaged"),
         ("", "damaged"),
-        ("[1, 2]", "does not say"),
-        (json.dumps({"runs": 3}), "does not say"),
+        ("[1, 2]", "its format is not"),
+        (json.dumps({"runs": 3}), "its format is not"),
         (json.dumps({**content, "version": 99}), "version 99"),
         (json.dumps({**content, "rows": None}), "expected a study and its rows"),
         (json.dumps({k: v for k, v in content.items() if k != "study"}), "damaged"),
-        (changed(seed="0"), "values that no run has"),
-        (changed(seed=True), "values that no run has"),
-        (changed(validation_accuracy=1.5), "values that no run has"),
-        (changed(validation_accuracy=None), "values that no run has"),
-        (changed(curve=[0.5]), "values that no run has"),
-        (changed(curve=[0.5, None]), "values that no run has"),
-        (changed(seconds=-1), "values that no run has"),
+        (changed(seed="0"), "invalid values"),
+        (changed(seed=True), "invalid values"),
+        (changed(validation_accuracy=1.5), "invalid values"),
+        (changed(validation_accuracy=None), "invalid values"),
+        (changed(curve=[0.5]), "invalid values"),
+        (changed(curve=[0.5, None]), "invalid values"),
+        (changed(seconds=-1), "invalid values"),
         (changed(extra=1), "expected a row with"),
         ("[" * 100_000, "damaged"),
     ]
@@ -108,11 +108,11 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_a_foreign_folder_is_refused_and_left(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("of years")
-    with pytest.raises(InvalidArgumentError, match="no study's"), Results.open(tmp_path, ABOUT):
+    with pytest.raises(InvalidArgumentError, match="other files"), Results.open(tmp_path, ABOUT):
         pytest.fail("it was opened")
     assert contents(tmp_path) == {"thesis.txt": b"of years"}
     with (
-        pytest.raises(InvalidArgumentError, match="is no folder"),
+        pytest.raises(InvalidArgumentError, match="not a folder"),
         Results.open(tmp_path / "thesis.txt", ABOUT),
     ):
         pytest.fail("it was opened")
@@ -123,7 +123,7 @@ def test_a_foreign_folder_is_refused_and_left(tmp_path: Path) -> None:
     [
         ({**ABOUT, "name": "width"}, "its name is 'depth', not 'width'"),
         ({**ABOUT, "options": {"epochs": 3, "clip_norm": None}}, "its epochs is 2, not 3"),
-        ({**ABOUT, "options": {"epochs": 2, "clip_norm": 1.0}}, "its clip-norm is None, not 1.0"),
+        ({**ABOUT, "options": {"epochs": 2, "clip_norm": 1.0}}, "its clip_norm is None, not 1.0"),
     ],
 )
 def test_another_studys_folder_is_refused_and_left(tmp_path: Path, row, about, says) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 import anynet
 from anynet.errors import InvalidArgumentError
-from anynet.study import Results, run_missing, train
-from anynet.study.jobs import spread
+from anynet.study import Results, run, run_missing
+from anynet.study.jobs import run_calls
 from anynet.study.run import groups_of
 
 from .conftest import WHERE
@@ -44,13 +44,13 @@ def test_a_row_tells_what_fit_did(tmp_path: Path, trials, arrays) -> None:
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, trials, arrays, monkeypatch) -> None:
-    trained, real = [], train.train_group
+    trained, real = [], run.train_group
 
     def counted(configs, **shared):
         trained.extend(config["seed"] for config in configs)
         return real(configs, **shared)
 
-    monkeypatch.setattr(train, "train_group", counted)
+    monkeypatch.setattr(run, "train_group", counted)
     with Results.open(tmp_path / "study", ABOUT) as results:
         run_missing(results, trials[:3], arrays, WHERE)
     assert trained == [0, 1, 0]
@@ -65,7 +65,7 @@ def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypa
     with Results.open(tmp_path / "straight", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE)
         straight = timeless(results)
-    real, begun = train.train_group, []
+    real, begun = run.train_group, []
 
     def pressed(configs, **shared):
         begun.append(configs)
@@ -73,7 +73,7 @@ def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypa
             raise KeyboardInterrupt
         return real(configs, **shared)
 
-    monkeypatch.setattr(train, "train_group", pressed)
+    monkeypatch.setattr(run, "train_group", pressed)
     with (
         Results.open(tmp_path / "study", ABOUT) as results,
         pytest.raises(KeyboardInterrupt),
@@ -137,7 +137,7 @@ def test_a_dask_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, clus
     pids = set(cluster.run(os.getpid).values())
     assert len(pids) == 2
     calls = [(os.getpid, ())] * 20
-    assert set(spread(calls, -1, "dask")) <= pids
+    assert set(run_calls(calls, -1, "dask")) <= pids
     before = cluster.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
     with Results.open(tmp_path / "there", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE, jobs=-1, engine="dask", group_size=1)
@@ -160,7 +160,7 @@ def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) 
     with Results.open(tmp_path / "here", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE)
         here = timeless(results)
-    assert os.getpid() not in set(spread([(os.getpid, ())] * 4, -1, "ray"))
+    assert os.getpid() not in set(run_calls([(os.getpid, ())] * 4, -1, "ray"))
     with Results.open(tmp_path / "there", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE, jobs=-1, engine="ray", group_size=1)
         assert timeless(results) == here
@@ -178,21 +178,21 @@ def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) 
 )
 def test_bad_jobs_are_refused(jobs, engine, says) -> None:
     with pytest.raises(InvalidArgumentError, match=says):
-        list(spread([(os.getpid, ())], jobs, engine))
+        list(run_calls([(os.getpid, ())], jobs, engine))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_worker_that_is_killed_is_reported() -> None:
     pytest.importorskip("joblib")
     with pytest.raises(ChildProcessError, match=r"killed.* use fewer jobs"):
-        list(spread([(signal.raise_signal, (signal.SIGKILL,))] * 2, 2))
+        list(run_calls([(signal.raise_signal, (signal.SIGKILL,))] * 2, 2))
 
 
 def test_a_missing_engine_is_named() -> None:
     if importlib.util.find_spec("ray"):
         pytest.skip("ray is installed")
     with pytest.raises(InvalidArgumentError, match="pip install ray"):
-        list(spread([(os.getpid, ())], 2, "ray"))
+        list(run_calls([(os.getpid, ())], 2, "ray"))
 
 
 def test_an_engine_that_answers_all_at_once(monkeypatch) -> None:
@@ -211,7 +211,7 @@ def test_an_engine_that_answers_all_at_once(monkeypatch) -> None:
         seen.append(number)
         return number
 
-    results = spread([(work, (number,)) for number in range(5)], 2, "all at once")
+    results = run_calls([(work, (number,)) for number in range(5)], 2, "all at once")
     assert [next(results), next(results)] == [0, 1]
     assert sorted(seen) == [0, 1]
     assert list(results) == [2, 3, 4]

@@ -1,0 +1,296 @@
+"""One training run: its options, data set and backend, from loading to scoring."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anynet.backends import Backend, get_backend, set_threads
+from anynet.cli import recipe, runs
+from anynet.cli.options import DATASET_DEFAULTS, TABLE_DEFAULTS, TrainOptions
+from anynet.cli.progress import ProgressBar, download_bar
+from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
+from anynet.cli.terminal import complain, say
+from anynet.data import Dataset, dataset_names, load_dataset
+from anynet.data.download import Progress
+from anynet.data.files import one_line
+from anynet.data.holdout import TEST_FRACTION
+from anynet.data.splits import train_validation_split
+from anynet.data.streamed import is_too_large, open_dataset
+from anynet.data.tables import is_table, load_table, read_table
+from anynet.data.tables.table import some
+from anynet.errors import AnynetError, InvalidArgumentError
+from anynet.training import Model, fit, resume
+from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.checkpoint.snapshot import GIVEN
+
+#: Columns of a table that are listed when training begins.
+MOST_COLUMNS = 12
+
+TABLE_OPTIONS = ("target", "task", "columns", "decimal", "thousands", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run of the command line.
+
+    Attributes
+    ----------
+    given : TrainOptions
+        The options as the user gave them.
+    dataset : Dataset
+        The data set, its images preprocessed.
+    backend : Backend
+    """
+
+    given: TrainOptions
+    dataset: Dataset
+    backend: Backend
+
+    @classmethod
+    def load(cls, options: TrainOptions, *, silent: bool) -> "Job":
+        """Make the backend, and load and preprocess the data set.
+
+        Raises
+        ------
+        BackendError
+            If the backend does not work here.
+        DataError
+            If the data are absent or damaged.
+        InvalidArgumentError
+            If options do not suit the data set.
+        """
+        if options.threads is not None:
+            set_threads(options.threads)
+        backend = get_backend(options.backend, options.device, options.dtype, options.precision)
+        with download_bar(options.dataset, silent=silent) as show:
+            dataset = load_data(options, show)
+        steps = recipe.preprocessing_of(options)
+        return cls(options, recipe.preprocessed(dataset, steps), backend)
+
+    @cached_property
+    def options(self) -> TrainOptions:
+        """The options that repeat the run, see ``recipe.resolve``."""
+        return recipe.resolve(self.given, self.dataset, self.backend)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The network and the options of ``fit``."""
+        network = recipe.network_of(self.options, self.dataset)
+        return {"network": network, **vars(recipe.fit_options(self.options, self.dataset))}
+
+    def changed(self, **options: Any) -> "Job":
+        """Return the job with other options, on the same data and backend."""
+        return replace(self, given=replace(self.given, **options))
+
+    def introduce(self) -> None:
+        """Print what is trained, on which data and where, and notes on the data."""
+        options, dataset = self.options, self.dataset
+        for note in dataset.notes:
+            complain(note, "anynet: note: ")
+        about = self.backend.describe()
+        products = f", products in {options.precision}" if options.precision else ""
+        held_out = options.validation or 0
+        sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
+        say(
+            f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}{products}: "
+            f"{about['reason']}",
+            *_describe_table(dataset),
+            f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, "
+            f"{held_out:,} held out, {len(dataset.test[0]):,} to test; "
+            f"layers {'-'.join(map(str, sizes))}",
+        )
+
+    def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Model:
+        """Train with a progress bar, from the newest checkpoint if there is one."""
+        options, data = self.options, self.dataset.train
+        validation: Any = options.validation or None
+        found = checkpoints.newest() if checkpoints is not None and checkpoints.files() else None
+        if found is not None:
+            own_arrays = found.content["arguments"]["validation"] == GIVEN
+            validation = None  # the checkpoint has the number
+        else:
+            own_arrays = validation is not None and options.class_weight == "balanced"
+        if own_arrays:  # each part has balanced weights of its own, or an earlier version began it
+            data, validation = self._split_copies()
+        with self._shown(silent) as bar:
+            how: dict[str, Any] = {
+                "validation": validation,
+                "backend": self.backend,
+                "resident": False if options.stream else None,
+                "callbacks": [bar.finish],
+                "progress": bar.update if bar.live else None,
+            }
+            if checkpoints is not None and found is not None:
+                return resume(checkpoints, data, epochs=options.epochs, **how)
+            weights = {CLASS_WEIGHT: options.class_weight} if options.class_weight else {}
+            return fit(
+                data=data,
+                metadata=self.dataset.metadata | weights,
+                checkpoint=checkpoints,
+                **self.arguments,
+                **how,
+            )
+
+    @contextmanager
+    def _shown(self, silent: bool) -> Iterator[ProgressBar]:
+        """Show progress in the block, and raise MemoryError for errors of memory of any library."""
+        metric = "accuracy" if self.dataset.classes else "R²"
+        rows = len(self.dataset.train[0]) - (self.options.validation or 0)
+        try:
+            with ProgressBar(self.options.epochs, rows, silent=silent, metric=metric) as bar:
+                yield bar
+        except (AnynetError, MemoryError):
+            raise
+        except Exception as error:
+            if self.backend.is_out_of_memory(error):
+                raise MemoryError(one_line(error)) from error
+            raise
+
+    def split(self, seed: int | None = None) -> tuple[Any, Any]:
+        """Return the indices of the rows to train on and of those held out, as ``fit`` has them."""
+        rows, held_out = len(self.dataset.train[0]), self.options.validation
+        if not held_out:
+            return np.arange(rows), np.arange(0)
+        return train_validation_split(rows, held_out, self.options.seed if seed is None else seed)
+
+    def _split_copies(self) -> tuple[Any, Any]:
+        (x, y), (kept, held_out) = self.dataset.train, self.split()
+        return (x[kept], y[kept]), (x[held_out], y[held_out])
+
+    def measure(self, model: Model) -> tuple[Report | ValueReport, dict[str, Any]]:
+        """Score a trained model on all parts of the data.
+
+        Returns
+        -------
+        report : Report or ValueReport
+            Of the test set.
+        result : dict
+            The numbers that the command prints and records.
+        """
+        history, options, (x, y) = model.history, self.options, self.dataset.train
+        assert history is not None, "only a loaded model has none"
+        report = self.report(model, *self.dataset.test)
+        kept, held_out = self.split()
+        predicted = np.asarray(model.predict(x))
+        scores = [self._score(y[part], predicted[part]) for part in (held_out, kept)]
+        seconds = sum(record.seconds for record in history.records)
+        weighted = options.class_weight is not None
+        warnings = [history.warning, report.warning(weighted=weighted)]
+        return report, {
+            "dataset": self.dataset.name,
+            **{f"test_{name}": value for name, value in report.measures().items()},
+            f"validation_{report.metric}": scores[0],
+            f"train_{report.metric}": scores[1],
+            "epochs": len(history.records),
+            "best_epoch": history.best_epoch,
+            "stopped": history.stopped,
+            "warning": "; ".join(filter(None, warnings)),
+            "notes": list(self.dataset.notes),
+            "seconds": seconds,
+            "samples_per_second": len(kept) * len(history.records) / max(seconds, 1e-9),
+            **{name: getattr(options, name) for name in ("backend", "device", "dtype")},
+            "precision": options.precision,
+        }
+
+    def report(self, model: Model, x: Any, y: Any) -> Report | ValueReport:
+        """Compare what a model predicts with what is true."""
+        preprocessing = self.dataset.preprocessing
+        if preprocessing is None:
+            return class_report(model, x, y, self.dataset.classes)
+        return row_report(model, x, y, preprocessing)
+
+    def _score(self, true: Any, predicted: Any) -> float | None:
+        """Return accuracy or R²; None without rows."""
+        if not len(true):
+            return None
+        if self.dataset.classes:
+            return float(np.mean(true == predicted))
+        return ValueReport(true, predicted, "").score
+
+
+def _describe_table(dataset: Dataset) -> list[str]:
+    """Return a line on the target of a table and the columns that predict it."""
+    if dataset.preprocessing is None:
+        return []
+    target, encoders = dataset.preprocessing.target, dataset.preprocessing.encoders
+    columns = ", ".join(f"{each.column} ({each.kind})" for each in encoders[:MOST_COLUMNS])
+    if len(encoders) > MOST_COLUMNS:
+        columns += f" and {len(encoders) - MOST_COLUMNS} more"
+    what = f"{len(dataset.classes)} classes" if dataset.classes else "values"
+    return [f"{target.task} of {target.column} ({what}) by {columns}"]
+
+
+def defaults_for(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults that the data set overrides, given the options that were chosen.
+
+    A default learning rate belongs to the default optimizer, and strengths of augmentations belong
+    to the default augmentations: where others are chosen, the general defaults apply. Momentum is
+    an option of SGD, and chooses it.
+    """
+    defaults = table_defaults(values) or DATASET_DEFAULTS.get(values.get("dataset", ""), {})
+    dropped: set[str] = set()
+    if {"optimizer", "momentum", "nesterov"} & {*values}:
+        dropped |= {"optimizer", "learning_rate"}
+    if "augment" in values:
+        dropped |= {name for name in defaults if name.startswith("augment")}
+    return {name: default for name, default in defaults.items() if name not in dropped}
+
+
+def table_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of tables if the data set is one, otherwise none."""
+    dataset = values.get("dataset", "")
+    return TABLE_DEFAULTS if values.get("target") is not None or is_table(dataset) else {}
+
+
+def load_data(options: TrainOptions, progress: Progress | None = None) -> Dataset:
+    """Load the data set that the options name: a table if it has a target.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If options of tables are given for another data set, a table has no target, or the name is
+        that of a run or a configuration.
+    DataError
+        If the data are absent, damaged, or nothing can be learnt from them.
+    """
+    name = options.dataset
+    runs.refuse_as_data(name)
+    if name in dataset_names() or (options.target is None and not is_table(name)):
+        given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, ())]
+        if given:
+            message = f"--{given[0]} is an option of tables, and {name!r} is not a table"
+            raise InvalidArgumentError(message)
+        return load_samples(name, options.data_dir, progress, stream=options.stream)
+    if options.stream:
+        message = (
+            "--stream is for folders of arrays: tables are encoded in memory; those of numbers "
+            "alone are streamed from Python, by anynet.open_data"
+        )
+        raise InvalidArgumentError(message)
+    if options.target is None:
+        has = some(read_table(name).columns)
+        message = f"choose the column of {name} to predict, by --target COLUMN: it has {has}"
+        raise InvalidArgumentError(message)
+    return load_table(
+        name,
+        options.target,
+        task=options.task,
+        columns=dict(each.rpartition("=")[::2] for each in options.columns),
+        test=options.test or TEST_FRACTION,
+        decimal=options.decimal,
+        thousands=options.thousands,
+    )
+
+
+def load_samples(
+    name: str, data_dir: Path | None, progress: Progress | None = None, *, stream: bool = False
+) -> Dataset:
+    """Load a data set other than a table; open it on disk if asked to, or if it is too large."""
+    if stream or (name not in dataset_names() and is_too_large(name)):
+        return open_dataset(name)
+    return load_dataset(name, data_dir, progress=progress)
