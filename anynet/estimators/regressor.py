@@ -13,9 +13,8 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
-from anynet.estimators.documentation import documented
 from anynet.estimators.losses import SummedOverOutputs
-from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
+from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME, documented
 from anynet.estimators.samples import check_weights
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array

@@ -14,7 +14,7 @@ from anynet.nn.layers import (
     Standardize,
     StatefulLayer,
 )
-from anynet.nn.layers.dense import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS, form_gradients
 from anynet.nn.losses import (
     LOSSES,
     AbsoluteError,
@@ -52,5 +52,6 @@ __all__ = [
     "Standardize",
     "StatefulLayer",
     "ValueLoss",
+    "form_gradients",
     "mlp",
 ]

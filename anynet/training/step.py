@@ -21,7 +21,7 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
-from anynet.optim.groups import bound_to
+from anynet.optim.optimizers import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState, Weights, zero_sums
