@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from anynet.backends import Backend
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.nn.network import Network
 from anynet.typing import Array, Grads, Key, LayerStates, Namespace, Params
 
@@ -70,10 +70,6 @@ class PackedNetwork:
     def init(self, seed: int, backend: Backend) -> Params:
         """Draw initial parameters; see ``Network.init``."""
         return self.pack(self.network.init(seed, backend), backend.xp)
-
-    def init_states(self) -> LayerStates:
-        """Return the initial states of the layers, of which there are none."""
-        return ()
 
     def trainable(self, params: Params) -> Params:
         """Return all parameters."""

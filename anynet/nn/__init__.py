@@ -1,7 +1,6 @@
 """Networks: layers, activations, initial weights, losses and metrics, in the array API alone."""
 
 from anynet.nn.activations import ACTIVATIONS
-from anynet.nn.gradients import form_gradients
 from anynet.nn.layers import (
     LAYERS,
     Activation,
@@ -15,6 +14,7 @@ from anynet.nn.layers import (
     Standardize,
     StatefulLayer,
 )
+from anynet.nn.layers.dense import INITIALIZERS, form_gradients
 from anynet.nn.losses import (
     LOSSES,
     AbsoluteError,
@@ -30,6 +30,7 @@ from anynet.nn.network import Network, mlp
 
 __all__ = [
     "ACTIVATIONS",
+    "INITIALIZERS",
     "LAYERS",
     "LOSSES",
     "AbsoluteError",
