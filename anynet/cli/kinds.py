@@ -96,13 +96,13 @@ def _split(text: str) -> list[str]:
 
 
 def whole(low: int, high: int = 2**63 - 1) -> Kind:
-    """A whole number from `low` to `high`."""
+    """Accept whole numbers from `low` to `high`."""
     expects = f"a whole number of at least {low}"
     return Kind(expects, int, lambda value: type(value) is int and low <= value, int, most=high)
 
 
 def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
-    """A finite number from `low` to `high`, without zero when `positive`."""
+    """Accept finite numbers from `low` to `high`, without zero if `positive`."""
     limits = f"above {low:g}" if positive else f"of at least {low:g}"
     limits += f" and at most {high:g}" if high < math.inf else ""
 
@@ -113,23 +113,23 @@ def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
 
 
 def fraction() -> Kind:
-    """A number from 0 to below 1."""
+    """Accept numbers from 0 to below 1."""
     expects = "a number from 0 to below 1"
     return Kind(expects, float, lambda value: _is_number(value) and 0 <= value < 1, float)
 
 
 def choice(names: Collection[str]) -> Kind:
-    """One of `names`."""
+    """Accept one of `names`."""
     return Kind(f"one of {', '.join(names)}", str, tuple(names).__contains__, str, tuple(names))
 
 
 def character(names: Collection[str]) -> Kind:
-    """One of some characters, which are quoted in messages."""
+    """Accept one of `names`, which are characters and quoted in messages."""
     return Kind(f"one of {', '.join(map(repr, names))}", str, tuple(names).__contains__, str)
 
 
 def some(names: Collection[str]) -> Kind:
-    """Some of `names`, such as ``affine,elastic``, in TOML ``["affine", "elastic"]``; or none."""
+    """Accept some of `names` or none: ``affine,elastic``, in TOML ``["affine", "elastic"]``."""
 
     def accepts(value: Any) -> bool:
         if not _is_list(value) or len({*map(str, value)}) < len(value):
@@ -141,12 +141,12 @@ def some(names: Collection[str]) -> Kind:
 
 
 def text(expects: str) -> Kind:
-    """Any text that is not empty."""
+    """Accept text that is not empty."""
     return Kind(expects, str, lambda value: isinstance(value, str) and value != "", str)
 
 
 def path(expects: str) -> Kind:
-    """A path; a leading ``~`` is the user's home, as in shells."""
+    """Accept paths; a leading ``~`` is the user's home, as in shells."""
 
     def make(value: str) -> Path:
         try:
@@ -161,7 +161,7 @@ def path(expects: str) -> Kind:
 
 
 def whole_numbers(low: int, example: str) -> Kind:
-    """Whole numbers such as ``128,64``, in TOML ``[128, 64]``; or none."""
+    """Accept whole numbers or none: ``128,64``, in TOML ``[128, 64]``."""
     one = whole(low)
 
     def make(value: Any) -> tuple[int, ...]:
@@ -177,7 +177,7 @@ def whole_numbers(low: int, example: str) -> Kind:
 
 
 def interval() -> Kind:
-    """A number of epochs, ``5``, or of minutes, ``10min``."""
+    """Accept a number of epochs, ``5``, or of minutes, ``10min``."""
 
     def parse(text: str) -> int | str:
         return int(text) if text.strip().isdecimal() else text
@@ -191,7 +191,7 @@ def interval() -> Kind:
 
 
 def assignments(values: Collection[str]) -> Kind:
-    """Names with one of the values each, such as ``a=x,b=y``, in TOML ``["a=x", "b=y"]``."""
+    """Accept names with one of the values each: ``a=x,b=y``, in TOML ``["a=x", "b=y"]``."""
     expects = f"names with one of {', '.join(values)} each, such as name={next(iter(values))}"
 
     def accepts(value: Any) -> bool:
@@ -201,7 +201,7 @@ def assignments(values: Collection[str]) -> Kind:
 
 
 def class_weights() -> Kind:
-    """``balanced``, or factors of classes such as ``yes=3,no=1``, in TOML ``["yes=3", "no=1"]``."""
+    """Accept ``balanced``, or factors of classes: ``yes=3,no=1``, in TOML ``["yes=3", "no=1"]``."""
 
     def accepts(value: Any) -> bool:
         return value == "balanced" or (
@@ -225,7 +225,7 @@ def _are_assignments(value: Any, accepts: Callable[[str], bool]) -> bool:
 
 
 def share_or_path() -> Kind:
-    """A number above 0 and below 1, or the path of a file."""
+    """Accept numbers above 0 and below 1, and paths of files."""
 
     def parse(text: str) -> float | str:
         try:
@@ -246,7 +246,7 @@ def share_or_path() -> Kind:
 
 
 def switch() -> Kind:
-    """True or false; on the shell ``--name`` or ``--no-name``."""
+    """Accept true or false; on the shell ``--name`` or ``--no-name``."""
     return Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
 
 

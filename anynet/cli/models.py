@@ -1,4 +1,4 @@
-"""What the command line keeps in a model's metadata, and how it opens a model again."""
+"""Open the model of a run, and read what its metadata say about its inputs and classes."""
 
 import argparse
 import math
@@ -14,13 +14,13 @@ from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Ensemble, Model, load
 
-#: How the names of published data sets of handwriting begin.
+#: Beginnings of the names of published data sets of handwriting.
 HANDWRITING = ("digits", "mnist", "kmnist", "emnist-")
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What the pictures of a training set look like.
+    """The format of the images of a training set.
 
     Attributes
     ----------
@@ -33,8 +33,8 @@ class ImageFormat:
     paper : float
         The value of the background. It is above that of ink where images are dark on light.
     strokes : bool
-        Whether they show characters, of which only the ink matters: those of handwriting do, and
-        those that are centred as MNIST's. In others, such as garments, place and size may matter.
+        Whether they show characters, of which only the ink matters: handwriting, and images that
+        are centred like MNIST's. In others, such as garments, position and size may matter.
     """
 
     shape: tuple[int, int]
@@ -45,18 +45,18 @@ class ImageFormat:
 
 
 def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
-    """Load the model of RUN on the backend that the options name.
+    """Load the model of RUN on the backend of the options.
 
     Parameters
     ----------
     arguments : Namespace
     others : Path
-        The command's other paths, one of which may be the RUN that was meant.
+        The other paths of the command, one of which may be RUN if the order is wrong.
 
     Raises
     ------
     InvalidArgumentError
-        The model does not tell classes apart, and was not trained on a table.
+        If the model neither predicts classes nor was trained on a table.
     """
     if arguments.threads is not None:
         set_threads(arguments.threads)
@@ -65,8 +65,8 @@ def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
     model = single_model(path, arguments.backend, arguments.device, arguments.dtype)
     if model.loss.task != "classes" and not knows_tables(model):
         message = (
-            f"{path} predicts {model.loss.task}: this command is for models that tell classes, or "
-            f"were trained on a table"
+            f"{path} predicts {model.loss.task}: this command needs a model of classes, or of "
+            f"a table"
         )
         raise InvalidArgumentError(message)
     return model
@@ -82,27 +82,27 @@ def single_model(path: Path, *where: str | None) -> Model:
 
 
 def knows_tables(model: Model) -> bool:
-    """Whether a model was trained on a table, and takes its raw rows."""
+    """Whether a model was trained on a table, and predicts raw rows of it."""
     return model.metadata.get(TABLE) is not None
 
 
 def preprocessing_in(model: Model) -> tuple[Any, ...]:
-    """Return the preprocessing that images must go through before the model takes them.
+    """Return the preprocessing that the model needs for its images.
 
     Raises
     ------
     ModelFileError
-        The metadata names what this version does not know.
+        If the metadata are invalid.
     """
     try:
         return from_config(model.metadata.get(IMAGE_STEPS, ()))
     except InvalidArgumentError as error:
-        message = f"the model does not say properly how its pictures are prepared: {error}"
+        message = f"invalid metadata of the model on the preprocessing of images: {error}"
         raise ModelFileError(message) from error
 
 
 def classes_of(model: Model) -> tuple[str, ...]:
-    """Return the names of the classes; their numbers if the model was trained without names."""
+    """Return the names of the classes, or their numbers if the model has no names."""
     names, n = model.metadata.get("classes"), model.network.n_outputs
     if not isinstance(names, list) or len(names) != n:
         names = list(range(n))
@@ -110,12 +110,12 @@ def classes_of(model: Model) -> tuple[str, ...]:
 
 
 def image_format(model: Model) -> ImageFormat | None:
-    """Return what the pictures that the model knows look like; None if it knows none.
+    """Return the format of the images that the model was trained on; None if there were none.
 
     Raises
     ------
     ModelFileError
-        The metadata is not what ``Dataset.metadata`` is.
+        If the metadata are invalid.
     """
     image = model.metadata.get("image")
     if image is None:
@@ -136,7 +136,7 @@ def image_format(model: Model) -> ImageFormat | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         sound = False
     if not sound:
-        message = f"the model does not say properly what its pictures look like: {image!r}"
+        message = f"invalid metadata of the model on its images: {image!r}"
         raise ModelFileError(message)
     name = str(model.metadata.get("dataset"))
     strokes = image.get("centred") is True or name.startswith(HANDWRITING)
@@ -144,18 +144,18 @@ def image_format(model: Model) -> ImageFormat | None:
 
 
 def check_fit(model: Model, dataset: Dataset) -> None:
-    """Check that the rows of a data set can go into a model, and its labels come out.
+    """Check that a data set has the features and classes of a model.
 
     Raises
     ------
     InvalidArgumentError
-        They have other numbers of features or classes.
+        If their numbers differ.
     """
     features, classes = dataset.test[0].shape[1], len(dataset.classes)
     network = model.network
     if (features, classes) != (network.n_inputs, network.n_outputs):
         message = (
-            f"the model takes {network.n_inputs} features and tells {network.n_outputs} classes, "
+            f"the model has {network.n_inputs} features and {network.n_outputs} classes, "
             f"but {dataset.name} has {features} features and {classes} classes"
         )
         raise InvalidArgumentError(message)

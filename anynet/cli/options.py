@@ -14,7 +14,7 @@ from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS
-from anynet.nn.initializers import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 
@@ -75,13 +75,22 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def _part_option(part: str, name: str, kind: Kind, help: str, metavar: str | None = None) -> Any:
+def part_option(part: str, name: str, kind: Kind, help: str, metavar: str | None = None) -> Any:
     """Return the field of an option for a class in ``IMAGE_PARTS``, whose default it has."""
     default = getattr(IMAGE_PARTS[part], name)
     help = f"{part}: {help}"
     if type(default) in (int, float):  # decided when it is known whether the part is used
         help, default = f"{help} (default: {default:g})", None
     return option(default, kind, help, metavar, (part, name))
+
+
+COUNT, POSITIVE, NOT_NEGATIVE = kinds.whole(1), kinds.real(0, positive=True), kinds.real(0)
+FRACTION, SHARE, RATE, SWITCH = (
+    kinds.fraction(),
+    kinds.real(0, 1),
+    kinds.real(0, 1, positive=True),
+    kinds.switch(),
+)
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,7 @@ class TrainOptions:
         None, kinds.text("the name of a column"), "name of the column to predict", "COLUMN"
     )
     task: str | None = option(
-        None,
-        kinds.choice(TASKS),
-        "kind of prediction (default: detected from the target's values)",
+        None, kinds.choice(TASKS), "kind of prediction (default: detected from the target's values)"
     )
     columns: tuple[str, ...] = option(
         (),
@@ -141,62 +148,57 @@ class TrainOptions:
         "distribution of the initial weights (default: chosen for the activation)",
     )
     signed_inputs: bool = option(
-        False, kinds.switch(), "scaling of the inputs to [-1, 1] instead of [0, 1]"
+        False, SWITCH, "scaling of the inputs to [-1, 1] instead of [0, 1]"
     )
-    dropout: float = option(
-        0.0, kinds.fraction(), "probability of dropping a hidden unit in a step"
-    )
-    input_dropout: float = option(
-        0.0, kinds.fraction(), "probability of dropping an input in a step"
-    )
-    layer_norm: bool = option(False, kinds.switch(), "layer normalisation of each hidden layer")
+    dropout: float = option(0.0, FRACTION, "probability of dropping a hidden unit in a step")
+    input_dropout: float = option(0.0, FRACTION, "probability of dropping an input in a step")
+    layer_norm: bool = option(False, SWITCH, "layer normalisation of each hidden layer")
+    batch_norm: bool = option(False, SWITCH, "batch normalisation of each hidden layer")
     optimizer: str = option("sgd", kinds.choice(OPTIMIZERS), "optimization algorithm")
     learning_rate: float | None = option(
         None,
-        kinds.real(0, positive=True),
+        POSITIVE,
         "initial learning rate (default: 0.1 for sgd, otherwise 0.001; 0.005 for tables)",
     )
-    momentum: float = option(0.0, kinds.fraction(), "momentum of sgd")
-    nesterov: bool = option(False, kinds.switch(), "Nesterov momentum for sgd")
+    momentum: float = option(0.0, FRACTION, "momentum of sgd")
+    nesterov: bool = option(False, SWITCH, "Nesterov momentum for sgd")
     weight_decay: float | None = option(
-        None, kinds.real(0), "coefficient of the weight decay (default: 0; 0.01 for adamw)"
+        None, NOT_NEGATIVE, "coefficient of the weight decay (default: 0; 0.01 for adamw)"
     )
     schedule: str = option(
         "exponential", kinds.choice(SCHEDULE_NAMES), "schedule of the learning rate"
     )
     decay: float = option(
         0.95,
-        kinds.real(0, 1, positive=True),
+        RATE,
         "decay factor of the schedules exponential (applied after each epoch), step and plateau",
     )
     decay_epochs: int = option(
         2,
-        kinds.whole(1),
+        COUNT,
         "number of epochs between decays (schedule step) or without improvement (plateau)",
         "EPOCHS",
     )
     warmup: float = option(
-        0.0, kinds.real(0), "number of epochs in which the learning rate rises from 0", "EPOCHS"
+        0.0, NOT_NEGATIVE, "number of epochs in which the learning rate rises from 0", "EPOCHS"
     )
     clip_norm: float | None = option(
-        None, kinds.real(0, positive=True), "maximum norm of the gradient (default: no maximum)"
+        None, POSITIVE, "maximum norm of the gradient (default: no maximum)"
     )
     max_norm: float | None = option(
-        None,
-        kinds.real(0, positive=True),
-        "maximum norm of the incoming weights of a unit (default: no maximum)",
+        None, POSITIVE, "maximum norm of the incoming weights of a unit (default: no maximum)"
     )
     adversarial: float | None = option(
         None,
-        kinds.real(0, positive=True),
+        POSITIVE,
         "size of adversarial perturbations, in inputs scaled to [0, 1]; half of the loss is that "
         "of perturbed samples (default: no perturbations)",
     )
     average: float | None = option(
-        None, kinds.fraction(), "decay of the moving average of the weights (default: no average)"
+        None, FRACTION, "decay of the moving average of the weights (default: no average)"
     )
     label_smoothing: float = option(
-        0.0, kinds.fraction(), "label smoothing: share of each label spread over all classes"
+        0.0, FRACTION, "label smoothing: share of each label spread over all classes"
     )
     class_weight: str | tuple[str, ...] | None = option(
         None,
@@ -211,8 +213,8 @@ class TrainOptions:
         "steps applied to all images, including the test set and the input of anynet predict",
         "NAMES",
     )
-    preprocess_width: int | None = _part_option(
-        "width", "width", kinds.whole(1), "width of the ink in pixels"
+    preprocess_width: int | None = part_option(
+        "width", "width", COUNT, "width of the ink in pixels"
     )
     augment: tuple[str, ...] = option(
         (),
@@ -220,51 +222,48 @@ class TrainOptions:
         "random deformations of the training images, new in every epoch",
         "NAMES",
     )
-    augment_rotation: float | None = _part_option(
+    augment_rotation: float | None = part_option(
         "affine", "rotation", kinds.real(0, 90), "maximum rotation in degrees"
     )
-    augment_shear: float | None = _part_option(
+    augment_shear: float | None = part_option(
         "affine", "shear", kinds.real(0, 90), "maximum shear in degrees"
     )
-    augment_scale: float | None = _part_option(
-        "affine", "scale", kinds.real(0, 1), "maximum relative change of size"
+    augment_scale: float | None = part_option(
+        "affine", "scale", SHARE, "maximum relative change of size"
     )
-    augment_shift: float | None = _part_option(
+    augment_shift: float | None = part_option(
         "affine", "shift", kinds.real(0, LARGEST_DISPLACEMENT), "maximum shift in pixels"
     )
-    augment_halved: tuple[int, ...] = _part_option(
+    augment_halved: tuple[int, ...] = part_option(
         "affine",
         "halved",
         kinds.whole_numbers(0, "1,7"),
         "classes with half of the rotation and shear",
         "CLASSES",
     )
-    augment_either: bool = _part_option(
-        "affine",
-        "either",
-        kinds.switch(),
-        "either rotation or shear for an image, not both",
+    augment_either: bool = part_option(
+        "affine", "either", SWITCH, "either rotation or shear for an image, not both"
     )
-    augment_alpha: float | None = _part_option(
+    augment_alpha: float | None = part_option(
         "elastic", "alpha", kinds.real(0, LARGEST_DISPLACEMENT), "strength of the deformation"
     )
-    augment_sigma: float | None = _part_option(
+    augment_sigma: float | None = part_option(
         "elastic", "sigma", kinds.real(0.5), "smoothness of the deformation in pixels"
     )
-    augment_flip: float | None = _part_option(
-        "flip", "probability", kinds.real(0, 1), "probability of flipping an image"
+    augment_flip: float | None = part_option(
+        "flip", "probability", SHARE, "probability of flipping an image"
     )
-    augment_erase: float | None = _part_option(
-        "erase", "area", kinds.real(0, 1), "maximum share of an image that is erased"
+    augment_erase: float | None = part_option(
+        "erase", "area", SHARE, "maximum share of an image that is erased"
     )
-    augment_noise: float | None = _part_option(
-        "noise", "strength", kinds.real(0), "standard deviation, relative to full ink"
+    augment_noise: float | None = part_option(
+        "noise", "strength", NOT_NEGATIVE, "standard deviation, relative to full ink"
     )
-    augment_mixup: float | None = _part_option(
-        "mixup", "alpha", kinds.real(0, positive=True), "parameter α of the Beta distribution"
+    augment_mixup: float | None = part_option(
+        "mixup", "alpha", POSITIVE, "parameter α of the Beta distribution"
     )
-    epochs: int = option(15, kinds.whole(1), "maximum number of epochs")
-    batch_size: int = option(64, kinds.whole(1), "number of rows in a step", "ROWS")
+    epochs: int = option(15, COUNT, "maximum number of epochs")
+    batch_size: int = option(64, COUNT, "number of rows in a step", "ROWS")
     validation: int | None = option(
         None,
         kinds.whole(0),
@@ -281,17 +280,15 @@ class TrainOptions:
     )
     patience: int = option(
         5,
-        kinds.whole(1),
+        COUNT,
         "number of epochs without a better validation score after which training stops",
         "EPOCHS",
     )
     min_delta: float = option(
-        0.0, kinds.real(0), "minimum gain in the validation score that counts as better"
+        0.0, NOT_NEGATIVE, "minimum gain in the validation score that counts as better"
     )
     target_accuracy: float = option(
-        0.99,
-        kinds.real(0, 1, positive=True),
-        "validation accuracy at which training stops; ignored with --scoring",
+        0.99, RATE, "validation accuracy at which training stops; ignored with --scoring"
     )
     checkpoint_every: int | str | None = option(
         None,
@@ -319,13 +316,11 @@ class TrainOptions:
         "reduced precision of matrix products on GPUs (default: float32)",
     )
     threads: int | None = option(
-        None,
-        kinds.whole(1),
-        "number of CPU threads (default: OMP_NUM_THREADS, otherwise one per core)",
+        None, COUNT, "number of CPU threads (default: OMP_NUM_THREADS, otherwise one per core)"
     )
     stream: bool = option(
         False,
-        kinds.switch(),
+        SWITCH,
         "reading of the samples from disk during training, for a folder of arrays; automatic if it "
         "is larger than half of the available memory",
     )
@@ -335,8 +330,8 @@ class TrainOptions:
     out: Path | None = option(  # noqa: RUF009
         None, kinds.FOLDER, "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
     )
-    json: bool = option(False, kinds.switch(), "output as one JSON object, and nothing else")
-    quiet: bool = option(False, kinds.switch(), "output of the result without progress")
+    json: bool = option(False, SWITCH, "output as one JSON object, and nothing else")
+    quiet: bool = option(False, SWITCH, "output of the result without progress")
 
 
 #: Sections of the help: the first option of each, and its title.

@@ -1,4 +1,4 @@
-"""Separate ink from its paper: noise, frames, uneven light, the lines of ruled paper."""
+"""Separate ink from paper: from noise, frames, uneven light and the lines of ruled paper."""
 
 import math
 from typing import Any
@@ -13,14 +13,14 @@ Floats = npt.NDArray[np.float64]
 
 #: Contrast, as a share of white, below which a picture is blank.
 BLANK = 0.05
-#: Share of the variance that may remain within two shades if no third one is needed.
+#: Maximum share of the variance within two shades if there is no third one.
 THIRD_SHADE = 0.12
-#: Longest side, in pixels, of pictures whose strokes may be a pixel wide.
+#: Longest side, in pixels, of pictures whose strokes may be one pixel wide.
 TINY = 64
 
 
 def without_frame(grey: Floats) -> Floats:
-    """Cut off uniform strips along the edges that differ from what they enclose."""
+    """Remove uniform strips along the edges that differ from what they enclose."""
     trimmed = grey
     span = float(np.ptp(grey))
     for turn in range(4):
@@ -29,7 +29,7 @@ def without_frame(grey: Floats) -> Floats:
 
 
 def strip(grey: Floats, span: float) -> int:
-    """Count the top rows that form a strip: nearly all pixels change abruptly at its end."""
+    """Return the number of top rows that form a strip, at whose end nearly all pixels change."""
     height = len(grey)
     step = 1 + height // 100
     levels = np.median(grey, axis=1)
@@ -44,10 +44,10 @@ def strip(grey: Floats, span: float) -> int:
 
 
 def without_impulses(grey: Floats) -> Floats:
-    """Limit each pixel to the third least and the third greatest of its 3 × 3 neighbourhood.
+    """Limit each pixel to the third smallest and the third largest of its 3 × 3 neighbourhood.
 
-    Specks of one or two pixels vanish, light or dark; lines and corners remain. In pictures of at
-    most `TINY` pixels a side, the limits are the second least and second greatest: a stroke is
+    Light or dark specks of one or two pixels vanish; lines and corners remain. In pictures of at
+    most `TINY` pixels a side, the limits are the second smallest and second largest: a stroke is
     little wider than a pixel there, and would lose its ends.
     """
     rank = 1 if max(grey.shape) <= TINY else 2
@@ -63,12 +63,12 @@ def noise_level(grey: Floats) -> float:
 
 
 def smoothed(grey: Floats, noise: float) -> tuple[Floats, float]:
-    """Blur noise away, by no more than what does not matter once the picture is scaled down.
+    """Blur noise, by no more than what is invisible when the picture is scaled down.
 
     Returns
     -------
     tuple
-        The picture and the noise that remains.
+        The picture and the remaining noise.
     """
     width = min(noise / (0.03 * float(np.ptp(grey))), max(grey.shape) / 120)
     if width < 0.3:  # a filter that leaves the pixels as they are
@@ -77,10 +77,10 @@ def smoothed(grey: Floats, noise: float) -> tuple[Floats, float]:
 
 
 def above_paper(grey: Floats) -> Floats:
-    """Subtract the paper, and turn the ink positive.
+    """Subtract the paper, and make the ink positive.
 
-    Ink differs from a smooth surface fitted to the margin, and is narrow. The inside of a loop
-    does not differ from the surface, and a shadow is broad.
+    Ink differs from a smooth surface fitted to the margin, and is narrow. The inside of a loop does
+    not differ from the surface, and a shadow is broad.
     """
     height, width = grey.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -103,7 +103,7 @@ def above_paper(grey: Floats) -> Floats:
 
 
 def two_shades(grey: Floats) -> bool:
-    """Whether paper and ink explain the picture: there is no third shade, such as a shadow's."""
+    """Whether paper and ink are the only shades, without a third one such as a shadow's."""
     sample = grey.ravel()[:: 1 + grey.size // 5000, None]
     if np.ptp(sample) == 0:
         return True
@@ -117,7 +117,7 @@ def two_shades(grey: Floats) -> bool:
 
 
 def robust_fit(terms: Floats, values: Floats) -> Floats:
-    """Fit by least squares with Cauchy's weights, which ignore what is far off."""
+    """Fit by least squares with Cauchy's weights, which ignore outliers."""
     weights = np.ones(len(values))
     solution: Any = np.zeros(terms.shape[1])
     solution[0] = np.median(values)
@@ -130,7 +130,7 @@ def robust_fit(terms: Floats, values: Floats) -> Floats:
 
 
 def without_shadows(ink: Floats) -> Floats:
-    """Subtract what is broader than any stroke."""
+    """Subtract structures that are broader than strokes."""
     side = max(ink.shape)
     window = max(3, round(0.35 * side))
     calm = ndimage.gaussian_filter(ink, side / 100)
@@ -143,7 +143,7 @@ def without_shadows(ink: Floats) -> Floats:
 
 
 def without_lines(ink: Floats) -> Floats:
-    """Interpolate across the lines of ruled and squared paper: thin, and as long as the picture."""
+    """Interpolate across the lines of ruled paper, which are thin and as long as the picture."""
     for _ in range(2):
         thickest = 1 + len(ink) // 25
         level = max(0.12 * float(ink.max()), 3 * noise_level(ink))

@@ -1,4 +1,4 @@
-"""Reading pictures out of files: PNG, JPEG, IDX and .npy, told apart by their first bytes."""
+"""Read pictures from files: PNG, JPEG, IDX and .npy, detected by their first bytes."""
 
 import io
 import math
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anynet.cli.images import prepare
-from anynet.cli.ink import WORKING
+from anynet.cli.ink import WORKING, prepare
 from anynet.cli.models import ImageFormat
 from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
@@ -20,15 +19,15 @@ from anynet.data.npy import read_npy
 from anynet.errors import DataError
 
 _NPY = b"\x93NUMPY"
-_IDX = (b"\x00\x00", b"\x1f\x8b")  # IDX begins with two zeros; the other is gzip, which may hold it
+_IDX = (b"\x00\x00", b"\x1f\x8b")  # IDX begins with two zeros; gzip may hold IDX
 
-_SCAN = b"\xff\xda"  # begins a scan of a JPEG, and occurs nowhere within one
+_SCAN = b"\xff\xda"  # begins a scan of a JPEG, and does not occur within one
 
-#: A scan of a few bytes may visit every pixel; encoders write about ten.
+#: Maximum number of scans of a JPEG: each may visit all pixels, and encoders write about ten.
 MOST_SCANS = 100
-#: The most that deflate, and so PNG, expands; a pixel takes a bit at least.
+#: Maximum expansion of deflate, and so of PNG; a pixel takes at least one bit.
 DEFLATE = 1032
-#: Whole blocks of pixels are averaged in pictures of several times as many pixels as this.
+#: Number of pixels; pictures of several times as many are reduced by averaging blocks.
 ENOUGH_PIXELS = WORKING**2
 
 
@@ -37,30 +36,31 @@ def read_rows(
 ) -> Sequence[Floats | DataError]:
     """Read the pictures in a file as rows for the network.
 
-    An array may hold rows (N, features), one picture of the shape that the network knows, or a
-    stack (N, H, W) of any size. A picture of another size is passed as (1, H, W), since it cannot
-    be distinguished from rows of another length. Rows of characters are prepared like pictures;
-    of other rows and stacks of the training images' size only the scale of the values is adapted,
-    and not even that where these have negative values.
+    An array may hold rows (N, features), one picture of the shape of the training images, or a
+    stack (N, H, W) of any size. A single picture of another size must be (1, H, W), since it cannot
+    be distinguished from rows of another length. Rows of characters are prepared like pictures. Of
+    other rows and stacks in the size of the training images only the scale of the values is
+    adapted, unless these have negative values.
 
     Parameters
     ----------
     path : Path
         PNG, JPEG, IDX (gzip or not) or .npy.
     features : int
-        Inputs of the network.
+        Number of inputs of the network.
     wanted : ImageFormat or None
-        None when the network was not trained on pictures; then only rows will do.
+        Format of the training images. None for a network that was not trained on pictures, which
+        takes only rows.
 
     Returns
     -------
     sequence of N arrays (features,) or DataError
-        An error in place of each picture in which nothing can be made out.
+        An error in place of each picture in which nothing is recognisable.
 
     Raises
     ------
     DataError
-        The file cannot be read, or is not what it should be.
+        If the file cannot be read, or its content is invalid.
     """
     try:
         with path.open("rb") as file:
@@ -88,7 +88,7 @@ def read_rows(
 def _rows_of(
     path: Path, array: Any, features: int, wanted: ImageFormat | None
 ) -> Sequence[Floats | DataError]:
-    """Sort out what an array holds: rows, one picture or a stack of them."""
+    """Return the rows of an array, which holds rows, one picture or a stack of them."""
     if array.dtype.kind not in "buif" or array.size == 0:
         message = f"expected numbers, found {array.size} values of type {array.dtype}"
         raise DataError(message)
@@ -109,7 +109,7 @@ def _rows_of(
         values = values.reshape(-1, *shape)
     rows = values[None] if values.ndim == 1 else values
     own_shape = rows.shape[1:] == (features,) or values.shape[-2:] == wanted.shape
-    if own_shape and min(wanted.paper, wanted.top) < 0:  # no other scale can be told from it
+    if own_shape and min(wanted.paper, wanted.top) < 0:  # no other scale can be inferred
         return list(values.reshape(-1, features))
     if values.min() < 0:
         message = f"expected shades from 0 upwards, found {values.min():g}"
@@ -138,46 +138,46 @@ def _attempt(where: str, grey: Floats, top: float, wanted: ImageFormat) -> Float
 
 
 def _white(values: Floats, unit: float) -> float:
-    """Guess the value of white: the least of the usual ones that no value exceeds."""
+    """Infer the value of white: the smallest of the usual ones that no value exceeds."""
     most = float(values.max())
     return min((top for top in (1.0, unit, 255.0, 65535.0) if top >= most), default=most)
 
 
 def _read_image(path: Path) -> tuple[Floats, float]:
-    """Decode a PNG or JPEG, the right way up, and say what white is in it."""
+    """Decode a PNG or JPEG upright; return it with the value of white."""
     content = path.read_bytes()
     if content.count(_SCAN) > MOST_SCANS:
-        message = f"more than {MOST_SCANS} scans: a JPEG like that only wastes time"
+        message = f"a JPEG of more than {MOST_SCANS} scans, which would take too long to decode"
         raise DataError(message)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata are no reason to fail
+        warnings.simplefilter("ignore")  # unusual metadata are not an error
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
                 _check_claim(image, len(content))
                 return _grey(ImageOps.exif_transpose(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            message = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: too large to unpack safely"
+            message = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: too large to decode safely"
             raise DataError(message) from error
         except UnidentifiedImageError as error:
             message = "not a PNG, JPEG, IDX or .npy file"
             raise DataError(message) from error
         except DataError:
             raise
-        except Exception as error:  # decoders fail in many ways, and always because of the file
+        except Exception as error:  # decoders raise many errors, always because of the file
             message = f"a damaged image ({error})"
             raise DataError(message) from error
 
 
 def _check_claim(image: Image.Image, size: int) -> None:
-    """Refuse what promises more pixels than its bytes can hold, before memory is spent on them."""
+    """Check before memory is allocated that the file can hold as many pixels as it claims."""
     if image.width * image.height > 8 * DEFLATE * size:
         message = f"a damaged image: {image.width}×{image.height} pixels cannot be in {size} bytes"
         raise DataError(message)
 
 
 def _grey(image: Image.Image) -> tuple[Floats, float]:
-    """Turn any mode to grey; what is transparent is white paper, or black if the ink is white."""
+    """Convert any mode to grey; transparency is white paper, or black if the ink is white."""
     if image.mode.startswith(("I", "F")):
         deep = _floats(image)
         return deep, _white(deep, 255.0)
@@ -193,7 +193,7 @@ def _grey(image: Image.Image) -> tuple[Floats, float]:
 
 
 def _shades(image: Image.Image) -> Floats:
-    """Turn colours to shades along the line on which they differ most, from 0 to 255 at most.
+    """Convert colours to shades along the line on which they differ most, from 0 to at most 255.
 
     Ink and paper of different colours may have the same luminance.
     """
@@ -212,7 +212,7 @@ def _floats(image: Image.Image) -> Floats:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """Average whole blocks of pixels where there are far more than any network looks at."""
+    """Average blocks of pixels of pictures that are far larger than needed."""
     factor = math.isqrt(image.width * image.height // ENOUGH_PIXELS)
     if factor <= 1:
         return image

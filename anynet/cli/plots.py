@@ -1,6 +1,5 @@
-"""The pictures of a run, drawn on canvases of their own: pyplot's global state is left alone."""
+"""The pictures of a run; they do not use pyplot's global state."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,29 +7,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anynet.cli.reports import worst
-from anynet.data.files import replacing
 from anynet.errors import printable
-from anynet.study.plots import in_own_style
+from anynet.study.plots import ACCENT, add_grid, in_own_style, write
 from anynet.training import EpochRecord
 
-TRAIN, VALIDATION, MUTED = "#2f6db5", "#d9632a", "#555555"
+TRAIN, VALIDATION, MUTED = ACCENT, "#d9632a", "#555555"
 
 METRICS = {"accuracy": "accuracy", "r2": "R²"}
 
-#: Longer names are cut: a name of a hundred thousand letters would need a picture of that width.
+#: Maximum length of names, which determine the width of a picture.
 MOST_LETTERS = 80
 MOST_CLASS_LETTERS = 24
 
-#: With more classes than this, the squares are too small for numbers.
+#: Maximum number of classes whose squares have room for numbers.
 MOST_NUMBERED = 20
 
-#: Of more classes than this, those with the most errors are drawn.
+#: Maximum number of classes in a matrix: of more, those with the most errors are drawn.
 MOST_DRAWN = 100
 
 
@@ -45,13 +42,12 @@ def save_curves(
     path : Path
         A PNG file.
     records : sequence of EpochRecord
-        The history, in order.
+        The history.
     best : int
-        The epoch whose weights the model has; it is marked.
+        The epoch whose weights the model has, which is marked.
     title : str
-        What was trained.
     metric : str
-        What the scores are: accuracy or r2, of which nothing below 0 is shown.
+        The name of the scores: accuracy or r2, whose values below 0 are not shown.
     """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     loss, score = figure.subplots(1, 2)
@@ -67,7 +63,7 @@ def save_curves(
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(_plain(title), fontsize=11)
-    _write(figure, path)
+    write(figure, path)
 
 
 def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -> None:
@@ -81,8 +77,7 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
     axes.set_xlabel("epoch")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(color="#e4e4e4", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
+    add_grid(axes)
 
 
 @in_own_style
@@ -95,23 +90,20 @@ def save_confusion(
 ) -> None:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
 
-    Of more than MOST_DRAWN classes, those with the most errors are drawn.
-
-    The shade is the share of the row, raised to a power below one so that a handful of mistakes in
-    a thousand can be seen beside the diagonal.
+    Of more than MOST_DRAWN classes, those with the most errors are drawn. The shade is the share
+    of the row, raised to a power below one, so that a few errors in a thousand are visible.
 
     Parameters
     ----------
     path : Path
         A PNG file.
     counts : array (classes, classes)
-        How many rows of each true class were taken for each class.
+        Number of rows of each pair of a true and a predicted class.
     classes : sequence of str
-        Their names.
+        The names of the classes.
     title : str
-        What was measured.
     rows : array (classes,), optional
-        How many rows each true class has, if `counts` is a part of a larger matrix.
+        Number of rows of each true class, if `counts` is a part of a larger matrix.
     """
     rows = counts.sum(axis=1) if rows is None else rows
     if len(classes) > MOST_DRAWN:
@@ -152,11 +144,11 @@ def save_confusion(
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(_plain(title), fontsize=11)
-    _write(figure, path)
+    write(figure, path)
 
 
 def part_of(n_classes: int) -> str:
-    """Say which classes a confusion matrix of so many shows."""
+    """Return a note on the classes that a confusion matrix shows, of more than MOST_DRAWN."""
     return f"the {MOST_DRAWN} of {n_classes:,} classes with the most errors"
 
 
@@ -164,18 +156,17 @@ def part_of(n_classes: int) -> str:
 def save_predictions(
     path: Path, true: npt.NDArray[Any], predicted: npt.NDArray[Any], name: str, title: str
 ) -> None:
-    """Draw predicted against true values, with the diagonal on which they agree.
+    """Draw predicted against true values, with the diagonal on which they are equal.
 
     Parameters
     ----------
     path : Path
         A PNG file.
     true, predicted : array (N,)
-        Finite, in the units of the table.
+        Finite values in the units of the table.
     name : str
-        Of the values.
+        Name of the values.
     title : str
-        What was measured.
     """
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes: Any = figure.subplots()
@@ -186,14 +177,13 @@ def save_predictions(
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel(_plain(f"true {name}"))
     axes.set_ylabel(_plain(f"predicted {name}"))
-    axes.grid(color="#e4e4e4", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
+    add_grid(axes)
     axes.set_title(_plain(title), fontsize=11)
-    _write(figure, path)
+    write(figure, path)
 
 
 def _plain(text: str, most: int = MOST_LETTERS) -> str:
-    """Return text that matplotlib draws literally: short, in one line, without formulas."""
+    """Return text that matplotlib draws as it is: short, in one line, without formulas."""
     text = printable(text)
     if len(text) > most:
         text = text[: most - 1] + "…"
@@ -202,7 +192,7 @@ def _plain(text: str, most: int = MOST_LETTERS) -> str:
 
 @in_own_style
 def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> None:
-    """Draw rows of images, dark ink on white paper; the first column stands apart.
+    """Draw rows of images, dark ink on white paper; a line separates the first column.
 
     Parameters
     ----------
@@ -212,7 +202,6 @@ def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> N
     top : float
         The value of full ink.
     title : str
-        What they are.
     """
     n_rows, n_columns, height, width = grid.shape
     gap = max(1, min(height, width) // 7)
@@ -227,12 +216,4 @@ def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> N
     axes.axvline(width + 1.5 * gap - 0.5, color=MUTED, linewidth=0.8)
     axes.set_axis_off()
     axes.set_title(_plain(title), fontsize=10)
-    _write(figure, path)
-
-
-def _write(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    with replacing(path) as file, warnings.catch_warnings():
-        # Of letters that the font lacks, and of a layout that is too tight: the picture is drawn.
-        warnings.simplefilter("ignore", UserWarning)
-        figure.savefig(file, format="png", dpi=150)
+    write(figure, path)

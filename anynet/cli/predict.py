@@ -1,15 +1,17 @@
 """``anynet predict RUN FILE…``: predictions for pictures, or for rows of tables."""
 
 import argparse
+import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from anynet.augment import preprocess
 from anynet.cli import kinds
-from anynet.cli.answers import as_csv, as_table, class_answers, value_answers
 from anynet.cli.models import (
     classes_of,
     image_format,
@@ -19,12 +21,17 @@ from anynet.cli.models import (
 )
 from anynet.cli.options import add_json, add_model_options, add_value
 from anynet.cli.runs import refuse_existing
-from anynet.cli.terminal import complain, say, say_json, say_text, warn
+from anynet.cli.terminal import complain, say, say_json, say_text, table, warn
 from anynet.data.files import replacing
 from anynet.data.tables import Preprocessing, read_table
 from anynet.data.tables.target import Classes, Target
 from anynet.errors import DataError, InvalidArgumentError
 from anynet.training import Model
+
+#: First characters of cells that spreadsheets compute, with their full-width forms.
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+#: Signed numbers with any separators of digits: ``-1``, ``+1.5e-3``, ``-1,5 %``.
+_NUMBER = re.compile(r"[+-][\d., '_]*\d(e[+-]?\d+)? ?%?|[+-](inf|infinity|nan)?", re.IGNORECASE)
 
 #: Probability below which a prediction is marked as uncertain.
 CERTAIN = 0.5
@@ -163,3 +170,88 @@ def _write(
         text = as_csv(columns, escape_formulas=escape_formulas)
         file.write(text.encode(errors="backslashreplace"))
         refuse_existing(out)  # it may have been created meanwhile
+
+
+def class_answers(
+    path: Path,
+    likely: Any,
+    classes: Sequence[str],
+    top: int,
+    indices: Sequence[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the most likely classes of each row.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the rows.
+    likely : array of shape (N, classes)
+        Probabilities.
+    classes : sequence of str
+    top : int
+        Number of classes to list for each row.
+    indices : sequence of int, optional
+        Numbers of the rows; 0 … N−1 by default.
+    """
+    answers = []
+    for index, probabilities in zip(indices or range(len(likely)), likely, strict=True):
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        likeliest = [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
+        answers.append({"file": str(path), "index": index, **likeliest[0], "top": likeliest})
+    return answers
+
+
+def value_answers(path: Path, values: Any) -> list[dict[str, Any]]:
+    """Return the value of each row, given values of shape (N,)."""
+    return [
+        {"file": str(path), "index": index, "value": float(value)}
+        for index, value in enumerate(values)
+    ]
+
+
+def as_table(answers: Sequence[dict[str, Any]]) -> str:
+    """Return answers as a table; several classes for a row have numbered columns.
+
+    A question mark follows the class of an uncertain answer.
+    """
+    if "value" in answers[0]:
+        rows = [["file", "index", "value"]]
+        rows += [[each["file"], str(each["index"]), f"{each['value']:.6g}"] for each in answers]
+        return table(rows, left=2)
+    top = len(answers[0]["top"])
+    numbers = [f" {rank}" for rank in range(1, top + 1)] if top > 1 else [""]
+    names = [name + number for number in numbers for name in ("class", "probability")]
+    rows = [["file", "index", *names]]
+    for answer in answers:
+        pairs = [(each["class"], f"{each['probability']:.4f}") for each in answer["top"]]
+        if not answer.get("certain", True):
+            pairs[0] = (f"{pairs[0][0]}?", pairs[0][1])
+        rows.append(
+            [answer["file"], str(answer["index"]), *(cell for pair in pairs for cell in pair)]
+        )
+    return table(rows, left=len(rows[0]))
+
+
+def as_csv(columns: Sequence[tuple[str, Sequence[Any]]], *, escape_formulas: bool = False) -> str:
+    """Return named columns of equal length as CSV, numbers in the shortest exact form.
+
+    With `escape_formulas`, text that a spreadsheet would compute gets an apostrophe in front.
+    """
+    if escape_formulas:
+        columns = [
+            (_as_text_cell(name), [_as_text_cell(value) for value in values])
+            for name, values in columns
+        ]
+    lines: list[str] = []
+    # Before Python 3.13, a carriage return in a cell is quoted only if it ends the lines as well.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
+    writer.writerow([name for name, _ in columns])
+    writer.writerows(zip(*(values for _, values in columns), strict=True))
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+
+
+def _as_text_cell(value: Any) -> Any:
+    """Put an apostrophe before text that spreadsheets would compute; return numbers unchanged."""
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"

@@ -1,9 +1,8 @@
-"""What a person sees while training runs: on standard error, for standard output is the result."""
+"""Progress of training and downloads, on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
@@ -16,20 +15,20 @@ _LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {rate_fmt}{postfix}"
 
 
 class ProgressBar:
-    """A live bar for each epoch, which ends as a line; only the line where there is no terminal.
+    """A live bar for each epoch, replaced by a line at its end; only the line without a terminal.
 
-    Give `update` to ``fit`` as ``progress`` and `finish` among the ``callbacks``.
+    Pass `update` to ``fit`` as ``progress``, and `finish` among the ``callbacks``.
 
     Parameters
     ----------
     epochs : int
-        The most epochs that there may be.
+        Maximum number of epochs.
     rows : int
-        Samples of an epoch.
+        Number of samples in an epoch.
     silent : bool
-        Show nothing.
+        Whether nothing is shown.
     metric : str
-        The name of the scores.
+        Name of the scores.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class ProgressBar:
         self.bar: Any = None
 
     def update(self, progress: Progress) -> None:
-        """Draw where the epoch stands."""
+        """Draw the progress within an epoch."""
         if not self.live:
             return
         if self.bar is None:
@@ -61,7 +60,7 @@ class ProgressBar:
         self.bar.update(progress.samples - self.bar.n)
 
     def finish(self, record: EpochRecord) -> None:
-        """Replace the bar of an epoch by its outcome."""
+        """Replace the bar of an epoch by a line with its results."""
         self.close()
         if self.silent:
             return
@@ -74,7 +73,7 @@ class ProgressBar:
         say(f"{self._label(record.epoch)}  {text}  {rate:,.0f} samples/s", file=sys.stderr)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
@@ -82,21 +81,10 @@ class ProgressBar:
     def _label(self, epoch: int) -> str:
         return f"epoch {epoch:{len(str(self.epochs))}}/{self.epochs}"
 
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 @contextmanager
 def download_bar(name: str, *, silent: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a callable for the ``progress`` of a download; its bar appears with the first bytes."""
+    """Yield a callable for the ``progress`` of a download; its bar appears with the first bytes."""
     bar: Any = None
 
     def show(done: int, total: int | None) -> None:

@@ -10,7 +10,7 @@ from anynet.backends import Backend
 from anynet.checks import did_you_mean
 from anynet.cli.options import IMAGE_PARTS, KINDS, STRENGTHS, TrainOptions, flag_of
 from anynet.data import Dataset, Source, dataset_names
-from anynet.data.holdout import TEST_FRACTION
+from anynet.data.splits import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
 from anynet.nn.losses import CrossEntropy, Loss, SquaredError
@@ -111,6 +111,7 @@ def network_of(options: TrainOptions, dataset: Dataset) -> Network:
         dropout=options.dropout,
         input_dropout=options.input_dropout,
         layer_norm=options.layer_norm,
+        batch_norm=options.batch_norm,
         initializer=options.initializer,
         scale=scale,
         offset=offset,

@@ -13,9 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
@@ -88,78 +88,32 @@ def _unused(folder: Path) -> Path:
     return found
 
 
+@dataclass
 class NewFolder:
-    """A context that gives a scratch folder, which becomes the run folder when the block ends.
-
-    The scratch folder is made before the block runs, beside the run folder, so that a place that
-    cannot be written to is reported before training; the last step is one rename. If the block
-    fails, the scratch folder is removed; but if it holds a model, it is kept under another name,
-    which a note on the exception names.
-
-    Parameters
-    ----------
-    path : Path
-        The run folder.
-    numbered : bool
-        Whether a number is added to its name if another process has taken it.
+    """A run folder that is being written.
 
     Attributes
     ----------
     path : Path
-        The run folder; after the block, with the number if there is one.
-
-    Raises
-    ------
-    InvalidArgumentError
-        On entry, if the folder exists or the place for it cannot be written to.
+        The run folder; after the block of ``new_folder``, with its number if it has one.
+    scratch : Path
+        The folder to write to, which is renamed when it is complete.
+    numbered : bool
+        Whether a number is added to the name of the run folder if that is taken.
     """
 
-    def __init__(self, path: Path, *, numbered: bool = False) -> None:
-        self.path = path.absolute()
-        self.numbered = numbered
-        self.scratch = self.path
-        self.made: list[Path] = []  # parents, the outermost first
+    path: Path
+    scratch: Path
+    numbered: bool
 
-    def __enter__(self) -> Path:
-        if not self.numbered:
-            refuse_existing(self.path)
-        name = f".{self.path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
-        self.scratch = self.path.with_name(name)
-        try:
-            for parent in reversed(self.path.parents):
-                if not os.path.lexists(parent):
-                    with contextlib.suppress(FileExistsError):  # another process was quicker
-                        parent.mkdir()
-                        self.made.append(parent)
-            with contextlib.suppress(FileNotFoundError):
-                self.path.lstat()  # which fails for a name that is too long
-            self.scratch.mkdir()
-        except OSError as error:
-            self._remove()
-            message = f"cannot write the run folder {self.path}: {error.strerror or error}"
-            raise InvalidArgumentError(message) from error
-        except BaseException:
-            self._remove()
-            raise
-        return self.scratch
+    def settle(self) -> None:
+        """Rename the scratch folder; if numbers are allowed, to the first free name.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                self._settle()
-                return
-        except BaseException as failed:
-            self._keep_model(failed)
-            raise
-        self._keep_model(error)
-
-    def _settle(self) -> None:
-        """Rename the scratch folder; if numbers are allowed, to the first free name."""
+        Raises
+        ------
+        InvalidArgumentError
+            If the name is taken.
+        """
         while True:
             if os.path.lexists(self.path):
                 if not self.numbered:
@@ -175,25 +129,65 @@ class NewFolder:
             sync_folder(self.path.parent)
             return
 
-    def _keep_model(self, error: BaseException) -> None:
-        """Rename the scratch folder if it holds a model, otherwise remove it."""
-        if (self.scratch / MODEL_FILE).is_file():
-            with contextlib.suppress(OSError):
-                place = _unused(self.path)
-                self.scratch.rename(place)
-                self.scratch = place
-            error.add_note(f"the model is kept in {self.scratch}")
-        else:
-            self._remove()
+    def keep_model(self, error: BaseException) -> None:
+        """Rename the scratch folder for `error`, to which a note with its path is added."""
+        with contextlib.suppress(OSError):
+            place = _unused(self.path)
+            self.scratch.rename(place)
+            self.scratch = place
+        error.add_note(f"the model is kept in {self.scratch}")
 
-    def _remove(self) -> None:
-        """Remove the scratch folder and the parents that were made for it, if they are empty."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        for parent in reversed(self.made):
-            try:
-                parent.rmdir()
-            except OSError:  # another run is in it
-                return
+
+@contextmanager
+def new_folder(path: Path, *, numbered: bool = False) -> Iterator[NewFolder]:
+    """Make a scratch folder for the block, which becomes the run folder when the block ends.
+
+    It is made beside the run folder, so that a place that cannot be written to is reported before
+    training; the last step is one rename. If the block fails, the scratch folder is removed; but if
+    it holds a model, it is kept under another name, which a note on the exception names.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder.
+    numbered : bool
+        Whether a number is added to its name if another process has taken it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the folder exists, or the place for it cannot be written to.
+    """
+    path = path.absolute()
+    if not numbered:
+        refuse_existing(path)
+    name = f".{path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
+    new = NewFolder(path, path.with_name(name), numbered)
+    made: list[Path] = []  # parents, the outermost first
+    try:
+        try:
+            for parent in reversed(path.parents):
+                if not os.path.lexists(parent):
+                    with contextlib.suppress(FileExistsError):  # another process was quicker
+                        parent.mkdir()
+                        made.append(parent)
+            with contextlib.suppress(FileNotFoundError):
+                path.lstat()  # which fails for a name that is too long
+            new.scratch.mkdir()
+        except OSError as error:
+            message = f"cannot write the run folder {path}: {error.strerror or error}"
+            raise InvalidArgumentError(message) from error
+        yield new
+        new.settle()
+    except BaseException as error:
+        if (new.scratch / MODEL_FILE).is_file():
+            new.keep_model(error)
+        else:
+            shutil.rmtree(new.scratch, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another run is in a parent
+                for parent in reversed(made):
+                    parent.rmdir()
+        raise
 
 
 @contextmanager

@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
-    new = runs.NewFolder(folder, numbered=options.out is None)
-    with terminable(), new as scratch:
+    with terminable(), runs.new_folder(folder, numbered=options.out is None) as new:
         job = Job.load(options, silent=silent)
         started = to_toml(job.options)
         if job.arguments and not silent:
@@ -64,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
                 if not isinstance(stop.model, Model):  # no epoch was finished
                     raise
                 model, code = stop.model, exit_code(stop)
-            with runs.kept(model, scratch):
+            with runs.kept(model, new.scratch):
                 report, result = job.measure(model)
-                write_run(scratch, model, report, job.options, result)
+                write_run(new.scratch, model, report, job.options, result)
         else:
-            (scratch / CHECKPOINTS).mkdir()
-            write_text(scratch / runs.CONFIG_FILE, started)
+            (new.scratch / CHECKPOINTS).mkdir()
+            write_text(new.scratch / runs.CONFIG_FILE, started)
     if every is not None:
         with terminable(), runs.going_on(new.path, every) as checkpoints:
             write_text(checkpoints.path / BEGINNING, started)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from anynet.backends import Backend
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.nn.network import Network
 from anynet.typing import Array, Grads, Key, LayerStates, Namespace, Params
 

@@ -11,7 +11,7 @@ from anynet.augment import Pipeline
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import (
@@ -21,7 +21,7 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
-from anynet.optim.groups import bound_to
+from anynet.optim.optimizers import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState, Weights, zero_sums

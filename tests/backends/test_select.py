@@ -150,7 +150,7 @@ def test_importing_anynet_imports_nothing_else() -> None:
 
 
 def test_training_imports_no_other_library() -> None:
-    imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_table")
+    imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_tabular_dataset")
     others = {"cupy", "torch", "jax", "sklearn", "scipy", "matplotlib", "tqdm", "pyarrow"}
     assert imported.isdisjoint(others)
 

@@ -51,7 +51,7 @@ def test_evaluate_refuses_data_that_do_not_fit(
     own = tmp_path / "own.npz"
     np.savez(own, x_train=np.eye(40), y_train=np.arange(40) % 2)
     says = fails("evaluate", digits_run.folder, own)
-    assert "takes 64 features and tells 10 classes, but own has 40 features and 2 classes" in says
+    assert "has 64 features and 10 classes, but own has 40 features and 2 classes" in says
     assert "no model" in fails("evaluate", tmp_path, "digits")
     assert "cannot be read as a model" in fails("evaluate", own, "digits")
 
@@ -180,7 +180,7 @@ def test_predict_refuses_metadata_that_make_no_sense(
     model.save(tmp_path / "odd.safetensors")
     Image.new("L", (20, 20)).save(tmp_path / "x.png")
     says = fails("predict", tmp_path / "odd.safetensors", tmp_path / "x.png")
-    assert "what its pictures look like" in says
+    assert "invalid metadata of the model on its images" in says
 
 
 def test_commands_for_classes_refuse_other_models(fails: Command, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from anynet.cli.images import prepare
+from anynet.cli.ink import prepare
 from anynet.cli.models import ImageFormat
 from anynet.errors import DataError
 

@@ -17,8 +17,8 @@ from anynet.errors import InvalidArgumentError, ModelFileError
 
 def test_appears_whole(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "run"
-    with runs.NewFolder(folder) as scratch:
-        (scratch / "file").write_text("content")
+    with runs.new_folder(folder) as new:
+        (new.scratch / "file").write_text("content")
         assert not folder.exists()
     assert [path.name for path in folder.iterdir()] == ["file"]
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
@@ -27,14 +27,14 @@ def test_appears_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
     folder = tmp_path / "a" / "b" / "run"
-    with contextlib.suppress(error), runs.NewFolder(folder) as scratch:
-        (scratch / "file").write_text("content")
+    with contextlib.suppress(error), runs.new_folder(folder) as new:
+        (new.scratch / "file").write_text("content")
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_leaves_folders_alone_that_others_moved_into(tmp_path: Path) -> None:
-    with contextlib.suppress(RuntimeError), runs.NewFolder(tmp_path / "runs" / "mine"):
+    with contextlib.suppress(RuntimeError), runs.new_folder(tmp_path / "runs" / "mine"):
         (tmp_path / "runs" / "other").mkdir()
         raise RuntimeError
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["other"]
@@ -45,7 +45,7 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "folder").mkdir()
     for name in ("file", "link", "folder"):
-        with pytest.raises(InvalidArgumentError, match="exists"), runs.NewFolder(tmp_path / name):
+        with pytest.raises(InvalidArgumentError, match="exists"), runs.new_folder(tmp_path / name):
             pytest.fail("the block must not run")
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -53,7 +53,7 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
 def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -> None:
     with (
         pytest.raises(InvalidArgumentError, match="name too long"),
-        runs.NewFolder(tmp_path / "a" / ("b" * 300)),
+        runs.new_folder(tmp_path / "a" / ("b" * 300)),
     ):
         pytest.fail("the block must not run")
     assert list(tmp_path.iterdir()) == []
@@ -61,15 +61,15 @@ def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 251, "\N{GRINNING FACE}" * 62])
 def test_the_default_name_of_a_data_set_with_a_long_name_fits(tmp_path: Path, name: str) -> None:
-    with runs.NewFolder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as scratch:
-        assert scratch.is_dir()
+    with runs.new_folder(runs.default_folder(f"{name}.csv", tmp_path / "runs")) as new:
+        assert new.scratch.is_dir()
 
 
 def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with (
         pytest.raises(InvalidArgumentError, match="during training"),
-        runs.NewFolder(folder),
+        runs.new_folder(folder),
     ):
         folder.mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -79,8 +79,8 @@ def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
     folder = tmp_path / "run"
 
     def train() -> None:
-        with runs.NewFolder(folder) as scratch:
-            (scratch / "model.safetensors").touch()
+        with runs.new_folder(folder) as new:
+            (new.scratch / "model.safetensors").touch()
             folder.mkdir()
 
     with pytest.raises(InvalidArgumentError, match="during training") as told:
@@ -92,7 +92,7 @@ def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
 def test_refuses_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "run"
-    with pytest.raises(InvalidArgumentError, match="cannot write"), runs.NewFolder(place):
+    with pytest.raises(InvalidArgumentError, match="cannot write"), runs.new_folder(place):
         pytest.fail("the block must not run")
 
 
@@ -124,12 +124,12 @@ def test_processes_of_one_number_do_not_meet(
     folder = tmp_path / "run"
 
     def second() -> None:
-        with runs.NewFolder(folder) as other:
-            assert list(other.iterdir()) == []
+        with runs.new_folder(folder) as other:
+            assert list(other.scratch.iterdir()) == []
             raise RuntimeError
 
-    with runs.NewFolder(folder) as scratch:
-        (scratch / "model.safetensors").write_text("the first's")
+    with runs.new_folder(folder) as new:
+        (new.scratch / "model.safetensors").write_text("the first's")
         with pytest.raises(RuntimeError):
             second()
     assert (folder / "model.safetensors").read_text() == "the first's"
@@ -138,11 +138,10 @@ def test_processes_of_one_number_do_not_meet(
 
 def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
     folder = tmp_path / "digits-20240506-070809"
-    outer, inner = (runs.NewFolder(folder, numbered=True) for _ in range(2))
-    with outer as first:
-        (first / "file").write_text("first")
-        with inner as second:
-            (second / "file").write_text("second")
+    with runs.new_folder(folder, numbered=True) as outer:
+        (outer.scratch / "file").write_text("first")
+        with runs.new_folder(folder, numbered=True) as inner:
+            (inner.scratch / "file").write_text("second")
     assert inner.path == folder
     assert (inner.path / "file").read_text() == "second"
     assert outer.path == tmp_path / f"{folder.name}-2"
@@ -151,15 +150,15 @@ def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
 
 def test_long_names_have_room_for_a_scratch_folder(tmp_path: Path) -> None:
     folder = tmp_path / ("n" * 250)
-    with runs.NewFolder(folder) as scratch:
-        (scratch / "file").touch()
+    with runs.new_folder(folder) as new:
+        (new.scratch / "file").touch()
     assert (folder / "file").exists()
 
 
 def test_parents_that_another_process_made_are_left(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "mine"
     (tmp_path / "runs").mkdir()
-    with contextlib.suppress(RuntimeError), runs.NewFolder(folder):
+    with contextlib.suppress(RuntimeError), runs.new_folder(folder):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
@@ -171,10 +170,10 @@ def model(digits: anynet.Dataset) -> anynet.Model:
 
 def test_a_scratch_folder_that_vanished_is_made_again(tmp_path: Path, model) -> None:
     folder = tmp_path / "some" / "run"
-    with runs.NewFolder(folder) as scratch:
+    with runs.new_folder(folder) as new:
         shutil.rmtree(tmp_path / "some")
-        with runs.kept(model, scratch):
-            (scratch / "history.csv").touch()
+        with runs.kept(model, new.scratch):
+            (new.scratch / "history.csv").touch()
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.safetensors"]
 
 
@@ -192,14 +191,14 @@ def test_a_model_without_its_folder_is_saved_elsewhere(
             scratch.touch()  # a file in its place: it cannot be made again
 
     def train() -> None:
-        with runs.NewFolder(folder) as scratch:
+        with runs.new_folder(folder) as new:
             if when == "before":
-                vanish(scratch)
-            with runs.kept(model, scratch):
+                vanish(new.scratch)
+            with runs.kept(model, new.scratch):
                 if when == "within":
-                    vanish(scratch)
+                    vanish(new.scratch)
                     raise RuntimeError
-                vanish(scratch)
+                vanish(new.scratch)
 
     with pytest.raises((OSError, InvalidArgumentError, RuntimeError)) as told:
         train()

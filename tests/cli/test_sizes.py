@@ -207,7 +207,7 @@ def test_of_many_classes_some_are_drawn(
     tmp_path: Path, n_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Any] = []
-    monkeypatch.setattr(plots, "_write", lambda figure, path: figures.append(figure))  # noqa: ARG005
+    monkeypatch.setattr(plots, "write", lambda figure, path: figures.append(figure))  # noqa: ARG005
     true, predicted, names = labels(n_classes)
     report = Report.of(true, predicted, names)
     plots.save_confusion(tmp_path / "a.png", report.counts, names, "title")

@@ -169,9 +169,9 @@ def test_a_file_brings_the_ensemble_back(table, tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(table.X), model.predict(table.X))
     assert loaded.estimators_[1].loss_curve_ == model.estimators_[1].loss_curve_
     loaded.estimators_[0].partial_fit(table.X, table.y)
-    read = anynet.Ensemble.load(tmp_path / "model", backend="numpy")
+    read = anynet.load(tmp_path / "model", backend="numpy")
+    assert isinstance(read, anynet.Ensemble)
     np.testing.assert_array_equal(read.predict(table.X).shape, model.predict(table.X).shape)
-    assert len(anynet.load(tmp_path / "model").models) == 3
     anynet.Ensemble(read.models[:2], read.metadata).save(tmp_path / "two")
     with pytest.raises(anynet.ModelFileError, match="describes 3 networks and holds 2"):
         type(model).load(tmp_path / "two")

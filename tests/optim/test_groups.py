@@ -138,9 +138,9 @@ def test_groups_are_kept_in_configurations_and_resumed(digits, tmp_path) -> None
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Group(rate=-1.0), "rate of a group must be .* got -1.0"),
-        (lambda: Group(decay=float("inf")), "decay of a group"),
-        (lambda: Group(index=1.5), "index of a group must be a whole number or None, got 1.5"),
+        (lambda: Group(rate=-1.0), "group: rate must be .* got -1.0"),
+        (lambda: Group(decay=float("inf")), "group: decay must be"),
+        (lambda: Group(index=1.5), "group: index must be .* got 1.5"),
         (lambda: Adam(groups=[Group()]), "adam: groups must be a tuple of Group"),
         (lambda: Adam(groups=({"rate": 0.1},)), "adam: groups must be a tuple of Group"),
         (lambda: bound_to(NETWORK, Adam(groups=(Group(name="wieght"),))), "matches no parameter"),

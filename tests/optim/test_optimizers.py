@@ -149,7 +149,7 @@ def test_the_average_is_the_recurrence_with_a_warm_start(backend64: Backend) -> 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SGD(momentum=1.0), r"sgd: momentum must be in \[0, 1\), got 1.0"),
+        (lambda: SGD(momentum=1.0), "sgd: momentum must be .*below 1, got 1.0"),
         (lambda: SGD(momentum=-0.1), "momentum"),
         (lambda: SGD(nesterov=True), "nesterov needs a momentum above 0"),
         (lambda: SGD(weight_decay=-1), "sgd: weight_decay must be a finite number of at least 0"),

@@ -165,7 +165,7 @@ def test_inputs_are_standardised_as_by_scikit_learn(backend: Backend, rng, monke
 
 def test_the_statistics_are_those_of_the_training_rows(data, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", data[0])
-    source = anynet.open_data(tmp_path / "x.npy")
+    source = anynet.open_source(tmp_path / "x.npy")
     plain = anynet.mlp([64, 8, 10], standardize=True)
     options = OPTIONS | {"validation": 0.25, "epochs": 1}
     models = [anynet.fit(plain, (x, data[1]), **options) for x in (data[0], source)]

@@ -1,0 +1,128 @@
+"""One ``Job`` trains, resumes and scores without copying the training set; flags of its errors."""
+
+import json
+import shutil
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anynet.cli import progress, with_flags
+from anynet.cli.job import Job
+from anynet.cli.options import TrainOptions
+from anynet.cli.recipe import fit_options
+from anynet.training.model_file import CHECKPOINTS
+from anynet.training.options import OPTION_NAMES
+
+
+def a_job(tmp_path: Path, rows: int = 40_000, **options: Any) -> Job:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (rows, 400), dtype=np.uint8)
+    y = np.arange(rows) % 4
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x[:50], y_test=y[:50])
+    given = {"layers": (8,), "epochs": 1, "backend": "numpy", **options}
+    return Job.load(TrainOptions(dataset=str(tmp_path / "own.npz"), **given), silent=True)
+
+
+def test_the_training_set_is_not_copied(tmp_path: Path) -> None:
+    small = a_job(tmp_path, 200)
+    small.measure(small.train(silent=True))  # imports what is needed
+    job = a_job(tmp_path)
+    size = job.dataset.train[0].nbytes
+    job.arguments  # noqa: B018  (made beforehand)
+    tracemalloc.start()
+    model = job.train(silent=True)
+    _, result = job.measure(model)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < size / 2
+    assert 0 <= result["validation_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("validation", [0, 30])
+def test_the_parts_are_scored_as_models_score_them(tmp_path: Path, validation: int) -> None:
+    job = a_job(tmp_path, 200, validation=validation, seed=3)
+    model = job.train(silent=True)
+    _, result = job.measure(model)
+    (x, y), (kept, held_out) = job.dataset.train, job.split()
+    assert len(held_out) == validation
+    assert result["train_accuracy"] == pytest.approx(model.score(x[kept], y[kept]))
+    if validation:
+        expected = model.score(x[held_out], y[held_out])
+        assert result["validation_accuracy"] == pytest.approx(expected)
+        best = model.history.best
+        assert best.validation_accuracy == pytest.approx(expected)
+    else:
+        assert result["validation_accuracy"] is None
+
+
+def test_options_of_the_same_name_reach_training(tmp_path: Path) -> None:
+    changed = {"clip_norm": 2.0, "average": 0.5, "max_norm": 3.0, "min_delta": 0.125, "seed": 7}
+    job = a_job(tmp_path, 200, **changed, patience=9, target_accuracy=0.5, batch_size=5)
+    made = fit_options(job.options, job.dataset)
+    assert {name: getattr(made, name) for name in changed} == changed
+    assert (made.patience, made.target_accuracy, made.batch_size) == (9, 0.5, 5)
+    assert set(OPTION_NAMES) < set(job.arguments)
+
+
+@pytest.mark.parametrize("options", [(), ("--class-weight", "balanced")])
+def test_a_run_that_an_earlier_version_began_goes_on(
+    anynet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """It gave copies of the held-out rows to ``fit``, and its checkpoint says so."""
+    train = ("train", "digits", "--layers", 8, "--epochs", 3, "--backend", "numpy", *options)
+    straight = json.loads(anynet(*train, "--json", "--out", tmp_path / "straight").out)
+    finish = progress.ProgressBar.finish
+
+    def pressed(bar: Any, record: Any) -> None:
+        finish(bar, record)
+        if record.epoch == 2:
+            raise KeyboardInterrupt
+
+    def as_before(job: Job, **how: Any) -> Any:
+        from anynet.training import fit
+
+        with job._shown(silent=True) as bar:
+            (data, validation), checkpoints = job._split_copies(), how["checkpoints"]
+            about = {"metadata": job.dataset.metadata, "callbacks": [bar.finish]}
+            about |= {"backend": job.backend, "checkpoint": checkpoints}
+            return fit(data=data, validation=validation, **about, **job.arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(progress.ProgressBar, "finish", pressed)
+        patched.setattr(Job, "train", as_before)
+        out = tmp_path / "run"
+        assert anynet(*train, "--checkpoint-every", 1, "--out", out).code == 130
+    assert (out / CHECKPOINTS).is_dir()
+    shutil.copytree(out, tmp_path / "copy")
+    result = json.loads(anynet("resume", tmp_path / "copy", "--json").out)
+    for name in ("test_accuracy", "validation_accuracy", "train_accuracy", "epochs"):
+        assert result[name] == straight[name]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "a maximum norm of the gradient (clip_norm)",
+            "a maximum norm of the gradient (--clip-norm)",
+        ),
+        ("choose backend='numpy' or device=cuda:1", "choose --backend numpy or --device cuda:1"),
+        ("use sampler='random'", "use --sampler random"),
+        ("its clip_norm is None", "its --clip-norm is None"),
+        ("column 'clip_norm' of data_dir/x.csv and data_dir.csv", None),
+        ("validation must hold out at least 1", None),
+        ("loss='huber' and image_shape=(8, 8)", None),
+    ],
+)
+def test_parameters_of_messages_become_flags(message: str, shown: str | None) -> None:
+    assert with_flags(message, {"sampler"}) == (shown or message)
+
+
+def test_an_error_of_training_names_the_flag(fails: Any, tmp_path: Path) -> None:
+    diverging = ("--learning-rate", "1e38", "--schedule", "constant", "--backend", "numpy")
+    says = fails("train", "digits", *diverging, "--json", "--out", tmp_path / "run")
+    assert "--clip-norm" in says
+    assert "clip_norm" not in says
