@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet import tree
-from anynet.backends.numpy_loop import Carrier
 from bench.gpu_parts.training import Training
 from bench.jobs import WORKLOADS, Job
 from bench.machine import describe_machine
@@ -48,16 +46,12 @@ def profile(job: Job) -> list[Row]:
     training = Training(anynet.get_backend("numpy"), job)
     order = job.orders(1)[-1]
     with training.backend.context():
-        state = training.run(0)
-        loop = next(leaf.loop for leaf in tree.leaves(state) if isinstance(leaf, Carrier))
-        rows, calls = next(
-            recording
-            for (_, shape), recording in loop.recordings.items()
-            if shape == (order.shape[1],)
-        )
-        seconds = time_calls(calls, rows, order)
+        loop: Any = training.backend.loop(training.step)
+        training.run(0, loop)
+        recording = loop.recordings[order.shape[1:]]
+        seconds = time_calls(recording.calls, recording.rows, order)
     total: dict[str, list[float]] = defaultdict(lambda: [0, 0.0])
-    for call, spent in zip(calls, seconds, strict=True):
+    for call, spent in zip(recording.calls, seconds, strict=True):
         # a bound product is a plain function: BLAS adds to the weights
         kind = kind_of(call) if hasattr(call, "func") else "products"
         total[kind][0] += 1

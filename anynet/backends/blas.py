@@ -1,22 +1,23 @@
-"""The BLAS that NumPy itself calls, reached for its α and β, which ``numpy.matmul`` does not take.
+"""NumPy's own BLAS, called directly for its α and β, which ``numpy.matmul`` lacks.
 
-It must be the very library that NumPy multiplies with: a second copy would bring a second pool of
-threads, and the two wait for each other. Where it cannot be found, ``find_gemm`` returns None.
+It must be the library that NumPy has loaded: a second copy would have a second pool of threads, and
+the two would wait for each other. Where it is not found, ``find_gemm`` returns None.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from anynet.backends.threads import SharedSetting
 
 ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112
 SYMBOLS = (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", ""))
@@ -26,22 +27,16 @@ LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
 def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
-    """Return how to get at AVX-512 where the processor has it and OpenBLAS does not use it.
+    """Return advice where the processor has AVX-512 and OpenBLAS does not use it, else "".
 
-    OpenBLAS knows processors by their model; one that is newer than it gets the kernels of an old
-    one. Empty where nothing is amiss, or nothing can be told.
+    OpenBLAS knows processors by their model; one that is newer than OpenBLAS gets the kernels of an
+    old one.
     """
-    library = _load_openblas()
-    if library is None:
+    corename = _find("openblas_get_corename")
+    if corename is None:
         return ""
-    for prefix, suffix in SYMBOLS:
-        name = getattr(library, f"{prefix}openblas_get_corename{suffix}", None)
-        if name is not None:
-            break
-    else:
-        return ""
-    name.restype = ctypes.c_char_p
-    kernels = name().decode()
+    corename.restype = ctypes.c_char_p
+    kernels = corename().decode()
     try:
         has_avx512 = "avx512bw" in cpu_info.read_text().split()
     except OSError:
@@ -55,53 +50,33 @@ def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def max_threads() -> int:
-    """Return how many threads a product may take: the cores, or what the user allows."""
+    """Return the maximum number of threads of a product: the cores, or the user's setting."""
     count = _find("openblas_get_num_threads")
     return 1 if count is None else max(1, int(count()))
 
 
-def set_max_threads(count: int) -> None:
-    """Let a product take so many threads, as soon as nobody keeps products to one."""
-    global _width
-    set_count = _find("openblas_set_num_threads")
-    if set_count is None:
-        return
-    with _lock:
-        _width = count
-        if _narrowed == 0:
-            set_count(count)
+def _write_threads(count: int) -> None:
+    write = _find("openblas_set_num_threads")
+    if write is not None:
+        write(count)
 
 
-@contextmanager
-def one_thread_a_product() -> Iterator[None]:
-    """Keep products to the thread that asks for them; several threads may, at the same time.
+_threads = SharedSetting(max_threads, _write_threads)
+set_max_threads = _threads.set
 
-    OpenBLAS has one setting for the whole process, which the last one to leave restores.
-    """
-    global _narrowed, _width
-    set_count = _find("openblas_set_num_threads")
-    assert set_count is not None  # max_threads has found the library
-    with _lock:
-        if _narrowed == 0:
-            _width = max_threads()
-            set_count(1)
-        _narrowed += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _narrowed -= 1
-            if _narrowed == 0:
-                set_count(_width)
+
+def one_thread_a_product() -> AbstractContextManager[None]:
+    """Return a context in which each product runs on the thread that calls it."""
+    return _threads.hold(1)
 
 
 @contextmanager
 def warn_if_threads_wait() -> Iterator[None]:
     """Warn if the threads of products have waited for cores that other processes use.
 
-    Several threads that have a core each take at least the time of one; where they take clearly
-    less, each waits for the one that has no core, and a product can take many times as long as on
-    one thread.
+    Threads with a core each receive at least the CPU time of one thread. If they receive clearly
+    less, each waits for one without a core, and a product can take many times as long as on one
+    thread.
     """
     if (threads := max_threads()) < 2:
         yield
@@ -118,43 +93,31 @@ def warn_if_threads_wait() -> Iterator[None]:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
-_lock = threading.Lock()
-_narrowed = 0  # how many have asked for it and not left
-_width = 1
-
-
 @functools.cache
 def _find(name: str) -> Any:
-    """Return a function of OpenBLAS's own, under whatever name this build gives it."""
+    """Return a function of NumPy's OpenBLAS, whose builds give it different names, or None."""
     library = _load_openblas()
-    for prefix, suffix in SYMBOLS:
-        found = getattr(library, f"{prefix}{name}{suffix}", None)
-        if found is not None:
-            return found
-    return None
+    symbols = (f"{prefix}{name}{suffix}" for prefix, suffix in SYMBOLS)
+    return next((getattr(library, symbol) for symbol in symbols if hasattr(library, symbol)), None)
 
 
 @functools.cache
 def find_gemm(dtype: str) -> Callable[..., None] | None:
-    """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's OpenBLAS, its types declared."""
-    library = _load_openblas()
+    """Return ``cblas_sgemm`` or ``cblas_dgemm`` of NumPy's OpenBLAS, with its types declared."""
     letter, real = LETTERS[dtype]
-    for prefix, suffix in SYMBOLS:
-        gemm = getattr(library, f"{prefix}cblas_{letter}gemm{suffix}", None)
-        if gemm is not None:
-            size = ctypes.c_int64 if suffix else ctypes.c_int
-            flag, address = ctypes.c_int, ctypes.c_void_p
-            gemm.argtypes = [flag, flag, flag, size, size, size, real]
-            gemm.argtypes += [address, size, address, size, real, address, size]
-            gemm.restype = None
-            found: Callable[..., None] = gemm
-            return found
-    return None
+    gemm: Any = _find(f"cblas_{letter}gemm")
+    if gemm is not None:
+        size = ctypes.c_int64 if gemm.__name__.endswith("64_") else ctypes.c_int
+        flag, address = ctypes.c_int, ctypes.c_void_p
+        gemm.argtypes = [flag, flag, flag, size, size, size, real]
+        gemm.argtypes += [address, size, address, size, real, address, size]
+        gemm.restype = None
+    return gemm  # type: ignore[no-any-return]
 
 
 @functools.cache
 def _load_openblas() -> ctypes.CDLL | None:
-    """Return the copy that NumPy has loaded, not another, where there is one.
+    """Return the copy that NumPy has loaded, or None.
 
     NumPy's wheels carry it beside the package, in ``numpy.libs`` (on macOS ``.dylibs``).
     """
@@ -180,8 +143,8 @@ def bind_product(
 ) -> Callable[[], None]:
     """Return ``c ← alpha · op(a) · op(b) + beta · c`` in place as a call without arguments.
 
-    The matrices are C-contiguous and of one dtype. Looking their addresses up here takes a fifth of
-    a small product's time, which repeated calls save.
+    The matrices are C-contiguous and of one dtype. Looking up their addresses takes a fifth of the
+    time of a small product, which repeated calls save.
     """
     (m, n), k = c.shape, a.shape[0] if transpose_a else a.shape[1]
     flags = (TRANSPOSED if transpose_a else AS_IS, TRANSPOSED if transpose_b else AS_IS)
@@ -195,5 +158,5 @@ def bind_product(
 
 
 def add_product(*operands: Any) -> None:
-    """Do at once what ``bind_product`` binds."""
+    """Run what ``bind_product`` binds."""
     bind_product(*operands)()

@@ -1,8 +1,8 @@
 """cuBLAS through a handle of anynet's own.
 
-CuPy refuses its handle while a CUDA graph is captured (cupy#6290), copies transposed operands of
-batched products, and takes no β. Here a product is one call: transposes are flags, an operand that
-all members share has stride 0, α may lie on the device, and C is updated in place.
+CuPy refuses to use its handle while a CUDA graph is captured (cupy#6290), copies transposed
+operands of batched products, and has no β. Here a product is one call: transposes are flags, α may
+lie on the device, and C is updated in place.
 
 References
 ----------
@@ -13,10 +13,10 @@ https://docs.nvidia.com/cuda/cublas/
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from anynet.errors import BackendError
@@ -32,7 +32,7 @@ REALS = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 
 def load_library() -> Any:
-    """Return libcublas, the one that CuPy uses.
+    """Load libcublas, the same library that CuPy uses.
 
     Raises
     ------
@@ -48,55 +48,23 @@ def load_library() -> Any:
         raise BackendError(message) from error
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A row-major product in cuBLAS's terms.
+def product_shape(
+    a: tuple[int, ...], b: tuple[int, ...], transpose_a: bool, transpose_b: bool
+) -> tuple[int, ...]:
+    """Return the shape (*P, M, N) of a product, see ``Backend.gemm``.
 
-    A row-major matrix is a column-major one transposed, so cuBLAS is asked for
-    Cᵀ = op(B)ᵀ · op(A)ᵀ: the operands change places, and their flags stay.
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
     """
-
-    m: int
-    n: int
-    k: int
-    lead_a: int
-    lead_b: int
-    stride_a: int
-    stride_b: int
-    count: int  # members
-    population: tuple[int, ...]
-
-    @classmethod
-    def of(
-        cls, a: tuple[int, ...], b: tuple[int, ...], transpose_a: bool, transpose_b: bool
-    ) -> Layout:
-        """Return the layout of contiguous operands of these shapes, see ``Backend.gemm``.
-
-        Raises
-        ------
-        ValueError
-            If the shapes do not fit.
-        """
-        m, k = a[-2:][::-1] if transpose_a else a[-2:]
-        inner, n = b[-2:][::-1] if transpose_b else b[-2:]
-        population = a[:-2] or b[:-2]
-        if k != inner or any(lead not in ((), population) for lead in (a[:-2], b[:-2])):
-            message = f"gemm: shapes {a} and {b} do not fit ({transpose_a=}, {transpose_b=})"
-            raise ValueError(message)
-        count = 1
-        for size in population:
-            count *= size
-        return cls(
-            m=m,
-            n=n,
-            k=k,
-            lead_a=a[-1],
-            lead_b=b[-1],
-            stride_a=a[-2] * a[-1] if len(a) > 2 else 0,
-            stride_b=b[-2] * b[-1] if len(b) > 2 else 0,
-            count=count,
-            population=population,
-        )
+    m, k = a[-2:][::-1] if transpose_a else a[-2:]
+    inner, n = b[-2:][::-1] if transpose_b else b[-2:]
+    population = a[:-2] or b[:-2]
+    if k != inner or any(lead not in ((), population) for lead in (a[:-2], b[:-2])):
+        message = f"gemm: shapes {a} and {b} do not fit ({transpose_a=}, {transpose_b=})"
+        raise ValueError(message)
+    return (*population, m, n)
 
 
 class Cublas:
@@ -105,15 +73,15 @@ class Cublas:
     Parameters
     ----------
     library : object
-        libcublas, or what has its functions.
+        libcublas, or an object with its functions.
     address : callable
-        Where on the device an array's memory is.
+        Returns the address of an array's memory on the device.
     workspace : array
         Memory that every product may use: products must follow each other on one stream, or be
-        replayed so.
+        replayed in such an order.
     constants : dict
-        For each real type an array on the device that holds 0 and 1: a β beside an α that is
-        there.
+        For each real type an array on the device that holds 0 and 1: the β beside an α on the
+        device.
     """
 
     def __init__(
@@ -133,11 +101,10 @@ class Cublas:
         _declare(library)
         self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
         release = weakref.finalize(self, library.cublasDestroy_v2, self._handle)
-        release.atexit = False  # then the driver may be gone before
+        release.atexit = False  # the driver may be shut down before
 
     def multiply(
         self,
-        layout: Layout,
         a: Any,
         b: Any,
         c: Any,
@@ -147,26 +114,36 @@ class Cublas:
         alpha: Any,
         beta: float,
         operands: str,
-        result: str,
         compute: int,
         stream: int,
     ) -> None:
-        """``c ← alpha · op(a) · op(b) + beta · c``, asked for on ``stream``.
+        """Compute ``c ← alpha · op(a) · op(b) + beta · c`` on ``stream``.
+
+        A row-major matrix is a column-major one transposed, so cuBLAS computes
+        Cᵀ = op(B)ᵀ · op(A)ᵀ: the operands change places, and keep their flags.
 
         Parameters
         ----------
-        layout : Layout
         a, b, c : array
-            Contiguous, on the device.
-        alpha : float, or array of shape () and type ``result`` on the device
+            Contiguous, on the device; c of the shape ``product_shape``.
+        transpose_a, transpose_b : bool
+        alpha : float, or array of shape () and the type of c on the device
             In the latter case ``beta`` is 0 or 1.
-        operands, result : str
-            Element types, of a and b and of c.
+        beta : float
+        operands : str
+            Element type of a and b.
         compute : int
             A ``cublasComputeType_t``.
         stream : int
             Address of the CUDA stream.
+
+        Raises
+        ------
+        BackendError
+            If cuBLAS refuses.
         """
+        *population, m, n = c.shape
+        k, result = a.shape[-2 if transpose_a else -1], str(c.dtype)
         if isinstance(alpha, (int, float)):
             mode = ON_HOST
             scalars: list[Any] = [ctypes.byref(REALS[result](value)) for value in (alpha, beta)]
@@ -175,41 +152,30 @@ class Cublas:
             constant = self._address(self._constants[result])
             beta_address = constant + int(beta) * ctypes.sizeof(REALS[result])
             scalars = [ctypes.c_void_p(self._address(alpha)), ctypes.c_void_p(beta_address)]
-        kind, place = DATA_TYPES[operands], self._address
-        left = [place(b), kind, layout.lead_b]
-        right = [place(a), kind, layout.lead_a]
-        target = [place(c), DATA_TYPES[result], layout.n]
-        function = self._library.cublasGemmEx
-        batch = []
-        if layout.count > 1:
-            function = self._library.cublasGemmStridedBatchedEx
-            left.append(layout.stride_b)
-            right.append(layout.stride_a)
-            target.append(layout.m * layout.n)
-            batch = [layout.count]
+        name, count = "cublasGemmEx", math.prod(population)
+        strides: list[list[int]] = [[], [], []]
+        if count > 1:  # an operand that all members share has stride 0
+            name = "cublasGemmStridedBatchedEx"
+            strides = [[math.prod(x.shape[-2:]) if x.ndim > 2 else 0] for x in (b, a, c)]
+        kinds = (operands, operands, result)
+        right, left, target = (
+            [self._address(x), DATA_TYPES[kind], x.shape[-1], *stride]
+            for x, kind, stride in zip((b, a, c), kinds, strides, strict=True)
+        )
+        flags = [TRANSPOSED if flag else AS_IS for flag in (transpose_b, transpose_a)]
+        batch = [count] if count > 1 else []
         with self._lock:
             self._use(stream)
             self._check(self._library.cublasSetPointerMode_v2(self._handle, mode), "pointer mode")
-            status = function(
-                self._handle,
-                TRANSPOSED if transpose_b else AS_IS,
-                TRANSPOSED if transpose_a else AS_IS,
-                layout.n,
-                layout.m,
-                layout.k,
-                scalars[0],
-                *left,
-                *right,
-                scalars[1],
-                *target,
-                *batch,
-                compute,
-                DEFAULT_ALGORITHM,
+            status = getattr(self._library, name)(
+                *(self._handle, *flags, n, m, k),
+                *(scalars[0], *right, *left, scalars[1], *target),
+                *(*batch, compute, DEFAULT_ALGORITHM),
             )
-        self._check(status, f"a product {layout.m} × {layout.k} × {layout.n}")
+        self._check(status, f"a product {m} × {k} × {n}")
 
     def _use(self, stream: int) -> None:
-        """Turn to a stream; that gives the handle cuBLAS's own workspace, so ours comes after."""
+        """Set the stream; that resets the workspace, which is therefore set after it."""
         if stream == self._stream:
             return
         library, size = self._library, self._workspace.nbytes
@@ -226,21 +192,19 @@ class Cublas:
 
 
 def _declare(library: Any) -> None:
-    """Tell ctypes the types of the functions used here; addresses would lose their upper half."""
-    address, integer, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
-    head = [address, integer, integer, integer, integer, integer, address]
-    matrix, strided = [address, integer, integer], [address, integer, integer, long]
+    """Declare the types of the functions used here; else addresses lose their upper half."""
+    pointer, integer = ctypes.c_void_p, ctypes.c_int
+    head = [pointer, *[integer] * 5, pointer]
+    matrix = [pointer, integer, integer]
+    strided = [*matrix, ctypes.c_longlong]
     types: dict[str, list[Any]] = {
-        "cublasCreate_v2": [address],
-        "cublasDestroy_v2": [address],
-        "cublasSetStream_v2": [address, address],
-        "cublasSetWorkspace_v2": [address, address, ctypes.c_size_t],
-        "cublasSetPointerMode_v2": [address, integer],
-        "cublasGemmEx": [*head, *matrix, *matrix, address, *matrix, integer, integer],
-        "cublasGemmStridedBatchedEx": [
-            *[*head, *strided, *strided, address, *strided],
-            *[integer, integer, integer],
-        ],
+        "cublasCreate_v2": [pointer],
+        "cublasDestroy_v2": [pointer],
+        "cublasSetStream_v2": [pointer, pointer],
+        "cublasSetWorkspace_v2": [pointer, pointer, ctypes.c_size_t],
+        "cublasSetPointerMode_v2": [pointer, integer],
+        "cublasGemmEx": [*head, *matrix * 2, pointer, *matrix, *[integer] * 2],
+        "cublasGemmStridedBatchedEx": [*head, *strided * 2, pointer, *strided, *[integer] * 3],
     }
     for name, arguments in types.items():
         function = getattr(library, name)

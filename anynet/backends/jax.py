@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from anynet import tree
-from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
+from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step, device_index
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
@@ -26,34 +25,31 @@ class JaxBackend(Backend):
 
     name: ClassVar[str] = "jax"
 
-    def to_device(self, array: Any) -> Array:
+    def to_device(self, array: Any) -> Any:
+        """Copy an array to the device, or share its memory on the CPU."""
         _refuse_after_fork()
-        result: Array = jax.device_put(array, self.device)
-        return result
+        return jax.device_put(array, self.device)
 
-    def _multiply(self, a: Any, b: Any) -> Array:
-        """Keep float32 on GPUs unless asked otherwise: JAX's own default there is TF32."""
-        product: Array
+    def _multiply(self, a: Any, b: Any) -> Any:
+        """Multiply float32 in full precision on GPUs too, where JAX's default is TF32."""
         if self.precision in ("bfloat16", "float16"):
-            narrow = getattr(jnp, self.precision)
-            product = jnp.matmul(
-                a.astype(narrow), b.astype(narrow), preferred_element_type=self.float_dtype
-            )
-        elif self.precision == "tf32":
-            product = jnp.matmul(a, b, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32)
-        elif self.device.platform == "cpu":
-            product = jnp.matmul(a, b)
-        else:
-            product = jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
-        return product
+            a, b = (x.astype(getattr(jnp, self.precision)) for x in (a, b))
+            return jnp.matmul(a, b, preferred_element_type=self.float_dtype)
+        precision: Any = None if self.device.platform == "cpu" else jax.lax.Precision.HIGHEST
+        if self.precision == "tf32":
+            precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32
+        return jnp.matmul(a, b, precision=precision)
 
     def loop(self, step: Step[State]) -> Loop[State]:
+        """Return a loop that is compiled as a whole."""
         return CompiledLoop(step)
 
     def synchronize(self) -> None:
+        """Wait for the device."""
         jax.device_put(0, self.device).block_until_ready()
 
     def memory(self) -> Memory | None:
+        """Return the device's free and total memory, None where JAX does not report it."""
         statistics = self.device.memory_stats()
         if not statistics or "bytes_limit" not in statistics:
             return None
@@ -61,19 +57,23 @@ class JaxBackend(Backend):
         return Memory(total - statistics.get("bytes_in_use", 0), total)
 
     def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
-        """Copy each block first: JAX shares aligned memory of the host, and computes later."""
+        """Copy each block on the host first: JAX may share that memory, and computes later."""
         for block in blocks:
             yield tree.map(lambda leaf: self.to_device(leaf.copy()), block)
 
     def is_out_of_memory(self, error: Exception) -> bool:
+        """Whether JAX reports that the device has no memory left."""
         return super().is_out_of_memory(error) or "RESOURCE_EXHAUSTED" in str(error)
 
     def describe(self) -> dict[str, str]:
-        description = super().describe() | {"version": jax.__version__, "loop": "compiled"}
-        cpu = self.device.platform == "cpu"
-        return description | ({"threads": str(_started().threads)} if cpu else {})
+        """Return what this backend is, as text."""
+        return super().describe() | {"version": jax.__version__, "loop": "compiled"}
+
+    def _threads(self) -> int | None:
+        return _started().threads if self.device.platform == "cpu" else None
 
     def device_name(self) -> str:
+        """Return ``cpu``, ``cuda:N``, or the platform and number of another device."""
         if self.device.platform == "cpu":
             return "cpu"
         kind = "cuda" if self.device.platform == "gpu" else self.device.platform
@@ -83,11 +83,10 @@ class JaxBackend(Backend):
 class CompiledLoop(Loop[State]):
     """The whole loop as one program, which loops of equal steps share."""
 
-    def run(self, state: State, order: Array, data: Any) -> State:
-        """Apply the step once for each row; ``state`` is donated: its buffers are reused."""
+    def run(self, state: State, order: Array, data: Any) -> Any:
+        """Apply the step once for each row; the memory of ``state`` is donated."""
         _refuse_after_fork()
-        result: State = _scan(self.step, state, order, data)
-        return result
+        return _scan(self.step, state, order, data)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -107,10 +106,10 @@ class Start(NamedTuple):
 
 @functools.cache
 def _started() -> Start:
-    """Note the start; the first call is made before JAX makes its threads, which it does once.
+    """Return the process and the number of threads of JAX.
 
-    XLA takes as many as NPROC says, else one a core. OMP_NUM_THREADS, which all others follow, it
-    does not know.
+    The first call comes before JAX starts its threads, which it does once. XLA starts NPROC of
+    them, by default one per core; it does not know OMP_NUM_THREADS, which the others follow.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdecimal() and int(asked) > 0:
@@ -120,35 +119,41 @@ def _started() -> Start:
 
 
 def _refuse_after_fork() -> None:
-    """JAX's threads do not survive a fork; without them it waits forever.
+    """Raise in a forked child, where JAX would wait forever for threads of its parent.
 
     Raises
     ------
     BackendError
-        In a child of a process that used JAX, where that forked and did not start it anew.
+        In a forked child of a process that has used JAX.
     """
     if _started().process != os.getpid():
         message = (
-            "JAX cannot compute in a forked child of a process that has used it: start workers "
-            "anew (joblib's backend 'loky', multiprocessing.get_context('spawn')), or use JAX in "
-            "the children alone"
+            "JAX cannot compute in a forked child of a process that has used it: start new "
+            "processes (joblib's backend 'loky', multiprocessing.get_context('spawn')), or use JAX "
+            "in the children only"
         )
         raise BackendError(message)
 
 
-def create(device: str | None, dtype: str, reason: str, precision: str | None = None) -> JaxBackend:
-    """Make the backend; ``device`` may be ``cpu``, ``cuda`` or ``cuda:N``; None is JAX's default.
+def create(device: Any, dtype: str, reason: str, precision: str | None = None) -> JaxBackend:
+    """Make the backend.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "cuda:N"}, jax.Device or None
+        None is JAX's default device.
+    dtype, reason, precision : str
+        See ``Backend``.
 
     Raises
     ------
     BackendError
-        If JAX does not see that device, 64-bit types are asked for and not enabled, or the device
+        If JAX does not see that device, 64-bit types are not enabled for float64, or the device
         lacks the precision.
     """
     _refuse_after_fork()
-    if device is None:
-        chosen = jax.local_devices()[0]
-    else:
+    chosen = jax.local_devices()[0] if device is None else device
+    if isinstance(device, str):
         kind, *_ = device.split(":")
         try:
             found = jax.local_devices(backend=kind)
@@ -158,7 +163,7 @@ def create(device: str | None, dtype: str, reason: str, precision: str | None = 
         if index >= len(found):
             message = (
                 f"JAX has no device {device!r} here (it sees {', '.join(devices())}): for CUDA "
-                f"run pip install 'jax[cuda13]', or choose --device cpu"
+                f"run pip install 'jax[cuda13]', or choose device='cpu'"
             )
             raise BackendError(message)
         chosen = found[index]
@@ -169,25 +174,25 @@ def create(device: str | None, dtype: str, reason: str, precision: str | None = 
         )
         raise BackendError(message)
     if precision == "tf32" and chosen.platform != "gpu":
-        message = f"precision 'tf32' is of CUDA devices, got {chosen.platform}: choose bfloat16"
+        message = f"precision 'tf32' needs a CUDA device, got {chosen.platform}: choose 'bfloat16'"
         raise BackendError(message)
     return JaxBackend(jnp, chosen, dtype, reason, precision)
 
 
 def _has_float64() -> bool:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX warns that it truncates: the answer asked for here
+        warnings.simplefilter("ignore")  # JAX warns that it truncates
         return bool(jnp.zeros(1, dtype=np.float64).dtype == np.float64)
 
 
 def devices() -> tuple[str, ...]:
-    """Return the devices that this library can use here."""
+    """Return the names of the devices that JAX can use here."""
     names = [JaxBackend(jnp, device).device_name() for device in jax.local_devices()]
     return tuple(dict.fromkeys([*names, "cpu"]))
 
 
 def set_threads(count: int) -> None:
-    """Let JAX take so many threads, which is possible before it starts.
+    """Set the number of JAX's threads, which is possible before it starts.
 
     Raises
     ------
@@ -197,7 +202,7 @@ def set_threads(count: int) -> None:
     started = _started() if _started.cache_info().currsize else None
     if started is not None and started.threads != count:
         message = (
-            f"JAX runs with {started.threads} threads, which it cannot change any more: set "
-            f"threads before its first use, or OMP_NUM_THREADS={count} in the environment"
+            f"JAX has started {started.threads} threads and cannot change that: set threads before "
+            f"its first use, or OMP_NUM_THREADS={count} in the environment"
         )
         raise InvalidArgumentError(message)

@@ -22,8 +22,9 @@ from anynet.backends.blas import (
     unused_vectors,
     warn_if_threads_wait,
 )
-from anynet.backends.lean_numpy import xp
-from anynet.backends.numpy_loop import replay
+from anynet.backends.loops import RecordedLoop
+from anynet.backends.numpy_calls import CallRecorder
+from anynet.backends.numpy_namespace import xp
 from anynet.backends.portable import Backend, Loop, Result, State, Step
 from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
@@ -40,50 +41,37 @@ class NumPyBackend(Backend):
 
     name: ClassVar[str] = "numpy"
 
-    def to_device(self, array: Any) -> Array:
-        """Copy what is not in row order: ``take`` would do that in each step."""
-        result: Array = np.asarray(array, order="C")
-        return result
+    def to_device(self, array: Any) -> Any:
+        """Return the array, or a copy in row order, which ``take`` would make in each step."""
+        return np.asarray(array, order="C")
 
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Array:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
+        transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is not None and accumulate.size >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
             if gemm is not None and _fit_for_blas(a, b, accumulate, alpha):
                 flags = (transpose_a, transpose_b)
                 call_or_note(add_product, accumulate, alpha, a, b, gemm, beta, *flags)
-                result: Array = accumulate
-                return result
-        a, b = a.mT if transpose_a else a, b.mT if transpose_b else b
-        product: Array = a.dot(b) if a.ndim == b.ndim == 2 else a @ b
-        if not isinstance(alpha, int) or alpha != 1:
-            product = product * alpha
-        if accumulate is not None and beta != 0:
-            product = product + (accumulate if beta == 1 else accumulate * beta)
-        return product
+                return accumulate
+        return super()._gemm(a, b, *options)
+
+    def _multiply(self, a: Any, b: Any) -> Any:
+        return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
 
     def loop(self, step: Step[State]) -> Loop[State]:
-        return NumPyLoop(step)
+        """Return a loop that records the calls of its step."""
+        return NumPyLoop(step, CallRecorder())
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
-        """Let a batch's parameters stay in a core's cache, and give every core as many."""
+        """Return batches whose parameters fit a core's cache, the same number for every core."""
         cores = max_threads()
         most = max(1, CACHED_BYTES // max(1, nbytes))
         batches = min(members, cores * -(-members // (cores * most)))
         return [members // batches + (index < members % batches) for index in range(batches)]
 
     def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run them on threads, one a core, whose products take no threads of their own."""
+        """Run them on one thread per core, whose products use no other threads."""
         threads = min(len(tasks), max_threads())
         if threads < 2:
             return super().together(tasks)
@@ -91,40 +79,41 @@ class NumPyBackend(Backend):
             runs = [pool.submit(copy_context().run, task) for task in tasks]
             try:
                 return [run.result() for run in runs]
-            except BaseException:  # Ctrl-C included: what has not begun need not be waited for
+            except BaseException:  # Ctrl-C included: do not wait for tasks that have not begun
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def describe(self) -> dict[str, str]:
-        threads = {"threads": str(max_threads())}
-        description = super().describe() | {"loop": "recorded"} | threads
+        """Return what this backend is, as text."""
         advice = unused_vectors()
-        return description | {"advice": advice} if advice else description
+        description = super().describe() | {"loop": "recorded"}
+        return description | ({"advice": advice} if advice else {})
+
+    def _threads(self) -> int:
+        return max_threads()
 
     def context(self) -> AbstractContextManager[Any]:
-        """Silence floating-point warnings: training checks its loss and says more than they do."""
+        """Silence floating-point warnings: training checks its loss and reports more."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
 
 
-class NumPyLoop(Loop[State]):
-    """Record the calls of one step and repeat them; a plain loop where that fails."""
+class NumPyLoop(RecordedLoop[State]):
+    """A recorded loop whose products use as many threads as pay off."""
 
     def run(self, state: State, order: Array, data: Any) -> State:
-        if order.shape[0] == 0:
-            return state
+        """Apply the step once for each row of ``order``, see ``Loop``."""
         threads: AbstractContextManager[None]
         threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
         with threads:
-            result: State = replay(self.step, state, order, data)
-        return result
+            return super().run(state, order, data)
 
 
 def _is_small(state: Any, order: Any) -> bool:
     """Whether all products of a step are too small to gain from threads.
 
-    Threads that wait for each other cost more than they save there, and many times as much where
-    other processes use the cores. It follows from the shapes alone, as the number of threads
-    decides the rounding of a product, and the same run must give the same bits.
+    Threads that wait for each other cost more than they save there, and many times as much if other
+    processes use the cores. The shapes alone decide: the number of threads changes the rounding of
+    a product, and the same run must give the same bits.
     """
     if max_threads() < 2:
         return False
@@ -135,14 +124,10 @@ def _is_small(state: Any, order: Any) -> bool:
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
     """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
     fit: bool = (
-        a.ndim == b.ndim == 2
-        and getattr(alpha, "ndim", 0) == 0
-        and a.dtype == b.dtype == c.dtype
-        and c.flags.writeable
-        and a.flags.c_contiguous
-        and b.flags.c_contiguous
-        and c.flags.c_contiguous
+        getattr(alpha, "ndim", 0) == 0
         and a.size > 0
+        and c.flags.writeable
+        and all(x.ndim == 2 and x.dtype == c.dtype and x.flags.c_contiguous for x in (a, b, c))
     )
     return fit
 
@@ -150,33 +135,37 @@ def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
 def create(
     device: str | None, dtype: str, reason: str, precision: str | None = None
 ) -> NumPyBackend:
-    """Make the backend; ``device`` may be None or ``cpu``.
+    """Make the backend.
+
+    Parameters
+    ----------
+    device : {"cpu"} or None
+    dtype, reason, precision : str
+        See ``Backend``.
 
     Raises
     ------
     BackendError
-        If another device or a reduced precision is asked for.
+        For another device or a reduced precision.
     """
     if device not in (None, "cpu"):
         message = (
             f"the numpy backend computes on device 'cpu' only, got {device!r}: "
-            f"for a GPU choose --backend cupy, torch or jax"
+            f"for a GPU choose backend 'cupy', 'torch' or 'jax'"
         )
         raise BackendError(message)
     if precision is not None:
         message = (
             f"the numpy backend multiplies in full precision only, got precision {precision!r}: "
-            f"choose --backend cupy, torch or jax"
+            f"choose backend 'cupy', 'torch' or 'jax'"
         )
         raise BackendError(message)
     return NumPyBackend(xp, "cpu", dtype, reason)
 
 
 def devices() -> tuple[str, ...]:
-    """Return the devices that this library can use here."""
+    """Return the names of the devices that NumPy can use."""
     return ("cpu",)
 
 
-def set_threads(count: int) -> None:
-    """Let products take so many threads."""
-    set_max_threads(count)
+set_threads = set_max_threads

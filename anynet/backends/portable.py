@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -148,7 +149,7 @@ class Backend:
         alpha: float | Array = 1,
         beta: float = 0,
     ) -> Array:
-        """``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product in the house.
+        """Return ``alpha · op(a) · op(b) + beta · accumulate``: the only matrix product of anynet.
 
         Parameters
         ----------
@@ -164,11 +165,25 @@ class Backend:
         -------
         Array of shape (*P, M, N)
         """
+        result: Array = self._gemm(a, b, transpose_a, transpose_b, accumulate, alpha, beta)
+        return result
+
+    def _gemm(
+        self,
+        a: Any,
+        b: Any,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+        accumulate: Any = None,
+        alpha: Any = 1,
+        beta: float = 0,
+    ) -> Any:
+        """Compute ``gemm``; libraries override this body."""
         if transpose_a:
             a = self.xp.matrix_transpose(a)
         if transpose_b:
             b = self.xp.matrix_transpose(b)
-        product = self._multiply(a, b)
+        product: Any = self._multiply(a, b)
         if not isinstance(alpha, (int, float)) or alpha != 1:
             product = product * alpha
         if accumulate is not None and beta != 0:
@@ -176,7 +191,7 @@ class Backend:
         return product
 
     def _multiply(self, a: Array, b: Array) -> Array:
-        """The matrix product in this backend's precision."""
+        """Return the matrix product in this backend's precision."""
         product: Array = self.xp.matmul(a, b)
         return product
 
@@ -271,8 +286,9 @@ class Backend:
             ``loop`` runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
             ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
             reason where that failed. ``threads``, on the CPU, is how many products may take.
-            ``advice`` is there where a setting would make it faster.
+            ``advice`` is present if a setting would make it faster.
         """
+        threads = self._threads()
         return {
             "name": self.name,
             "version": str(getattr(self.xp, "__version__", "unknown")),
@@ -281,11 +297,52 @@ class Backend:
             "precision": self.precision or "full",
             "loop": "eager",
             "reason": self.reason,
-        }
+        } | ({} if threads is None else {"threads": str(threads)})
+
+    def _threads(self) -> int | None:
+        """Return the maximum number of threads of a product, None if not on the CPU."""
+        return None
 
     def device_name(self) -> str:
         """Return the device as ``get_backend`` takes it: ``cpu``, ``cuda:1``, ``mps``."""
         return "cpu" if self.device is None else str(self.device)
+
+
+@dataclass(frozen=True)
+class StandardBackend(Backend):
+    """Any other library that follows the array API standard, by the portable bodies alone.
+
+    Its arrays name their namespace by ``__array_namespace__``.
+    """
+
+    name: ClassVar[str] = "standard"
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """Return a NumPy array with the same content; waits for the device."""
+        return np.from_dlpack(array, device="cpu", copy=True)  # type: ignore[arg-type]
+
+
+def device_index(device: str | None) -> int:
+    """Return N of ``cuda:N``, or 0 where there is none."""
+    return int((device or "").partition(":")[2] or 0)
+
+
+def extend(namespace: Any, name: str, **functions: Any) -> ModuleType:
+    """Return a copy of an array API namespace with some functions replaced.
+
+    Parameters
+    ----------
+    namespace : module
+        One of array_api_compat's.
+    name : str
+        The name of the copy.
+    **functions
+        The replacements, and ``__version__``.
+    """
+    copy = ModuleType(name, namespace.__doc__)
+    public = {key: value for key, value in vars(namespace).items() if key[:1] != "_"}
+    vars(copy).update({**public, "isdtype": namespace.isdtype, **functions})
+    return copy
 
 
 def _restore(name: str, device: str, dtype: str, precision: str | None) -> Backend:

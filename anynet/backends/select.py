@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
 
-from anynet.backends.devices import check_device
-from anynet.backends.portable import Backend
-from anynet.backends.standard import create
+from anynet.backends.portable import Backend, StandardBackend
 from anynet.errors import BackendError, InvalidArgumentError
 
 INSTALL = {
@@ -86,25 +85,22 @@ def get_backend(
     if name not in ("auto", *INSTALL):
         message = f"backend must be one of auto, {', '.join(INSTALL)}, got {name!r} ({origin})"
         raise InvalidArgumentError(message)
-    check_device(device)
+    is_text = isinstance(device, str)
+    if device is not None and not (is_text and re.fullmatch(r"cpu|mps|cuda(:\d{1,4})?", device)):
+        message = f"device must be 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}"
+        raise InvalidArgumentError(message)
     if dtype not in DTYPES:
         message = f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}"
         raise InvalidArgumentError(message)
-    _check_precision(precision, dtype)
+    if precision is not None and precision not in PRECISIONS:
+        message = f"precision must be one of {', '.join(PRECISIONS)} or None, got {precision!r}"
+        raise InvalidArgumentError(message)
+    if precision is not None and dtype != "float32":
+        message = f"precision {precision!r} reduces products of float32, got dtype {dtype!r}"
+        raise InvalidArgumentError(message)
     if name == "auto":
         return _choose(device, dtype, precision)
     return _create(name, device, dtype, origin, precision)
-
-
-def _check_precision(precision: str | None, dtype: str) -> None:
-    if precision is None:
-        return
-    if precision not in PRECISIONS:
-        message = f"precision must be one of {', '.join(PRECISIONS)} or None, got {precision!r}"
-        raise InvalidArgumentError(message)
-    if dtype != "float32":
-        message = f"precision {precision!r} reduces products of float32, got dtype {dtype!r}"
-        raise InvalidArgumentError(message)
 
 
 def available_backends() -> tuple[BackendStatus, ...]:
@@ -131,9 +127,7 @@ def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
     if is_cupy_array(array):
         return _create("cupy", f"cuda:{array.device.id}", dtype, "the data are CuPy arrays")
     if is_jax_array(array):
-        home = next(iter(array.devices()))
-        device = "cpu" if home.platform == "cpu" else f"cuda:{home.id}"
-        return _create("jax", device, dtype, "the data are JAX arrays")
+        return _create("jax", next(iter(array.devices())), dtype, "the data are JAX arrays")
     return None
 
 
@@ -150,9 +144,11 @@ def array_home(array: Any, dtype: str = "float32") -> Backend | None:
     array_api_strict's; they are computed with by the portable bodies alone.
     """
     home = backend_of(array, dtype)
-    if home is None and hasattr(array, "__array_namespace__"):
-        return None if isinstance(array, (np.ndarray, np.generic)) else create(array, dtype)
-    return home
+    on_host = isinstance(array, (np.ndarray, np.generic))
+    if home is not None or on_host or not hasattr(array, "__array_namespace__"):
+        return home
+    xp = array.__array_namespace__()
+    return StandardBackend(xp, array.device, dtype, f"the data are arrays of {xp.__name__}")
 
 
 def find_backend(
@@ -204,14 +200,9 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def _choose(device: str | None, dtype: str, precision: str | None) -> Backend:
-    if device == "cpu":
-        return _create("numpy", device, dtype, "device cpu was asked for", precision)
-    if device == "mps":
-        return _create(
-            "torch", device, dtype, "device mps was asked for, which torch serves", precision
-        )
     if device is not None:
-        return _create("cupy", device, dtype, f"device {device} was asked for", precision)
+        name = {"cpu": "numpy", "mps": "torch"}.get(device, "cupy")
+        return _create(name, device, dtype, f"device {device} was asked for", precision)
     if importlib.util.find_spec("cupy") is None:
         return _create("numpy", "cpu", dtype, "no GPU is used: CuPy is not installed", precision)
     try:
@@ -221,7 +212,7 @@ def _choose(device: str | None, dtype: str, precision: str | None) -> Backend:
 
 
 def _create(
-    name: str, device: str | None, dtype: str, reason: str, precision: str | None = None
+    name: str, device: Any, dtype: str, reason: str, precision: str | None = None
 ) -> Backend:
     backend: Backend = _module(name).create(device, dtype, reason, precision)
     return backend

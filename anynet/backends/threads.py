@@ -1,7 +1,8 @@
-"""How many threads products on the CPU take: the libraries have it as a setting of the process.
+"""The number of threads of products on the CPU, and other settings of the whole process.
 
-They read the environment when they are loaded (JAX when it is first used) and can be told later,
-but for JAX, whose threads are started once. Child processes inherit the environment.
+The libraries read the environment when they are loaded (JAX when it is first used). Their number of
+threads can be changed later, except JAX's, which starts its threads once. Child processes inherit
+the environment.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from anynet.errors import InvalidArgumentError
+from anynet.checks import check_whole
 
 #: OpenMP (and with it torch), OpenBLAS, MKL, and the name that XLA looks for.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
@@ -19,12 +24,13 @@ LIBRARIES = ("jax", "numpy", "torch")  # those that compute on the CPU; the firs
 
 
 def set_threads(count: int) -> None:
-    """Let computations on the CPU take so many threads at most, here and in new child processes.
+    """Set the maximum number of threads of computations on the CPU.
 
-    The libraries know no narrower setting than the whole process: it is that of OpenBLAS, OpenMP
-    and torch, and of whatever else computes with them. With threadpoolctl installed, which comes
-    with scikit-learn, it reaches every such library that is loaded. Results of different numbers of
-    threads may differ in rounding.
+    It applies to this process and to child processes that it starts later.
+
+    The setting holds for the whole process: for OpenBLAS, OpenMP and torch, and for all other code
+    that computes with them. With threadpoolctl installed, which scikit-learn depends on, it reaches
+    every such library that is loaded. Results may differ in rounding between numbers of threads.
 
     Parameters
     ----------
@@ -34,7 +40,8 @@ def set_threads(count: int) -> None:
     Raises
     ------
     InvalidArgumentError
-        If it is no such number, or JAX, through anynet, has already started another number.
+        If ``count`` is not a positive integer, or if anynet has already started JAX with another
+        number of threads.
 
     Examples
     --------
@@ -43,12 +50,52 @@ def set_threads(count: int) -> None:
     >>> anynet.get_backend("numpy").describe()["threads"]
     '1'
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        message = f"threads must be a whole number of at least 1, got {count!r}"
-        raise InvalidArgumentError(message)
+    count = check_whole("threads", count)
     for library in LIBRARIES:
         if library in sys.modules:
             importlib.import_module(f"anynet.backends.{library}").set_threads(count)
     os.environ.update(dict.fromkeys(VARIABLES, str(count)))
     if importlib.util.find_spec("threadpoolctl") is not None:
         importlib.import_module("threadpoolctl").threadpool_limits(count)
+
+
+class SharedSetting:
+    """A setting of the process which several threads may hold at one value at the same time.
+
+    The first to hold it saves the value found, which the last one restores.
+
+    Parameters
+    ----------
+    read, write : callable
+        Return the value of the setting, and set it.
+    """
+
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], None]) -> None:
+        self._read = read
+        self._write = write
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._saved: Any = None
+
+    def set(self, value: Any) -> None:
+        """Change the setting, as soon as nobody holds it."""
+        with self._lock:
+            self._saved = value
+            if self._holders == 0:
+                self._write(value)
+
+    @contextmanager
+    def hold(self, value: Any) -> Iterator[None]:
+        """Keep the setting at a value; all who hold it at the same time must give the same."""
+        with self._lock:
+            if self._holders == 0:
+                self._saved = self._read()
+                self._write(value)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._write(self._saved)

@@ -6,108 +6,105 @@ The CUDA path is not yet measured on a GPU.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import array_api_compat.torch as compat
 import numpy as np
 import torch
 
-from anynet.backends.devices import device_index
-from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step
-from anynet.backends.replay import CapturedLoop, GraphLoop
+from anynet.backends.cuda import GraphBackend, GraphReport, double_buffered
+from anynet.backends.portable import Block, Memory, device_index, extend
+from anynet.backends.threads import SharedSetting
 from anynet.backends.threefry import threefry_2x32
-from anynet.backends.torch_graph import TorchRecorder
-from anynet.backends.torch_namespace import xp
-from anynet.backends.torch_transfers import TorchCopier, pinned
-from anynet.backends.transfers import double_buffered
+from anynet.backends.torch_streams import TorchCopier, TorchRecorder
 from anynet.errors import BackendError
 from anynet.typing import Array
 
 
-@dataclass(frozen=True)
-class TorchBackend(Backend):
-    """torch tensors on one device.
+# array_api_compat makes a tensor of the number in maximum(x, 0.0), a copy to the device at every
+# call, which clamp does not need. Its take looks for negative indices, three kernels a call; the
+# rows of an order are never negative.
+def _maximum(x1: Any, x2: Any, /) -> Any:
+    if isinstance(x2, float) and x1.is_floating_point():
+        return torch.clamp(x1, min=x2)
+    return compat.maximum(x1, x2)
 
-    Parameters
-    ----------
-    graphs : CapturedLoop or None
-        Records and replays the steps of loops on CUDA; None runs it step by step.
-    """
+
+def _minimum(x1: Any, x2: Any, /) -> Any:
+    if isinstance(x2, float) and x1.is_floating_point():
+        return torch.clamp(x1, max=x2)
+    return compat.minimum(x1, x2)
+
+
+def _take(x: Any, indices: Any, /, *, axis: int) -> Any:
+    return torch.index_select(x, axis, indices)
+
+
+xp = extend(
+    compat,
+    "anynet.backends.torch.xp",
+    maximum=_maximum,
+    minimum=_minimum,
+    take=_take,
+    __version__=torch.__version__,
+)
+
+
+@dataclass(frozen=True)
+class TorchBackend(GraphBackend):
+    """torch tensors on one device."""
 
     name: ClassVar[str] = "torch"
 
-    graphs: CapturedLoop | None = field(default=None, compare=False, repr=False)
-
-    def to_device(self, array: Any) -> Array:
+    def to_device(self, array: Any) -> Any:
+        """Return a tensor on the device, outside of autograd."""
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             array = array.copy()  # torch has no read-only tensors and warns of sharing one
         if isinstance(array, torch.Tensor):
             array = array.detach()
-        result: Array = torch.as_tensor(array, device=self.device)
-        return result
+        return torch.as_tensor(array, device=self.device)
 
-    def to_host(self, array: Array) -> np.ndarray:
-        result: np.ndarray = array.detach().cpu().numpy()  # type: ignore[attr-defined]
-        return result
+    def to_host(self, array: Any) -> Any:
+        """Return a NumPy array with the same content; waits for the device."""
+        return array.detach().cpu().numpy()
 
-    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Make it pinned memory where CUDA is, which the device reads by itself."""
+    def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """Return pinned memory on CUDA, which the device reads without the host."""
         if self.device.type != "cuda":
             return super().host_empty(shape, dtype)
-        return pinned(shape, dtype)
+        kind = torch.from_numpy(np.empty(0, dtype)).dtype
+        return torch.empty(shape, dtype=kind, pin_memory=True).numpy()
 
     def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
-        """Copy each block beside the steps on the one before, where CUDA is."""
+        """Copy each block, on CUDA while steps run on the one before."""
         if self.device.type != "cuda":
             return super().stream(blocks)
         return double_buffered(blocks, TorchCopier(self.device))
 
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Array:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Add a multiple from the device, such as a learning rate's, in place and in one pass."""
+        transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is None or beta != 1 or isinstance(alpha, (int, float)):
-            return super().gemm(
-                a,
-                b,
-                transpose_a=transpose_a,
-                transpose_b=transpose_b,
-                accumulate=accumulate,
-                alpha=alpha,
-                beta=beta,
-            )
-        product = super().gemm(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-        result: Array = accumulate.addcmul_(product, alpha)
-        return result
+            return super()._gemm(a, b, *options)
+        return accumulate.addcmul_(super()._gemm(a, b, transpose_a, transpose_b), alpha)
 
-    def _multiply(self, a: Any, b: Any) -> Array:
+    def _multiply(self, a: Any, b: Any) -> Any:
         """Round the factors if asked to; TF32 is a setting of torch's, see ``context``."""
-        product: Array
         if self.precision in (None, "tf32"):
-            product = torch.matmul(a, b)
-            return product
+            return torch.matmul(a, b)
         narrow = getattr(torch, self.precision)
         a, b = a.to(narrow), b.to(narrow)
         if self.device.type == "cuda":
-            product = _multiply_narrow(a, b, self.float_dtype)
-        else:  # these devices would round the sums too; the products are exact in float32
-            product = torch.matmul(a.to(self.float_dtype), b.to(self.float_dtype))
-        return product
+            return _multiply_narrow(a, b, self.float_dtype)
+        # other devices would round the sums too; the products are exact in float32
+        return torch.matmul(a.to(self.float_dtype), b.to(self.float_dtype))
 
-    def loop(self, step: Step[State]) -> Loop[State]:
-        """Replay the steps as a CUDA graph, see ``anynet.backends.replay``."""
-        return super().loop(step) if self.graphs is None else GraphLoop(step, self)
+    def recorder(self) -> TorchRecorder:
+        """Return what captures graphs on the device."""
+        return TorchRecorder(self.device)
 
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
@@ -120,39 +117,35 @@ class TorchBackend(Backend):
         )
         return _unsigned(first), _unsigned(second)
 
-    def context(self) -> AbstractContextManager[Any]:
-        """Switch autograd off: anynet's pullbacks are its own; and TF32 on, if asked to."""
-        context: AbstractContextManager[Any] = torch.no_grad()
-        return _with_tf32() if self.precision == "tf32" else context
+    def context(self) -> Any:
+        """Switch autograd off, as anynet has its own pullbacks; and TF32 on, if asked to."""
+        return _with_tf32() if self.precision == "tf32" else torch.no_grad()
 
     def synchronize(self) -> None:
+        """Wait for the device."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
     def memory(self) -> Memory | None:
+        """Return the free and total memory of a CUDA device, None for others."""
         if self.device.type != "cuda":
             return None
         return Memory(*torch.cuda.mem_get_info(self.device))
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        on_cpu = "can't allocate memory" in str(error)  # a RuntimeError
-        return (
-            super().is_out_of_memory(error)
-            or isinstance(error, torch.cuda.OutOfMemoryError)
-            or (isinstance(error, RuntimeError) and on_cpu)
-        )
+        """Whether torch reports that the device or the host has no memory left."""
+        on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        on_cuda = isinstance(error, torch.cuda.OutOfMemoryError)
+        return on_cpu or on_cuda or super().is_out_of_memory(error)
 
-    def describe(self) -> dict[str, str]:
-        loop = "eager" if self.graphs is None else self.graphs.describe()
-        description = super().describe() | {"version": torch.__version__, "loop": loop}
-        cpu = self.device.type == "cpu"
-        return description | ({"threads": str(torch.get_num_threads())} if cpu else {})
+    def _threads(self) -> int | None:
+        return torch.get_num_threads() if self.device.type == "cpu" else None
 
 
 def _rotate_signed(word: Any, distance: int) -> Any:
-    """Rotate int32 words left: a right shift copies the sign, which the mask takes off."""
+    """Rotate int32 words left; the mask removes the sign bits that a right shift inserts."""
     return (word << distance) | ((word >> (32 - distance)) & ((1 << distance) - 1))
 
 
@@ -160,31 +153,17 @@ def _unsigned(word: Any) -> Any:
     return word.to(torch.int64) & 0xFFFFFFFF
 
 
+_tf32 = SharedSetting(
+    lambda: torch.backends.cuda.matmul.allow_tf32,
+    lambda allowed: setattr(torch.backends.cuda.matmul, "allow_tf32", allowed),
+)
+
+
 @contextmanager
 def _with_tf32() -> Iterator[None]:
-    """Let torch multiply float32 matrices as TF32, which it knows only as a global setting.
-
-    Of several threads in here the last to leave restores what the first one found.
-    """
-    global _tf32_users, _tf32_before
-    matmul = torch.backends.cuda.matmul
-    with _tf32_lock:
-        if _tf32_users == 0:
-            _tf32_before, matmul.allow_tf32 = matmul.allow_tf32, True
-        _tf32_users += 1
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        with _tf32_lock:
-            _tf32_users -= 1
-            if _tf32_users == 0:
-                matmul.allow_tf32 = _tf32_before
-
-
-_tf32_lock = threading.Lock()
-_tf32_users = 0
-_tf32_before = False
+    """Multiply float32 matrices as TF32, which is a setting of the process in torch."""
+    with torch.no_grad(), _tf32.hold(True):
+        yield
 
 
 def _multiply_narrow(a: Any, b: Any, result: Any) -> Any:
@@ -199,36 +178,42 @@ def _multiply_narrow(a: Any, b: Any, result: Any) -> Any:
 def create(
     device: str | None, dtype: str, reason: str, precision: str | None = None
 ) -> TorchBackend:
-    """Make the backend; ``device`` may be ``cpu`` (the default), ``cuda``, ``cuda:N`` or ``mps``.
+    """Make the backend.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "cuda:N", "mps"} or None
+        None is the CPU.
+    dtype, reason, precision : str
+        See ``Backend``.
 
     Raises
     ------
     BackendError
         If torch does not see that device, or the device lacks the dtype or the precision.
     """
-    kind, *_ = (device or "cpu").split(":")
-    known = devices()
+    device = device or "cpu"
+    kind, known = device.partition(":")[0], devices()
     if kind == "cuda":
         device = f"cuda:{device_index(device)}"
-    if (device or "cpu") not in known:
+    if device not in known:
         message = (
             f"torch {torch.__version__} has no device {device!r} here (it sees "
             f"{', '.join(known)}): install a torch build for your GPU (https://pytorch.org), "
-            f"or choose --device cpu"
+            f"or choose device='cpu'"
         )
         raise BackendError(message)
     if kind == "mps" and dtype == "float64":
-        message = "torch's mps device has no float64: choose --dtype float32 or --device cpu"
+        message = "torch's mps device has no float64: choose dtype='float32' or device='cpu'"
         raise BackendError(message)
     if precision == "tf32" and kind != "cuda":
-        message = f"precision 'tf32' is of CUDA devices, got {device or 'cpu'}: choose bfloat16"
+        message = f"precision 'tf32' needs a CUDA device, got {device}: choose 'bfloat16'"
         raise BackendError(message)
     if precision in ("bfloat16", "float16") and kind == "cuda" and not _has_wide_results():
         message = f"torch {torch.__version__} cannot multiply {precision} into float32: upgrade it"
         raise BackendError(message)
-    chosen = torch.device(device or "cpu")
-    graphs = CapturedLoop(TorchRecorder(chosen)) if kind == "cuda" else None
-    return TorchBackend(xp, chosen, dtype, reason, precision, graphs)
+    graphs = GraphReport() if kind == "cuda" else None
+    return TorchBackend(xp, torch.device(device), dtype, reason, precision, graphs)
 
 
 def _has_wide_results() -> bool:
@@ -237,17 +222,17 @@ def _has_wide_results() -> bool:
 
 
 def devices() -> tuple[str, ...]:
-    """Return the devices that this library can use here."""
+    """Return the names of the devices that torch can use here."""
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return ("cpu", *cuda, *mps)
 
 
 def set_threads(count: int) -> None:
-    """Let operations on the CPU take so many threads."""
+    """Set the maximum number of threads of operations on the CPU."""
     torch.set_num_threads(count)
 
 
-# OpenMP's threads do not survive a fork, and GNU's waits for them forever: a child has one thread.
+# OpenMP's threads do not survive a fork, and GNU's OpenMP waits for them forever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,10 @@ import scipy.sparse as sp
 
 from anynet.backends import Backend, array_home, get_backend
 from anynet.errors import BackendError
+from anynet.nn.network import Network
+from anynet.typing import Array, Params
+
+SLICE = 1024  # samples; activations of a few hundred units then stay in a core's cache
 
 
 def home_of(array: Any) -> Backend | None:
@@ -94,3 +99,30 @@ def deliver_labels(labels: np.ndarray, classes: Any, home: Backend | None) -> An
 def dense(array: Any) -> np.ndarray:
     """Return a sparse matrix as an array, and an array as it is."""
     return np.asarray(array.toarray() if sp.issparse(array) else array)
+
+
+def infer(
+    network: Network,
+    params: Params,
+    x: Any,
+    backend: Backend,
+    function: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Return the logits of some samples, or ``function`` of them, on the device.
+
+    Parameters
+    ----------
+    x : array or sparse matrix of shape (N, I)
+        On the host or on the device.
+    function : callable, optional
+        Of logits (B, O), row by row.
+    """
+    parts = []
+    n_samples = x.shape[0]
+    with backend.context():
+        for start in range(0, max(1, n_samples), SLICE):
+            some = x[start : min(start + SLICE, n_samples), :]
+            some = some.toarray() if sp.issparse(some) else some
+            logits = network.predict(params, backend.to_device(some), backend=backend)
+            parts.append(logits if function is None else function(logits))
+        return parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=0)

@@ -13,19 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 from anynet import export, tree
 from anynet.backends import Backend
 from anynet.estimators import bridges
-from anynet.estimators.architecture import build_network, draw_weights, hidden_activations
-from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of
+from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of, infer
+from anynet.estimators.descent import Fit
 from anynet.estimators.ensemble import fit_ensemble, refuse_for_ensemble
-from anynet.estimators.inference import infer
-from anynet.estimators.pickling import from_portable, to_portable
+from anynet.estimators.network import build_network, draw_weights, hidden_activations, load_params
 from anynet.estimators.samples import check_inputs, check_samples
-from anynet.estimators.step import Objective
-from anynet.estimators.task import Task
-from anynet.estimators.weights import load_params, store_params
 from anynet.nn.network import Network
 from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model
-from anynet.typing import Array, Params
+from anynet.typing import Array
 
 
 class BaseMLP(BaseEstimator):
@@ -38,10 +34,10 @@ class BaseMLP(BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        return to_portable(super().__getstate__())
+        return bridges.to_portable(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(from_portable(state))
+        super().__setstate__(bridges.from_portable(state))
 
     def to_model(self) -> Model | Ensemble:
         """Return the fitted network as a ``Model`` of anynet, on NumPy; several as an ``Ensemble``.
@@ -126,7 +122,7 @@ class BaseMLP(BaseEstimator):
             fit_ensemble(self, samples)
         else:
             self.__dict__.pop("estimators_", None)
-            Task.of(self, samples, incremental=incremental).train()
+            Fit(self, samples, incremental=incremental).train()
         return self
 
     def _onnx_options(self) -> dict[str, Any]:
@@ -174,14 +170,6 @@ class BaseMLP(BaseEstimator):
         widths = (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
         activations = hidden_activations(self.activation, len(widths) - 2)
         return build_network(widths, activations, self.dropout, self.layer_norm)
-
-    def _store(
-        self, packed: Params, objective: Objective, home: Backend | None = None, dtype: str = ""
-    ) -> None:
-        """Set the fitted attributes to some weights."""
-        backend = objective.backend
-        params = objective.packing.unpack(packed, backend.xp)
-        store_params(self, objective.packing.network, params, backend, home, dtype or backend.dtype)
 
     @property
     def _is_ensemble(self) -> bool:

@@ -1,4 +1,4 @@
-"""From an estimator to a model, a file or another library, and back."""
+"""From an estimator to a model, a file, a pickle or another library, and back."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anynet import export
-from anynet.backends import get_backend
+from anynet import export, tree
+from anynet.backends import find_backend, get_backend
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.estimators.arrays import dtype_of, home_of, to_host
+from anynet.estimators.network import ATTRIBUTES, WEIGHTS, load_params
 from anynet.estimators.storing import decode, encode
-from anynet.estimators.weights import ATTRIBUTES, load_params
 from anynet.training.ensemble import Ensemble, load
 from anynet.training.model import Model
 
 Estimator = TypeVar("Estimator")
+CLASSES, CLASSES_THERE = "classes_", "_classes_home"  # in a pickle: whether these are on a device
+WHERE = "_home"  # in a pickle: library, device and dtype of the fitted attributes
 KEY, MEMBERS = "estimator", "members"  # in a model's metadata
 OF_THE_NETWORK = ("hidden_layer_sizes", "activation", "loss")
 FIGURES = (
@@ -221,3 +223,34 @@ def _describe(estimator: Any) -> dict[str, Any]:
     if hasattr(estimator, "classes_"):
         about["labels"] = estimator._describe_labels()
     return about
+
+
+def to_portable(state: dict[str, Any]) -> dict[str, Any]:
+    """Return an estimator's state with all arrays on the host, and where they were."""
+    portable = dict(state)
+    home = home_of(state["coefs_"][0]) if state.get("coefs_") else home_of(state.get(CLASSES))
+    if home is not None:
+        portable[WHERE] = (home.name, home.device_name(), home.dtype)
+    for name in (*WEIGHTS, "_optimizer"):
+        if name in portable:
+            portable[name] = tree.map(to_host, portable[name])
+    if home_of(portable.get(CLASSES)) is not None:
+        portable[CLASSES_THERE], portable[CLASSES] = True, to_host(portable[CLASSES])
+    return portable
+
+
+def from_portable(portable: dict[str, Any]) -> dict[str, Any]:
+    """Return the state with the weights where they were, as far as this machine has it.
+
+    Without the device they go to the library's CPU, without the library they stay NumPy's.
+    """
+    state = dict(portable)
+    home = find_backend(*state.pop(WHERE)) if WHERE in state else None
+    if home is not None:
+        for name in WEIGHTS:
+            if name in state:
+                state[name] = tree.map(home.to_device, state[name])
+    there = state.pop(CLASSES_THERE, False)
+    if home is not None and there:
+        state[CLASSES] = home.to_device(state[CLASSES])
+    return state

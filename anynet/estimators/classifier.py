@@ -20,9 +20,8 @@ from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP
-from anynet.estimators.documentation import documented
 from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
-from anynet.estimators.parameters import CONSTRAINTS
+from anynet.estimators.parameters import CONSTRAINTS, documented
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
 from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels

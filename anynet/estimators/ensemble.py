@@ -9,13 +9,10 @@ from typing import Any
 from sklearn.utils import check_random_state
 
 from anynet.estimators.bridges import FIGURES
-from anynet.estimators.member import Member, can_be_member
-from anynet.estimators.population import grouped, train_together
-from anynet.estimators.progress import progress_bar
+from anynet.estimators.descent import Fit, can_be_member, progress_bar, train_together
+from anynet.estimators.network import WEIGHTS
 from anynet.estimators.samples import Samples
-from anynet.estimators.task import Task
-from anynet.estimators.weights import WEIGHTS
-from anynet.training.history import Callback
+from anynet.training.trainer import group_members
 
 OF_THE_DATA = ("classes_", "_labels", "n_outputs_", "out_activation_", "n_features_in_")
 
@@ -28,17 +25,18 @@ def fit_ensemble(estimator: Any, samples: Samples) -> None:
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_ensemble)
     networks = [_network(estimator, int(seed)) for seed in seeds]
-    tasks = [Task.of(network, samples) for network in networks]
+    fits = [Fit(network, samples) for network in networks]
     if can_be_member(networks[0]):
         with ExitStack() as stack:
-            callbacks: tuple[Callback, ...] = ()
             if estimator.progress_bar:
                 epochs = estimator.n_ensemble * estimator.max_iter
-                callbacks = (stack.enter_context(progress_bar(epochs)),)
-            _train([Member(task, callbacks) for task in tasks])
+                bar = stack.enter_context(progress_bar(epochs))
+                for fit in fits:
+                    fit.callbacks = (*fit.callbacks, bar)
+            _train(fits)
     else:
-        for task in tasks:
-            task.train()
+        for fit in fits:
+            fit.train()
     for name in (*WEIGHTS, *FIGURES, "_optimizer"):
         if name not in OF_THE_DATA:
             vars(estimator).pop(name, None)
@@ -72,12 +70,12 @@ def _network(estimator: Any, seed: int) -> Any:
     return network
 
 
-def _train(members: list[Member]) -> None:
+def _train(fits: list[Fit]) -> None:
     try:
-        for group in grouped(members):
+        for group in group_members(fits):
             train_together(group)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    for member in members:
-        if member.failure is not None:
-            raise member.failure
+    for fit in fits:
+        if fit.failure is not None:
+            raise fit.failure

@@ -14,20 +14,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
+from anynet.data.batches import Rows
+from anynet.estimators.arrays import home_of
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.classifier import MLPClassifier
-from anynet.estimators.member import Member, can_be_member
-from anynet.estimators.population import grouped, train_together
+from anynet.estimators.descent import Fit, can_be_member, train_together
 from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.samples import check_samples
-from anynet.estimators.shared_rows import SharedRows
-from anynet.estimators.task import Task
+from anynet.training.trainer import group_members
 
 OPTIONS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}  # those that fit has
 
@@ -57,8 +58,8 @@ class FoldFit:
         Why it is not fitted.
     seconds : float
         What it took, its share of what was done for several.
-    member : Member or None
-        What its network is in a population; None if it is trained alone.
+    member : Fit or None
+        The fit of its network in a population; None if it is trained alone.
     """
 
     def __init__(self, estimator: Any, fold: int, places: np.ndarray) -> None:
@@ -67,7 +68,7 @@ class FoldFit:
         self.places = places
         self.failure: Exception | None = None
         self.seconds = 0.0
-        self.member: Member | None = None
+        self.member: Fit | None = None
 
     @property
     def may_be_member(self) -> bool:
@@ -79,12 +80,12 @@ class FoldFit:
         """Do all that comes before training, as ``fit`` of the estimator does it."""
         start = time.perf_counter()
         try:
-            self.member = Member(self._task(given, shared))
+            self.member = self._fit(given, shared)
         except Exception as error:  # what it is, GridSearchCV says or counts by error_score
             self.failure = error
         self.seconds = time.perf_counter() - start
 
-    def _task(self, given: Given, shared: SharedRows) -> Task:
+    def _fit(self, given: Given, shared: SharedRows) -> Fit:
         network: Any = network_of(self.estimator)
         X, y, options = given.on(self.places)
         if network is not self.estimator:
@@ -94,16 +95,17 @@ class FoldFit:
         samples = check_samples(network, X, y, **options)
         if network is not self.estimator:
             rows = shared.like(samples.rows, self.fold)
-            return Task.of(network, samples._replace(rows=rows))
-        table = shared.having(samples.rows, self.places)
-        return Task.of(network, samples).within(table, self.places)
+            return Fit(network, samples._replace(rows=rows))
+        fit = Fit(network, samples)
+        fit.move_to(shared.having(samples.rows, self.places), self.places)
+        return fit
 
     def finish(self) -> None:
         """Take over what the member has learnt, but for what only more training needs."""
         if self.member is not None:
             self.failure = self.member.failure
-            self.seconds += self.member.seconds
-            self.member.task.estimator.__dict__.pop("_optimizer", None)
+            self.seconds += self.member.total_seconds
+            self.member.estimator.__dict__.pop("_optimizer", None)
             self.member = None
 
 
@@ -164,7 +166,7 @@ def fit_all(
         for one in made:
             if one.may_be_member:
                 one.become_member(given, shared)
-    groups = grouped([one.member for one in made if one.member is not None])
+    groups = group_members([one.member for one in made if one.member is not None])
     if verbose > 0:
         print(  # noqa: T201
             f"Fitting {len(folds)} folds for each of {len(candidates)} candidates, totalling "
@@ -173,7 +175,7 @@ def fit_all(
     for index, group in enumerate(groups):
         train_together(group)
         if verbose > 1:
-            seconds = sum(member.seconds for member in group)
+            seconds = sum(member.total_seconds for member in group)
             print(f"[{index + 1}/{len(groups)}] {len(group)} fits at once: {seconds:.1f} s")  # noqa: T201
     for one in made:
         one.finish()
@@ -230,3 +232,62 @@ def _fit_one(
     except Exception as error:  # GridSearchCV raises it or counts it, by error_score
         failure = error
     return estimator, failure, time.perf_counter() - start
+
+
+class SharedRows:
+    """Tables of samples, one for as many fits as it can serve.
+
+    Parameters
+    ----------
+    whole : Rows
+        All samples. Most often they serve every fold; one with targets or weights of its own,
+        because it lacks a class or balances its classes, gets a table with the same inputs.
+    """
+
+    def __init__(self, whole: Rows | None) -> None:
+        self.tables = [] if whole is None else [whole]
+        self.of_folds: dict[int, list[Rows]] = {}
+
+    def having(self, rows: Rows, places: np.ndarray) -> Rows:
+        """Return a table that has these samples at these places."""
+        for table in self.tables:
+            if _has(table.y, rows.y, places) and _has(table.weight, rows.weight, places):
+                return table
+        x = self.tables[0].x
+        spread = [_spread(column, places, x.shape[0]) for column in (rows.y, rows.weight)]
+        self.tables.append(Rows(x, *spread))
+        return self.tables[-1]
+
+    def like(self, rows: Rows, fold: int) -> Rows:
+        """Return a table that equals these samples of a fold, which were transformed for it."""
+        tables = self.of_folds.setdefault(fold, [])
+        for table in tables:
+            if all(_equal(one, other) for one, other in zip(table, rows, strict=True)):
+                return table
+        tables.append(rows)
+        return rows
+
+
+def _has(column: Any, part: Any, places: np.ndarray) -> bool:
+    if column is None or part is None:
+        return column is part
+    return np.array_equal(column[places], part)
+
+
+def _spread(part: Any, places: np.ndarray, length: int) -> Any:
+    if part is None:
+        return None
+    column = np.zeros((length, *part.shape[1:]), dtype=part.dtype)
+    column[places] = part
+    return column
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if sp.issparse(one) or sp.issparse(other):
+        return bool(sp.issparse(one) and sp.issparse(other) and (one != other).nnz == 0)
+    home = home_of(one)
+    return bool((np if home is None else home.xp).all(one == other))

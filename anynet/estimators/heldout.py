@@ -1,8 +1,10 @@
-"""Which samples train and which validate."""
+"""Which samples train, which validate, and how these are scored."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,111 +14,111 @@ from sklearn.model_selection import train_test_split
 from anynet import tree
 from anynet.backends import find_backend
 from anynet.data.batches import Rows
-from anynet.estimators.arrays import home_of, to_host
+from anynet.data.subset import Subset
+from anynet.estimators.arrays import home_of, infer, to_host
+from anynet.estimators.network import store_params
 from anynet.estimators.samples import Samples
-from anynet.estimators.step import Objective
-from anynet.estimators.validation import Validation
+from anynet.nn.network import Network
+from anynet.training.step import TrainingStep
 from anynet.typing import Params
 
 
 class Held(NamedTuple):
-    """A validation set: of some samples these (None is all), and targets as the user has them."""
+    """A validation set.
 
-    rows: Rows
-    places: np.ndarray | None
+    Attributes
+    ----------
+    subset : Subset
+    labels : array
+        The targets as the user has them.
+    """
+
+    subset: Subset
     labels: Any
 
 
-class HeldOut(NamedTuple):
-    """The samples of one fit by their places in a table, of which nothing is copied yet."""
+def held_out_of(
+    estimator: Any, samples: Samples, rng: np.random.RandomState
+) -> tuple[Subset, Held | None]:
+    """Return the samples to train on, and the validation set if there is one.
 
-    rows: Rows
-    places: np.ndarray | None  # of those that train; None is all
-    held: Held | None
+    It is the one that was given to ``fit``, or is split off for ``early_stopping``. No sample is
+    copied.
 
-    @classmethod
-    def of(cls, estimator: Any, samples: Samples, rng: np.random.RandomState) -> HeldOut:
-        """Take the validation set that was given, or split one off if there is to be one.
-
-        Raises
-        ------
-        ValueError
-            If a set of fewer than two samples would remain.
-        """
-        rows = samples.rows
-        if samples.given is not None:
-            held, labels = samples.given
-            return cls(rows, None, Held(held, None, labels))
-        if not estimator.early_stopping:
-            return cls(rows, None, None)
-        kept, out = train_test_split(
-            np.arange(rows.n_samples),
-            random_state=rng,
-            test_size=estimator.validation_fraction,
-            stratify=estimator._strata(rows.y),
+    Raises
+    ------
+    ValueError
+        If a set of fewer than two samples would remain.
+    """
+    rows = samples.rows
+    if samples.given is not None:
+        held, labels = samples.given
+        return Subset(rows), Held(Subset(held), labels)
+    if not estimator.early_stopping:
+        return Subset(rows), None
+    kept, out = train_test_split(
+        np.arange(rows.n_samples),
+        random_state=rng,
+        test_size=estimator.validation_fraction,
+        stratify=estimator._strata(rows.y),
+    )
+    if len(out) < 2:
+        message = (
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
         )
-        if len(out) < 2:
-            message = (
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-            raise ValueError(message)
-        return cls(rows, kept, Held(rows, out, samples.y[out]))
-
-    @property
-    def n_samples(self) -> int:
-        """How many train."""
-        return self.rows.n_samples if self.places is None else len(self.places)
-
-    def within(self, table: Rows, places: np.ndarray) -> HeldOut:
-        """Return the same samples as those of a larger table, where they have these places."""
-
-        def moved(chosen: np.ndarray | None) -> np.ndarray:
-            return places if chosen is None else places[chosen]
-
-        held = self.held
-        if held is not None and held.rows is self.rows:
-            held = Held(table, moved(held.places), held.labels)
-        return HeldOut(table, moved(self.places), held)
-
-    def train(self, objective: Objective) -> Rows:
-        """Return the samples that train."""
-        return self.rows if self.places is None else _select(self.rows, self.places, objective)
-
-    def validation(self, estimator: Any, objective: Objective) -> Validation | None:
-        """Return the others, and how they are scored; None if there are none."""
-        if self.held is None:
-            return None
-        rows, places, labels = self.held
-        if places is not None:
-            rows = _select(rows, places, objective)
-        return _validation(estimator, rows, labels, objective)
+        raise ValueError(message)
+    return Subset(rows, kept), Held(Subset(rows, out), samples.y[out])
 
 
-def _select(rows: Rows, chosen: np.ndarray, objective: Objective) -> Rows:
-    def take(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray) or hasattr(leaf, "toarray"):
-            return leaf[chosen]
-        return objective.backend.xp.take(leaf, objective.backend.to_device(chosen), axis=0)
+@dataclass(frozen=True)
+class Validation:
+    """The validation set of one fit, and its score.
 
-    selected: Rows = tree.map(take, rows)
-    return selected
+    Parameters
+    ----------
+    network : Network
+    step : TrainingStep
+        Has the loss.
+    rows : Rows
+        Inputs; targets and weights as the loss takes them, on the host.
+    score : callable
+        ``(logits on the host, parameters, loss) -> score``.
+    """
+
+    network: Network
+    step: TrainingStep
+    rows: Rows
+    score: Callable[[np.ndarray, Params, float], float]
+
+    def evaluate(self, params: Params) -> tuple[float, float]:
+        """Return the mean loss, without the L2 penalty, and the score."""
+        step, backend = self.step, self.step.backend
+        logits = infer(self.network, params, self.rows.x, backend)
+        y, weight = tree.map(backend.to_device, (self.rows.y, self.rows.weight))
+        with backend.context():
+            value, _ = step.loss(logits, y, weight, backend=backend)
+        loss = float(backend.to_host(value))
+        on_host = backend.to_host(logits)
+        finite = np.isfinite(on_host).all()
+        return loss, self.score(on_host, params, loss) if finite else float("nan")
 
 
-def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -> Validation:
-    """Choose how a validation set is scored."""
-    scoring = estimator.scoring
+def validation_of(estimator: Any, held: Held, network: Network, step: TrainingStep) -> Validation:
+    """Return the samples of a validation set, and how ``scoring`` scores them."""
+    scoring, labels = estimator.scoring, held.labels
+    rows = _select(held.subset, step)
     if scoring == "loss":
-        return Validation(objective, rows, lambda _, __, loss: -loss)
+        return Validation(network, step, rows, lambda _, __, loss: -loss)
     if scoring is None:
 
         def own(logits: np.ndarray, _: Params, __: float) -> float:
             return estimator._score_logits(logits, rows.y, rows.weight)  # type: ignore[no-any-return]
 
-        return Validation(objective, rows, own)
+        return Validation(network, step, rows, own)
     scorer = get_scorer(scoring)
     options = {} if rows.weight is None else {"sample_weight": rows.weight}
-    # A data frame became an array: predictions for it must not ask for the columns' names.
+    # A data frame became an array: predictions for it must not ask for the names of the columns.
     nameless = copy.copy(estimator)
     nameless.__dict__.pop("feature_names_in_", None)
     nameless._place_classes(None)
@@ -127,8 +129,23 @@ def _validation(estimator: Any, rows: Rows, labels: Any, objective: Objective) -
         if find_backend(name, device, home.dtype) is not None:
             nameless.backend, nameless.device = name, device
 
-    def by_scorer(_: np.ndarray, packed: Params, __: float) -> float:
-        nameless._store(packed, objective)
+    def by_scorer(_: np.ndarray, params: Params, __: float) -> float:
+        store_params(nameless, network, params, step.backend)
         return float(scorer(nameless, x, labels, **options))
 
-    return Validation(objective, rows, by_scorer)
+    return Validation(network, step, rows, by_scorer)
+
+
+def _select(subset: Subset, step: TrainingStep) -> Rows:
+    """Copy the samples of a subset."""
+    chosen, backend = subset.index, step.backend
+    if chosen is None:
+        return subset.rows
+
+    def take(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray) or hasattr(leaf, "toarray"):
+            return leaf[chosen]
+        return backend.xp.take(leaf, backend.to_device(chosen), axis=0)
+
+    selected: Rows = tree.map(take, subset.rows)
+    return selected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
@@ -10,15 +10,18 @@ from scipy.optimize import minimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from anynet.data.batches import Batches
-from anynet.estimators.step import Objective
+from anynet.training.state import Weights
 from anynet.typing import Params
+
+if TYPE_CHECKING:
+    from anynet.estimators.optimizers import SolverStep
 
 PRINTS_UNTIL = (1, 15)  # SciPy's L-BFGS takes no iprint from this version on
 
 
 def minimise(
-    objective: Objective,
-    packed: Params,
+    step: SolverStep,
+    params: Params,
     batches: Batches,
     n_samples: int,
     *,
@@ -31,14 +34,15 @@ def minimise(
 
     Parameters
     ----------
-    objective : Objective
-    packed : Params
-        Where to start.
+    step : SolverStep
+        Its loss and penalty are minimised.
+    params : Params
+        The initial parameters.
     batches : Batches
         All samples; each block that it yields must hold them all.
     n_samples : int
     max_iter, max_fun : int
-        Bounds on iterations, and on evaluations of the loss.
+        Maximum numbers of iterations, and of evaluations of the loss.
     tol : float
         Converged when no component of the gradient is larger.
     verbose : bool or int
@@ -52,11 +56,9 @@ def minimise(
     int
         The number of iterations.
     """
-    backend = objective.backend
-    xp = backend.xp
-    order = np.arange(n_samples, dtype=np.int32)[None, :]
-    ((_, data),) = batches.blocks(order)
-    n_weights = packed[0]["weight"].shape[0]
+    backend = step.backend
+    ((_, data),) = batches.blocks(np.arange(n_samples, dtype=np.int32)[None, :])
+    n_weights = params[0]["weight"].shape[0]
 
     def to_device(theta: np.ndarray) -> Params:
         cast = theta.astype(backend.dtype)
@@ -64,16 +66,17 @@ def minimise(
         return ({name: backend.to_device(vector) for name, vector in groups.items()},)
 
     def to_host(vectors: Params) -> np.ndarray:
-        joined = xp.concat([vectors[0]["weight"], vectors[0]["bias"]])
+        joined = backend.xp.concat([vectors[0]["weight"], vectors[0]["bias"]])
         return backend.to_host(joined).astype(np.float64)
 
     def loss_and_gradient(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective(to_device(theta), data, None)
+        weights = Weights(to_device(theta))
+        value, _, gradient, _ = step.gradients(step.loss, weights, *data, None)
         return float(backend.to_host(value)), to_host(gradient)
 
     result = minimize(
         loss_and_gradient,
-        to_host(packed),
+        to_host(params),
         method="L-BFGS-B",
         jac=True,
         options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol} | _printing(verbose),

@@ -1,20 +1,77 @@
-"""SGD and Adam in the form in which scikit-learn has them, on packed parameters.
+"""scikit-learn's forms of SGD, of Adam and of the L2 penalty.
 
-They differ from ``anynet.optim``, which follows torch, only in where the learning rate and ε enter.
-Parameters and state are consumed: what an optimizer made itself, it updates in place.
+The optimizers differ from those of ``anynet.optim``, which follow torch, only in where the learning
+rate and ε enter. They update their own state in place.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+
+from anynet import tree
 from anynet.backends import Backend
-from anynet.estimators.packing import each
 from anynet.members import is_number, per_member
 from anynet.optim.optimizers import AdamState, SGDState
-from anynet.typing import Array, Grads, Namespace, Params
+from anynet.training.state import Sums, TrainState, Weights
+from anynet.training.step import TrainingStep
+from anynet.typing import Array, Grads, Key, LayerStates, Namespace, Params
+
+
+@dataclass(frozen=True)
+class SolverStep(TrainingStep):
+    """A training step of a ``PackedNetwork`` with scikit-learn's penalty, ½ α ‖W‖² / Σw.
+
+    The penalty is part of the loss. W are the weights without the biases, Σw is the sum of the
+    sample weights of the batch, or its number of samples: that is how ``alpha`` differs from a
+    weight decay. The running sums hold the loss alone, each batch by its number of samples.
+
+    Parameters
+    ----------
+    alpha : float
+        In the step of a population it may be an array (*P,).
+    """
+
+    varies: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    alpha: float = 0.0
+
+    def gradients(
+        self,
+        loss: Any,
+        state: TrainState | Weights,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
+    ) -> tuple[Array, Array, Grads, LayerStates]:
+        """Return the loss with the penalty, the logits, the gradients and the layer states."""
+        xp = self.backend.xp
+        value, logits, grads, states = super().gradients(loss, state, x, y, weight, key)
+        if is_number(self.alpha) and not self.alpha:
+            return value, logits, grads, states
+        share: Any = self.alpha / x.shape[-2]
+        if weight is not None:
+            total = xp.sum(weight, axis=-1)
+            share = xp.where(total > 0, self.alpha / xp.where(total > 0, total, 1.0), 0.0)
+        weights = state.params[0]["weight"]
+        grads[0]["weight"] += per_member(share, weights, xp) * weights
+        return value + 0.5 * share * xp.vecdot(weights, weights), logits, grads, states
+
+    def zero_sums(self, population: tuple[int, ...]) -> Sums:
+        """Return the running loss at the start of an epoch."""
+        zeros = self.backend.to_device(np.zeros(population, dtype=self.backend.dtype))
+        return Sums(zeros, (), ())  # type: ignore[arg-type]
+
+    def add_batch(
+        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
+    ) -> Sums:
+        """Add the loss of a batch, counted by its number of samples."""
+        del target, weight
+        return sums._replace(loss=sums.loss + value * logits.shape[-2])
 
 
 @dataclass(frozen=True)
@@ -40,7 +97,7 @@ class ClassicalMomentum:
     def init(self, params: Params, *, backend: Backend) -> SGDState:
         if self._has_none:
             return SGDState(())
-        return SGDState(each(backend.xp.zeros_like, params))
+        return SGDState(tree.map(backend.xp.zeros_like, params))
 
     def update(
         self,
@@ -52,18 +109,18 @@ class ClassicalMomentum:
         backend: Backend,
     ) -> tuple[Params, SGDState]:
         xp = backend.xp
-        steps = each(lambda g: g * per_member(rate, g, xp), grads)
+        steps = tree.map(lambda g: g * per_member(rate, g, xp), grads)
         if self._has_none:
-            return each(lambda p, s: p - s, params, steps), state
+            return tree.map(lambda p, s: p - s, params, steps), state
 
         def slowed(v: Array, s: Array) -> Array:
             v *= per_member(self.momentum, v, xp)
             v -= s
             return v
 
-        velocity = each(slowed, state.velocity, steps)
+        velocity = tree.map(slowed, state.velocity, steps)
         if not self.nesterov:
-            return each(lambda p, v: p + v, params, velocity), SGDState(velocity)
+            return tree.map(lambda p, v: p + v, params, velocity), SGDState(velocity)
 
         def ahead(p: Array, v: Array, s: Array) -> Array:
             moved: Array = per_member(self.momentum, v, xp) * v
@@ -71,7 +128,7 @@ class ClassicalMomentum:
             moved += p
             return moved
 
-        return each(ahead, params, velocity, steps), SGDState(velocity)
+        return tree.map(ahead, params, velocity, steps), SGDState(velocity)
 
     @property
     def _has_none(self) -> bool:
@@ -101,7 +158,7 @@ class ShortAdam:
     def init(self, params: Params, *, backend: Backend) -> AdamState:
         xp = backend.xp
         updates = xp.zeros((), dtype=xp.int32, device=backend.device)
-        return AdamState(updates, each(xp.zeros_like, params), each(xp.zeros_like, params))
+        return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
 
     def update(
         self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
@@ -132,9 +189,9 @@ class ShortAdam:
             new: Array = p - step
             return new
 
-        mean = each(first, state.mean, grads)
-        square = each(second, state.square, grads)
-        return each(moved, params, mean, square), AdamState(updates, mean, square)
+        mean = tree.map(first, state.mean, grads)
+        square = tree.map(second, state.square, grads)
+        return tree.map(moved, params, mean, square), AdamState(updates, mean, square)
 
 
 def _correction(beta: float, time: Array, xp: Namespace) -> Array:

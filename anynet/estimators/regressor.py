@@ -13,9 +13,13 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP
-from anynet.estimators.documentation import documented
 from anynet.estimators.losses import SummedOverOutputs
-from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
+from anynet.estimators.parameters import (
+    CONSTRAINTS,
+    VALUE_LOSS,
+    VALUE_LOSS_NAME,
+    documented,
+)
 from anynet.estimators.samples import check_weights
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
@@ -187,9 +191,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _read_target(self, y: Any, *, incremental: bool) -> None:  # noqa: ARG002
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         loss = self._value_loss()
-        self.out_activation_ = "exp" if loss.kind == "poisson" else "identity"
-        if loss.kind == "poisson" and np.any(y < 0):
-            message = "the Poisson loss needs y >= 0: some values of y are negative"
+        self.out_activation_ = getattr(loss, "link_name", "identity")
+        least = getattr(loss, "least_target", -np.inf)
+        if np.any(y < least):
+            message = f"the loss {loss.kind} needs y >= {least:g}: some values of y are smaller"
             raise ValueError(message)
 
     def _place_classes(self, home: Any) -> None:

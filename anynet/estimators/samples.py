@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from anynet.backends import Backend, check_dense
-from anynet.data.batches import Rows
+from anynet.data.batches import Batches, ResidentBatches, Rows
 from anynet.estimators.arrays import dtype_of, home_of, to_host
 from anynet.estimators.lbfgs import refuse_for_lbfgs
+from anynet.training.placement import place
+from anynet.typing import Array
+
+BLOCK_BYTES = 64 * 2**20  # of a sparse matrix that are sent at once, as an array
+DENSE_BYTES = 2**30  # a sparse matrix that needs no more as an array becomes one
 
 
 class Samples(NamedTuple):
@@ -230,3 +237,50 @@ def check_on_device(estimator: Any, X: Any, home: Backend, *, reset: bool) -> An
         raise ValueError(message)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     return X
+
+
+def place_rows(rows: Rows, backend: Backend) -> Batches:
+    """Place samples for the loop; a sparse matrix that is large as an array stays sparse."""
+    x: Any = rows.x
+    if sp.issparse(x):
+        if rows_bytes(rows, backend) > DENSE_BYTES:
+            return SparseBatches(rows, backend)
+        x = x.toarray()
+    if isinstance(x, np.ndarray):
+        # Rows are gathered in every step: in another layout each would copy the whole array.
+        x = np.ascontiguousarray(x, dtype=backend.dtype)
+    return place(rows._replace(x=x), backend)
+
+
+def rows_bytes(rows: Rows, backend: Backend) -> int:
+    """Return the memory of samples on the device, their inputs as an array, in bytes."""
+    rest = rows._replace(x=np.empty(0)).nbytes
+    return int(np.prod(rows.x.shape)) * np.dtype(backend.dtype).itemsize + rest
+
+
+class SparseBatches:
+    """A sparse matrix on the host, of which blocks of whole batches are sent as arrays.
+
+    Parameters
+    ----------
+    rows : Rows
+    backend : Backend
+    """
+
+    def __init__(self, rows: Rows, backend: Backend) -> None:
+        self.rows, self.backend = rows, backend
+
+    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+        """Yield as many steps at a time as fit a block, with indices into the block."""
+        row_bytes = self.rows.x.shape[1] * np.dtype(self.backend.dtype).itemsize
+        for order in orders:
+            steps = max(1, BLOCK_BYTES // max(1, order[0].size * row_bytes))
+            for start in range(0, order.shape[0], steps):
+                yield from self._block(order[start : start + steps])
+
+    def _block(self, part: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+        wanted = part.reshape(-1)
+        x = self.rows.x[wanted].toarray()
+        weight = None if self.rows.weight is None else self.rows.weight[wanted]
+        local = np.arange(wanted.size, dtype=np.int32).reshape(part.shape)
+        yield from ResidentBatches(Rows(x, self.rows.y[wanted], weight), self.backend).blocks(local)

@@ -1,6 +1,6 @@
-"""Bridges: a model as an ONNX file, an estimator of scikit-learn, or a module of torch, and back.
+"""Exports: a model as an ONNX file, an estimator of scikit-learn, or a module of torch, and back.
 
-A bridge imports its package when it is crossed; importing this imports none of them.
+Each function imports its package when it is called; importing this module imports none of them.
 """
 
 from anynet.export.onnx import to_onnx

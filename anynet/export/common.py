@@ -1,4 +1,4 @@
-"""What the exports share: packages, layers on the host, forms of own parts, folding of scales."""
+"""What exports share: packages, layers on the host, forms of own parts, folded affine layers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from anynet import tree
 from anynet.errors import BackendError, InvalidArgumentError
-from anynet.nn import Dense, Dropout, LayerNorm, Loss, Scale
+from anynet.nn import BatchNorm, Dense, Dropout, LayerNorm, Loss, Scale, Standardize
 from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
@@ -82,87 +83,121 @@ def link_name(loss: Loss, target: str) -> str:
 
 
 class Piece(NamedTuple):
-    """A layer with its index in the network, and its parameters on the host."""
+    """A layer with its index in the network, its parameters and its state on the host."""
 
     position: int
     layer: AnyLayer
     params: dict[str, np.ndarray]
+    state: dict[str, np.ndarray]
+
+
+class Affine(NamedTuple):
+    """factor · x + offset, with a number or one for each feature (I,)."""
+
+    factor: Any
+    offset: Any
 
 
 def host_pieces(model: Model) -> list[Piece]:
-    """Return the layers of a model with copies of their parameters as NumPy arrays."""
+    """Return the layers of a model with copies of their arrays as NumPy arrays."""
+    layers, params = model.network.layers, model.params
+    states = model.states or ({},) * len(layers)
+    rows: Any = tree.map(lambda leaf: np.array(model.backend.to_host(leaf)), (params, states))
     return [
-        Piece(
-            index,
-            layer,
-            {name: np.array(model.backend.to_host(leaf)) for name, leaf in params.items()},
-        )
-        for index, (layer, params) in enumerate(
-            zip(model.network.layers, model.params, strict=True)
-        )
+        Piece(index, layer, own, state)
+        for index, (layer, own, state) in enumerate(zip(layers, *rows, strict=True))
     ]
 
 
-def fold_scales(pieces: list[Piece]) -> list[Piece]:
-    """Return pieces that compute the same without any Scale layer.
+def fold_affine(pieces: list[Piece], kinds: tuple[type, ...] = (Scale, Standardize)) -> list[Piece]:
+    """Return pieces that compute the same at inference without layers of some kinds.
 
-    They go into the parameters of the layer before them, s (x W + b) + t = x (s W) + (s b + t), or
-    into those of the dense layer after them, (s x + t) W + b = x (s W) + (b + t Σᵢ Wᵢ). Dropout,
-    which is left out of what is exported, lets them pass.
+    A layer s x + t becomes part of the layer before it, s (x W + b) + t = x (W s) + (b s + t), or
+    of the dense layer after it, (s x + t) W + b = x (s W) + (t W + b), where s and t hold one
+    number for each feature. Dropout, which is not exported, may lie in between.
+
+    Parameters
+    ----------
+    pieces : list of Piece
+    kinds : tuple of type
+        Of Scale, Standardize and BatchNorm.
 
     Raises
     ------
     InvalidArgumentError
-        If a Scale layer has neither neighbour.
+        If such a layer has neither neighbour.
     """
     folded: list[Piece] = []
-    pending, origin = Scale(1.0), 0
+    pending: Affine | None = None
+    origin = pieces[0] if pieces else None
     for piece in pieces:
-        index, layer, params = piece
-        if isinstance(layer, Scale):
+        layer = piece.layer
+        if isinstance(layer, kinds):
+            own = _affine(piece)
             before = _last_affine(folded)
-            if before is None or pending != Scale(1.0):
-                pending, origin = _after(pending, layer), index
+            if pending is not None:
+                offset = own.factor * pending.offset + own.offset
+                pending = Affine(own.factor * pending.factor, offset)
+            elif before is None:
+                pending, origin = own, piece
             else:
-                scaled = {name: a * layer.factor for name, a in folded[before].params.items()}
-                scaled["bias"] = scaled["bias"] + layer.offset
-                folded[before] = folded[before]._replace(params=scaled)
+                folded[before] = _scaled_after(folded[before], own)
         elif isinstance(layer, Dense):
-            folded.append(piece._replace(params=_after_scale(params, pending)))
-            pending = Scale(1.0)
-        elif isinstance(layer, Dropout) or pending == Scale(1.0):
+            folded.append(piece if pending is None else _scaled_before(piece, pending))
+            pending = None
+        elif isinstance(layer, Dropout) or pending is None:
             folded.append(piece)
         else:
-            _refuse(origin, f"layer {index} ({layer.kind}) comes next")
-    if pending != Scale(1.0):
+            _refuse(origin, f"layer {piece.position} ({layer.kind}) comes next")
+    if pending is not None:
         _refuse(origin, "no layer comes after it")
     return folded
 
 
-def _after(first: Scale, second: Scale) -> Scale:
-    """One layer for two."""
-    return Scale(second.factor * first.factor, second.factor * first.offset + second.offset)
+def _affine(piece: Piece) -> Affine:
+    """Return what an affine layer computes at inference, in float64."""
+    layer = piece.layer
+    params, state = tree.map(np.float64, (piece.params, piece.state))
+    if isinstance(layer, Standardize):
+        return Affine(state["scale"], -state["mean"] * state["scale"])
+    if isinstance(layer, BatchNorm):
+        factor = params["gain"] / np.sqrt(state["variance"] + layer.epsilon)
+        return Affine(factor, params["bias"] - state["mean"] * factor)
+    assert isinstance(layer, Scale)
+    return Affine(layer.factor, layer.offset)
 
 
-def _after_scale(params: dict[str, np.ndarray], scale: Scale) -> dict[str, np.ndarray]:
-    """The parameters of a dense layer that does what it did after a Scale layer."""
-    weight, bias = params["weight"], params["bias"]
-    bias = bias + scale.offset * weight.sum(axis=0) if scale.offset else bias
-    return {**params, "weight": weight * scale.factor, "bias": bias}
+def _scaled_after(piece: Piece, affine: Affine) -> Piece:
+    """Return a layer followed by an affine one as a layer."""
+    scaled = {name: array * affine.factor for name, array in piece.params.items()}
+    return _with_params(piece, scaled | {"bias": scaled["bias"] + affine.offset})
+
+
+def _scaled_before(piece: Piece, affine: Affine) -> Piece:
+    """Return an affine layer followed by a dense one as a dense layer."""
+    weight, bias = piece.params["weight"], piece.params["bias"]
+    factor, offset = (np.broadcast_to(each, len(weight)) for each in affine)
+    return _with_params(piece, {"weight": weight * factor[:, None], "bias": bias + offset @ weight})
+
+
+def _with_params(piece: Piece, params: dict[str, np.ndarray]) -> Piece:
+    dtypes = {name: array.dtype for name, array in piece.params.items()}
+    return piece._replace(params={name: a.astype(dtypes[name]) for name, a in params.items()})
 
 
 def _last_affine(pieces: list[Piece]) -> int | None:
-    """The place of the last layer that is a matrix or a gain, and a bias, if nothing follows it."""
-    for place in range(len(pieces) - 1, -1, -1):
-        layer = pieces[place].layer
+    """Return the index of the last piece that has a bias, if only dropout follows it."""
+    for index in range(len(pieces) - 1, -1, -1):
+        layer = pieces[index].layer
         if not isinstance(layer, Dropout):
-            return place if isinstance(layer, (Dense, LayerNorm)) else None
+            return index if isinstance(layer, (Dense, LayerNorm, BatchNorm)) else None
     return None
 
 
-def _refuse(index: int, why: str) -> NoReturn:
+def _refuse(piece: Piece | None, why: str) -> NoReturn:
+    assert piece is not None
     message = (
-        f"layer {index} (scale) cannot become part of a dense layer, because {why}: "
-        f"scale the data instead, and train a network without it"
+        f"layer {piece.position} ({piece.layer.kind}) cannot become part of a dense layer, because "
+        f"{why}: scale the data instead, and train a network without it"
     )
     raise InvalidArgumentError(message)

@@ -1,4 +1,4 @@
-"""ONNX files: a trained network as a graph that other runtimes compute."""
+"""ONNX files: a trained network as a graph that other runtimes evaluate."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anynet import tree
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import host_pieces, own_form, require
-from anynet.export.onnx_graph import Graph, activation, label, layer_norm, link
-from anynet.nn import Activation, Dense, Dropout, LayerNorm, Scale
+from anynet.export.onnx_graph import Graph, activation, batch_norm, label, layer_norm, link
+from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
 from anynet.training.model import Model
 
-OPSET = 13  # of ONNX 1.8 (2020): old enough for every runtime, and all that a network needs
-IR_VERSION = 7  # of the same ONNX
+OPSET = 13  # of ONNX 1.8 (2020): every runtime has it, and it has every operator needed here
+IR_VERSION = 7  # of ONNX 1.8
 OUTPUTS = {
     "classes": ("label", "probabilities", "logits"),
     "labels": ("label", "probabilities", "logits"),
@@ -30,7 +30,7 @@ INPUT_DTYPES = (
     *("float16", "float32", "float64", "bool"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 )
-MAX_BYTES = 2**31 - 2**20  # of a protocol buffer, less what is not parameters
+MAX_BYTES = 2**31 - 2**20  # limit of a protocol buffer, minus space for all but parameters
 
 
 def to_onnx(
@@ -42,7 +42,7 @@ def to_onnx(
     sample_shape: Sequence[int] | None = None,
     classes: Sequence[Any] | None = None,
 ) -> Any:
-    """Turn a model into an ONNX graph, and write it to a file where a path is given.
+    """Convert a model to an ONNX graph, and write it to a file if a path is given.
 
     The graph has one input, ``x``, of any number of samples. It computes what ``Model.predict``
     does, in the model's own float32 or float64; dropout is the identity. The file's metadata
@@ -53,11 +53,11 @@ def to_onnx(
     ----------
     model : Model
     path : path-like, optional
-        Written whole or not at all; a file that is there is replaced.
+        Written whole or not at all; an existing file is replaced.
     outputs : sequence of str, optional
-        All by default. Classifiers have ``label`` (int64, as ``predict`` gives it),
-        ``probabilities`` (N, O), as ``predict_proba`` gives them, and ``logits`` (N, O);
-        networks that predict values have ``value``, as ``predict`` gives it, and ``logits``,
+        All by default. Classifiers have ``label`` (int64, the result of ``predict``),
+        ``probabilities`` (N, O), the result of ``predict_proba``, and ``logits`` (N, O);
+        networks that predict values have ``value``, the result of ``predict``, and ``logits``,
         which differ from it for the Poisson loss.
     input_dtype : str, optional
         The type of ``x``, such as ``uint8`` for pictures; it is cast inside the graph. By
@@ -66,10 +66,10 @@ def to_onnx(
         The shape of one sample, such as (28, 28); it is flattened inside the graph. By default
         a row of inputs.
     classes : sequence of int, float, bool or str, optional
-        What ``label`` gives in place of 0, 1, …: integers and booleans as int64, strings as
-        strings, floats as float64. Classes that these cannot hold exactly are refused. With them a
-        network of one output has two classes (or always the only one), and ``probabilities``
-        (N, 2) of both.
+        Values of ``label`` in place of 0, 1, …: integers and booleans as int64, strings as
+        strings, floats as float64. Classes that these types cannot hold exactly are refused. A
+        network of one output then has two classes (or always the only one), and
+        ``probabilities`` (N, 2) of both.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def to_onnx(
     BackendError
         If the package onnx is missing.
     OSError
-        If the file cannot be written; one that was there is untouched.
+        If the file cannot be written; an existing one is unchanged.
 
     References
     ----------
@@ -99,7 +99,8 @@ def to_onnx(
     if input_dtype not in INPUT_DTYPES:
         message = f"input_dtype must be one of {', '.join(INPUT_DTYPES)}, got {input_dtype!r}"
         raise InvalidArgumentError(message)
-    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in tree.leaves(model.params))
+    leaves = tree.leaves((model.params, model.states))
+    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in leaves)
     if n_bytes > MAX_BYTES:
         message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
         raise InvalidArgumentError(message)
@@ -147,7 +148,7 @@ def _add_layers(
         x = graph.add("Flatten", x, axis=1)
     if input_dtype != graph.dtype:
         x = graph.cast(x, graph.dtype)
-    for index, layer, params in host_pieces(model):
+    for index, layer, params, state in host_pieces(model):
         if isinstance(layer, Scale):
             x = graph.add("Mul", x, graph.number(layer.factor))
             if layer.offset:
@@ -156,18 +157,23 @@ def _add_layers(
             x = graph.add("Gemm", x, graph.array(params["weight"]), graph.array(params["bias"]))
         elif isinstance(layer, LayerNorm):
             x = layer_norm(graph, x, params["gain"], params["bias"], layer.epsilon)
+        elif isinstance(layer, BatchNorm):
+            x = batch_norm(graph, x, params, state, layer.epsilon)
+        elif isinstance(layer, Standardize):
+            x = graph.add("Sub", x, graph.array(state["mean"]))
+            x = graph.add("Mul", x, graph.array(state["scale"]))
         elif isinstance(layer, Activation):
             x = activation(graph, x, layer.function)
         elif not isinstance(layer, Dropout):
             form = own_form(layer, "to_onnx", "ONNX", f"layer {index} ({layer.kind})")
-            x = form(graph, x, params)
+            x = form(graph, x, params | state)
     return x
 
 
 def _add_output(
     graph: Graph, model: Model, logits: str, name: str, classes: np.ndarray | None
 ) -> Any:
-    """Add one of the outputs, and return how it is declared."""
+    """Add one of the outputs, and return its declaration."""
     loss, width = model.loss, model.network.n_outputs
     kind = np.dtype(np.int64) if name == "label" else graph.dtype
     binary = classes is not None and width == 1
@@ -192,7 +198,7 @@ def _add_output(
 
 
 def _properties(model: Model) -> dict[str, str]:
-    """Collect what the file says about itself."""
+    """Return the metadata of the file."""
     properties = {"anynet_version": anynet.__version__, "loss": model.loss.kind}
     if isinstance(model.metadata.get("classes"), list):
         properties["classes"] = json.dumps(model.metadata["classes"])
@@ -200,7 +206,7 @@ def _properties(model: Model) -> dict[str, str]:
 
 
 def _check_classes(classes: Sequence[Any], model: Model, *, as_labels: bool) -> np.ndarray:
-    """Return what ``label`` may be, one entry per class, as ONNX has it; else their numbers."""
+    """Return the values of ``label``, one per class, in a type of ONNX; else their numbers."""
     width, names = model.network.n_outputs, list(classes)
     known = {"classes": (width,), "labels": (2, 1) if width == 1 else ()}.get(model.loss.task, ())
     if np.ndim(names) != 1 or len(names) not in known:
@@ -221,12 +227,12 @@ def _check_classes(classes: Sequence[Any], model: Model, *, as_labels: bool) -> 
 
 
 def _as_labels(names: list[Any]) -> np.ndarray:
-    """Return labels as ONNX has them: strings, int64 or float64, of the same values.
+    """Return labels in a type of ONNX: strings, int64 or float64, with the same values.
 
     Raises
     ------
     InvalidArgumentError
-        If one would become another value, or is neither a number nor a string.
+        If a value would change, or is neither a number nor a string.
     """
     plain = [one.item() if isinstance(one, np.generic) else one for one in names]
     if all(isinstance(one, str) for one in plain):

@@ -1,4 +1,4 @@
-"""The pieces of an ONNX graph: layers, activations and links by the operators they consist of.
+"""The parts of an ONNX graph: layers, activations and links, expressed in operators.
 
 Operators that onnxruntime has in float32 alone (LeakyRelu, Elu, Selu, Softplus) and those that
 are newer than the operator set (Gelu, Mish, LayerNormalization) are written out in older ones.
@@ -26,7 +26,7 @@ MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
 
 
 class Graph:
-    """Nodes and constants as they come; every value has a name.
+    """Collect the nodes and constants of a graph; every value has a name.
 
     Attributes
     ----------
@@ -64,13 +64,28 @@ class Graph:
 
 
 def layer_norm(graph: Graph, x: str, gain: np.ndarray, bias: np.ndarray, epsilon: float) -> str:
-    """Mean 0 and variance 1 in each row, then a gain and a bias."""
+    """Normalise each row to mean 0 and variance 1, then apply a gain and a bias."""
     centred = graph.add("Sub", x, graph.add("ReduceMean", x, axes=[-1], keepdims=1))
     square = graph.add("Mul", centred, centred)
     variance = graph.add("ReduceMean", square, axes=[-1], keepdims=1)
     deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(epsilon)))
     normal = graph.add("Div", centred, deviation)
     return graph.add("Add", graph.add("Mul", normal, graph.array(gain)), graph.array(bias))
+
+
+def batch_norm(
+    graph: Graph,
+    x: str,
+    params: dict[str, np.ndarray],
+    state: dict[str, np.ndarray],
+    epsilon: float,
+) -> str:
+    """Normalise by running statistics, then apply a gain and a bias."""
+    rounded = float(np.float32(epsilon))  # the type of the attribute
+    variance = state["variance"] + (epsilon - rounded)
+    arrays = (params["gain"], params["bias"], state["mean"], variance)
+    inputs = [graph.array(array.astype(graph.dtype)) for array in arrays]
+    return graph.add("BatchNormalization", x, *inputs, epsilon=rounded)
 
 
 def activation(graph: Graph, x: str, function: str) -> str:
@@ -83,16 +98,14 @@ def activation(graph: Graph, x: str, function: str) -> str:
 
 
 def link(graph: Graph, logits: str, loss: Loss) -> str:
-    """Apply the link of a loss: softmax, the logistic function, the exponential or nothing."""
+    """Apply the link of a loss: softmax, the logistic function, the exponential or the identity."""
     name = link_name(loss, "ONNX")
-    if name == "softmax":
-        return graph.add("Softmax", logits, axis=-1)
-    operators = {"logistic": "Sigmoid", "exp": "Exp"}
+    operators = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp"}
     return graph.add(operators[name], logits) if name in operators else logits
 
 
 def label(graph: Graph, logits: str, loss: Loss) -> str:
-    """Decide on a class (N, 1), or on 0/1 labels (N, O), as int64."""
+    """Return the class (N, 1), or 0/1 labels (N, O), as int64."""
     if loss.task == "classes":
         return graph.add("ArgMax", logits, axis=-1, keepdims=1)
     return graph.cast(graph.add("Greater", logits, graph.number(0.0)), np.dtype(np.int64))
@@ -107,7 +120,7 @@ def _leaky_relu(graph: Graph, x: str) -> str:
 
 
 def _elu(graph: Graph, x: str, alpha: float = 1.0) -> str:
-    """max(0, x) + α (e^min(0, x) − 1)."""
+    """Compute max(0, x) + α (e^min(0, x) − 1)."""
     power = graph.add("Exp", graph.add("Min", x, graph.number(0.0)))
     below = graph.add("Mul", graph.add("Sub", power, graph.number(1.0)), graph.number(alpha))
     return graph.add("Add", graph.add("Relu", x), below)
@@ -118,7 +131,7 @@ def _selu(graph: Graph, x: str) -> str:
 
 
 def _gelu(graph: Graph, x: str) -> str:
-    """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+    """Compute ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
     cube = graph.add("Mul", graph.add("Mul", x, x), x)
     inner = graph.add("Add", x, graph.add("Mul", cube, graph.number(GELU_CUBIC)))
     t = graph.add("Tanh", graph.add("Mul", inner, graph.number(GELU_SCALE)))
@@ -131,7 +144,7 @@ def _silu(graph: Graph, x: str) -> str:
 
 
 def _mish(graph: Graph, x: str) -> str:
-    """x tanh(log(1 + eˣ)) = x n / (n + 2), where n = eˣ (eˣ + 2)."""
+    """Compute x tanh(log(1 + eˣ)) = x n / (n + 2), where n = eˣ (eˣ + 2)."""
     power = graph.add("Exp", graph.add("Min", x, graph.number(MISH_SATURATED)))
     n = graph.add("Mul", power, graph.add("Add", power, graph.number(2.0)))
     t = graph.add("Div", n, graph.add("Add", n, graph.number(2.0)))

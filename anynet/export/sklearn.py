@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.common import fold_scales, host_pieces, link_name, require
+from anynet.export.common import fold_affine, host_pieces, link_name, require
 from anynet.nn import (
     Activation,
+    BatchNorm,
     BinaryCrossEntropy,
     CrossEntropy,
     Dense,
@@ -20,10 +20,13 @@ from anynet.nn import (
     Loss,
     Network,
     Poisson,
+    Scale,
     SquaredError,
+    Standardize,
 )
-from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import AnyLayer
+from anynet.nn.layers.dense import initializer_for
+from anynet.nn.network import place
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
@@ -32,9 +35,10 @@ OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 
 
 def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: Any) -> Any:
-    """Turn a model into a fitted estimator of scikit-learn that predicts the same.
+    """Convert a model to a fitted estimator of scikit-learn with the same predictions.
 
-    Scale layers become part of the weights, dropout is left out, and softmax over two classes
+    Scale, Standardize and BatchNorm layers become part of the weights of a dense layer next to
+    them, which is exact at inference, dropout is left out, and softmax over two classes
     becomes the logistic function of their difference. The estimator pickles, clones, scores, and
     goes on training from these weights by ``partial_fit``, with a fresh optimizer.
 
@@ -43,11 +47,11 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     model : Model
         Dense layers with one activation (identity, sigmoid, tanh or relu) after each hidden one.
     classes : sequence, optional
-        The labels that a classifier predicts, ascending, which is how scikit-learn keeps them; by
-        default the numbers that ``Model.predict`` gives.
+        The labels that a classifier predicts, in ascending order, as scikit-learn keeps them; by
+        default the numbers that ``Model.predict`` returns.
     **params
-        Other parameters of the estimator, for further training. ``alpha`` is 0 by default, as
-        anynet's losses have no penalty. The absolute and the Huber loss, which scikit-learn does
+        Other parameters of the estimator, for further training. ``alpha`` is 0 by default, because
+        losses of anynet have no penalty. The absolute and the Huber loss, which scikit-learn does
         not have, become the squared error: they predict alike and train differently.
 
     Returns
@@ -84,7 +88,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
             message = "the Poisson loss needs scikit-learn 1.7: pip install 'scikit-learn>=1.7'"
             raise InvalidArgumentError(message)
         estimator.set_params(loss="poisson")
-    # One step on rows of zeros makes every attribute that this version of scikit-learn keeps.
+    # One step on rows of zeros creates every attribute that this version of scikit-learn has.
     estimator.partial_fit(x, y, **first_call)
     del estimator._optimizer
     estimator.coefs_, estimator.intercepts_ = coefs, intercepts
@@ -98,9 +102,9 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
 def from_sklearn(
     estimator: Any, backend: Backend | str = "auto", device: str | None = None
 ) -> Model:
-    """Turn a fitted MLPClassifier or MLPRegressor of scikit-learn into a model.
+    """Convert a fitted MLPClassifier or MLPRegressor of scikit-learn to a model.
 
-    ``Model.predict`` gives the places of classes in ``estimator.classes_``, which also stand in
+    ``Model.predict`` returns indices into ``estimator.classes_``, which are kept as
     ``Model.metadata["classes"]``; two classes become softmax over two outputs.
 
     Parameters
@@ -148,8 +152,7 @@ def from_sklearn(
         layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
         params += [{"weight": weight, "bias": bias}, {}]
     network = Network(coefs[0].shape[0], tuple(layers[:-1]))
-    dtype = np.dtype(backend.dtype)
-    placed: Any = tree.map(lambda a: backend.to_device(np.array(a, dtype)), tuple(params[:-1]))
+    placed = place(tuple(params[:-1]), backend)
     return Model(network, placed, loss, backend, None, metadata)
 
 
@@ -158,7 +161,8 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
     coefs: list[np.ndarray] = []
     intercepts: list[np.ndarray] = []
     after: list[str] = []  # the activation after each dense layer
-    for index, layer, params in fold_scales(host_pieces(model)):
+    kinds = (Scale, Standardize, BatchNorm)
+    for index, layer, params, _ in fold_affine(host_pieces(model), kinds):
         if isinstance(layer, Dense):
             coefs.append(params["weight"])
             intercepts.append(params["bias"])
@@ -189,7 +193,7 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
 def _targets(
     model: Model, classes: Sequence[Any] | None, n_rows: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return targets that hold every class, and what else the first ``partial_fit`` takes."""
+    """Return targets that contain every class, and more arguments of the first ``partial_fit``."""
     task, n_outputs = model.loss.task, model.network.n_outputs
     if task == "values":
         y = np.ones((n_rows, n_outputs), model.backend.dtype)
@@ -200,7 +204,7 @@ def _targets(
         raise InvalidArgumentError(message)
     if task == "labels" and n_outputs > 1:
         if classes is not None:
-            message = "several labels a row are told as 0 and 1: leave classes out"
+            message = "multilabel output is 0/1: do not pass classes"
             raise InvalidArgumentError(message)
         return np.eye(n_rows, n_outputs, dtype=int), {"classes": np.arange(n_outputs)}
     names = np.arange(n_classes) if classes is None else np.asarray(classes)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import anynet
-from anynet import tree
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.common import fold_scales, host_pieces, own_form, require
-from anynet.nn import Activation, Dense, Dropout, LayerNorm, Loss, Network
+from anynet.export.common import fold_affine, host_pieces, own_form, require
+from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Loss, Network
 from anynet.nn.activations import ACTIVATIONS, LEAKY_SLOPE
-from anynet.nn.layers import Layer
+from anynet.nn.layers import AnyLayer
+from anynet.nn.network import place
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
 
@@ -49,10 +49,10 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def to_torch(model: Model) -> Any:
-    """Turn a model into a ``torch.nn.Sequential`` on the CPU, in evaluation mode.
+    """Convert a model to a ``torch.nn.Sequential`` on the CPU, in evaluation mode.
 
-    Its outputs are the logits: softmax (or what else the loss's link is) is not part of it, as
-    torch's losses expect. Scale layers become part of the weights.
+    Its outputs are the logits, as torch's losses expect: the loss's link, such as softmax, is not
+    part of it. Scale and Standardize layers become part of the weights.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def to_torch(model: Model) -> Any:
     Raises
     ------
     InvalidArgumentError
-        If a Scale layer has no dense or normalisation layer next to it.
+        If a Scale or Standardize layer has no dense or normalisation layer next to it, or a layer
+        or an activation has no module in torch.
     BackendError
         If torch is missing.
     """
@@ -79,7 +80,7 @@ def to_torch(model: Model) -> Any:
 
 
 def torch_state_dict(model: Model) -> dict[str, np.ndarray]:
-    """Return the arrays of ``to_torch(model).state_dict()``, without needing torch.
+    """Return the arrays of ``to_torch(model).state_dict()``; torch is not needed.
 
     The names are those of the modules in the ``nn.Sequential``: ``0.weight`` (O, I), ``0.bias``
     (O,), and so on.
@@ -96,14 +97,14 @@ def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the state dict as a safetensors file, whole or not at all; torch is not needed.
 
     ``safetensors.torch.load_file`` reads it. Its metadata hold the expression that makes the
-    modules as ``sequential``, with ``loss``, ``classes`` and ``anynet_version``.
+    modules as ``sequential``, and ``loss``, ``classes`` and ``anynet_version``.
 
     Raises
     ------
     InvalidArgumentError
         As ``to_torch``.
     OSError
-        If it cannot be written; a file that was there before is untouched.
+        If it cannot be written; an existing file is unchanged.
     """
     from safetensors.numpy import save
 
@@ -123,15 +124,15 @@ def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
 def from_torch(
     sequential: Any, loss: Loss | str, backend: Backend | str = "auto", device: str | None = None
 ) -> Model:
-    """Turn a ``torch.nn.Sequential`` into a model.
+    """Convert a ``torch.nn.Sequential`` to a model.
 
     Parameters
     ----------
     sequential : torch.nn.Sequential
-        Of Linear, LayerNorm, Dropout, Flatten and the activations that anynet has. It gives out
-        logits: a softmax or sigmoid at its end belongs to the loss.
+        Of Linear, LayerNorm, BatchNorm1d, Dropout, Flatten and the activations that anynet has.
+        Its outputs are logits: a softmax or sigmoid at its end belongs to the loss.
     loss : Loss or str
-        What it was trained on, such as ``"cross_entropy"``, which decides what the model predicts.
+        The loss of its training, such as ``"cross_entropy"``; it determines the predictions.
     backend : Backend or str
         Where to place the model, see ``get_backend``; the dtype is that of the parameters.
     device : str, optional
@@ -143,7 +144,7 @@ def from_torch(
     Raises
     ------
     InvalidArgumentError
-        If it is not a Sequential, or has a module that anynet has not.
+        If it is not a Sequential, or has a module without an equivalent in anynet.
     BackendError
         If torch is missing.
     """
@@ -151,25 +152,25 @@ def from_torch(
     if not isinstance(sequential, torch.nn.Sequential):
         message = f"expected a torch.nn.Sequential, got {type(sequential).__name__}"
         raise InvalidArgumentError(message)
-    pairs = [_layer_of(place, module) for place, module in enumerate(sequential)]
-    dense = [params for layer, params in pairs if isinstance(layer, Dense)]
+    triples = [_layer_of(place, module) for place, module in enumerate(sequential)]
+    dense = [params for layer, params, _ in triples if isinstance(layer, Dense)]
     if not dense:
         message = "expected at least one Linear module in the torch.nn.Sequential, found none"
         raise InvalidArgumentError(message)
-    network = Network(len(dense[0]["weight"]), tuple(layer for layer, _ in pairs))
+    network = Network(len(dense[0]["weight"]), tuple(layer for layer, *_ in triples))
     if not isinstance(backend, Backend):
         backend = get_backend(backend, device, str(dense[0]["weight"].dtype))
-    dtype = np.dtype(backend.dtype)
-    params: Any = tree.map(
-        lambda array: backend.to_device(array.astype(dtype)), tuple(params for _, params in pairs)
-    )
-    return Model(network, params, choose_loss(loss, (), network.n_outputs), backend)
+    params = tuple(params for _, params, _ in triples)
+    states = tuple(state for *_, state in triples) if network.init_states() else ()
+    params, states = place((params, states), backend)
+    chosen = choose_loss(loss, (), network.n_outputs)
+    return Model(network, params, chosen, backend, states=states)
 
 
 def _modules(model: Model) -> list[Module]:
-    """Name a module for each layer."""
+    """Return the module of each layer."""
     modules = []
-    for index, layer, params in fold_scales(host_pieces(model)):
+    for index, layer, params, state in fold_affine(host_pieces(model)):
         if isinstance(layer, Dense):
             n_inputs, n_outputs = params["weight"].shape
             tensors = {"weight": params["weight"].T, "bias": params["bias"]}
@@ -179,6 +180,20 @@ def _modules(model: Model) -> list[Module]:
             tensors = {"weight": params["gain"], "bias": params["bias"]}
             options = {"normalized_shape": len(params["gain"]), "eps": layer.epsilon}
             modules.append(Module("LayerNorm", options, tensors))
+        elif isinstance(layer, BatchNorm):
+            tensors = {
+                "weight": params["gain"],
+                "bias": params["bias"],
+                "running_mean": state["mean"],
+                "running_var": state["variance"],
+                "num_batches_tracked": np.array(0),
+            }
+            options = {
+                "num_features": len(params["gain"]),
+                "eps": layer.epsilon,
+                "momentum": layer.momentum,
+            }
+            modules.append(Module("BatchNorm1d", options, tensors))
         elif isinstance(layer, Dropout):
             modules.append(Module("Dropout", {"p": layer.rate}, {}))
         elif isinstance(layer, Activation):
@@ -188,48 +203,57 @@ def _modules(model: Model) -> list[Module]:
             modules.append(Module(name, options, {}))
         else:
             to_torch = own_form(layer, "to_torch", "torch", f"layer {index} ({layer.kind})")
-            modules.append(Module(*to_torch(params)))
+            modules.append(Module(*to_torch(params | state)))
     return modules
 
 
 def _state(modules: list[Module]) -> dict[str, np.ndarray]:
     return {
-        f"{place}.{name}": np.ascontiguousarray(array)
+        f"{place}.{name}": np.asarray(array, order="C")
         for place, module in enumerate(modules)
         for name, array in module.tensors.items()
     }
 
 
-def _layer_of(place: int, module: Any) -> tuple[Layer, dict[str, np.ndarray]]:
-    """Turn a module into a layer and its parameters."""
+def _layer_of(
+    index: int, module: Any
+) -> tuple[AnyLayer, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the layer of a module, its parameters and its state."""
     name = type(module).__name__
     if name == "Linear":
         weight = _array(module.weight).T
         bias = np.zeros(weight.shape[1]) if module.bias is None else _array(module.bias)
-        return Dense(weight.shape[1]), {"weight": weight, "bias": bias}
+        return Dense(weight.shape[1]), {"weight": weight, "bias": bias}, {}
     if name == "LayerNorm" and len(module.normalized_shape) == 1:
-        (width,) = module.normalized_shape
-        gain = np.ones(width) if module.weight is None else _array(module.weight)
-        bias = np.zeros(width) if module.bias is None else _array(module.bias)
-        return LayerNorm(module.eps), {"gain": gain, "bias": bias}
+        return LayerNorm(module.eps), _gain_and_bias(module, module.normalized_shape[0]), {}
+    if name == "BatchNorm1d" and module.running_mean is not None and module.momentum is not None:
+        state = {"mean": _array(module.running_mean), "variance": _array(module.running_var)}
+        layer = BatchNorm(module.momentum, module.eps)
+        return layer, _gain_and_bias(module, module.num_features), state
     if name == "Dropout":
-        return Dropout(module.p), {}
-    if name == "Flatten" and module.start_dim == 1 and place == 0:
-        return Activation("identity"), {}  # a model flattens its inputs itself
+        return Dropout(module.p), {}, {}
+    if name == "Flatten" and module.start_dim == 1 and index == 0:
+        return Activation("identity"), {}, {}  # a model flattens its inputs itself
     for function, (known, arguments) in MODULES.items():
         if name == known and all(getattr(module, key) == arguments[key] for key in arguments):
-            return Activation(function), {}
+            return Activation(function), {}, {}
     known_modules = ", ".join(str(Module(*entry, {})) for entry in MODULES.values())
     message = (
-        f"module {place}, {module}, has no layer in anynet, which has nn.Linear, nn.LayerNorm of "
-        f"one axis, nn.Dropout, nn.Flatten at the start, {known_modules}; a softmax or sigmoid at "
-        f"the end belongs to the loss: leave it out"
+        f"module {index}, {module}, has no layer in anynet, which has nn.Linear, nn.LayerNorm of "
+        f"one axis, nn.BatchNorm1d with running statistics, nn.Dropout, nn.Flatten at the start, "
+        f"{known_modules}; a softmax or sigmoid at the end belongs to the loss: leave it out"
     )
     raise InvalidArgumentError(message)
 
 
+def _gain_and_bias(module: Any, width: int) -> dict[str, np.ndarray]:
+    gain = np.ones(width) if module.weight is None else _array(module.weight)
+    bias = np.zeros(width) if module.bias is None else _array(module.bias)
+    return {"gain": gain, "bias": bias}
+
+
 def _array(tensor: Any) -> np.ndarray:
-    """Copy a tensor to the host, in float64 if it is, else in float32."""
+    """Copy a tensor to the host, in float64 if it has that dtype, else in float32."""
     host = tensor.detach().cpu()
     wide = host.numpy() if str(host.dtype) == "torch.float64" else host.float().numpy()
     return np.array(wide)

@@ -14,6 +14,7 @@ from anynet.nn.layers import (
     Standardize,
     StatefulLayer,
 )
+from anynet.nn.layers.dense import INITIALIZERS
 from anynet.nn.losses import (
     LOSSES,
     AbsoluteError,
@@ -29,6 +30,7 @@ from anynet.nn.network import Network, mlp
 
 __all__ = [
     "ACTIVATIONS",
+    "INITIALIZERS",
     "LAYERS",
     "LOSSES",
     "AbsoluteError",

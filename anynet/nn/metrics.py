@@ -1,6 +1,6 @@
-"""Scores: sums that a step can add up on the device, finished on the host.
+"""Scores: sums that a step accumulates on the device, finished on the host.
 
-A metric's sum over a batch has shape (*P, M): one number for accuracy, one an output for R².
+A metric's sum over a batch has shape (*P, M): one number for accuracy, one per output for R².
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from anynet.typing import Array, Namespace
 
 
 class Metric(NamedTuple):
-    """How predictions are scored.
+    """Define how predictions are scored.
 
     Attributes
     ----------
     name : str
-        ``accuracy`` or ``r2``; the larger, the better, and 1 is perfect.
+        ``accuracy`` or ``r2``; larger is better, and 1 is perfect.
     batch_sum : callable
         ``(prediction, target, weight, xp) -> (*P, M)``, weighted and summed over samples.
     width : callable
@@ -41,7 +41,7 @@ def _correct_classes(logits: Array, target: Array, weight: Array | None, xp: Nam
 
 
 def _correct_rows(logits: Array, target: Array, weight: Array | None, xp: Namespace) -> Array:
-    """Rows of labels that are right as a whole (scikit-learn's subset accuracy)."""
+    """Count the rows whose labels are all correct (subset accuracy in scikit-learn)."""
     hits = xp.all((logits > 0) == (target > 0.5), axis=-1)
     return _weighted_sum(xp.astype(hits, logits.dtype)[..., None], weight, xp)
 
@@ -63,7 +63,7 @@ def _share(total: np.ndarray, weight: float, spread: np.ndarray) -> float:  # no
 
 
 def _r2(total: np.ndarray, weight: float, spread: np.ndarray) -> float:  # noqa: ARG001
-    """The mean over outputs; an output without spread scores 1 if right, else 0."""
+    """Return the mean over outputs; one without spread scores 1 if correct, else 0."""
     constant = np.where(total == 0, 1.0, 0.0)
     varied = spread > 0
     scores = np.where(varied, 1 - total / np.where(varied, spread, 1), constant)

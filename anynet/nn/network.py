@@ -14,7 +14,6 @@ from anynet.backends import Backend
 from anynet.checks import is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
-from anynet.nn.initializers import initializer_for
 from anynet.nn.layers import (
     Activation,
     AnyLayer,
@@ -27,6 +26,7 @@ from anynet.nn.layers import (
     Standardize,
     is_stateful,
 )
+from anynet.nn.layers.dense import initializer_for
 from anynet.nn.layers.layer import Shapes
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array, Grads, Key, LayerGrads, LayerState, LayerStates, Params
@@ -204,7 +204,7 @@ class Network:
         states : LayerStates
             For the next step; at inference the given ones.
         """
-        x = self._cast(x, backend)
+        x = backend.xp.astype(x, backend.float_dtype, copy=False)
         pullbacks, following = [], []
         for index in range(len(self.layers)):
             x, layer_pullback, state = self._apply_layer(index, params, states, x, backend, key)
@@ -228,7 +228,7 @@ class Network:
         self, params: Params, x: Array, *, backend: Backend, states: LayerStates = ()
     ) -> Array:
         """Compute the logits without keeping what a pullback would need."""
-        x = self._cast(x, backend)
+        x = backend.xp.astype(x, backend.float_dtype, copy=False)
         for index in range(len(self.layers)):
             x = self._apply_layer(index, params, states, x, backend, None)[0]
         return x
@@ -292,13 +292,6 @@ class Network:
             params[index], states[index], x, backend=backend, key=layer_key
         )
 
-    @staticmethod
-    def _cast(x: Array, backend: Backend) -> Array:
-        if x.dtype == backend.float_dtype:
-            return x
-        cast: Array = backend.xp.astype(x, backend.float_dtype)
-        return cast
-
 
 def place(host: Any, backend: Backend) -> Any:
     """Return a tree of arrays of the host on the device, cast to the dtype of the backend."""
@@ -342,7 +335,7 @@ def mlp(
         Whether the inputs are shifted and scaled to mean 0 and variance 1 over the training
         samples, see ``anynet.nn.Standardize``.
     initializer : str, optional
-        A name of ``anynet.nn.initializers.INITIALIZERS``; by default the one whose theory fits
+        A name of ``anynet.nn.INITIALIZERS``; by default the one whose theory fits
         the activation (He for the ReLU family, Glorot for tanh and sigmoid, LeCun for SELU and
         scaled_tanh).
     scale : float, optional

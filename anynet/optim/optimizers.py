@@ -17,7 +17,7 @@ from anynet.backends import Backend
 from anynet.config import lookup, register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
-from anynet.nn.gradients import ProductGradient, form_gradients
+from anynet.nn.layers.dense import ProductGradient, form_gradients
 from anynet.optim.groups import Group, factors
 from anynet.typing import Array, Grads, Params
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anynet import tree
 from anynet.backends import Backend
 from anynet.members import per_member
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.typing import Array, Grads, Params
 
 

@@ -90,11 +90,7 @@ def check_memory(network: Network) -> None:
     InvalidArgumentError
         If they cannot fit. Systems that promise more memory than they have kill the process.
     """
-    width = network.n_inputs
-    shapes: list[tuple[int, ...]] = []
-    for layer in network.layers:
-        added, width = layer.shapes(width)
-        shapes += added.values()
+    shapes = [shape for layer in network.shapes() for shape in layer.values()]
     size = 8 * sum(map(math.prod, shapes))
     available = available_memory()
     if size > (2**63 - 1 if available is None else available):
@@ -270,8 +266,9 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
             f"one output a class for classes"
         )
         raise InvalidArgumentError(message)
-    if loss.kind == "poisson" and np.any(columns < 0):
-        message = f"{name} must not be negative for the Poisson loss"
+    least = getattr(loss, "least_target", -math.inf)
+    if np.any(columns < least):
+        message = f"{name} must be at least {least:g} for the loss {loss.kind}"
         raise InvalidArgumentError(message)
     return cast
 

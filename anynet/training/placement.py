@@ -94,7 +94,7 @@ def split_by_memory(
     memory = first.step.backend.memory()
     limit = memory_limit
     if limit is None and memory is not None:
-        limit = max(memory.free - first.training.rows.nbytes, 0.0) * RESIDENT_SHARE
+        limit = max(memory.free - first.sample_bytes(), 0.0) * RESIDENT_SHARE
     if limit is None and unknown == math.inf:
         return [members]
     each = member_bytes(first)

@@ -11,7 +11,7 @@ from anynet.augment import Pipeline
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.members import with_numbers
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import (

@@ -75,7 +75,7 @@ class Member:
         The samples that are scored after each epoch.
     batch_size : int
     seed : int
-        Seed of the random bits that are drawn on the device.
+        Seed of the weights, of the order, and of the bits that are drawn on the device.
     short_first : bool
         Whether the incomplete batch is the first of an epoch instead of the last.
     order_seed : int or None
@@ -119,6 +119,15 @@ class Member:
     def place(self) -> tuple[Batches, Batches]:
         """Return the training and the held-out samples, placed for the loop."""
         raise NotImplementedError
+
+    @property
+    def key_word(self) -> int:
+        """The 31-bit word that keys the random bits on the device."""
+        return device_seed(self.seed)
+
+    def sample_bytes(self) -> int:
+        """Return the memory of the training samples on the device."""
+        return self.training.rows.nbytes
 
     def start(self, fitted: dict[Any, Any]) -> Weights:
         """Return the initial weights on the device; ``fitted`` is shared by a cohort."""
@@ -258,17 +267,20 @@ class Cohort:
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
         fitted: dict[Any, Any] = {}
         starts = [member.start(fitted) for member in members]
-        seeds = [member.seed for member in members]
+        seeds = tuple(member.seed for member in members)
         self.state: TrainState = initial_state(
             step.network,
             step.loss,
             step.optimizer,
-            seeds[0] if alone else tuple(seeds),
+            seeds[0] if alone else seeds,
             self.backend,
             average=step.average is not None,
             weights=starts[0] if alone else tree.map(lambda *leaves: xp.stack(leaves), *starts),
             sums=step.zero_sums(self.population),
         )
+        words = np.array([member.key_word for member in members], dtype=np.int32)
+        keys = self.backend.to_device(words.reshape(self.population))
+        self.state = self.state._replace(seed=keys)
         self.best: Any = None if alone else copy(self._weights(), self.backend)
         if alone:
             self.state = members[0].begin(self.state)

@@ -10,7 +10,8 @@ import pytest
 
 import anynet
 from anynet import tree
-from anynet.backends.numpy_loop import Carrier, replay
+from anynet.backends.loops import RecordedLoop
+from anynet.backends.numpy_calls import CallRecorder
 from anynet.backends.portable import Loop
 from anynet.data.batches import ResidentBatches, Rows
 from anynet.nn import LOSSES, CrossEntropy, SquaredError
@@ -37,7 +38,7 @@ BATCH, STEPS = 16, 12
 
 @pytest.fixture(autouse=True)
 def _record_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anynet.backends.numpy_loop.WORTH_RECORDING", 1)
+    monkeypatch.setattr(CallRecorder, "worth", 1)
 
 
 def make(rng: Any, loss: Any = None, network: Any = None, **options: Any) -> tuple[Any, ...]:
@@ -70,9 +71,11 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
         assert np.asarray(a).dtype == np.asarray(b).dtype, path
 
 
-def is_recorded(state: Any) -> bool:
-    """Whether a state was advanced by repeated calls."""
-    return any(isinstance(leaf, Carrier) and leaf.loop for leaf in tree.leaves(state))
+def recorded_loop(step: Any) -> Any:
+    """NumPy's loop, whose ``report`` tells what was replayed."""
+    loop = anynet.get_backend("numpy").loop(step)
+    assert isinstance(loop, RecordedLoop)
+    return loop
 
 
 def plain_loop(step: Any, state: Any, order: Any, data: Any) -> Any:
@@ -139,22 +142,24 @@ CASES = {
 def test_the_recorded_loop_gives_the_plain_loops_bits(rng, options: dict[str, Any]) -> None:
     step, start, order, rows = make(rng, **options)
     with step.backend.context():
-        recorded = replay(step, start(), order, rows)
-        assert is_recorded(recorded)
+        loop = recorded_loop(step)
+        recorded = loop.run(start(), order, rows)
+        assert loop.report.replayed == len(order)
         assert_same_bits(recorded, plain_loop(step, start(), order, rows))
 
 
 def test_parts_of_an_order_and_other_batch_sizes_go_on_from_one_state(rng) -> None:
     step, start, order, rows = make(rng, optimizer=Adam())
     short = order[:1, :5]
-    recorded, expected = start(), start()
+    recorded, expected, loop = start(), start(), recorded_loop(step)
     for part in (short, order[:7], order[7:], short, order):
-        recorded = replay(step, recorded, part, rows)
+        recorded = loop.run(recorded, part, rows)
         expected = plain_loop(step, expected, part, rows)
     assert_same_bits(recorded, expected)
+    assert loop.report.captured == 2
 
 
-def test_the_recording_is_kept_with_the_state(rng) -> None:
+def test_a_loop_keeps_its_recording(rng) -> None:
     step, start, order, rows = make(rng)
     calls = []
 
@@ -164,22 +169,22 @@ def test_the_recording_is_kept_with_the_state(rng) -> None:
             return super().__call__(state, batch, data)
 
     counting = Counting(**{field.name: getattr(step, field.name) for field in fields(step)})
-    state = start()
+    state, loop = start(), recorded_loop(counting)
     for _ in range(3):
-        state = replay(counting, state, order, rows)
+        state = loop.run(state, order, rows)
         state = state._replace(sums=zero_sums(step.loss, step.network, (), step.backend))
     assert calls == [(BATCH,)]
     other = Rows(rows.x + 1, rows.y)
     expected = plain_loop(step, tree.map(np.array, state), order, other)
-    assert_same_bits(replay(counting, state, order, other), expected)
+    assert_same_bits(loop.run(state, order, other), expected)
     assert len(calls) == 2
 
 
-def test_two_states_of_one_step_do_not_meet(rng) -> None:
+def test_loops_of_one_step_share_no_memory(rng) -> None:
     step, start, order, rows = make(rng)
-    first = replay(step, start(), order, rows)
+    first = recorded_loop(step).run(start(), order, rows)
     kept = tree.map(np.array, first)
-    replay(step, start(), order[:3], rows)
+    recorded_loop(step).run(start(), order[:3], rows)
     assert_same_bits(first, kept)
 
 
@@ -189,7 +194,7 @@ def test_what_was_given_stays_as_it_was(rng) -> None:
     for leaf in tree.leaves(state):
         leaf.flags.writeable = False
     before = tree.map(np.array, state)
-    replay(step, state, order, rows)
+    recorded_loop(step).run(state, order, rows)
     assert_same_bits(state, before)
 
 
@@ -199,8 +204,9 @@ def test_evaluation_is_recorded_too(rng) -> None:
     evaluation = EvaluationStep(step.network, step.loss, backend)
     data = (Weights(start().params), rows)
     zero = zero_sums(step.loss, step.network, (), backend)
-    recorded = replay(evaluation, zero, order, data)
-    assert is_recorded(recorded)
+    loop = recorded_loop(evaluation)
+    recorded = loop.run(zero, order, data)
+    assert loop.report.replayed == len(order)
     assert_same_bits(recorded, plain_loop(evaluation, zero, order, data))
 
 
@@ -219,10 +225,10 @@ def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
         return total, state[1]
 
     order = np.array([[1], [2]])
-    state = (np.zeros(1), np.zeros(()))
+    state, loop = (np.zeros(1), np.zeros(())), recorded_loop(step)
     for _ in range(2):
-        state = anynet.get_backend("numpy").loop(step).run(state, order, ())
-        assert not is_recorded(state)
+        state = loop.run(state, order, ())
+        assert loop.report.replayed == 0
     np.testing.assert_array_equal(state[0], [6])
     assert calls == [1, 1, 1, 1, 1]  # one try at recording, and each row once
 
@@ -233,9 +239,12 @@ def test_a_step_that_swaps_its_leaves_is_repeated_right() -> None:
         return b, a + rows
 
     order = np.array([1.0, 2.0, 4.0])
-    recorded = replay(step, (np.zeros(()), np.ones(())), order, ())
+    loop = recorded_loop(step)
+    recorded = loop.run((np.zeros(()), np.ones(())), order, ())
     assert [float(leaf) for leaf in recorded] == [1 + 2, 0 + 1 + 4]
-    assert isinstance(recorded[0], Carrier)
+    assert loop.report.replayed == 3
+    swapped = loop.run(recorded[::-1], order, ())
+    assert [float(leaf) for leaf in swapped] == [3 + 2, 5 + 1 + 4]
 
 
 def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
@@ -256,19 +265,20 @@ def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() ->
         return (total * 0.5,)
 
     order = np.array([2.0, 4.0, 6.0])
-    result = replay(step, (np.ones(2),), order, ())
+    result = recorded_loop(step).run((np.ones(2),), order, ())
     np.testing.assert_array_equal(result[0], [2 * 3 * 4, 2 * 3 * 4])
 
 
-def test_a_step_that_cannot_be_hashed_runs_in_the_plain_loop() -> None:
+def test_a_step_that_cannot_be_hashed_is_recorded_too() -> None:
     class Adding:
         __hash__ = None  # type: ignore[assignment]
 
         def __call__(self, state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG002
             return (state[0] + rows,)
 
-    state = anynet.get_backend("numpy").loop(Adding()).run((np.zeros(()),), np.arange(4.0), ())
-    assert not is_recorded(state)
+    loop = recorded_loop(Adding())
+    state = loop.run((np.zeros(()),), np.arange(4.0), ())
+    assert loop.report.replayed == 4
     assert float(state[0]) == 6
 
 
@@ -278,8 +288,9 @@ def test_calls_of_several_results_are_not_recorded() -> None:
         return (fraction + 2 * whole, state[1])
 
     order = np.array([1.5, 2.25])
-    state = anynet.get_backend("numpy").loop(step).run((np.zeros(2), np.zeros(())), order, ())
-    assert not is_recorded(state)
+    loop = recorded_loop(step)
+    state = loop.run((np.zeros(2), np.zeros(())), order, ())
+    assert loop.report.replayed == 0
     np.testing.assert_array_equal(state[0], [9.75 - 1, 9.75 - 1])
 
 
@@ -287,7 +298,7 @@ def test_an_error_half_way_comes_out_and_no_step_is_taken_twice() -> None:
     taken = []
 
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
-        if isinstance(rows, np.generic):  # not while recording, which this refuses
+        if isinstance(rows, np.ndarray):  # not while recording, which this refuses
             taken.append(float(rows))
         if float(rows) == 3:
             message = "at three"

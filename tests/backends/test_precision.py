@@ -116,7 +116,7 @@ def test_numpy_has_full_precision_only(precision: str) -> None:
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_tf32_needs_cuda(library: str) -> None:
-    with pytest.raises(anynet.BackendError, match="'tf32' is of CUDA devices, got cpu"):
+    with pytest.raises(anynet.BackendError, match=r"'tf32'.*, got cpu"):
         make(library, "tf32")
 
 

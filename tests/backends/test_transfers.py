@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from anynet.backends import Backend
-from anynet.backends.transfers import double_buffered
+from anynet.backends.cuda import double_buffered
 
 
 class LateDevice:
@@ -100,7 +100,7 @@ def test_running_out_of_memory_is_told_from_other_errors(backend: Backend) -> No
 
 def test_torch_copies_on_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from anynet.backends.torch_transfers import TorchCopier
+    from anynet.backends.torch_streams import TorchCopier
 
     log: list[str] = []
 

@@ -65,7 +65,7 @@ def test_a_sparse_matrix_too_large_for_an_array_is_sent_in_blocks(
     sparse = classes._replace(X=sp.csr_array(classes.X))
     settings = {"batch_size": 50, "max_iter": 5, "random_state": 0} | options
     whole = sparse.fit(anynet, **settings)
-    monkeypatch.setattr("anynet.estimators.placement.DENSE_BYTES", 0)
+    monkeypatch.setattr("anynet.estimators.samples.DENSE_BYTES", 0)
     blocks = sparse.fit(anynet, **settings)
     np.testing.assert_array_equal(blocks.coefs_[0], whole.coefs_[0])
 

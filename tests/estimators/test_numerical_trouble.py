@@ -57,7 +57,7 @@ def test_regression_that_overflows_stops() -> None:
         model.fit(X * np.float32(1e30), X[:, 0])
     with pytest.warns(ConvergenceWarning) as told:
         model.fit(X, X[:, 0] * np.float32(1e30))
-    assert "The training loss is inf: it teaches nothing" in str(told[-1])
+    assert "training loss is inf" in str(told[-1])
 
 
 def test_a_loss_that_is_lost_is_told_although_earlier_weights_are_kept() -> None:
@@ -66,10 +66,8 @@ def test_a_loss_that_is_lost_is_told_although_earlier_weights_are_kept() -> None
     )
     with pytest.warns(ConvergenceWarning) as told, np.errstate(all="ignore"):
         model.fit(X, X[:, 0])
-    assert (
-        "The training loss is nan: it teaches nothing, and the weights are those of before"
-        in str(told[-1])
-    )
+    assert "training loss is nan" in str(told[-1])
+    assert "weights are those of earlier updates" in str(told[-1])
     assert np.isfinite(model.predict(X)).all()
 
 

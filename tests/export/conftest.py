@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import anynet
+from anynet import tree
 from anynet.nn import LOSSES, Network
 from anynet.training import Model
 
@@ -29,7 +30,11 @@ def make_model() -> MakeModel:
             }
             for layer in network.init_host(1)
         )
-        return Model(network, params, LOSSES[loss](), backend)
+        states: Any = tree.map(
+            lambda array: (array + rng.uniform(0.1, 0.5, array.shape)).astype(dtype),
+            network.init_states(),
+        )
+        return Model(network, params, LOSSES[loss](), backend, states=states)
 
     return make
 

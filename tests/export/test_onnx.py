@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ import pytest
 
 import anynet
 from anynet.export import to_onnx
-from anynet.nn import ACTIVATIONS, Activation, Dense, Dropout, LayerNorm, Network, Scale
+from anynet.nn import (
+    ACTIVATIONS,
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Network,
+    Poisson,
+    Scale,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -64,13 +75,42 @@ def test_every_activation_over_its_whole_range(make_model, function: str, dtype:
 def test_layers_in_any_order(make_model, rng, dtype: str) -> None:
     layers = (
         *(LayerNorm(), Scale(3.0, 0.5), Activation("tanh"), Scale(0.5), Dropout(0.3), Dense(7)),
-        *(LayerNorm(0.1), Activation("mish"), Dense(3), Scale(-2.0)),
+        *(LayerNorm(0.1), Activation("mish"), BatchNorm(0.1, 1e-3), Dense(3), Scale(-2.0)),
     )
     model = make_model(Network(5, layers), "squared_error", dtype)
     x = rng.standard_normal((50, 5)).astype(dtype)
     value, logits = run(to_onnx(model), x)
     np.testing.assert_allclose(value, model.predict(x), atol=TOLERANCE[dtype])
     np.testing.assert_array_equal(value, logits)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layers_with_state(make_model, rng, dtype: str) -> None:
+    network = anynet.mlp([5, 7, 3], batch_norm=True, standardize=True, input_dropout=0.1)
+    model = make_model(network, "squared_error", dtype)
+    proto = to_onnx(model)
+    assert [node.op_type for node in proto.graph.node][:4] == [
+        *("Sub", "Mul", "Gemm", "BatchNormalization")
+    ]
+    x = rng.standard_normal((50, 5)).astype(dtype)
+    np.testing.assert_allclose(run(proto, x)[0], model.predict(x), atol=TOLERANCE[dtype])
+
+
+class Counts(Poisson):
+    """A loss whose link files do not know."""
+
+    link_name = "softplus"
+
+
+def test_parts_without_an_onnx_form_are_refused_by_name(make_model, monkeypatch) -> None:
+    model = replace(make_model(anynet.mlp([4, 2]), "poisson"), loss=Counts())
+    to_onnx(model, outputs=["logits"])
+    with pytest.raises(anynet.InvalidArgumentError, match=r"loss poisson .*softplus"):
+        to_onnx(model)
+    monkeypatch.setitem(ACTIVATIONS, "cube", ACTIVATIONS["relu"])
+    model = make_model(anynet.mlp([4, 3, 2], activation="cube"))
+    with pytest.raises(anynet.InvalidArgumentError, match=r"activation cube .*ONNX"):
+        to_onnx(model)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])

@@ -11,7 +11,7 @@ import pytest
 
 import anynet
 from anynet.export import from_sklearn, to_sklearn
-from anynet.nn import Activation, Dense, Dropout, LayerNorm, Network, Scale
+from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Network, Scale, Standardize
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402
@@ -73,6 +73,20 @@ def test_activations_and_scales(make_model, rng, function: str, dtype: str) -> N
     x = rng.standard_normal((40, 4)).astype(dtype)
     tolerance = 2e-5 if dtype == "float32" else 1e-13
     estimator = to_sklearn(model)
+    np.testing.assert_allclose(estimator.predict(x), model.predict(x), atol=tolerance)
+    assert {coef.dtype for coef in estimator.coefs_} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layers_with_state_become_part_of_the_weights(make_model, rng, dtype: str) -> None:
+    layers = (
+        *(Standardize(), Dropout(0.1), Dense(6), BatchNorm(), Activation("tanh"), BatchNorm()),
+        *(Dense(5), BatchNorm(0.1, 1e-3), Scale(0.5), Activation("tanh"), Dense(3)),
+    )
+    model = make_model(Network(4, layers), "squared_error", dtype)
+    x = rng.standard_normal((40, 4)).astype(dtype)
+    estimator = to_sklearn(model)
+    tolerance = 2e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(estimator.predict(x), model.predict(x), atol=tolerance)
     assert {coef.dtype for coef in estimator.coefs_} == {np.dtype(dtype)}
 
@@ -191,7 +205,7 @@ def test_bad_classes(make_model) -> None:
         with pytest.raises(anynet.InvalidArgumentError, match="3 different labels, ascending"):
             to_sklearn(three, classes=classes)
     labels = make_model(anynet.mlp([4, 3]), "binary_cross_entropy")
-    with pytest.raises(anynet.InvalidArgumentError, match="leave classes out"):
+    with pytest.raises(anynet.InvalidArgumentError, match="do not pass classes"):
         to_sklearn(labels, classes=["a", "b", "c"])
 
 

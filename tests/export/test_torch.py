@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 import anynet
 from anynet.export import from_torch, save_torch, to_torch, torch_state_dict
-from anynet.nn import ACTIVATIONS, Activation, Dense, Dropout, LayerNorm, Network, Scale
+from anynet.nn import ACTIVATIONS, Activation, BatchNorm, Dense, Dropout, LayerNorm, Network, Scale
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -51,6 +51,33 @@ def test_every_activation_there_and_back(make_model, rng, function: str, dtype: 
     back = from_torch(module, "squared_error", "numpy")
     assert back.backend.dtype == dtype
     np.testing.assert_allclose(back.predict(x), model.predict(x), atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layers_with_state_there_and_back(make_model, rng, tmp_path: Path, dtype: str) -> None:
+    network = anynet.mlp([5, 7, 3], batch_norm=True, standardize=True, input_dropout=0.1)
+    model = make_model(network, "squared_error", dtype)
+    x = rng.standard_normal((50, 5)).astype(dtype)
+    module = to_torch(model)
+    kinds = [type(each).__name__ for each in module]
+    assert kinds == ["Dropout", "Linear", "BatchNorm1d", "ReLU", "Linear"]
+    tolerance = 2e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(logits_of(module, x), model.predict(x), atol=tolerance)
+    arrays = torch_state_dict(model)
+    assert list(arrays) == list(module.state_dict())
+    for name, leaf in module.state_dict().items():
+        np.testing.assert_array_equal(leaf.numpy(), arrays[name])
+    save_torch(model, tmp_path / "model.safetensors")
+    back = from_torch(module, "squared_error", "numpy")
+    assert back.network.layers[2] == BatchNorm()
+    np.testing.assert_allclose(back.predict(x), model.predict(x), atol=tolerance)
+
+
+def test_an_activation_without_a_module_is_refused_by_name(make_model, monkeypatch) -> None:
+    monkeypatch.setitem(ACTIVATIONS, "cube", ACTIVATIONS["relu"])
+    model = make_model(anynet.mlp([4, 3, 2], activation="cube"))
+    with pytest.raises(anynet.InvalidArgumentError, match=r"activation cube .*torch"):
+        to_torch(model)
 
 
 def test_the_module_shares_nothing_with_the_model(digits_model, digits) -> None:

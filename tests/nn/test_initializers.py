@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anynet.nn.initializers import INITIALIZERS, initializer_for
+from anynet.nn.layers.dense import INITIALIZERS, initializer_for
 
 FAN_IN, FAN_OUT = 400, 300
 VARIANCES = {

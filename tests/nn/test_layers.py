@@ -21,8 +21,8 @@ from anynet.nn import (
     Scale,
     Standardize,
 )
-from anynet.nn.gradients import form_gradients
 from anynet.nn.layers import AnyLayer, is_stateful
+from anynet.nn.layers.dense import form_gradients
 from anynet.typing import Key
 
 CASES = [

@@ -14,7 +14,7 @@ from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.nn import ACTIVATIONS, CrossEntropy, Dense, Dropout, Network, Scale
-from anynet.nn.gradients import form_gradients
+from anynet.nn.layers.dense import form_gradients
 from anynet.typing import Key
 from bench import report_algorithm
 

@@ -13,7 +13,7 @@ import anynet
 from anynet import tree
 from anynet.augment import Affine, Elastic, Erase, Mixup, Noise
 from anynet.backends import Backend, Loop
-from anynet.backends.numpy_loop import Carrier
+from anynet.backends.numpy_calls import CallRecorder
 from anynet.data.batches import Rows
 from anynet.nn import LOSSES, CrossEntropy
 from anynet.optim import SGD, Constant
@@ -61,7 +61,7 @@ def test_every_epoch_has_images_of_its_own(some) -> None:
 
 @pytest.mark.parametrize("case", [*CASES, CASES], ids=lambda case: getattr(case, "kind", "all"))
 def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> None:
-    monkeypatch.setattr("anynet.backends.numpy_loop.WORTH_RECORDING", 1)
+    monkeypatch.setattr(CallRecorder, "worth", 1)
     backend = anynet.get_backend("numpy")
     some = case if isinstance(case, list) else [case]
     network = anynet.mlp([64, 8, 10], scale=1 / 255)
@@ -76,8 +76,9 @@ def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> N
     def start() -> Any:
         return initial_state(network, step.loss, step.optimizer, 3, backend)
 
-    recorded = backend.loop(step).run(start(), order, rows)
-    assert any(isinstance(leaf, Carrier) and leaf.loop for leaf in tree.leaves(recorded))
+    loop: Any = backend.loop(step)
+    recorded = loop.run(start(), order, rows)
+    assert loop.report.replayed == len(order)
     expected = Loop(step).run(start(), order, rows)
     for got, wanted in zip(tree.leaves(recorded), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(got, wanted)

@@ -137,7 +137,7 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
         (None, np.stack([Y, Y + 5], axis=1), "only 0 and 1.*loss='squared_error'"),
         ("squared_error", np.full((6, 2), np.nan), "NaN or infinity"),
         ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1 .*loss='squared_error'"),
-        ("poisson", -np.ones((6, 2)), "must not be negative"),
+        ("poisson", -np.ones((6, 2)), "must be at least 0 for the loss poisson"),
         ("cross_entropy", np.full(6, 0.5), "whole numbers.*loss='squared_error'"),
         ("cross_entropy", np.zeros((6, 2)), "one class a sample.*loss='binary_cross_entropy'"),
     ],

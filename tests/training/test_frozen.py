@@ -13,7 +13,7 @@ from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.nn import CrossEntropy, Network, ParameterFree
-from anynet.nn.gradients import ProductGradient
+from anynet.nn.layers.dense import ProductGradient
 from anynet.optim import SGD, AdamW, Constant
 from anynet.training.resolve import with_dropout
 from anynet.training.state import initial_state, kept_weights

@@ -143,7 +143,7 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
     host = anynet.get_backend("numpy")
     activation = options.pop("activation", "relu")
     layers = (Scale(1 / 255), Dense(6), LayerNorm(), Activation(activation), Dropout(0.3), Dense(3))
-    network = Network(INPUTS, layers)
+    network = options.pop("network", Network(INPUTS, layers))
     arguments: dict[str, Any] = {
         "loss": CrossEntropy(label_smoothing=0.1),
         "optimizer": SGD(),
@@ -174,6 +174,14 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation(refusing: Any, activation: str) -> None:
     take_steps(refusing, activation=activation)
+
+
+@pytest.mark.parametrize("members", [0, 2])
+def test_layers_with_state_and_frozen_layers(refusing: Any, members: int) -> None:
+    network = anynet.mlp([INPUTS, 6, 5, OUTPUTS], standardize=True, batch_norm=True, dropout=0.1)
+    options = {"adversarial": 1.0, "average": 0.9, "members": members}
+    for each in (network, network.freeze([0, 1, 2])):
+        take_steps(refusing, network=each, **options)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -1,19 +1,24 @@
-"""The dense layer."""
+"""The dense layer: its product, the gradient of its weight as two factors, and initial weights."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from anynet import tree
 from anynet.backends import Backend
+from anynet.checks import did_you_mean
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
-from anynet.nn.gradients import ProductGradient
-from anynet.nn.initializers import get_initializer
 from anynet.nn.layers.layer import Pullback, Shapes
 from anynet.typing import Array, Key, LayerGrads, LayerParams
+
+Initializer: TypeAlias = Callable[[np.random.Generator, int, int], np.ndarray]
+"""``(rng, fan_in, fan_out) -> weight`` of shape (fan_in, fan_out), float64, drawn on the host."""
 
 
 @register("layer")
@@ -26,7 +31,7 @@ class Dense:
     units : int
         The number of outputs O; ``weight`` has shape (*P, I, O), ``bias`` (*P, O).
     initializer : str
-        A name of ``anynet.nn.initializers.INITIALIZERS``; biases start at zero.
+        A name of ``anynet.nn.INITIALIZERS``; biases start at zero.
     """
 
     kind: ClassVar[str] = "dense"
@@ -70,3 +75,113 @@ class Dense:
             return grads, backend.gemm(dy, weight, transpose_b=True) if need_dx else None
 
         return y, pullback
+
+
+@dataclass(eq=False, slots=True)
+class ProductGradient:
+    """The product xᵀ · dy; an optimizer that only adds it to the weight never forms it.
+
+    Attributes
+    ----------
+    x : Array of shape (*P, B, I) or (B, I)
+    dy : Array of shape (*P, B, O)
+    """
+
+    x: Array
+    dy: Array
+
+    def form(self, backend: Backend) -> Array:
+        """Return the gradient as an array (*P, I, O)."""
+        return backend.gemm(self.x, self.dy, transpose_a=True)
+
+    def add_to(self, weight: Array, factor: Array | float, backend: Backend) -> Array:
+        """Return weight + factor · gradient as one product; ``weight`` is consumed."""
+        return backend.gemm(
+            self.x, self.dy, transpose_a=True, accumulate=weight, alpha=factor, beta=1
+        )
+
+
+def form_gradients(grads: Any, backend: Backend) -> Any:
+    """Return a tree of gradients with every ``ProductGradient`` formed."""
+    return tree.map(
+        lambda leaf: leaf.form(backend) if isinstance(leaf, ProductGradient) else leaf, grads
+    )
+
+
+def _normal(scale: Callable[[int, int], float]) -> Initializer:
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
+        return rng.standard_normal((fan_in, fan_out)) * scale(fan_in, fan_out)
+
+    return draw
+
+
+def _uniform(scale: Callable[[int, int], float]) -> Initializer:
+    """Return a uniform initializer of that standard deviation: its bound is √3 times as large."""
+
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
+        bound = math.sqrt(3) * scale(fan_in, fan_out)
+        return rng.uniform(-bound, bound, (fan_in, fan_out))
+
+    return draw
+
+
+def _he(fan_in: int, fan_out: int) -> float:  # noqa: ARG001  (one signature for all)
+    """He et al. 2015, equation 10: preserves the variance in ReLU layers."""
+    return math.sqrt(2 / fan_in)
+
+
+def _glorot(fan_in: int, fan_out: int) -> float:
+    """Glorot and Bengio 2010, equation 12: a compromise of both directions, for tanh."""
+    return math.sqrt(2 / (fan_in + fan_out))
+
+
+def _lecun(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
+    """LeCun et al. 1998, "Efficient BackProp", section 4.6; which SELU needs."""
+    return math.sqrt(1 / fan_in)
+
+
+def _fixed(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
+    """Return 0.01 for any size."""
+    return 0.01
+
+
+def _ciresan(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
+    """Cireşan et al. 2010, section 3: uniform in [−0.05, 0.05] for any size."""
+    return 0.05 / math.sqrt(3)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "he_normal": _normal(_he),
+    "he_uniform": _uniform(_he),
+    "glorot_normal": _normal(_glorot),
+    "glorot_uniform": _uniform(_glorot),
+    "lecun_normal": _normal(_lecun),
+    "lecun_uniform": _uniform(_lecun),
+    "normal": _normal(_fixed),
+    "uniform": _uniform(_fixed),
+    "ciresan_uniform": _uniform(_ciresan),
+}
+
+
+def initializer_for(activation: str) -> str:
+    """Return the name of the initializer whose theory fits an activation."""
+    if activation in ("tanh", "sigmoid", "identity"):
+        return "glorot_uniform"
+    return "lecun_normal" if activation in ("selu", "scaled_tanh") else "he_normal"
+
+
+def get_initializer(name: str) -> Initializer:
+    """Return an initializer by its name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the name is unknown.
+    """
+    if name not in INITIALIZERS:
+        message = (
+            f"initializer must be one of {', '.join(INITIALIZERS)}, got {name!r}"
+            f"{did_you_mean(name, INITIALIZERS)}"
+        )
+        raise InvalidArgumentError(message)
+    return INITIALIZERS[name]

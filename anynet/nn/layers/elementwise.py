@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from anynet.backends import Backend
 from anynet.config import lookup, register
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
 from anynet.nn.activations import ACTIVATIONS
-from anynet.nn.layers.layer import ParameterFree, Pullback, without_params
-from anynet.typing import Array, Key, LayerParams
+from anynet.nn.layers.layer import Elementwise
+from anynet.typing import Array, Key
+
+Derivative: TypeAlias = Callable[[Array], Array]
+"""From the gradient of the output to that of the input."""
 
 
 @register("layer")
 @dataclass(frozen=True)
-class Activation(ParameterFree):
+class Activation(Elementwise):
     """Apply an elementwise function.
 
     Parameters
@@ -32,22 +36,14 @@ class Activation(ParameterFree):
     def __post_init__(self) -> None:
         lookup("activation", self.function)
 
-    def apply(
-        self,
-        params: LayerParams,  # noqa: ARG002
-        x: Array,
-        *,
-        backend: Backend,
-        key: Key | None,  # noqa: ARG002
-    ) -> tuple[Array, Pullback]:
-        """Return the function of each element, and the pullback."""
-        y, derivative = ACTIVATIONS[self.function](x, backend.xp)
-        return y, without_params(derivative)
+    def compute(self, x: Array, *, backend: Backend, key: Key | None) -> tuple[Array, Derivative]:  # noqa: ARG002
+        """Return the function of each element, and its derivative."""
+        return ACTIVATIONS[self.function](x, backend.xp)
 
 
 @register("layer")
 @dataclass(frozen=True)
-class Scale(ParameterFree):
+class Scale(Elementwise):
     """Compute factor · x + offset: map raw inputs such as bytes to [0, 1] as part of the network.
 
     Parameters
@@ -63,24 +59,17 @@ class Scale(ParameterFree):
     factor: float
     offset: float = 0.0
 
-    def apply(
-        self,
-        params: LayerParams,  # noqa: ARG002
-        x: Array,
-        *,
-        backend: Backend,  # noqa: ARG002
-        key: Key | None,  # noqa: ARG002
-    ) -> tuple[Array, Pullback]:
-        """Return the scaled input, and the pullback."""
+    def compute(self, x: Array, *, backend: Backend, key: Key | None) -> tuple[Array, Derivative]:  # noqa: ARG002
+        """Return the scaled input, and its derivative."""
         y = x * self.factor
         if self.offset:
             y = y + self.offset
-        return y, without_params(lambda dy: dy * self.factor)
+        return y, lambda dy: dy * self.factor
 
 
 @register("layer")
 @dataclass(frozen=True)
-class Dropout(ParameterFree):
+class Dropout(Elementwise):
     """Set a random share of the inputs to zero while training, and scale the rest up to match.
 
     Inverted dropout (Srivastava et al. 2014, section 10): inference is the identity. A draw takes
@@ -108,24 +97,17 @@ class Dropout(ParameterFree):
         """Return the multiple of 2⁻¹⁶ that the rate is rounded to."""
         return _threshold(rate) / 2**16
 
-    def apply(
-        self,
-        params: LayerParams,  # noqa: ARG002
-        x: Array,
-        *,
-        backend: Backend,
-        key: Key | None,
-    ) -> tuple[Array, Pullback]:
-        """Return the masked and scaled input while training, else the input; and the pullback."""
+    def compute(self, x: Array, *, backend: Backend, key: Key | None) -> tuple[Array, Derivative]:
+        """Return the masked and scaled input while training, else the input; and its derivative."""
         if key is None or (is_number(self.rate) and _threshold(self.rate) == 0):
-            return x, without_params(lambda dy: dy)
+            return x, lambda dy: dy
         kept, scale = self._kept(_random_halves(backend, key, x.shape[-2:]), backend)
 
         def mask(values: Array) -> Array:
             masked: Array = backend.xp.where(kept, values * scale, 0.0)
             return masked
 
-        return mask(x), without_params(mask)
+        return mask(x), mask
 
     def _kept(self, halves: Array, backend: Backend) -> tuple[Array, Array | float]:
         """Return which elements are kept, and the factor of those."""

@@ -88,6 +88,31 @@ class ParameterFree:
         return {}, n_in
 
 
+class Elementwise(ParameterFree):
+    """Base of layers without parameters and state that act on each element alone.
+
+    A subclass is a frozen dataclass with a ``kind`` and the method ``compute``.
+    """
+
+    def compute(
+        self, x: Array, *, backend: Backend, key: Key | None
+    ) -> tuple[Array, Callable[[Array], Array]]:
+        """Return the output, and a function from its gradient to that of the input."""
+        raise NotImplementedError
+
+    def apply(
+        self,
+        params: LayerParams,  # noqa: ARG002
+        x: Array,
+        *,
+        backend: Backend,
+        key: Key | None,
+    ) -> tuple[Array, Pullback]:
+        """Return the output and its pullback; see ``Layer.apply``."""
+        y, derivative = self.compute(x, backend=backend, key=key)
+        return y, without_params(derivative)
+
+
 def without_params(derivative: Callable[[Array], Array]) -> Pullback:
     """Make the pullback of a layer that has no parameters from its derivative."""
 

@@ -1,4 +1,4 @@
-"""The recorded loop, on a recorder that replays by doing the work again on the same buffers."""
+"""Graphs on a recorder whose replay runs the captured work again on the same buffers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ import pytest
 
 import anynet
 from anynet import tree
-from anynet.backends.lean_numpy import xp as numpy_xp
+from anynet.backends.cuda import GraphRecorder, GraphReport
+from anynet.backends.loops import MOST_RECORDINGS, RecordedLoop
 from anynet.backends.numpy import NumPyBackend
+from anynet.backends.numpy_namespace import xp as numpy_xp
 from anynet.backends.portable import Loop
-from anynet.backends.replay import MOST_RECORDINGS, CapturedLoop, GraphLoop
 from anynet.optim import SGD, Adam, Cosine
 from anynet.training import history
 
 
-class Rerun:
-    """Records nothing: its replay calls ``work`` again. ``failing`` recordings raise instead."""
+class Rerun(GraphRecorder):
+    """Captures nothing: its replay calls ``work`` again. ``failing`` captures raise instead."""
 
-    def __init__(self, failing: tuple[int, ...] = (), error: type[BaseException] = OSError) -> None:
+    def __init__(
+        self,
+        unrolled: int = 16,
+        failing: tuple[int, ...] = (),
+        error: type[BaseException] = OSError,
+    ) -> None:
+        self.unrolled = unrolled
         self.failing = failing
         self.error = error
         self.recorded = 0
@@ -35,7 +42,7 @@ class Rerun:
     def write(self, buffer: Any, array: Any) -> None:
         buffer[...] = array
 
-    def record(self, warm_up: Any, work: Any) -> Any:
+    def capture(self, warm_up: Any, work: Any) -> Any:
         warm_up()
         self.recorded += 1
         if self.recorded in self.failing:
@@ -46,21 +53,23 @@ class Rerun:
 
 @dataclass(frozen=True)
 class ReplayingNumPy(NumPyBackend):
-    """NumPy with the loop that CuPy has."""
+    """NumPy with the loops that CuPy has."""
 
-    graphs: CapturedLoop = field(default_factory=lambda: CapturedLoop(Rerun()), compare=False)
+    recorder: GraphRecorder = field(default_factory=Rerun, compare=False)
+    graphs: GraphReport = field(default_factory=GraphReport, compare=False)
 
     def loop(self, step: Any) -> Any:
-        return GraphLoop(step, self)
+        return RecordedLoop(step, self.recorder, self.graphs)
 
 
-def backends(library: str, loop: CapturedLoop) -> tuple[Any, Any]:
-    """Return a backend with the loop, and the same without."""
+def backends(library: str, recorder: GraphRecorder, monkeypatch: Any = None) -> tuple[Any, Any]:
+    """Return a backend with graphs, and the same without."""
     if library == "numpy":
-        return ReplayingNumPy(numpy_xp, "cpu", graphs=loop), anynet.get_backend("numpy")
+        return ReplayingNumPy(numpy_xp, "cpu", recorder=recorder), anynet.get_backend("numpy")
     pytest.importorskip("torch")
     plain = anynet.get_backend("torch", "cpu")
-    return replace(plain, graphs=loop), plain
+    monkeypatch.setattr("anynet.backends.torch.TorchRecorder", lambda _: recorder)
+    return replace(plain, graphs=GraphReport()), plain
 
 
 def trained(backend: Any, **options: Any) -> anynet.training.Model:
@@ -99,27 +108,26 @@ def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> Non
     [{}, {"optimizer": SGD(), "clip_norm": None, "average": None}, {"resident": False}],
     ids=["adam", "sgd in place", "from the host"],
 )
-def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options) -> None:
-    replaying, plain = backends(library, CapturedLoop(Rerun(), unrolled))
+def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options, monkeypatch) -> None:
+    replaying, plain = backends(library, Rerun(unrolled), monkeypatch)
     assert_same(trained(replaying, **options), trained(plain, **options))
     assert replaying.graphs.failure is None
     assert replaying.graphs.replayed == 4 * (10 + 1 + 1)  # batches, the short one, the scored ones
 
 
 def test_epochs_share_their_graphs() -> None:
-    replaying, _ = backends("numpy", CapturedLoop(Rerun(), 4))
-    trained(replaying, epochs=2)
-    # Chunks of 4 and 2 steps, the short batch; scoring, again once its weights have a buffer.
-    assert replaying.graphs.captured == 3 + 2
-    trained_more = replaying.graphs.captured
-    replaying.graphs.captured = 0
-    trained(replaying, epochs=6)
-    assert replaying.graphs.captured <= trained_more
+    captured = []
+    for epochs in (2, 6):
+        replaying, _ = backends("numpy", Rerun(4))
+        trained(replaying, epochs=epochs)
+        captured.append(replaying.graphs.captured)
+    # Chunks of 4 and 2 steps, the short batch; scoring, which reads the weights in their buffers.
+    assert captured == [3 + 1, 3 + 1]
 
 
 def test_progress_reads_the_running_sums_between_replays() -> None:
     seen: dict[str, list[history.Progress]] = {"replaying": [], "plain": []}
-    replaying, plain = backends("numpy", CapturedLoop(Rerun(), 4))
+    replaying, plain = backends("numpy", Rerun(4))
     trained(replaying, progress=seen["replaying"].append)
     trained(plain, progress=seen["plain"].append)
     assert len(seen["plain"]) > 10
@@ -128,15 +136,15 @@ def test_progress_reads_the_running_sums_between_replays() -> None:
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("failing", [1, 2, 3, 4])
-def test_a_failed_recording_changes_no_number_and_is_told_once(library, failing) -> None:
+def test_a_failed_capture_changes_no_number_and_warns_once(library, failing, monkeypatch) -> None:
     """The first, the rest of the batches, the short batch, or that of the scoring fails."""
-    replaying, plain = backends(library, CapturedLoop(Rerun(failing=(failing,)), 8))
-    with warnings.catch_warnings(record=True) as told:
+    replaying, plain = backends(library, Rerun(8, failing=(failing,)), monkeypatch)
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = trained(replaying)
-    assert [warning.category for warning in told] == [RuntimeWarning]
-    assert "OSError: operation not permitted when stream is capturing" in str(told[0].message)
-    assert "the same numbers" in str(told[0].message)
+    assert [warning.category for warning in caught] == [RuntimeWarning]
+    assert "OSError: operation not permitted when stream is capturing" in str(caught[0].message)
+    assert "the same numbers" in str(caught[0].message)
     assert_same(model, trained(plain))
     assert replaying.graphs.describe().startswith("eager: capture failed: OSError")
 
@@ -146,15 +154,15 @@ def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
         def __call__(self, *arguments: Any) -> Any:
             raise ZeroDivisionError(len(arguments))
 
-    replaying, _ = backends("numpy", CapturedLoop(Rerun()))
+    replaying, _ = backends("numpy", Rerun())
     state, order = (np.zeros(2),), np.zeros((3, 1), dtype=np.int32)
     with pytest.warns(RuntimeWarning, match="ZeroDivisionError"), pytest.raises(ZeroDivisionError):
         replaying.loop(Wrong()).run(state, order, ())
 
 
 def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
-    recorder = Rerun(failing=(1,), error=KeyboardInterrupt)
-    replaying, plain = backends("numpy", CapturedLoop(recorder, 4))
+    recorder = Rerun(4, failing=(1,), error=KeyboardInterrupt)
+    replaying, plain = backends("numpy", recorder)
     with pytest.raises(anynet.TrainingInterrupted):
         trained(replaying)
     assert_same(trained(replaying), trained(plain))
@@ -168,71 +176,101 @@ class Fibonacci:
         return (state[1], state[0] + state[1] + data[int(rows[0])])
 
 
-def fibonacci(loop: CapturedLoop, order: Any, data: Any, start: Any = (0.0, 1.0)) -> Any:
-    replaying, plain = backends("numpy", loop)
+def fibonacci_loop(unrolled: int = 4) -> RecordedLoop[Any]:
+    return RecordedLoop(Fibonacci(), Rerun(unrolled), GraphReport())
+
+
+def fibonacci(loop: RecordedLoop[Any], order: Any, data: Any, start: Any = (0.0, 1.0)) -> Any:
     state = tuple(np.array([value]) for value in start)
-    expected = plain.loop(Fibonacci()).run(state, order, data)
-    got = replaying.loop(FIBONACCI).run(state, order, data)
+    expected = Loop(Fibonacci()).run(state, order, data)
+    got = loop.run(state, order, data)
     np.testing.assert_array_equal(got, expected)
     return got
-
-
-FIBONACCI = Fibonacci()
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 8, 11])
 def test_any_number_of_steps_and_leaves_that_change_places(steps: int) -> None:
     order = np.arange(steps, dtype=np.int32).reshape(-1, 1) % 3
-    fibonacci(CapturedLoop(Rerun(), 4), order, np.array([1.0, 10.0, 100.0]))
+    fibonacci(fibonacci_loop(), order, np.array([1.0, 10.0, 100.0]))
 
 
-def test_what_was_returned_is_not_written_to_again() -> None:
-    loop = CapturedLoop(Rerun(), 4)
-    order, data = np.zeros((5, 1), dtype=np.int32), np.array([1.0])
+def test_a_state_that_the_loop_returned_is_not_copied(monkeypatch) -> None:
+    loop = fibonacci_loop()
+    order, data = np.zeros((4, 1), dtype=np.int32), np.array([1.0])
     first = fibonacci(loop, order, data)
+    written = []
+    write = loop.recorder.write
+    monkeypatch.setattr(
+        loop.recorder, "write", lambda buffer, array: (written.append(buffer), write(buffer, array))
+    )
+    second = loop.run(first, order, data)
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert not any(buffer is leaf for buffer in written[:1] for leaf in first)
+
+
+def test_leaves_of_the_returned_state_may_change_places() -> None:
+    loop = fibonacci_loop()
+    order, data = np.zeros((4, 1), dtype=np.int32), np.array([1.0])
+    first = fibonacci(loop, order, data)
+    swapped = first[::-1]
+    expected = Loop(Fibonacci()).run([leaf.copy() for leaf in swapped], order, data)
+    np.testing.assert_array_equal(loop.run(swapped, order, data), expected)
+
+
+def test_loops_share_no_memory() -> None:
+    order, data = np.zeros((5, 1), dtype=np.int32), np.array([1.0])
+    first = fibonacci(fibonacci_loop(), order, data)
     kept = [leaf.copy() for leaf in first]
-    fibonacci(loop, order, data, start=(5.0, 7.0))
+    fibonacci(fibonacci_loop(), order, data, start=(5.0, 7.0))
     np.testing.assert_array_equal(first, kept)
-    assert loop.captured == 2
+
+
+def test_a_state_of_another_shape_is_recorded_anew() -> None:
+    loop = fibonacci_loop()
+    order, data = np.zeros((4, 1), dtype=np.int32), np.array([1.0])
+    fibonacci(loop, order, data)
+    wide = loop.run((np.zeros(3), np.ones(3)), order, data)
+    assert [leaf.shape for leaf in wide] == [(3,), (3,)]
+    assert loop.report.captured == 2
 
 
 def test_other_data_of_the_same_shapes_are_read_instead() -> None:
-    loop = CapturedLoop(Rerun(), 4)
+    loop = fibonacci_loop()
     order = np.zeros((4, 1), dtype=np.int32)
     kept = [np.array([float(value)]) for value in range(5)]
     for data in [*kept, *kept]:
         fibonacci(loop, order, data)
-    assert loop.captured == 2  # in place, then from a buffer that is filled anew
+    assert loop.report.captured == 2  # in place, then from a buffer that is filled anew
     fibonacci(loop, order, [kept[0]])  # another shape of tree
-    assert loop.captured == 3
+    assert loop.report.captured == 3
 
 
 def test_large_data_are_not_copied(monkeypatch) -> None:
-    monkeypatch.setattr("anynet.backends.replay.LARGEST_COPY", 4)
-    loop = CapturedLoop(Rerun(), 4)
+    monkeypatch.setattr(Rerun, "largest_copy", 4)
+    loop = fibonacci_loop()
     order = np.zeros((4, 1), dtype=np.int32)
     for value in (1.0, 2.0, 3.0):
         data = np.array([value])
         fibonacci(loop, order, data)
         fibonacci(loop, order, data)
-    assert loop.captured == 3
-    (recording,) = loop._recordings.values()
-    assert recording.places.watched() is data
+    assert loop.report.captured == 3
 
 
-def test_data_are_not_kept_alive() -> None:
+def test_data_are_not_kept_alive(monkeypatch) -> None:
     class Data(np.ndarray):
         """An array whose end can be seen."""
 
+    # as a graph: the replay holds no closure of the step
+    monkeypatch.setattr(Rerun, "capture", lambda self, warm_up, work: lambda: None)  # noqa: ARG005
     ended = []
-    loop = CapturedLoop(Rerun(), 4)
+    loop = fibonacci_loop()
     data = np.array([1.0]).view(Data)
-    loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
-    loop.scan(Loop(FIBONACCI), (np.zeros(1), np.ones(1)), np.zeros((4, 1), np.int32), data)
+    loop.run((np.zeros(1), np.ones(1)), np.zeros((4, 1), np.int32), data)
     weakref.finalize(data, ended.append, True)
     del data
     gc.collect()
     assert ended == [True]
+    assert loop.report.captured == 1
 
 
 @dataclass(frozen=True)
@@ -245,31 +283,34 @@ class Holding:
         return state
 
 
-def test_graphs_are_freed_with_their_backend_and_without_a_garbage_collection() -> None:
-    loop = CapturedLoop(Rerun())
-    loop.recorder.record = lambda warm_up, work: lambda: None  # noqa: ARG005  (as a graph: no closure)
+def test_graphs_are_freed_with_their_loop_and_without_a_garbage_collection(monkeypatch) -> None:
+    monkeypatch.setattr(Rerun, "capture", lambda self, warm_up, work: lambda: None)  # noqa: ARG005
     gc.collect()
     gc.disable()
     try:
-        replaying, _ = backends("numpy", loop)
+        replaying, _ = backends("numpy", Rerun())
+        loop = replaying.loop(Holding(replaying))
         for _ in range(2):
-            replaying.loop(Holding(replaying)).run((np.zeros(1),), np.zeros((4, 1), np.int32), ())
-        assert loop.captured == 1
-        ended = weakref.ref(loop)
-        del loop, replaying
-        assert ended() is None
+            loop.run((np.zeros(1),), np.zeros((4, 1), np.int32), ())
+        assert replaying.graphs.captured == 1
+        (replay,) = map(weakref.ref, loop.recordings.values())
+        del loop
+        assert replay() is None
     finally:
         gc.enable()
 
 
 def test_the_number_of_recordings_is_bounded() -> None:
-    loop = CapturedLoop(Rerun(), 4)
-    order = np.zeros((4, 1), dtype=np.int32)
-    for size in range(1, 3 * MOST_RECORDINGS):
-        fibonacci(loop, order, np.zeros(size))
-    assert len(loop._recordings) == MOST_RECORDINGS
-    assert loop.describe() == f"graph: {loop.captured} captured, {loop.replayed} steps replayed"
+    loop = fibonacci_loop()
+    order = np.zeros((4, 2 * MOST_RECORDINGS), dtype=np.int32)
+    for size in range(1, 2 * MOST_RECORDINGS):
+        fibonacci(loop, order[:, :size], np.ones(1))
+    assert len(loop.recordings) <= MOST_RECORDINGS + 1
+    report = loop.report
+    assert (
+        report.describe() == f"graph: {report.captured} captured, {report.replayed} steps replayed"
+    )
 
 
-def test_before_the_first_scan_nothing_is_captured() -> None:
-    assert CapturedLoop(Rerun()).describe() == "graph: nothing captured yet"
+def test_before_the_first_run_nothing_is_captured() -> None:
+    assert GraphReport().describe() == "graph: nothing captured yet"

@@ -1,21 +1,21 @@
-"""NumPy's array API namespace with leaner functions.
+"""NumPy's array API namespace with faster functions.
 
-In a small network's step the calls cost as much as the arithmetic: ``numpy.sum`` and its like take
-one to three microseconds before they touch an array, the methods and ufuncs below them a third of
-that. And some loops of NumPy's are slow where others do the same: a sum over an axis of a matrix is
-BLAS's product with a vector of ones; a maximum over short rows is one over long columns; a maximum
-or minimum with a number (no SIMD there) is one with a row of it.
+In a step of a small network the calls cost as much as the arithmetic: ``numpy.sum`` and similar
+functions take one to three microseconds before they touch an array, the methods and ufuncs that
+they call a third of that. And some of NumPy's loops are slower than others with the same result: a
+sum over an axis of a matrix is computed as a product with a vector of ones; a maximum over short
+rows as one over long columns; a maximum or minimum with a number (no SIMD) as one with a row.
 """
 
 from __future__ import annotations
 
 import functools
-from types import ModuleType
 from typing import Any
 
 import array_api_compat.numpy as compat
 import numpy as np
 
+from anynet.backends.portable import extend
 from anynet.backends.recording import Recorded
 
 SHORT_ROW = 32  # elements
@@ -51,29 +51,23 @@ def _max(x: Any, /, *, axis: Any = None, keepdims: Any = False) -> Any:
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _maximum(a: Any, b: Any, /) -> Any:
-    if isinstance(b, float) and a.ndim and a.dtype.kind == "f":
-        b = _filled(b, a.shape[-1], a.dtype)
-    return np.maximum(a, b)
+def _with_row(function: Any) -> Any:
+    """Return a function of two arrays that makes a row of its second argument if it is a number."""
+
+    def bounded(a: Any, b: Any, /) -> Any:
+        if isinstance(b, float) and a.ndim and a.dtype.kind == "f":
+            b = _filled(b, a.shape[-1], a.dtype)
+        return function(a, b)
+
+    return bounded
 
 
-def _minimum(a: Any, b: Any, /) -> Any:
-    if isinstance(b, float) and a.ndim and a.dtype.kind == "f":
-        b = _filled(b, a.shape[-1], a.dtype)
-    return np.minimum(a, b)
+_maximum, _minimum = _with_row(np.maximum), _with_row(np.minimum)
 
 
 def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     bounded = x if min is None else _maximum(x, min)
     return bounded if max is None else _minimum(bounded, max)
-
-
-def _argmax(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
-    return x.argmax(axis=axis, keepdims=keepdims)
-
-
-def _astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
-    return x.astype(dtype, copy=copy)
 
 
 def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
@@ -82,13 +76,13 @@ def _take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     return x.take(indices, axis=axis)
 
 
-xp = ModuleType("anynet.backends.lean_numpy.xp", "NumPy's array API namespace.")
-vars(xp).update({name: value for name, value in vars(compat).items() if name[:1] != "_"})
-vars(xp).update(
-    argmax=_argmax,
-    astype=_astype,
+xp = extend(
+    compat,
+    "anynet.backends.numpy_namespace.xp",
+    argmax=lambda x, /, *, axis=None, keepdims=False: x.argmax(axis=axis, keepdims=keepdims),
+    astype=lambda x, dtype, /, *, copy=True: x.astype(dtype, copy=copy),
     clip=_clip,
-    isdtype=compat.isdtype,
+    matrix_transpose=lambda x, /: x.mT,
     max=_max,
     maximum=_maximum,
     minimum=_minimum,
