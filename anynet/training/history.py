@@ -135,7 +135,7 @@ class History(Described):
         return "History", {name: fact for name, fact in facts.items() if fact}
 
     def to_dict(self) -> dict[str, list[float | int | None]]:
-        """Return the records as columns: ``epoch``, ``train_loss``, ``train_accuracy``, …
+        """Return the records as columns, such as ``train_loss`` and ``train_accuracy``.
 
         Returns
         -------
