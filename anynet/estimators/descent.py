@@ -28,10 +28,9 @@ from anynet.estimators.stopping import Patience, Rate
 from anynet.optim import Constant, ReduceOnPlateau
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.training.evaluate import Evaluation
-from anynet.training.history import Callback, EpochRecord
+from anynet.training.history import Callback, EpochRecord, Plateau
 from anynet.training.placement import split_by_memory
 from anynet.training.state import Sums, TrainState, Weights, copy
-from anynet.training.stopping import Plateau
 from anynet.training.trainer import Epoch, Member, train
 from anynet.typing import Params
 
