@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from anynet.backends import Backend
 from anynet.config import lookup, register
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number, per_member
-from anynet.nn.activations import ACTIVATIONS
+from anynet.nn.activations import ACTIVATIONS, Derivative
 from anynet.nn.layers.layer import Elementwise
 from anynet.typing import Array, Key
-
-Derivative: TypeAlias = Callable[[Array], Array]
-"""From the gradient of the output to that of the input."""
 
 
 @register("layer")

@@ -55,8 +55,8 @@ class LayerNorm(_GainAndBias):
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
         """Return the normalised samples, and the pullback."""
-        mean, variance = _moments(x, -1, backend.xp)
-        return _normalised(params, x, mean, variance, self.epsilon, -1, backend.xp)
+        centred, _, variance = _centred(x, -1, backend.xp)
+        return _normalised(params, centred, variance, self.epsilon, -1, backend.xp)
 
 
 @register("layer")
@@ -103,27 +103,26 @@ class BatchNorm(_GainAndBias):
         xp, n_samples = backend.xp, x.shape[-2]
         if key is None or n_samples == 1:
             mean, variance = (state[name][..., None, :] for name in ("mean", "variance"))
-            return *_normalised(params, x, mean, variance, self.epsilon, None, xp), state
-        mean, variance = _moments(x, -2, xp)
+            return *_normalised(params, x - mean, variance, self.epsilon, None, xp), state
+        centred, mean, variance = _centred(x, -2, xp)
         unbiased = variance * (n_samples / (n_samples - 1))
         following = {
             name: state[name] + self.momentum * (batch[..., 0, :] - state[name])
             for name, batch in (("mean", mean), ("variance", unbiased))
         }
-        return *_normalised(params, x, mean, variance, self.epsilon, -2, xp), following
+        return *_normalised(params, centred, variance, self.epsilon, -2, xp), following
 
 
-def _moments(x: Array, axis: int, xp: Namespace) -> tuple[Array, Array]:
-    """Return the mean and the biased variance along an axis, which is kept."""
+def _centred(x: Array, axis: int, xp: Namespace) -> tuple[Array, Array, Array]:
+    """Return x − mean, the mean and the biased variance along an axis, which is kept."""
     mean = xp.mean(x, axis=axis, keepdims=True)
     centred = x - mean
-    return mean, xp.mean(centred * centred, axis=axis, keepdims=True)
+    return centred, mean, xp.mean(centred * centred, axis=axis, keepdims=True)
 
 
 def _normalised(
     params: LayerParams,
-    x: Array,
-    mean: Array,
+    centred: Array,
     variance: Array,
     epsilon: float,
     axis: int | None,
@@ -131,11 +130,11 @@ def _normalised(
 ) -> tuple[Array, Pullback]:
     """Return gain · (x − mean) / √(variance + ε) + bias, and its pullback.
 
-    ``axis`` is that of ``x`` whose moments mean and variance are; None if they are constants.
+    ``axis`` is the axis over which mean and variance were taken; None if they are constants.
     """
     gain, bias = (params[name][..., None, :] for name in ("gain", "bias"))
     deviation = xp.sqrt(variance + epsilon)
-    normal = (x - mean) / deviation
+    normal = centred / deviation
 
     def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
         grads = {"gain": xp.sum(dy * normal, axis=-2), "bias": xp.sum(dy, axis=-2)}
