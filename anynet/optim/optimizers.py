@@ -108,7 +108,7 @@ class _Decaying(Bounded):
         downhill, n_layers, xp = -rate, len(params), backend.xp
 
         def moved(index: int, name: str, p: Array, s: Any) -> Array:
-            factor = downhill
+            factor: Any = downhill
             if self.groups:
                 factor = _times(downhill, factors(self.groups, index, n_layers, name)[0])
                 if _is_zero(factor):
