@@ -105,10 +105,11 @@ class _Decaying(Bounded):
 
     def _descend(self, params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
         """θ − η · step; a ``ProductGradient`` is added by its own ``add_to``."""
-        downhill, n_layers, xp = -rate, len(params), backend.xp
+        downhill: Array = -rate
+        n_layers, xp = len(params), backend.xp
 
         def moved(index: int, name: str, p: Array, s: Any) -> Array:
-            factor: Any = downhill
+            factor: Array | float = downhill
             if self.groups:
                 factor = _times(downhill, factors(self.groups, index, n_layers, name)[0])
                 if _is_zero(factor):
