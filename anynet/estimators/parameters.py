@@ -36,6 +36,7 @@ class Such(HasMethods):
         self.condition = condition
 
     def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the condition holds; for a class it does not."""
         return not isinstance(val, type) and self.condition(val)
 
     def __str__(self) -> str:

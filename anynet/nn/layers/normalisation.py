@@ -10,7 +10,7 @@ import numpy as np
 
 from anynet.backends import Backend
 from anynet.config import register
-from anynet.errors import InvalidArgumentError
+from anynet.members import Bounded, number
 from anynet.nn.layers.layer import ParameterFree, Pullback, Shapes, without_params
 from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState, Namespace
 
@@ -61,7 +61,7 @@ class LayerNorm(_GainAndBias):
 
 @register("layer")
 @dataclass(frozen=True)
-class BatchNorm(_GainAndBias):
+class BatchNorm(Bounded, _GainAndBias):
     """Shift and scale each feature to mean 0 and variance 1, then by a learned gain and bias.
 
     While training, mean and variance are those of the batch, and the state, ``mean`` and
@@ -84,13 +84,8 @@ class BatchNorm(_GainAndBias):
 
     kind: ClassVar[str] = "batch_norm"
 
-    momentum: float = 0.1
+    momentum: float = number(0.1, above=0, most=1)
     epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.momentum <= 1:
-            message = f"the momentum of BatchNorm must be in (0, 1], got {self.momentum!r}"
-            raise InvalidArgumentError(message)
 
     def init_state(self, n_in: int) -> dict[str, np.ndarray]:
         """Return a running mean of 0 and a running variance of 1."""
