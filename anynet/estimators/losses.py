@@ -1,4 +1,4 @@
-"""Losses under scikit-learn's conventions, where those of ``anynet.nn.losses`` differ."""
+"""Losses with scikit-learn's conventions, where those of ``anynet.nn.losses`` differ."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from anynet.typing import Array, Namespace
 
 @dataclass(frozen=True)
 class SummedOverOutputs:
-    """The gradient of a loss of values is that of the sum over the outputs, not of the mean.
+    """A loss of values whose gradient is that of the sum over the outputs, not of the mean.
 
-    scikit-learn reports the squared error as the mean over the outputs but descends along the
-    gradient of the sum; its Poisson loss sums both. With one output there is no difference.
+    scikit-learn reports the squared error as the mean over the outputs, but its gradient is that
+    of the sum; its Poisson loss sums both. With one output there is no difference.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class SummedOverOutputs:
         One of ``task`` ``"values"``.
     n_outputs : int
     value_is_mean : bool
-        Whether the value stays the mean.
+        Whether the reported value is the mean.
     """
 
     loss: Loss
@@ -35,19 +35,20 @@ class SummedOverOutputs:
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
+        """Return the loss and its gradient."""
         value, dlogits = self.loss(logits, target, weight, backend=backend)
         return value if self.value_is_mean else value * self.n_outputs, dlogits * self.n_outputs
 
     def link(self, logits: Array, xp: Namespace) -> Array:
-        """That of the loss inside."""
+        """Return the link of the inner loss."""
         return self.loss.link(logits, xp)
 
 
 @dataclass(frozen=True)
 class ClippedCrossEntropy(CrossEntropy):
-    """Cross-entropy of probabilities clipped to [ε, 1 − ε], ε that of the type: scikit-learn's.
+    """Cross-entropy of probabilities clipped to [ε, 1 − ε], as in scikit-learn.
 
-    The gradient is that of the probabilities as they are, in scikit-learn as well.
+    ε is that of the dtype. The gradient is that of the unclipped probabilities.
     """
 
     def _losses(self, shifted: Array, total: Array, wanted: Array, xp: Namespace) -> Array:
@@ -61,13 +62,13 @@ class ClippedCrossEntropy(CrossEntropy):
 class ClippedBinaryCrossEntropy(BinaryCrossEntropy):
     """Binary cross-entropy of probabilities clipped to [ε, 1 − ε], see ``ClippedCrossEntropy``.
 
-    The probability of 0 is 1 less that of 1, with the rounding that scikit-learn's has.
+    The probability of 0 is computed as 1 minus that of 1, with the rounding of scikit-learn.
     """
 
     def link(self, logits: Array, xp: Namespace) -> Array:
-        """Return the logistic function, of which small values keep their digits.
+        """Return the logistic function, accurate for small values.
 
-        Adam divides gradients by their own size: those of small probabilities must not be 0.
+        Adam divides gradients by their magnitude: those of small probabilities must not be 0.
         """
         largest = math.log(float(xp.finfo(logits.dtype).max)) - 1  # beyond, exp overflows
         share: Array = 1 / (1 + xp.exp(xp.clip(-logits, -largest, largest)))
@@ -81,7 +82,7 @@ class ClippedBinaryCrossEntropy(BinaryCrossEntropy):
 
 
 def as_scikit_learn_has_it(loss: Loss) -> Loss:
-    """Return the loss of classes whose value is scikit-learn's also at probabilities of 0 and 1."""
+    """Return the loss of classes that equals scikit-learn's also at probabilities of 0 and 1."""
     if isinstance(loss, CrossEntropy):
         return ClippedCrossEntropy(loss.label_smoothing)
     return ClippedBinaryCrossEntropy() if isinstance(loss, BinaryCrossEntropy) else loss
@@ -89,14 +90,14 @@ def as_scikit_learn_has_it(loss: Loss) -> Loss:
 
 @dataclass(frozen=True)
 class GroupedCrossEntropy:
-    """Several classifications at once: a softmax over each group of logits, their losses added.
+    """The sum of the losses of several classifications, a softmax over each group of logits.
 
     Targets are classes (B, groups), counted from 0 within each group.
 
     Parameters
     ----------
     sizes : tuple of int
-        The number of classes of each group; the logits hold the groups one after another.
+        The number of classes of each group; the logits are the concatenated groups.
     label_smoothing : float
         See ``CrossEntropy``.
     """
@@ -111,6 +112,7 @@ class GroupedCrossEntropy:
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
+        """Return the summed loss and its gradient."""
         loss = CrossEntropy(self.label_smoothing)
         pairs = [
             loss(group, target[..., index], weight, backend=backend)

@@ -95,6 +95,7 @@ class ClassicalMomentum:
     nesterov: bool = True
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
+        """Return the velocity before the first update, zero; none without momentum."""
         if self._has_none:
             return SGDState(())
         return SGDState(tree.map(backend.xp.zeros_like, params))
@@ -108,6 +109,7 @@ class ClassicalMomentum:
         *,
         backend: Backend,
     ) -> tuple[Params, SGDState]:
+        """Return the next parameters and velocity."""
         xp = backend.xp
         steps = tree.map(lambda g: g * per_member(rate, g, xp), grads)
         if self._has_none:
@@ -156,6 +158,7 @@ class ShortAdam:
     epsilon: float = 1e-8
 
     def init(self, params: Params, *, backend: Backend) -> AdamState:
+        """Return the running sums before the first update, zero."""
         xp = backend.xp
         updates = xp.zeros((), dtype=xp.int32, device=backend.device)
         return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
@@ -163,6 +166,7 @@ class ShortAdam:
     def update(
         self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, AdamState]:
+        """Return the next parameters and running sums."""
         xp = backend.xp
         updates = state.updates + 1
         time = xp.astype(updates, backend.float_dtype)

@@ -1,4 +1,4 @@
-"""Class labels: what they are, as the numbers that losses take, and back."""
+"""Class labels, and their encoding as the numbers that losses take."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Labels:
         ``binary`` (one logit; at most two classes), ``multiclass``, ``multilabel-indicator`` (a
         0/1 matrix) or ``multiclass-multioutput`` (several classifications at once).
     classes : ndarray or list of ndarray
-        Sorted; the numbers of the columns of an indicator; one array an output.
+        Sorted classes; column numbers for an indicator; one array per output for multioutput.
     sparse : bool
-        Whether the indicator was given as a sparse matrix, as which it is then predicted.
+        Whether the indicator was given as a sparse matrix; predictions then are sparse too.
     """
 
     kind: str
@@ -39,12 +39,12 @@ class Labels:
 
     @classmethod
     def of(cls, y: Any) -> Labels:
-        """Find the classes of a target.
+        """Determine the classes of a target.
 
         Raises
         ------
         ValueError
-            If it holds no classes, but floats for example.
+            If the target is not a set of classes, for example if it has continuous values.
         """
         check_classification_targets(y)
         kind = type_of_target(y)
@@ -66,12 +66,12 @@ class Labels:
         return len(self.classes)
 
     def loss(self, label_smoothing: float) -> Any:
-        """Return the loss that fits.
+        """Return the loss for this kind of target.
 
         Raises
         ------
         ValueError
-            If smoothing is asked of labels that no softmax predicts.
+            If ``label_smoothing`` is given for a target without softmax.
         """
         if self.kind == MULTICLASS:
             return CrossEntropy(label_smoothing)
@@ -83,12 +83,12 @@ class Labels:
         return BinaryCrossEntropy()
 
     def check(self, y: Any, *, warm_start: bool) -> None:
-        """Check later targets against the classes, in scikit-learn's words.
+        """Check later targets against the classes; the messages are scikit-learn's.
 
         Raises
         ------
         ValueError
-            If there are others; for ``warm_start`` also if some are missing.
+            If there are new classes; for ``warm_start`` also if some are missing.
         """
         if self.kind == MULTIOUTPUT:
             found = Labels.of(y)
@@ -120,7 +120,7 @@ class Labels:
             raise ValueError(message)
 
     def encode(self, y: Any, dtype: str) -> np.ndarray:
-        """Return the target as its loss takes it: int32 classes, or a matrix of 0 and 1."""
+        """Return the target as the loss takes it: int32 classes, or a matrix of 0 and 1."""
         if self.kind == MULTILABEL:
             indicator: np.ndarray = (y.toarray() if sp.issparse(y) else np.asarray(y)).astype(dtype)
             return indicator
@@ -139,10 +139,10 @@ class Labels:
         Parameters
         ----------
         outputs : Array
-            Logits or, with ``border`` ½, the probabilities that the loss makes of them.
+            Logits; or probabilities, with ``border`` ½.
         backend : Backend
         border : float
-            Above it a label is predicted.
+            A label is predicted if its output is larger.
         """
         xp = backend.xp
         if self.kind == MULTICLASS:
