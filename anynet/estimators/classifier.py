@@ -20,11 +20,18 @@ from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP, documented
-from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
 from anynet.estimators.storing import encode
-from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
+from anynet.estimators.targets import (
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    MULTIOUTPUT,
+    GroupedCrossEntropy,
+    Labels,
+    as_scikit_learn_has_it,
+)
 from anynet.typing import Array
 
 #: Names of the numeric types that classes in a file may have.

@@ -13,9 +13,9 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP, documented
-from anynet.estimators.losses import SummedOverOutputs
 from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
 from anynet.estimators.samples import check_weights
+from anynet.estimators.targets import SummedOverOutputs
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
 
