@@ -21,8 +21,13 @@ from anynet.estimators.arrays import choose_backend
 from anynet.estimators.heldout import Held, Validation, held_out_of, validation_of
 from anynet.estimators.lbfgs import minimise
 from anynet.estimators.network import load_params, store_params
-from anynet.estimators.optimizers import ClassicalMomentum, ShortAdam, SolverStep
-from anynet.estimators.packing import PackedNetwork, UnpackedOptimizer
+from anynet.estimators.optimizers import (
+    ClassicalMomentum,
+    PackedNetwork,
+    ShortAdam,
+    SolverStep,
+    UnpackedOptimizer,
+)
 from anynet.estimators.samples import Samples, place_rows, rows_bytes
 from anynet.estimators.stopping import Patience, Rate
 from anynet.optim import SGD, Adam, AdamW, Constant, ReduceOnPlateau, RMSprop, as_optimizer
