@@ -57,23 +57,13 @@ def write_run(
         f"{name}, {'-'.join(map(str, sizes))}",
         history.metric,
     )
-    if isinstance(report, ValueReport):
-        title = f"{name}: test R² {report.score:.4f} ({len(report.true):,} rows)"
-        path = folder / "predicted.png"
-        _draw(plots.save_predictions, path, report.true, report.predicted, report.name, title)
-        return
-    title = f"{name}: test accuracy {report.accuracy:.4f} ({len(report.true):,} rows)"
-    drawn = report.most_confused(plots.MOST_DRAWN)
-    if len(drawn) < len(report.classes):
-        title += f"\n{plots.part_of(len(report.classes))}"
-    _draw(
-        plots.save_confusion,
-        folder / "confusion.png",
-        report.counts_of(drawn),
-        [report.classes[i] for i in drawn],
-        title,
-        report.rows[drawn],
-    )
+    rows = f"({len(report.true):,} rows)"
+    if isinstance(report, Report):
+        title = f"{name}: test accuracy {report.accuracy:.4f} {rows}"
+        _draw(plots.save_confusion, folder / "confusion.png", report, title)
+    else:
+        title = f"{name}: test R² {report.score:.4f} {rows}"
+        _draw(plots.save_predictions, folder / "predicted.png", report, title)
 
 
 def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:

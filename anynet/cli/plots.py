@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anynet.cli.reports import worst
+from anynet.cli.reports import Report, ValueReport
 from anynet.errors import printable
 from anynet.study.plots import ACCENT, add_grid, in_own_style, write
 from anynet.training import EpochRecord
@@ -81,13 +81,7 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
 
 
 @in_own_style
-def save_confusion(
-    path: Path,
-    counts: npt.NDArray[np.int64],
-    classes: Sequence[str],
-    title: str,
-    rows: npt.NDArray[np.int64] | None = None,
-) -> None:
+def save_confusion(path: Path, report: Report, title: str) -> None:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
 
     Of more than MOST_DRAWN classes, those with the most errors are drawn. The shade is the share
@@ -97,21 +91,14 @@ def save_confusion(
     ----------
     path : Path
         A PNG file.
-    counts : array (classes, classes)
-        Number of rows of each pair of a true and a predicted class.
-    classes : sequence of str
-        The names of the classes.
+    report : Report
     title : str
-    rows : array (classes,), optional
-        Number of rows of each true class, if `counts` is a part of a larger matrix.
     """
-    rows = counts.sum(axis=1) if rows is None else rows
-    if len(classes) > MOST_DRAWN:
-        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
-        drawn = worst(errors, MOST_DRAWN)
-        title += f"\n{part_of(len(classes))}"
-        counts, rows = counts[np.ix_(drawn, drawn)], rows[drawn]
-        classes = [classes[i] for i in drawn]
+    drawn = report.most_confused(MOST_DRAWN)
+    if len(drawn) < len(report.classes):
+        title += f"\nthe {MOST_DRAWN} of {len(report.classes):,} classes with the most errors"
+    counts, rows = report.counts_of(drawn), report.rows[drawn]
+    classes = [_plain(report.classes[i], MOST_CLASS_LETTERS) for i in drawn]
     n = len(classes)
     side = min(3.2 + 0.42 * n, 14)
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -125,7 +112,6 @@ def save_confusion(
                 axes.text(
                     predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
                 )
-    classes = [_plain(name, MOST_CLASS_LETTERS) for name in classes]
     long = max(map(len, classes)) > 2
     axes.set_xticks(
         range(n),
@@ -147,27 +133,19 @@ def save_confusion(
     write(figure, path)
 
 
-def part_of(n_classes: int) -> str:
-    """Return a note on the classes that a confusion matrix shows, of more than MOST_DRAWN."""
-    return f"the {MOST_DRAWN} of {n_classes:,} classes with the most errors"
-
-
 @in_own_style
-def save_predictions(
-    path: Path, true: npt.NDArray[Any], predicted: npt.NDArray[Any], name: str, title: str
-) -> None:
+def save_predictions(path: Path, report: ValueReport, title: str) -> None:
     """Draw predicted against true values, with the diagonal on which they are equal.
 
     Parameters
     ----------
     path : Path
         A PNG file.
-    true, predicted : array (N,)
-        Finite values in the units of the table.
-    name : str
-        Name of the values.
+    report : ValueReport
+        Finite values.
     title : str
     """
+    true, predicted = report.true, report.predicted
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes: Any = figure.subplots()
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
@@ -175,8 +153,8 @@ def save_predictions(
     opacity = min(1.0, 30 / len(true) ** 0.5)
     axes.plot(true, predicted, "o", color=TRAIN, markersize=3.5, alpha=opacity, markeredgewidth=0)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(_plain(f"true {name}"))
-    axes.set_ylabel(_plain(f"predicted {name}"))
+    axes.set_xlabel(_plain(f"true {report.name}"))
+    axes.set_ylabel(_plain(f"predicted {report.name}"))
     add_grid(axes)
     axes.set_title(_plain(title), fontsize=11)
     write(figure, path)

@@ -1,7 +1,7 @@
 """Scores of a model on labelled rows, as numbers and as text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -30,53 +30,13 @@ CLASS_WEIGHT = "class_weight"
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 
-def class_measures(
-    true: Any, predicted: Any, probabilities: Any, n_classes: int
-) -> dict[str, float]:
-    """Return measures that a frequent class does not dominate.
-
-    Parameters
-    ----------
-    true, predicted : array of shape (N,)
-        Indices of classes.
-    probabilities : array of shape (N, classes) or None
-        Without them there is no ``roc_auc``.
-    n_classes : int
-
-    Returns
-    -------
-    dict
-        ``baseline_accuracy``: that of always predicting the most frequent of the true classes.
-        ``balanced_accuracy``: the mean recall of the classes that occur. ``roc_auc``: of the second
-        of two classes, otherwise the mean of one-vs-rest over the classes that occur; absent where
-        it is not defined, or there are more than 100 classes.
-    """
-    true, predicted = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    if not true.size:
-        return {}
-    rows = np.bincount(true, minlength=n_classes)
-    right = np.bincount(true[true == predicted], minlength=n_classes)
-    present = np.flatnonzero(rows)
-    measures = {
-        "baseline_accuracy": float(rows.max() / true.size),
-        "balanced_accuracy": float(np.mean(right[present] / rows[present])),
-    }
-    if probabilities is None or present.size < 2 or n_classes > MOST_CLASSES:
-        return measures
-    from sklearn.metrics import roc_auc_score
-
-    scored: Sequence[int] | Counts = [1] if n_classes == 2 else present
-    areas = [roc_auc_score(true == each, np.asarray(probabilities)[:, each]) for each in scored]
-    return measures | {"roc_auc": float(np.mean(areas))}
-
-
 def class_warning(measures: dict[str, float], n_classes: int, *, weighted: bool) -> str:
     """Return a warning if predicted classes are no better than a constant, otherwise "".
 
     Parameters
     ----------
     measures : dict
-        Those of ``class_measures``, and ``accuracy``.
+        Those of ``Report.measures``.
     n_classes : int
         Number of classes among the true ones.
     weighted : bool
@@ -109,14 +69,14 @@ class Report:
         Indices of classes.
     classes : tuple of str
         Their names.
-    beside : dict
-        The measures of ``class_measures``.
+    probabilities : array of shape (N, classes) or None
+        Without them there is no ROC AUC.
     """
 
     true: Counts
     predicted: Counts
     classes: tuple[str, ...]
-    beside: dict[str, float] = field(default_factory=dict)
+    probabilities: Any = None
 
     metric = "accuracy"
 
@@ -126,8 +86,32 @@ class Report:
     ) -> "Report":
         """Return the report of pairs of labels, and of probabilities (N, classes) if given."""
         true, predicted = (np.asarray(labels, dtype=np.int64) for labels in (true, predicted))
-        beside = class_measures(true, predicted, probabilities, len(classes))
-        return cls(true, predicted, tuple(classes), beside)
+        return cls(true, predicted, tuple(classes), probabilities)
+
+    @cached_property
+    def beside(self) -> dict[str, float]:
+        """Measures that a frequent class does not dominate.
+
+        ``baseline_accuracy``: that of always predicting the most frequent of the true classes.
+        ``balanced_accuracy``: the mean recall of the classes that occur. ``roc_auc``: of the second
+        of two classes, otherwise the mean of one-vs-rest over the classes that occur; absent where
+        it is not defined, or there are more than MOST_CLASSES classes.
+        """
+        if not self.true.size:
+            return {}
+        n_classes, present = len(self.classes), np.flatnonzero(self.rows)
+        measures = {
+            "baseline_accuracy": float(self.rows.max() / self.true.size),
+            "balanced_accuracy": float(np.mean(self.recall[present])),
+        }
+        if self.probabilities is None or present.size < 2 or n_classes > MOST_CLASSES:
+            return measures
+        from sklearn.metrics import roc_auc_score
+
+        likely = np.asarray(self.probabilities)
+        scored = [1] if n_classes == 2 else present.tolist()
+        areas = [roc_auc_score(self.true == each, likely[:, each]) for each in scored]
+        return measures | {"roc_auc": float(np.mean(areas))}
 
     @property
     def counts(self) -> Counts:

@@ -26,7 +26,8 @@ from anynet.nn.losses import (
     SquaredError,
     ValueLoss,
 )
-from anynet.nn.network import Network, mlp
+from anynet.nn.network import Network
+from anynet.nn.perceptron import mlp
 
 __all__ = [
     "ACTIVATIONS",

@@ -105,13 +105,15 @@ class _Decaying(Bounded):
 
     def _descend(self, params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
         """θ − η · step; a ``ProductGradient`` is added by its own ``add_to``."""
-        downhill, n_layers, xp = -rate, len(params), backend.xp
+        downhill: Array = -rate
+        n_layers, xp = len(params), backend.xp
 
         def moved(index: int, name: str, p: Array, s: Any) -> Array:
-            of_rate = factors(self.groups, index, n_layers, name)[0] if self.groups else 1.0
-            factor = _times(downhill, of_rate)
-            if _is_zero(factor):
-                return p
+            factor: Array | float = downhill
+            if self.groups:
+                factor = _times(downhill, factors(self.groups, index, n_layers, name)[0])
+                if _is_zero(factor):
+                    return p
             factor = per_member(factor, p, xp)
             if isinstance(s, ProductGradient):
                 return s.add_to(p, factor, backend)
@@ -272,15 +274,13 @@ class AdamW(Adam):
 
 def _map_leaves(function: Callable[..., Array], params: Params, *others: Any) -> Params:
     """Apply ``function(layer index, name, leaf, *other leaves)`` to each leaf of ``params``."""
-    return tuple(
-        {
-            name: function(index, name, leaf, *[other[index][name] for other in others])
-            for name, leaf in layer.items()
-        }
-        if layer
-        else layer
-        for index, layer in enumerate(params)
-    )
+    mapped = []
+    for index, (layer, *rest) in enumerate(zip(params, *others, strict=True)):
+        own = {}
+        for name, leaf in layer.items():
+            own[name] = function(index, name, leaf, *[other[name] for other in rest])
+        mapped.append(own)
+    return tuple(mapped)
 
 
 def _times(value: Any, factor: Any) -> Any:

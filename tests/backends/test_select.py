@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,6 +129,18 @@ def test_arrays_tell_their_backend() -> None:
     assert backend_of(jnp.ones(2)).name == "jax"
     for array in (torch.ones(2, requires_grad=True), jnp.ones(2), [1, 1]):
         np.testing.assert_array_equal(to_numpy(array), [1, 1])
+
+
+def test_jax_arrays_on_a_tpu_stay_there(monkeypatch) -> None:
+    pytest.importorskip("jax")
+    tpu = SimpleNamespace(platform="tpu", id=3)
+    array = SimpleNamespace(devices=lambda: [tpu])
+    monkeypatch.setattr(select, "is_jax_array", lambda given: given is array)
+    monkeypatch.setattr(select, "is_torch_array", lambda _: False)
+    monkeypatch.setattr(select, "is_cupy_array", lambda _: False)
+    backend = backend_of(array)
+    assert backend.device is tpu
+    assert backend.device_name() == "tpu:3"
 
 
 def test_backends_are_values() -> None:

@@ -12,10 +12,14 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import anynet as library
-from anynet.cli.reports import Report, ValueReport, class_measures, class_warning
+from anynet.cli.reports import Report, ValueReport, class_warning
 
 Command = Callable[..., Any]
 QUICK = ("--layers", "16", "--epochs", "12", "--backend", "numpy", "--json")
+
+
+def class_measures(true: Any, predicted: Any, likely: Any, n_classes: int) -> dict[str, float]:
+    return Report.of(true, predicted, list(map(str, range(n_classes))), likely).beside
 
 
 def test_measures_are_those_of_scikit_learn(rng) -> None:

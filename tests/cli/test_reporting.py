@@ -102,11 +102,12 @@ def test_settings_of_the_process_are_not_used_either(tmp_path: Path) -> None:
     import matplotlib as mpl
 
     from anynet.cli import plots
+    from anynet.cli.reports import Report
 
-    counts = np.eye(3, dtype=np.int64)
-    plots.save_confusion(tmp_path / "plain.png", counts, ["a", "b", "c"], "title")
+    report = Report.of([0, 1, 2], [0, 1, 2], ["a", "b", "c"])
+    plots.save_confusion(tmp_path / "plain.png", report, "title")
     with mpl.rc_context({"text.usetex": True, "savefig.dpi": 10, "axes.titlesize": 40}):
-        plots.save_confusion(tmp_path / "styled.png", counts, ["a", "b", "c"], "title")
+        plots.save_confusion(tmp_path / "styled.png", report, "title")
         assert mpl.rcParams["text.usetex"]
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 

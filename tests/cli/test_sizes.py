@@ -210,7 +210,7 @@ def test_of_many_classes_some_are_drawn(
     monkeypatch.setattr(plots, "write", lambda figure, path: figures.append(figure))  # noqa: ARG005
     true, predicted, names = labels(n_classes)
     report = Report.of(true, predicted, names)
-    plots.save_confusion(tmp_path / "a.png", report.counts, names, "title")
+    plots.save_confusion(tmp_path / "a.png", report, "title")
     (axes,) = figures[0].axes
     drawn = min(n_classes, plots.MOST_DRAWN)
     assert axes.images[0].get_array().shape == (drawn, drawn)

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 import anynet as library
 from anynet.cli import plots
 from anynet.cli.progress import download_bar
+from anynet.cli.reports import Report, ValueReport
 from anynet.cli.terminal import complain, plain_warnings, say, say_json, table
 from anynet.errors import AnynetError, printable
 
@@ -167,10 +168,11 @@ def test_the_bar_of_a_download_shows_a_harmless_name(
     "name", [HOSTILE, "$x", "$x$", r"\$x$", "$\\frac{", "日本", "\0", "_x", "%", "a" * 100_000, ""]
 )
 def test_any_name_can_be_drawn(name: str, tmp_path: Path) -> None:
-    counts = np.array([[3, 1], [0, 2]])
-    plots.save_confusion(tmp_path / "confusion.png", counts, (name, "b"), f"{name}: title")
+    classes = Report.of([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], (name, "b"))
+    plots.save_confusion(tmp_path / "confusion.png", classes, f"{name}: title")
     values = np.array([1.0, 2.0])
-    plots.save_predictions(tmp_path / "predicted.png", values, values, name, f"{name}: title")
+    report = ValueReport(values, values, name)
+    plots.save_predictions(tmp_path / "predicted.png", report, f"{name}: title")
     for picture in tmp_path.iterdir():
         with Image.open(picture) as image:
             assert max(image.size) < 2000
