@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         Source,
         Table,
         load_dataset,
-        load_table,
-        open_data,
+        load_tabular_dataset,
+        open_source,
         read_table,
     )
     from anynet.errors import (
@@ -91,10 +91,10 @@ __all__ = [
     "get_backend",
     "load",
     "load_dataset",
-    "load_table",
+    "load_tabular_dataset",
     "mlp",
     "nn",
-    "open_data",
+    "open_source",
     "optim",
     "predict_augmented",
     "read_table",
@@ -134,6 +134,8 @@ if not TYPE_CHECKING:  # type checkers report names that are not imported above
                 if hasattr(module, name):
                     globals()[name] = getattr(module, name)
                     return globals()[name]
+        if name in ("load_table", "open_data"):  # names of the previous version
+            return import_module(f"{__name__}.data").renamed(name)
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
 

@@ -1,13 +1,13 @@
-"""The exceptions that users may catch: each says what was expected, what came, and the mend."""
+"""Exceptions: each states what was expected, what was received, and how to fix it."""
 
 LONGEST = 2000  # characters of a message
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal may obey: control characters, line breaks, changes of direction.
+    """Escape control characters, line breaks and changes of direction, which a terminal may obey.
 
-    Everything is escaped that ``str.isprintable`` excludes, as ``repr`` does: ``\\x1b``, ``\\n``,
-    ``\\u202e``, and the surrogates that stand for bytes of file names which are not UTF-8.
+    Everything that ``str.isprintable`` excludes is escaped, as ``repr`` does, including the
+    surrogates that stand for bytes of file names which are not UTF-8.
     """
     if text.isprintable():
         return text

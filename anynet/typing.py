@@ -14,11 +14,17 @@ class Array(Protocol):
     """An n-dimensional array of NumPy, CuPy, torch, JAX or any other array API library."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """The number of axes."""
+
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any:
+        """The data type, an object of the library."""
+
     def __getitem__(self, key: Any, /) -> Array: ...
     def __add__(self, other: Any, /) -> Array: ...
     def __radd__(self, other: Any, /) -> Array: ...
@@ -78,5 +84,5 @@ class Key(NamedTuple):
     purpose: int = 0  # which layer (or other use) draws
 
     def at(self, purpose: int) -> Key:
-        """The same moment, for another purpose."""
+        """Return the key of the same step for another purpose."""
         return Key(self.seed, self.step, purpose)

@@ -1,7 +1,7 @@
 """Training from disk beside training from memory: samples a second, and the memory it takes.
 
 Writes a file of random float32 rows, then trains the same network on it in two worker processes, in
-rounds that interleave them: ``anynet.open_data`` of the file, and the same rows (or the first of
+rounds that interleave them: ``anynet.open_source`` of the file, and the same rows (or the first of
 them, if the file is larger than ``--resident-gigabytes``) as an array in memory. The streaming
 worker's peak of resident memory is measured from just before ``fit``. Writes JSON lines and a
 table.
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 class FromDisk:
-    """``fit`` on ``open_data``, as users call it."""
+    """``fit`` on ``open_source``, as users call it."""
 
     resident = False
 
@@ -73,7 +73,7 @@ class FromDisk:
         self.job = job
         self.backend = anynet.get_backend(job.backend, device)
         self.network = anynet.mlp(job.layers)
-        self.data: Any = anynet.open_data(job.path, job.path.replace(".npy", "-y.npy"))
+        self.data: Any = anynet.open_source(job.path, job.path.replace(".npy", "-y.npy"))
         few = np.zeros((640, job.layers[0]), np.float32), np.zeros(640, np.int64)
         self.fit(few)  # imports and caches are not training's
 

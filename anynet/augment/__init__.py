@@ -5,6 +5,7 @@ Each augmentation is a frozen dataclass of its strengths. All random numbers com
 on every backend. ``preprocess`` is applied once, on the host, before training and prediction.
 """
 
+from anynet.augment.common import Layout, normal, uniform
 from anynet.augment.deformations import Affine, Elastic
 from anynet.augment.pipeline import AUGMENTATIONS, Pipeline, as_pipeline
 from anynet.augment.pixels import Erase, Flip, Mixup, Noise
@@ -17,10 +18,13 @@ __all__ = [
     "Elastic",
     "Erase",
     "Flip",
+    "Layout",
     "Mixup",
     "Noise",
     "NormaliseWidth",
     "Pipeline",
     "as_pipeline",
+    "normal",
     "preprocess",
+    "uniform",
 ]

@@ -1,14 +1,11 @@
-"""What augmentations share: the layout of samples, checks of strengths, random numbers."""
+"""What augmentations share: the layout of samples and random numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anynet.backends import Backend
-from anynet.errors import InvalidArgumentError
-from anynet.members import is_number
 from anynet.typing import Array
 
 LARGEST_DISPLACEMENT = 1e4  # pixels: beyond every image, and finite in half precision
@@ -28,28 +25,6 @@ class Layout(NamedTuple):
 
     shape: tuple[int, int]
     top: float = 1.0
-
-
-def check_strength(
-    name: str, value: Any, *, below: float = math.inf, at_most: float = math.inf, unit: str = ""
-) -> None:
-    """Check a strength; in a step of a population it may be an array, one number per member.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is a negative number or one that is too large, or neither a number nor an array.
-    """
-    if is_number(value):
-        sound = not isinstance(value, bool) and 0 <= value < below and value <= at_most
-    else:
-        sound = value is not None and not isinstance(value, Sequence)
-    if not sound:
-        limit = f" and below {below:g}" if below < math.inf else ""
-        limit += f" and at most {at_most:g}" if at_most < math.inf else ""
-        limit += f", in {unit}" if unit else ""
-        message = f"{name} must be a number of at least 0{limit}, got {value!r}"
-        raise InvalidArgumentError(message)
 
 
 def uniform(bits: Array, backend: Backend) -> Array:

@@ -8,80 +8,77 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.common import LARGEST_DISPLACEMENT, check_strength, normal, uniform
+from anynet.augment.common import LARGEST_DISPLACEMENT, normal, uniform
 from anynet.backends import Backend
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, number, per_member
 from anynet.typing import Array
 
-KEPT = 0.998  # of the variance of the field: its root mean square is right to 0.1 %
+KEPT = 0.998  # share of the variance of the field: its root mean square is accurate to 0.1 %
 LARGEST_SIGMA = 1e4  # pixels: a kernel any wider is flat across every image
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in scipy.ndimage
 
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Affine:
-    """Rotate, shear, scale and shift each image by amounts of its own, about its centre.
+class Affine(Bounded):
+    """Rotate, shear, scale and shift each image about its centre by random amounts.
 
-    Each amount is drawn evenly between minus and plus its bound.
+    Each amount is uniform between minus and plus its bound.
 
     Parameters
     ----------
     rotation : float
         Degrees, below 90.
     shear : float
-        Degrees by which upright lines are slanted, below 90.
+        Degrees by which vertical lines are slanted, below 90.
     scale : float
-        Share by which height and width, each on its own, grow or shrink, below 1.
+        Relative change of the height and, independently, of the width, below 1.
     shift : float
-        Pixels, down and to the right, each on its own.
+        Pixels, vertically and, independently, horizontally.
     halved : tuple of int
-        Classes that are rotated and sheared by half of these at most.
+        Classes for which the bounds of rotation and shear are half of these.
     either : bool
-        Whether an image is rotated or sheared, by the toss of a coin, and never both.
+        Whether each image is either rotated or sheared, with equal probability, never both.
 
     Notes
     -----
     Cireşan et al. 2010, "Deep, Big, Simple Neural Nets for Handwritten Digit Recognition", is
-    ``Affine(rotation=15, shear=15, scale=0.15, shift=0, halved=(1, 7), either=True)``, with 0.2 as
-    its larger scale.
+    ``Affine(rotation=15, shear=15, scale=0.15, shift=0, halved=(1, 7), either=True)``; its largest
+    scale is 0.2.
     """
 
     kind: ClassVar[str] = "affine"
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("rotation", "shear", "scale", "shift")
 
-    rotation: float = 10.0
-    shear: float = 0.0
-    scale: float = 0.1
-    shift: float = 1.0
+    rotation: float = number(10.0, below=90, unit="degrees")
+    shear: float = number(0.0, below=90, unit="degrees")
+    scale: float = number(0.1, below=1)
+    shift: float = number(1.0, most=LARGEST_DISPLACEMENT, unit="pixels")
     halved: tuple[int, ...] = ()
     either: bool = False
 
     def __post_init__(self) -> None:
-        check_strength("rotation", self.rotation, below=90, unit="degrees")
-        check_strength("shear", self.shear, below=90, unit="degrees")
-        check_strength("scale", self.scale, below=1)
-        check_strength("shift", self.shift, at_most=LARGEST_DISPLACEMENT, unit="pixels")
+        super().__post_init__()
         if not isinstance(self.halved, tuple) or any(type(c) is not int for c in self.halved):
             message = f"halved must be a tuple of classes such as (1, 7), got {self.halved!r}"
             raise InvalidArgumentError(message)
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
-        """Return the fields that are mixed, (3, H·W): everywhere 1, and y and x from the centre."""
+        """Return the basis fields (3, H·W): 1 everywhere, and y and x from the centre."""
         height, width = shape
         y, x = np.mgrid[:height, :width].reshape(2, -1)
         return np.stack([np.ones(height * width), y - (height - 1) / 2, x - (width - 1) / 2])
 
     def words(self, fields: int) -> int:
-        """Return how many random words an image takes."""
+        """Return the number of random words for an image."""
         del fields
         return 7
 
     def coefficients(self, bits: Array, labels: Any, fields: int, backend: Backend) -> Array:
-        """Return how much of each field is in the displacement, (*P, 2, B, 3): y, then x."""
+        """Return the coefficient of each field in the displacement, (*P, 2, B, 3): y, then x."""
         del fields
         xp = backend.xp
         drawn = uniform(bits, backend) * 2.0 - 1.0
@@ -106,7 +103,7 @@ class Affine:
             1.0 / (1.0 + bounded(up, self.scale)),
             1.0 / (1.0 + bounded(across, self.scale)),
         )
-        # Where a pixel's value comes from: turned back, then straightened, then scaled back.
+        # The source of a pixel: the inverse rotation, then the inverse shear, then inverse scales.
         y = [bounded(down, self.shift), cosine * tall - 1.0, -sine * tall]
         x = [
             bounded(right, self.shift),
@@ -119,13 +116,13 @@ class Affine:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Elastic:
-    """Displace each pixel by noise that a Gaussian has smoothed, new for each image.
+class Elastic(Bounded):
+    """Displace the pixels of each image by noise that is smoothed by a Gaussian.
 
     Parameters
     ----------
     alpha : float
-        What multiplies the smoothed noise. Displacements have a root mean square of about
+        Factor of the smoothed noise. Displacements have a root mean square of about
         ``0.163 · alpha / sigma`` pixels, which is alpha / (√3 · 2σ√π).
     sigma : float
         Standard deviation of the Gaussian, in pixels.
@@ -133,30 +130,24 @@ class Elastic:
     Notes
     -----
     Simard, Steinkraus and Platt 2003, "Best Practices for Convolutional Neural Networks Applied to
-    Visual Document Analysis", section 2: noise even in (−1, 1) for each pixel and direction,
-    convolved with a Gaussian that sums to one, times alpha; theirs are the default numbers. Here
-    the noise goes on beyond the borders, so that the field is equally strong everywhere.
+    Visual Document Analysis", section 2: noise that is uniform in (−1, 1) for each pixel and
+    direction, convolved with a Gaussian that sums to 1, times alpha; the defaults are theirs. Here
+    the noise continues beyond the borders, so that the field is equally strong everywhere.
 
     Such a field G·U·Gᵀ is a random mixture of the products of eigenvectors of G·Gᵀ, with the
-    eigenvalues as variances. Few of them matter (about 40 of 784 for a σ of 4 in 28 × 28), so few
-    random numbers make an image's field. They are sums of many even numbers: normal ones.
+    eigenvalues as variances. Few of them matter (about 40 of 784 for a σ of 4 in 28 × 28), so an
+    image needs few random numbers. As sums of many uniform numbers they are normal.
     """
 
     kind: ClassVar[str] = "elastic"
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
-    alpha: float = 34.0
-    sigma: float = 4.0
-
-    def __post_init__(self) -> None:
-        check_strength("alpha", self.alpha, at_most=LARGEST_DISPLACEMENT, unit="pixels")
-        if not (is_number(self.sigma) and 0.5 <= self.sigma < math.inf):
-            message = f"sigma must be at least 0.5 pixels, got {self.sigma!r}"
-            raise InvalidArgumentError(message)
+    alpha: float = number(34.0, most=LARGEST_DISPLACEMENT, unit="pixels")
+    sigma: float = number(4.0, least=0.5, unit="pixels")
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
-        """Return the fields that are mixed, (F, H·W), each scaled by its standard deviation."""
+        """Return the basis fields (F, H·W), each scaled by its standard deviation."""
         (rows, high), (columns, wide) = (_eigenvectors(length, self.sigma) for length in shape)
         variances = np.outer(high, wide).ravel()
         order = np.argsort(-variances, kind="stable")
@@ -167,11 +158,11 @@ class Elastic:
         return scaled
 
     def words(self, fields: int) -> int:
-        """Return how many random words an image takes."""
+        """Return the number of random words for an image."""
         return 2 * fields
 
     def coefficients(self, bits: Array, labels: Any, fields: int, backend: Backend) -> Array:
-        """Return how much of each field is in the displacement, (*P, 2, B, F): y, then x."""
+        """Return the coefficient of each field in the displacement, (*P, 2, B, F): y, then x."""
         del labels
         xp = backend.xp
         drawn = normal(bits, backend)

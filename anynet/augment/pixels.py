@@ -8,38 +8,34 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.common import Layout, check_strength, normal, uniform
+from anynet.augment.common import Layout, normal, uniform
 from anynet.backends import Backend
 from anynet.config import register
-from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, is_number, number, per_member
 from anynet.typing import Array, Key
 
-SMALLEST = 0.02  # share of an image that is erased at least
+SMALLEST = 0.02  # minimum share of an image that is erased
 FLATTEST = 0.3  # height by width of a rectangle, or width by height
 QUANTILES = 1024
-SMALLEST_ALPHA = 1e-6  # with which all quantiles are 1 to the last bit
+SMALLEST_ALPHA = 1e-6  # all quantiles are 1 to the last bit
 
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Flip:
-    """Mirror some images, left to right.
+class Flip(Bounded):
+    """Mirror some images horizontally.
 
     Parameters
     ----------
     probability : float
-        That of an image, at most 1.
+        Probability that an image is mirrored, at most 1.
     """
 
     kind: ClassVar[str] = "flip"
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("probability",)
 
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_strength("probability", self.probability, at_most=1)
+    probability: float = number(0.5, most=1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -56,31 +52,27 @@ class Flip:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Erase:
+class Erase(Bounded):
     """Set a random rectangle of some images to 0.
 
-    Zhong et al. 2020, "Random Erasing Data Augmentation", algorithm 1, but that a rectangle that
-    is longer than the image is cut off in place of being drawn again, and is left empty.
+    Zhong et al. 2020, "Random Erasing Data Augmentation", algorithm 1, except that a rectangle
+    longer than the image is cut off instead of drawn again, and that it is filled with 0.
 
     Parameters
     ----------
     area : float
-        Share of the image that is erased at most, below 1; at least 0.02 is, or all of it if that
-        is less. It is drawn evenly, and the ratio of the sides between 0.3 and 1/0.3.
+        Maximum share of the image that is erased, below 1; the minimum is 0.02, or this if it is
+        less. The share is uniform; the ratio of the sides is between 0.3 and 1/0.3.
     probability : float
-        That an image loses anything, at most 1.
+        Probability that a part of an image is erased, at most 1.
     """
 
     kind: ClassVar[str] = "erase"
     needs_images: ClassVar[bool] = True
     varies: ClassVar[tuple[str, ...]] = ("area", "probability")
 
-    area: float = 0.2
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_strength("area", self.area, below=1)
-        check_strength("probability", self.probability, at_most=1)
+    area: float = number(0.2, below=1)
+    probability: float = number(0.5, most=1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -115,23 +107,20 @@ class Erase:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Noise:
-    """Add normal noise to each value; nothing is cut off at the ends of the range.
+class Noise(Bounded):
+    """Add normal noise to each value, without clipping to a range.
 
     Parameters
     ----------
     strength : float
-        Standard deviation, as a share of the value of full ink (1 where samples are not scaled).
+        Standard deviation relative to the value of full ink (1 if samples are not scaled).
     """
 
     kind: ClassVar[str] = "noise"
     needs_images: ClassVar[bool] = False
     varies: ClassVar[tuple[str, ...]] = ("strength",)
 
-    strength: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_strength("strength", self.strength)
+    strength: float = number(0.1)
 
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
@@ -147,41 +136,35 @@ class Noise:
 
 @register("augmentation")
 @dataclass(frozen=True)
-class Mixup:
-    """Blend each sample with another of its batch, and their losses in the same shares.
+class Mixup(Bounded):
+    """Mix each sample with another of its batch, and their losses with the same weights.
 
-    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", as the authors' code has it:
-    one share a batch, drawn from the Beta distribution. The other is the sample that stands as far
-    from the batch's other end. Of the two shares the larger is taken for the sample itself, which
-    makes the same pairs, and lets the training accuracy count its label. It works on any data.
+    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", as in the authors' code: one
+    weight for a batch, drawn from the Beta distribution. The other sample is the one at the same
+    distance from the other end of the batch. The sample itself has the larger of the two weights,
+    which gives the same pairs, and its label counts in the training accuracy. It works on any data.
 
     Parameters
     ----------
     alpha : float
-        Both parameters of the Beta distribution: small ones mix little. Above 0.
+        Both parameters of the Beta distribution, above 0: the smaller, the less is mixed.
     table : Array, optional
-        Quantiles of the share on the device, which ``bound`` makes.
+        Quantiles of the weight on the device, made by ``bound``.
     """
 
     kind: ClassVar[str] = "mixup"
     needs_images: ClassVar[bool] = False
 
-    alpha: float = 0.2
+    alpha: float = number(0.2, above=0)
     table: Any = field(default=None, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        known = isinstance(self.alpha, (int, float)) and not isinstance(self.alpha, bool)
-        if not (known and 0 < self.alpha < math.inf):
-            message = f"alpha of mixup must be a number above 0, got {self.alpha!r}"
-            raise InvalidArgumentError(message)
-
     def bound(self, backend: Backend) -> Mixup:
-        """Return it with its table on the device."""
+        """Return the augmentation with its table on the device."""
         table = larger_share(self.alpha, (np.arange(QUANTILES) + 0.5) / QUANTILES)
         return replace(self, table=backend.to_device(table.astype(backend.dtype)))
 
     def __call__(self, x: Array, *, backend: Backend, key: Key) -> tuple[Array, Array]:
-        """Return the blended samples (*P, B, I), and each sample's own share (*P,)."""
+        """Return the mixed samples (*P, B, I), and the weight of the sample itself (*P,)."""
         xp = backend.xp
         bits = backend.random_bits(key.seed, (key.step, key.purpose), (1,))
         index = xp.astype(bits >> 22, xp.arange(1, device=backend.device).dtype)
@@ -196,7 +179,7 @@ class Mixup:
 def larger_share(alpha: float, quantiles: np.ndarray) -> np.ndarray:
     """Return quantiles of max(λ, 1 − λ) for λ of the distribution Beta(alpha, alpha)."""
     # The smaller share t has the density t^(α−1) (1−t)^(α−1) up to ½: as a function of u = t^α
-    # it has no pole, so that the trapezoidal rule will do.
+    # it has no pole, so the trapezoidal rule is accurate.
     alpha = max(alpha, SMALLEST_ALPHA)
     u = np.linspace(0.0, 0.5**alpha, 20_001)
     t = u ** (1 / alpha)

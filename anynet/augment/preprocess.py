@@ -1,4 +1,4 @@
-"""Preprocessing of images: upright and of one width, the same for training and for prediction."""
+"""Preprocessing of images before training and prediction: deslanting and normalised width."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from anynet import config
 from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 
-STEEPEST = 1.0  # pixels to the side a row: a flat stroke has no slant to speak of
-BLOCK = 128  # images at once: what they make stays in the cache
+STEEPEST = 1.0  # pixels sideways per row: the slant of a horizontal stroke is not defined
+BLOCK = 128  # images at a time, so that intermediate arrays fit in the cache
 
 
 @register("preprocessing")
 @dataclass(frozen=True)
 class Deslant:
-    """Shear each image so that its ink stands upright.
+    """Shear each image so that its ink is upright.
 
-    Rows are moved so that the covariance of the ink's x and y vanishes, by 45° at most; the ink's
-    centre of mass stays where it is. LeCun et al. 1998, "Gradient-Based Learning Applied to
-    Document Recognition", section III.C, did so to the inputs of their linear classifiers.
+    Rows are shifted so that the covariance of the ink's x and y is 0, by at most 45°; the centre of
+    mass of the ink does not move. LeCun et al. 1998, "Gradient-Based Learning Applied to
+    Document Recognition", section III.C, deslanted the inputs of their linear classifiers.
     """
 
     kind: ClassVar[str] = "deslant"
 
     def columns(self, images: np.ndarray) -> np.ndarray:
-        """Return from where in its row each pixel of (N, H, W) is taken, (N, H, W)."""
+        """Return the source of each pixel of (N, H, W) as a position in its row, (N, H, W)."""
         _, height, width = images.shape
         mass = np.maximum(images.sum(axis=(1, 2)), np.finfo(np.float64).tiny)
         y = np.arange(height) - (images.sum(axis=2) @ np.arange(height) / mass)[:, None]
@@ -45,7 +45,7 @@ class Deslant:
 @register("preprocessing")
 @dataclass(frozen=True)
 class NormaliseWidth:
-    """Stretch each image sideways so that its ink is so many pixels wide, and centre it.
+    """Stretch each image horizontally to a given width of its ink, and centre it.
 
     Cireşan et al. 2011, "Convolutional Neural Network Committees for Handwritten Character
     Classification", section II, train the members of a committee on widths from 10 to 20.
@@ -53,7 +53,7 @@ class NormaliseWidth:
     Parameters
     ----------
     width : int
-        Pixels from the first column with ink to the last, at most those of the image.
+        Pixels from the first column with ink to the last, at most the width of the image.
     """
 
     kind: ClassVar[str] = "width"
@@ -66,10 +66,10 @@ class NormaliseWidth:
             raise InvalidArgumentError(message)
 
     def columns(self, images: np.ndarray) -> np.ndarray:
-        """Return from where in its row each pixel of (N, H, W) is taken, (N, H, W)."""
+        """Return the source of each pixel of (N, H, W) as a position in its row, (N, H, W)."""
         n_images, height, width = images.shape
         if self.width > width:
-            message = f"ink of {self.width} pixels does not fit images that are {width} wide"
+            message = f"ink of {self.width} pixels does not fit images of width {width}"
             raise InvalidArgumentError(message)
         inked: np.ndarray = np.any(images > 0, axis=1)
         first = np.argmax(inked, axis=1)
@@ -86,37 +86,37 @@ PREPROCESSINGS: Mapping[str, Any] = registered("preprocessing")
 def preprocess(
     samples: Any, steps: Sequence[Any], image_shape: tuple[int, int] | None
 ) -> np.ndarray:
-    """Apply preprocessing, one after another.
+    """Apply preprocessing steps one after another.
 
     Parameters
     ----------
     samples : array of shape (N, H·W)
-        Images on paper of value 0, in any real dtype, on the host.
+        Images on a background of 0, in any real dtype, on the host.
     steps : sequence of Deslant, NormaliseWidth
     image_shape : (int, int) or None
-        H and W; None for samples that are no images.
+        H and W; None for samples that are not images.
 
     Returns
     -------
     ndarray of shape (N, H·W)
-        In the same dtype, whole numbers rounded.
+        In the same dtype; integers are rounded.
 
     Raises
     ------
     InvalidArgumentError
-        If the samples are no such images.
+        If the samples are not such images.
     """
     x: np.ndarray = np.asarray(samples)
     if not steps:
         return x
     if image_shape is None or x.ndim != 2 or x.shape[1] != image_shape[0] * image_shape[1]:
         message = (
-            f"{steps[0].kind} works on images (N, rows · columns) whose shape is known, got "
+            f"{steps[0].kind} needs images (N, rows · columns) whose shape is known, got "
             f"samples of shape {x.shape} and image shape {image_shape}"
         )
         raise InvalidArgumentError(message)
     if x.size and x.min() < 0:
-        message = f"{steps[0].kind} works on ink above 0 on paper of 0, found {x.min():g}"
+        message = f"{steps[0].kind} needs ink above 0 on a background of 0, found {x.min():g}"
         raise InvalidArgumentError(message)
     parts = [_transform(x[i : i + BLOCK], steps, image_shape) for i in range(0, len(x), BLOCK)]
     return np.concatenate(parts) if parts else x
@@ -132,17 +132,17 @@ def _transform(x: np.ndarray, steps: Sequence[Any], shape: tuple[int, int]) -> n
 
 
 def _sample_rows(images: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Interpolate each row of (N, H, W) linearly at places in it; beyond its ends it is 0."""
+    """Interpolate each row of (N, H, W) linearly at positions in it; beyond its ends it is 0."""
     height, width = images.shape[1:]
-    places = np.clip(columns.astype(images.dtype), -1, width)
-    left = np.floor(places)
+    positions = np.clip(columns.astype(images.dtype), -1, width)
+    left = np.floor(positions)
     row = width + 3  # one zero before, two after
     padded = np.zeros((len(images), height, row), dtype=images.dtype)
     padded[:, :, 1:-2] = images
     starts = np.arange(1, padded.size, row).reshape(-1, height, 1)
     index = left.astype(np.intp) + starts
     before, after = (padded.reshape(-1).take(index + offset) for offset in (0, 1))
-    sampled: np.ndarray = before + (places - left) * (after - before)
+    sampled: np.ndarray = before + (positions - left) * (after - before)
     return sampled
 
 

@@ -1,4 +1,4 @@
-"""Sampling images at displaced places: what all deformations come down to."""
+"""Sampling images at displaced positions, on which all deformations are based."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from anynet.typing import Array, Key, Namespace
 
 
 class Deformation(Protocol):
-    """A random field of displacements: a mixture of fixed fields, its amounts new each time."""
+    """A random field of displacements: a linear combination of fixed fields."""
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the fields, (F, H·W)."""
 
     def words(self, fields: int) -> int:
-        """Return how many words of 32 random bits one image takes."""
+        """Return the number of words of 32 random bits for one image."""
 
     def coefficients(self, bits: Array, labels: Any, fields: int, backend: Backend) -> Array:
-        """Return how much of each field is in the displacement of y and of x, (*P, 2, B, F).
+        """Return the coefficient of each field in the displacement of y and of x, (*P, 2, B, F).
 
         ``bits`` are (*P, words, B), ``labels`` are the targets of the samples, (B,) or (*P, B).
         """
@@ -34,14 +34,14 @@ class Deformation(Protocol):
 class Warp:
     """Several deformations as one: their displacements are added, and images are sampled once.
 
-    All source coordinates are one product, of the coefficients (2B, F) of each image with the
-    fields (F, H·W) that all images share.
+    All source coordinates are one product of the coefficients (2B, F) of the images and the fields
+    (F, H·W) that all images share.
 
     Parameters
     ----------
     deformations : tuple of Deformation
     fields : tuple of int
-        How many each deformation has.
+        The number of fields of each deformation.
     basis : Array of shape (2 + sum(fields), H·W)
         On the device: the coordinates of each pixel, y and x, and the fields.
     """
@@ -63,13 +63,13 @@ class Warp:
     def __call__(
         self, images: Array, labels: Any, layout: Layout, *, backend: Backend, key: Key
     ) -> Array:
-        """Return the images (B, H·W) or (*P, B, H·W) deformed, (*P, B, H·W) floats."""
+        """Return the deformed images (B, H·W) or (*P, B, H·W) as floats (*P, B, H·W)."""
         coordinates = self.coordinates(images.shape[-2], labels, backend=backend, key=key)
         y, x = coordinates[..., 0, :, :], coordinates[..., 1, :, :]
         return sample(images, y, x, layout.shape, backend=backend)
 
     def coordinates(self, n_images: int, labels: Any, *, backend: Backend, key: Key) -> Array:
-        """Return where each pixel's value is taken from, (*P, 2, B, H·W): y and x in pixels."""
+        """Return the source of each pixel, (*P, 2, B, H·W): y and x in pixels."""
         xp, population = backend.xp, key.seed.shape
         needs = [d.words(f) for d, f in zip(self.deformations, self.fields, strict=True)]
         bits = backend.random_bits(key.seed, (key.step, key.purpose), (sum(needs), n_images))
@@ -98,14 +98,14 @@ def sample(
     images : Array of shape (B, H·W) or (*P, B, H·W)
         In any real dtype.
     y, x : Array of shape (*P, B, M)
-        Places in pixels, the centre of the first pixel being (0, 0).
+        Positions in pixels; the centre of the first pixel is (0, 0).
     image_shape : (int, int)
         H and W.
 
     Returns
     -------
     Array of shape (*P, B, M)
-        Floats. The interpolation is bilinear, that of ``scipy.ndimage.map_coordinates`` with
+        Floats. The interpolation is bilinear, as in ``scipy.ndimage.map_coordinates`` with
         ``order=1, mode="grid-constant"``.
     """
     xp = backend.xp
@@ -115,7 +115,7 @@ def sample(
     row, block = width + 3, (height + 3) * (width + 3)
     above, down = _split(y, height, xp)
     left, right = _split(x, width, xp)
-    first = row + 1  # the place of an image's first pixel
+    first = row + 1  # the index of the first pixel of an image
     starts = xp.arange(first, first + math.prod(lead) * block, block, device=backend.device)
     index = xp.astype(above * row + left, starts.dtype) + xp.reshape(starts, (*lead, 1))
     upper, upper_right, lower, lower_right = (
@@ -140,10 +140,10 @@ def _with_border(grid: Array, backend: Backend) -> Array:
 
 
 def _corners(pixels: Array, index: Array, row: int, backend: Backend) -> list[Array]:
-    """Return the pixels at places, to their right, below, and below to the right, as floats.
+    """Return the pixels at an index, to the right, below, and below to the right, as floats.
 
-    Four bytes are packed into one word, so that a place is looked up once and not four times,
-    which halves the time of all sampling in XLA. The words are signed, as all libraries have them.
+    Four bytes are packed into one word, so that an index is looked up once instead of four times,
+    which halves the time of sampling in XLA. The words are signed: all libraries have these.
     """
     xp = backend.xp
     offsets = (0, 1, row, row + 1)
@@ -153,14 +153,14 @@ def _corners(pixels: Array, index: Array, row: int, backend: Backend) -> list[Ar
     pixels = xp.astype(pixels, xp.int32)
     count = pixels.shape[0] - row - 1
     words = pixels[:count]
-    for place, offset in enumerate(offsets[1:], start=1):
-        words = words | (pixels[offset : count + offset] << (8 * place))
+    for byte, offset in enumerate(offsets[1:], start=1):
+        words = words | (pixels[offset : count + offset] << (8 * byte))
     taken = xp.take(words, index, axis=0)
-    return [xp.astype((taken >> (8 * place)) & 0xFF, backend.float_dtype) for place in range(4)]
+    return [xp.astype((taken >> (8 * byte)) & 0xFF, backend.float_dtype) for byte in range(4)]
 
 
-def _split(places: Array, length: int, xp: Namespace) -> tuple[Array, Array]:
-    """Return the pixel before each place, from −1 to the length, and how far it is from there."""
-    places = xp.clip(places, -1.0, float(length))
-    whole = xp.floor(places)
-    return whole, places - whole
+def _split(positions: Array, length: int, xp: Namespace) -> tuple[Array, Array]:
+    """Return the pixel before each position, from −1 to the length, and the distance from it."""
+    positions = xp.clip(positions, -1.0, float(length))
+    whole = xp.floor(positions)
+    return whole, positions - whole

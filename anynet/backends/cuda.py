@@ -21,7 +21,6 @@ from anynet.backends.loops import LoopReport, RecordedLoop, Recorder, Replay
 from anynet.backends.portable import Backend, Block, Loop, State, Step
 from anynet.typing import Array
 
-UNROLLED = 16  # steps a graph: copying the state back then costs a sixteenth per step
 SLOTS = 2
 
 _capturing = threading.Lock()  # the streams of captures are shared by threads
@@ -36,7 +35,7 @@ class GraphRecorder(Recorder):
         Maximum number of steps in one graph.
     """
 
-    unrolled = UNROLLED
+    unrolled = 16  # copying the state back then costs a sixteenth per step
 
     @abstractmethod
     def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:

@@ -80,7 +80,8 @@ class CuPyBackend(GraphBackend):
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute it in one call of cuBLAS, in the memory of ``accumulate`` if given."""
-        if self.products is None or not self._fit_for_cublas(a, b):
+        fits = a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0
+        if self.products is None or not fits:
             return super()._gemm(a, b, *options)
         transpose_a, transpose_b, accumulate, alpha, beta = options
         on_device = isinstance(alpha, cupy.ndarray)
@@ -105,9 +106,6 @@ class CuPyBackend(GraphBackend):
             stream=cupy.cuda.get_current_stream().ptr,
         )
         return result
-
-    def _fit_for_cublas(self, a: Any, b: Any) -> bool:
-        return bool(a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0)
 
     def _target(self, shape: tuple[int, ...], accumulate: Any, beta: float) -> Any:
         """Return the memory of the result, filled with ``accumulate`` if given."""
@@ -218,10 +216,10 @@ def create(
     if index >= len(found):
         message = f"device {device!r} does not exist: CuPy sees {', '.join(found)}"
         raise BackendError(message)
-    options = (dtype, reason, precision)
     try:
-        with cupy.cuda.Device(index):
-            backend = CuPyBackend(xp, cupy.cuda.Device(index), *options, products=_products(index))
+        chosen, products = cupy.cuda.Device(index), _products(index)
+        with chosen:
+            backend = CuPyBackend(xp, chosen, dtype, reason, precision, products=products)
             a, b = np.arange(6).reshape(2, 3), np.array([[1, 0], [0, 1], [1, 1]])
             product = backend.gemm(*(backend.to_device(x.astype(dtype)) for x in (a, b)))
             works = bool(np.all(backend.to_host(product) == a @ b))  # exact in any dtype

@@ -7,11 +7,10 @@ import os
 import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from anynet import tree
 from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step, device_index
@@ -70,7 +69,7 @@ class JaxBackend(Backend):
         return super().describe() | {"version": jax.__version__, "loop": "compiled"}
 
     def _threads(self) -> int | None:
-        return _started().threads if self.device.platform == "cpu" else None
+        return _started()[1] if self.device.platform == "cpu" else None
 
     def device_name(self) -> str:
         """Return ``cpu``, ``cuda:N``, or the platform and number of another device."""
@@ -97,15 +96,8 @@ def _scan(step: Step[Any], state: Any, order: Any, data: Any) -> Any:
     return jax.lax.scan(body, state, order)[0]
 
 
-class Start(NamedTuple):
-    """Where and how JAX started to compute."""
-
-    process: int
-    threads: int  # of the CPU
-
-
 @functools.cache
-def _started() -> Start:
+def _started() -> tuple[int, int]:
     """Return the process and the number of threads of JAX.
 
     The first call comes before JAX starts its threads, which it does once. XLA starts NPROC of
@@ -115,7 +107,7 @@ def _started() -> Start:
     if asked.isdecimal() and int(asked) > 0:
         os.environ.setdefault("NPROC", asked)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Start(os.getpid(), int(os.environ.get("NPROC") or cores or 1))
+    return os.getpid(), int(os.environ.get("NPROC") or cores or 1)
 
 
 def _refuse_after_fork() -> None:
@@ -126,7 +118,7 @@ def _refuse_after_fork() -> None:
     BackendError
         In a forked child of a process that has used JAX.
     """
-    if _started().process != os.getpid():
+    if _started()[0] != os.getpid():
         message = (
             "JAX cannot compute in a forked child of a process that has used it: start new "
             "processes (joblib's backend 'loky', multiprocessing.get_context('spawn')), or use JAX "
@@ -154,12 +146,11 @@ def create(device: Any, dtype: str, reason: str, precision: str | None = None) -
     _refuse_after_fork()
     chosen = jax.local_devices()[0] if device is None else device
     if isinstance(device, str):
-        kind, *_ = device.split(":")
+        kind, index = device.partition(":")[0], device_index(device)
         try:
             found = jax.local_devices(backend=kind)
         except RuntimeError:
             found = []
-        index = device_index(device)
         if index >= len(found):
             message = (
                 f"JAX has no device {device!r} here (it sees {', '.join(devices())}): for CUDA "
@@ -167,7 +158,10 @@ def create(device: Any, dtype: str, reason: str, precision: str | None = None) -
             )
             raise BackendError(message)
         chosen = found[index]
-    if dtype == "float64" and not _has_float64():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX warns if it truncates
+        lacks_dtype = jnp.zeros(1, dtype=dtype).dtype != dtype
+    if lacks_dtype:
         message = (
             "JAX computes in float64 only when 64-bit types are enabled: set the environment "
             "variable JAX_ENABLE_X64=1, or call jax.config.update('jax_enable_x64', True) first"
@@ -177,12 +171,6 @@ def create(device: Any, dtype: str, reason: str, precision: str | None = None) -
         message = f"precision 'tf32' needs a CUDA device, got {chosen.platform}: choose 'bfloat16'"
         raise BackendError(message)
     return JaxBackend(jnp, chosen, dtype, reason, precision)
-
-
-def _has_float64() -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX warns that it truncates
-        return bool(jnp.zeros(1, dtype=np.float64).dtype == np.float64)
 
 
 def devices() -> tuple[str, ...]:
@@ -199,10 +187,9 @@ def set_threads(count: int) -> None:
     InvalidArgumentError
         If it has started with another number.
     """
-    started = _started() if _started.cache_info().currsize else None
-    if started is not None and started.threads != count:
+    if _started.cache_info().currsize and _started()[1] != count:
         message = (
-            f"JAX has started {started.threads} threads and cannot change that: set threads before "
+            f"JAX has started {_started()[1]} threads and cannot change that: set threads before "
             f"its first use, or OMP_NUM_THREADS={count} in the environment"
         )
         raise InvalidArgumentError(message)

@@ -55,19 +55,16 @@ class Recorder(ABC):
     def record(self, step: Step[Any], state: Any, rows: Array, data: Any) -> Replay:
         """Record the steps of a chunk on the state's buffers, whose content stays as it is."""
 
-    def overlaps(self, a: Any, b: Any) -> bool:
-        """Whether writing into one array may change the other."""
-        return a is b or getattr(a, "base", None) is b
-
     def store(self, buffers: list[Any], values: list[Any]) -> None:
         """Copy each value into its buffer; a value may lie in the buffer of another."""
         pairs = [pair for pair in zip(buffers, values, strict=True) if pair[0] is not pair[1]]
+        held = {id(buffer) for buffer in buffers}
         moved = [
-            self.copy(value) if any(self.overlaps(value, other) for other in buffers) else value
-            for _, value in pairs
+            self.copy(new) if held & {id(new), id(getattr(new, "base", None))} else new
+            for _, new in pairs
         ]
-        for (buffer, _), value in zip(pairs, moved, strict=True):
-            self.write(buffer, value)
+        for (buffer, _), new in zip(pairs, moved, strict=True):
+            self.write(buffer, new)
 
 
 @dataclass

@@ -102,9 +102,7 @@ class NumPyLoop(RecordedLoop[State]):
 
     def run(self, state: State, order: Array, data: Any) -> State:
         """Apply the step once for each row of ``order``, see ``Loop``."""
-        threads: AbstractContextManager[None]
-        threads = one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait()
-        with threads:
+        with one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait():
             return super().run(state, order, data)
 
 
@@ -123,13 +121,12 @@ def _is_small(state: Any, order: Any) -> bool:
 
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:
     """Whether BLAS may write op(a) · op(b) into ``c``: matrices of one layout, dtype, and shape."""
-    fit: bool = (
+    return bool(
         getattr(alpha, "ndim", 0) == 0
         and a.size > 0
         and c.flags.writeable
         and all(x.ndim == 2 and x.dtype == c.dtype and x.flags.c_contiguous for x in (a, b, c))
     )
-    return fit
 
 
 def create(

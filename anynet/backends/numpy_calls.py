@@ -103,8 +103,9 @@ def _redirect(calls: list[Call], result: np.ndarray, buffer: np.ndarray) -> bool
     for index in range(len(calls) - 1, -1, -1):
         call = calls[index]
         if _target(call) is result and isinstance(call.func, np.ufunc):
-            keywords = call.keywords | {"out": buffer}
-            calls[index] = functools.partial(call.func, *call.args, **keywords)
+            calls[index] = functools.partial(
+                call.func, *call.args, **call.keywords | {"out": buffer}
+            )
             return True
         if not both.isdisjoint(_owner(array) for array in _arrays(call)):
             return False

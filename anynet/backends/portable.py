@@ -1,7 +1,7 @@
 """Every capability of a backend, written in the array API alone: this file is the specification.
 
-A library's own file overrides a method only where the library does better or must do otherwise,
-and each override passes the tests of the body here.
+A library's file overrides a method only where the library is faster or needs other calls; each
+override passes the tests of the body here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Step = Callable[[State, Array, Any], State]
 
 
 class Loop(Generic[State]):
-    """A training loop: one step, folded over the rows of an order.
+    """A training loop: one step, applied once for each row of an order.
 
-    Whoever trains holds the loop, and so what it has recorded, compiled or captured of its step.
+    Its owner keeps the loop for a whole run: the loop holds what it has recorded of its step.
 
     Parameters
     ----------
@@ -45,16 +45,17 @@ class Loop(Generic[State]):
         Parameters
         ----------
         state : tree of Array
-            Owned by the loop, which may reuse its memory: keep only what is returned.
+            Consumed: the loop may write into its memory.
         order : Array of shape (steps, …), int32
-            ``rows`` of each step.
+            The rows of the samples of each step.
         data : tree of Array
-            Read by every step, changed by none.
+            Read by the steps, and not changed.
 
         Returns
         -------
         tree of Array
-            The state after the last step.
+            The state after the last step. The next run of the loop may write into its memory:
+            copy what must be kept.
         """
         for index in range(order.shape[0]):
             state = self.step(state, order[index, ...], data)
@@ -70,9 +71,10 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True)
 class Backend:
-    """How arrays are made, multiplied, drawn at random and looped over.
+    """Array library and device: creation, products, random bits and loops.
 
-    A backend is an immutable value: two with the same library, device and dtype are equal.
+    A backend is an immutable value: two with the same library, device, dtype and precision are
+    equal.
 
     Parameters
     ----------
@@ -83,10 +85,10 @@ class Backend:
     dtype : str
         The floating-point type of parameters and activations, ``"float32"`` or ``"float64"``.
     reason : str
-        Why this backend was chosen, for people to read.
+        Why this backend was chosen, as text.
     precision : {"tf32", "bfloat16", "float16"}, optional
-        To what the factors of products are rounded, see ``get_backend``; None leaves them as
-        they are.
+        Type to which the factors of products are rounded, see ``get_backend``; None does not
+        round.
     """
 
     name: ClassVar[str] = "portable"
@@ -98,7 +100,7 @@ class Backend:
     precision: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the arguments of ``get_backend``: modules and devices are of one process."""
+        """Pickle the arguments of ``get_backend``: modules and devices belong to a process."""
         return _restore, (self.name, self.device_name(), self.dtype, self.precision)
 
     def __copy__(self) -> Backend:
@@ -109,31 +111,44 @@ class Backend:
 
     @property
     def float_dtype(self) -> Any:
-        """The namespace's own object for ``dtype``."""
+        """The namespace's object for ``dtype``."""
         return getattr(self.xp, self.dtype)
 
     def to_device(self, array: Any) -> Array:
-        """Place a NumPy array (or one of this library) on the device, in its own dtype.
+        """Place an array on the device, in its own dtype.
 
-        The result may share memory with the argument: treat it as read-only.
+        Parameters
+        ----------
+        array : ndarray, or array of this library
+
+        Returns
+        -------
+        Array
+            May share memory with the argument: treat it as read-only.
         """
-        result: Array = self.xp.asarray(array, device=self.device)
-        return result
+        return self.xp.asarray(array, device=self.device)  # type: ignore[no-any-return]
 
     def to_host(self, array: Array) -> np.ndarray:
         """Return a NumPy array with the same content; waits for the device."""
         return np.asarray(array)
 
     def host_empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Return memory of the host from which ``stream`` sends quickly, its content undefined."""
+        """Return an uninitialized NumPy array in memory from which ``stream`` copies quickly."""
         return np.empty(shape, dtype=dtype)
 
     def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
-        """Send trees of NumPy arrays to the device, one after another.
+        """Copy trees of NumPy arrays to the device, one after another.
 
-        Copies may run beside what was asked of the device before. The memory of a block may be
-        written again when the next one is asked for: that of ``blocks`` when this asks for it,
-        and what this yields when its caller does.
+        Copies may run beside earlier work of the device. When the next block is requested, the
+        memory of the one before may be written again, both on the host and on the device.
+
+        Parameters
+        ----------
+        blocks : iterator of trees of ndarray
+
+        Yields
+        ------
+        tree of Array
         """
         for block in blocks:
             yield tree.map(self.to_device, block)
@@ -155,7 +170,7 @@ class Backend:
         ----------
         a : Array of shape (*P, M, K), or (*P, K, M) if ``transpose_a``
         b : Array of shape (*P, K, N), or (*P, N, K) if ``transpose_b``
-            An operand without leading axes is shared by all members of the other's.
+            An operand without leading axes is shared by all members of the population.
         accumulate : Array of shape (*P, M, N), optional
             Consumed: a backend may write the result into its memory.
         alpha, beta : float
@@ -165,20 +180,11 @@ class Backend:
         -------
         Array of shape (*P, M, N)
         """
-        result: Array = self._gemm(a, b, transpose_a, transpose_b, accumulate, alpha, beta)
-        return result
+        return self._gemm(a, b, transpose_a, transpose_b, accumulate, alpha, beta)  # type: ignore[no-any-return]
 
-    def _gemm(
-        self,
-        a: Any,
-        b: Any,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-        accumulate: Any = None,
-        alpha: Any = 1,
-        beta: float = 0,
-    ) -> Any:
+    def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute ``gemm``; libraries override this body."""
+        transpose_a, transpose_b, accumulate, alpha, beta = options
         if transpose_a:
             a = self.xp.matrix_transpose(a)
         if transpose_b:
@@ -190,18 +196,17 @@ class Backend:
             product = product + (accumulate if beta == 1 else accumulate * beta)
         return product
 
-    def _multiply(self, a: Array, b: Array) -> Array:
+    def _multiply(self, a: Any, b: Any) -> Any:
         """Return the matrix product in this backend's precision."""
-        product: Array = self.xp.matmul(a, b)
-        return product
+        return self.xp.matmul(a, b)
 
     def random_bits(
         self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
     ) -> Array:
-        """Draw 32 random bits an element, a pure function of the arguments.
+        """Draw 32 random bits per element, a pure function of the arguments.
 
         Threefry-2x32 with 13 rounds, key ``(seed, purpose)`` and counter ``(step, index)``; its
-        first output words fill the front half of the elements, the second words the rest.
+        first output words fill the first half of the elements, the second words the rest.
 
         Parameters
         ----------
@@ -209,9 +214,9 @@ class Backend:
             One non-negative word per member.
         counters : (step, purpose)
             The number of updates made so far (int32, on the device), and a small integer that
-            tells the draws of one step apart.
+            differs between the draws of one step.
         shape : tuple of int
-            The shape of one member's draw, at most 2**32 elements.
+            The shape of one member's draw, with a maximum of 2**32 elements.
 
         Returns
         -------
@@ -227,7 +232,7 @@ class Backend:
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
     ) -> tuple[Array, Array]:
-        """Both output words for ``pairs`` counters, each of shape (*P, pairs)."""
+        """Return both output words for ``pairs`` counters, each of shape (*P, pairs)."""
         xp = self.xp
         seed = xp.astype(seed, xp.uint32)
         index = xp.arange(pairs, dtype=xp.uint32, device=self.device)
@@ -236,28 +241,39 @@ class Backend:
         return threefry_2x32((seed, second_key), (xp.zeros_like(seed) + step, index))
 
     def loop(self, step: Step[State]) -> Loop[State]:
-        """Return the loop of a step, in the form in which this library runs it fastest."""
+        """Return the loop of a step, in the form that this library runs fastest.
+
+        Parameters
+        ----------
+        step : callable
+            See ``Loop``. JAX also needs it to be hashable: loops of equal steps share what is
+            compiled.
+
+        Returns
+        -------
+        Loop
+        """
         return Loop(step)
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
-        """Return how many members of a population are best computed as one batch.
+        """Return the sizes of the batches in which a population is computed fastest.
 
         Parameters
         ----------
         members : int
         nbytes : int
-            What the parameters of one take.
+            Size of the parameters of one member, in bytes.
 
         Returns
         -------
         list of int
-            The sizes of the batches, which add up to ``members``.
+            They add up to ``members``.
         """
         del nbytes
         return [members]
 
     def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run computations that do not depend on one another; return their results in order."""
+        """Run independent computations; return their results in order."""
         return [task() for task in tasks]
 
     def context(self) -> AbstractContextManager[Any]:
@@ -265,14 +281,14 @@ class Backend:
         return nullcontext()
 
     def synchronize(self) -> None:
-        """Wait until everything that was asked of the device is done."""
+        """Wait until the device has finished all submitted work."""
 
     def memory(self) -> Memory | None:
-        """Return the device's free and total memory, None where it cannot be told."""
+        """Return the device's free and total memory, or None if it is unknown."""
         return None
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        """Whether an exception of this library says that the device has no memory left."""
+        """Whether an exception of this library means that memory is exhausted."""
         return isinstance(error, MemoryError)
 
     def describe(self) -> dict[str, str]:
@@ -284,9 +300,9 @@ class Backend:
             ``name``, ``version`` of the library, ``device``, ``dtype``, ``precision`` (``"full"``
             or the type that products are reduced to), ``reason`` for the choice, and how a
             ``loop`` runs: ``"eager"``, ``"recorded"`` (NumPy), ``"compiled"`` (JAX), or
-            ``"graph: …"`` with what was recorded and replayed so far, ``"eager: …"`` with the
-            reason where that failed. ``threads``, on the CPU, is how many products may take.
-            ``advice`` is present if a setting would make it faster.
+            ``"graph: …"`` with the numbers of captures and replays so far, or ``"eager: …"`` with
+            the reason why a capture failed. On the CPU also ``threads``, the maximum number of
+            threads of a product; and ``advice`` if a setting would make it faster.
         """
         threads = self._threads()
         return {
@@ -304,7 +320,7 @@ class Backend:
         return None
 
     def device_name(self) -> str:
-        """Return the device as ``get_backend`` takes it: ``cpu``, ``cuda:1``, ``mps``."""
+        """Return the name of the device: ``cpu``, ``cuda:1``, ``mps``."""
         return "cpu" if self.device is None else str(self.device)
 
 
@@ -346,7 +362,7 @@ def extend(namespace: Any, name: str, **functions: Any) -> ModuleType:
 
 
 def _restore(name: str, device: str, dtype: str, precision: str | None) -> Backend:
-    """Make an unpickled backend: on the library's CPU without the device, else NumPy's."""
+    """Make an unpickled backend: on the library's CPU if the device is missing, else NumPy's."""
     from anynet.backends.select import find_backend, get_backend
 
     found = find_backend(name, device, dtype, precision)

@@ -1,7 +1,7 @@
-"""Arrays that note the calls made on them, so that the calls can be repeated.
+"""Arrays that record the calls made on them, so that the calls can be repeated.
 
-``Recorded`` gets them through NumPy's own protocols, ``__array_ufunc__`` (NEP 13) and
-``__array_function__`` (NEP 18). A noted call writes its result where it wrote it before.
+NumPy passes them on by its protocols ``__array_ufunc__`` (NEP 13) and ``__array_function__``
+(NEP 18). A repeated call writes into the array that it returned when it was recorded.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ Call = functools.partial[Any]
 
 
 class UnrecordableError(TypeError):
-    """The step did what a list of calls cannot repeat."""
+    """Raised for an operation that a list of calls cannot repeat."""
 
 
 class Recorded(NDArrayOperatorsMixin):
-    """A NumPy array whose operations are done at once and noted in ``calls``."""
+    """A NumPy array whose operations are executed and recorded in ``calls``.
+
+    Parameters
+    ----------
+    array : ndarray
+    calls : list of Call
+        Extended by each operation.
+    """
 
     __iter__ = None
 
@@ -59,19 +66,23 @@ class Recorded(NDArrayOperatorsMixin):
         return self._note(np.ndarray.__getitem__, (self.array, key), {})
 
     def astype(self, dtype: Any, copy: bool = True) -> Recorded:
+        """Record ``ndarray.astype``."""
         return self._note(np.ndarray.astype, (self.array, dtype), {"copy": copy})
 
     def argmax(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        """Record ``ndarray.argmax``."""
         return self._note(np.ndarray.argmax, (self.array,), {"axis": axis, "keepdims": keepdims})
 
     def copy(self) -> Recorded:
+        """Record ``ndarray.copy``."""
         return self._note(np.ndarray.copy, (self.array,), {})
 
     def dot(self, other: Any) -> Recorded:
+        """Record ``numpy.dot``."""
         return self._note(np.dot, (self.array, plain(other)), {})
 
     def _note(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Recorded:
-        """Call a function, and note how to repeat it unless its result is a mere view."""
+        """Call a function, and record how to repeat it unless its result is a view."""
         result = function(*args, **kwargs)
         if not isinstance(result, (np.ndarray, np.generic)):
             message = f"{function} does not return one array"
@@ -98,7 +109,7 @@ class Recorded(NDArrayOperatorsMixin):
 
 
 def call_or_note(function: Callable[..., None], *args: Any) -> None:
-    """Call a function that writes into its first argument; note the call if that is recorded."""
+    """Call a function that writes into its first argument; record the call if that is recorded."""
     call = functools.partial(function, *map(plain, args))
     call()
     if isinstance(args[0], Recorded):
@@ -106,20 +117,20 @@ def call_or_note(function: Callable[..., None], *args: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return the NumPy array of a recorded one, and anything else as it is."""
+    """Return the NumPy array of a recorded one; return other values unchanged."""
     return value.array if isinstance(value, Recorded) else value
 
 
 def _owned(target: Any) -> np.ndarray:
-    """Refuse to write into what the recording did not make: it would not be made anew."""
+    """Return an output array, which must be a recorded result: others are not made again."""
     if not isinstance(target, Recorded):
-        message = "a step may not write into an array that is no result of recorded calls"
+        message = "a step may write only into results of recorded calls"
         raise UnrecordableError(message)
     return target.array
 
 
 def _typed(values: list[Any]) -> list[Any]:
-    """Make Python's numbers arrays of the type that they take beside an array (NEP 50)."""
+    """Turn Python's numbers into arrays of the dtype that NEP 50 gives them."""
     dtype = next(value.dtype for value in values if isinstance(value, (np.ndarray, np.generic)))
     kinds: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "u": (int,)}
     numbers = kinds.get(dtype.kind, ())

@@ -1,4 +1,4 @@
-"""Choosing a backend, and saying what is usable here and why."""
+"""Choosing a backend, and reporting which libraries work here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -26,15 +27,15 @@ PRECISIONS = ("tf32", "bfloat16", "float16")
 
 
 class BackendStatus(NamedTuple):
-    """What ``available_backends`` found out about one library."""
+    """What ``available_backends`` reports about one library."""
 
     name: str
     usable: bool
-    reason: str  # how to use it, or why it cannot be used and the mend
+    reason: str  # advice, or why it cannot be used and how to fix that
     version: str | None
     devices: tuple[str, ...]
-    memory: str  # free and total memory of the first device, empty if it cannot be told
-    threads: int | None  # that products on the CPU may take
+    memory: str  # free and total memory of the first device, empty if unknown
+    threads: int | None  # maximum number of threads of a product on the CPU
 
 
 def get_backend(
@@ -48,19 +49,20 @@ def get_backend(
     Parameters
     ----------
     name : {"auto", "numpy", "cupy", "torch", "jax"}
-        ``"auto"`` takes the environment variable ``ANYNET_BACKEND`` if it is set; else, by device:
-        CuPy for ``cuda`` and torch for ``mps``; else CuPy if a small product works there, and
-        NumPy if not. The choice is explained in ``Backend.reason``.
+        ``"auto"`` uses the environment variable ``ANYNET_BACKEND`` if it is set. Otherwise a
+        ``device`` decides: NumPy for ``cpu``, CuPy for ``cuda``, torch for ``mps``. Without one,
+        CuPy is used if a test product succeeds on the GPU, else NumPy. ``Backend.reason`` reports
+        why.
     device : {"cpu", "cuda", "cuda:N", "mps"}, optional
         The library's default device if not given: CUDA for CuPy, the CPU for NumPy and torch,
-        for JAX the one that JAX prefers.
+        JAX's own default for JAX.
     dtype : {"float32", "float64"}
-        The type of parameters and activations. Data keeps its own.
+        The type of parameters and activations. Data keep their own.
     precision : {"tf32", "bfloat16", "float16"}, optional
-        Round the factors of each matrix product so far, and add up their products in float32;
-        weights, activations and everything else stay float32. ``tf32`` needs CUDA; NumPy has none
-        of them. They are quicker on GPUs only. float16 holds no number below 6e-8 (gradients are
-        not scaled for it), so bfloat16 is the safer of the two.
+        Round the factors of each matrix product to this type, and sum the products in float32;
+        weights, activations and everything else stay float32. ``tf32`` needs CUDA; NumPy supports
+        none of them. They are faster on GPUs only. float16 cannot represent numbers below 6e-8
+        (gradients are not scaled), so bfloat16 is the safer of the two.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def get_backend(
     InvalidArgumentError
         If an argument is not one of those listed.
     BackendError
-        If the library or device is missing or lacks the precision; the message names the mend.
+        If the library or device is missing or lacks the precision; the message says how to fix it.
 
     Examples
     --------
@@ -85,8 +87,8 @@ def get_backend(
     if name not in ("auto", *INSTALL):
         message = f"backend must be one of auto, {', '.join(INSTALL)}, got {name!r} ({origin})"
         raise InvalidArgumentError(message)
-    is_text = isinstance(device, str)
-    if device is not None and not (is_text and re.fullmatch(r"cpu|mps|cuda(:\d{1,4})?", device)):
+    valid = isinstance(device, str) and re.fullmatch(r"cpu|mps|cuda(:\d{1,4})?", device)
+    if device is not None and not valid:
         message = f"device must be 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}"
         raise InvalidArgumentError(message)
     if dtype not in DTYPES:
@@ -104,7 +106,7 @@ def get_backend(
 
 
 def available_backends() -> tuple[BackendStatus, ...]:
-    """Try every library with a small product, and report what can be used and why not.
+    """Test every library with a small product, and report which ones work.
 
     Returns
     -------
@@ -115,12 +117,23 @@ def available_backends() -> tuple[BackendStatus, ...]:
 
 
 def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
-    """Return the backend where a torch, JAX or CuPy array lives, None for anything else.
+    """Return the backend of a torch, JAX or CuPy array, None for anything else.
+
+    Parameters
+    ----------
+    array : object
+    dtype : {"float32", "float64"}
+        The type of parameters and activations.
+
+    Returns
+    -------
+    Backend or None
+        On the device of the array.
 
     Raises
     ------
     BackendError
-        If the array's own device is not one that anynet can use.
+        If anynet cannot use that device.
     """
     if is_torch_array(array):
         return _create("torch", str(array.device), dtype, "the data are torch tensors")
@@ -132,16 +145,16 @@ def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
 
 
 def lives_on(array: Any, backend: Backend) -> bool:
-    """Whether an array is of this backend's library and on its device."""
+    """Whether an array belongs to this backend's library and is on its device."""
     home = backend_of(array, backend.dtype)
     return home is not None and replace(home, precision=backend.precision) == backend
 
 
 def array_home(array: Any, dtype: str = "float32") -> Backend | None:
-    """Return the backend of an array of any library that follows the standard, NumPy's left out.
+    """Return the backend of an array of any library that follows the standard, except NumPy.
 
-    Beyond those of ``backend_of`` these are arrays that name their namespace themselves, such as
-    array_api_strict's; they are computed with by the portable bodies alone.
+    Besides those of ``backend_of`` these are arrays with ``__array_namespace__``, such as
+    array_api_strict's, for which the portable bodies are used.
     """
     home = backend_of(array, dtype)
     on_host = isinstance(array, (np.ndarray, np.generic))
@@ -154,47 +167,50 @@ def array_home(array: Any, dtype: str = "float32") -> Backend | None:
 def find_backend(
     name: str, device: str, dtype: str, precision: str | None = None
 ) -> Backend | None:
-    """Return a backend by name, on the CPU if it lacks the device; None where it is missing."""
+    """Return a backend by name, on the CPU if the device is missing; None without the library."""
     for place, products in ((device, precision), ("cpu", None)):
-        try:
+        with suppress(BackendError, InvalidArgumentError):
             return get_backend(name, place, dtype, products)
-        except (BackendError, InvalidArgumentError):
-            continue
     return None
 
 
 def check_dense(array: Any, name: str = "the array") -> None:
-    """Refuse arrays whose mask or sparse layout would be lost or misread.
+    """Raise for arrays whose mask or sparse layout would be lost or misread.
 
-    A masked array without a masked value passes, and so do sparse matrices of SciPy.
+    Parameters
+    ----------
+    array : object
+        Masked arrays without a masked value are accepted, and so are SciPy's sparse matrices.
+    name : str
+        Name of the array in messages.
 
     Raises
     ------
     InvalidArgumentError
-        If it is a masked array of NumPy's, a list that holds such, a sparse tensor, or a lazy
-        frame of polars.
+        If it is a masked array of NumPy or a list with one, a sparse tensor, or a lazy frame of
+        polars.
     """
     if type(array).__name__ == "LazyFrame":
-        message = f"{name} is a lazy frame: give its .collect()"
+        message = f"{name} is a lazy frame: pass its .collect()"
         raise InvalidArgumentError(message)
     parts = array if isinstance(array, (list, tuple)) else [array]
     if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         count = sum(np.count_nonzero(np.ma.getmaskarray(part)) for part in parts)
         message = (
             f"{name} is a masked array with {count} masked values, which are missing: fill them, "
-            f"as by array.filled(value) or an imputer, or drop their rows"
+            f"with array.filled(value) or an imputer, or drop their rows"
         )
         raise InvalidArgumentError(message)
     layout = str(getattr(array, "layout", "torch.strided"))
     sparse_tensor = layout.startswith("torch.") and layout != "torch.strided"
     if sparse_tensor or (hasattr(array, "todense") and not hasattr(array, "tocsr")):
         how = "to_dense" if sparse_tensor else "todense"
-        message = f"{name} is a sparse tensor: give its .{how}()"
+        message = f"{name} is a sparse tensor: pass its .{how}()"
         raise InvalidArgumentError(message)
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Return any array or sequence as NumPy's, copied from its device if need be."""
+    """Return any array or sequence as a NumPy array, copied from its device if needed."""
     backend = backend_of(array)
     return np.asarray(array) if backend is None else backend.to_host(array)
 
@@ -214,8 +230,7 @@ def _choose(device: str | None, dtype: str, precision: str | None) -> Backend:
 def _create(
     name: str, device: Any, dtype: str, reason: str, precision: str | None = None
 ) -> Backend:
-    backend: Backend = _module(name).create(device, dtype, reason, precision)
-    return backend
+    return _module(name).create(device, dtype, reason, precision)  # type: ignore[no-any-return]
 
 
 def _module(name: str) -> Any:
@@ -228,7 +243,7 @@ def _module(name: str) -> Any:
         raise BackendError(message)
     try:
         return importlib.import_module(f"anynet.backends.{name}")
-    except Exception as error:  # a broken installation can raise anything on import
+    except Exception as error:  # a broken installation may raise anything on import
         message = f"{name} is installed but does not import ({error}): {INSTALL[name]}"
         raise BackendError(message) from error
 
@@ -240,13 +255,11 @@ def _status(name: str) -> BackendStatus:
         with backend.context():
             ones = backend.to_device(np.ones((2, 2), dtype=np.float32))
             backend.to_host(backend.gemm(ones, ones))
-    except Exception as error:  # whatever fails, the table must say it rather than end
+    except Exception as error:  # whatever fails is reported in the table
         return BackendStatus(name, False, " ".join(str(error).split()), None, (), "", None)
-    memory = backend.memory()
+    memory, description = backend.memory(), backend.describe()
     text = f"{memory.free / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free" if memory else ""
-    description = backend.describe()
     reason = "; ".join(["a small product works", *filter(None, [description.get("advice")])])
     threads = int(description["threads"]) if "threads" in description else None
-    return BackendStatus(
-        name, True, reason, description["version"], module.devices(), text, threads
-    )
+    version = description["version"]
+    return BackendStatus(name, True, reason, version, module.devices(), text, threads)

@@ -20,7 +20,6 @@ from anynet.checks import check_whole
 
 #: OpenMP (and with it torch), OpenBLAS, MKL, and the name that XLA looks for.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
-LIBRARIES = ("jax", "numpy", "torch")  # those that compute on the CPU; the first may refuse
 
 
 def set_threads(count: int) -> None:
@@ -51,7 +50,7 @@ def set_threads(count: int) -> None:
     '1'
     """
     count = check_whole("threads", count)
-    for library in LIBRARIES:
+    for library in ("jax", "numpy", "torch"):  # JAX first, as it may raise
         if library in sys.modules:
             importlib.import_module(f"anynet.backends.{library}").set_threads(count)
     os.environ.update(dict.fromkeys(VARIABLES, str(count)))

@@ -85,11 +85,12 @@ class TorchBackend(GraphBackend):
         return double_buffered(blocks, TorchCopier(self.device))
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
-        """Add a multiple from the device, such as a learning rate's, in place and in one pass."""
+        """Add a product times a factor on the device, such as a rate, in place and in one pass."""
         transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is None or beta != 1 or isinstance(alpha, (int, float)):
             return super()._gemm(a, b, *options)
-        return accumulate.addcmul_(super()._gemm(a, b, transpose_a, transpose_b), alpha)
+        product = super()._gemm(a, b, transpose_a, transpose_b, None, 1, 0)
+        return accumulate.addcmul_(product, alpha)
 
     def _multiply(self, a: Any, b: Any) -> Any:
         """Round the factors if asked to; TF32 is a setting of torch's, see ``context``."""
@@ -167,7 +168,7 @@ def _with_tf32() -> Iterator[None]:
 
 
 def _multiply_narrow(a: Any, b: Any, result: Any) -> Any:
-    """Multiply 16-bit matrices into a wider type; the leading axes of one may be missing."""
+    """Multiply 16-bit matrices into a wider type; one may lack leading axes."""
     if a.ndim == b.ndim == 2:
         return torch.mm(a, b, out_dtype=result)
     lead = a.shape[:-2] or b.shape[:-2]
@@ -209,16 +210,12 @@ def create(
     if precision == "tf32" and kind != "cuda":
         message = f"precision 'tf32' needs a CUDA device, got {device}: choose 'bfloat16'"
         raise BackendError(message)
-    if precision in ("bfloat16", "float16") and kind == "cuda" and not _has_wide_results():
+    wide_results = "dtype" in torch.ops.aten.mm.overloads()  # torch 2.8 and later
+    if precision in ("bfloat16", "float16") and kind == "cuda" and not wide_results:
         message = f"torch {torch.__version__} cannot multiply {precision} into float32: upgrade it"
         raise BackendError(message)
     graphs = GraphReport() if kind == "cuda" else None
     return TorchBackend(xp, torch.device(device), dtype, reason, precision, graphs)
-
-
-def _has_wide_results() -> bool:
-    """Whether mm takes ``out_dtype``: torch 2.8 and later."""
-    return "dtype" in torch.ops.aten.mm.overloads()
 
 
 def devices() -> tuple[str, ...]:

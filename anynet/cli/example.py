@@ -12,7 +12,7 @@ from anynet.cli import kinds
 from anynet.cli.options import add_value
 from anynet.cli.predict import as_csv
 from anynet.cli.terminal import say
-from anynet.data.digits import load_digits
+from anynet.data.datasets import load_digits
 from anynet.data.files import folder_of, replacing
 from anynet.errors import InvalidArgumentError
 

@@ -18,10 +18,9 @@ from anynet.cli.terminal import complain, say
 from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.download import Progress
 from anynet.data.files import one_line
-from anynet.data.holdout import TEST_FRACTION
-from anynet.data.splits import train_validation_split
-from anynet.data.streamed import is_too_large, open_dataset
-from anynet.data.tables import is_table, load_table, read_table
+from anynet.data.read import is_too_large, open_dataset
+from anynet.data.splits import TEST_FRACTION, train_validation_split
+from anynet.data.tables import is_table, load_tabular_dataset, read_table
 from anynet.data.tables.table import some
 from anynet.errors import AnynetError, InvalidArgumentError
 from anynet.training import Model, fit, resume
@@ -270,14 +269,14 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
     if options.stream:
         message = (
             "--stream is for folders of arrays: tables are encoded in memory; those of numbers "
-            "alone are streamed from Python, by anynet.open_data"
+            "alone are streamed from Python, by anynet.open_source"
         )
         raise InvalidArgumentError(message)
     if options.target is None:
         has = some(read_table(name).columns)
         message = f"choose the column of {name} to predict, by --target COLUMN: it has {has}"
         raise InvalidArgumentError(message)
-    return load_table(
+    return load_tabular_dataset(
         name,
         options.target,
         task=options.task,

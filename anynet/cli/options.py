@@ -14,8 +14,7 @@ from anynet.cli.kinds import Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
-from anynet.nn import ACTIVATIONS
-from anynet.nn.layers.dense import INITIALIZERS
+from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 

@@ -10,7 +10,7 @@ from anynet.backends import Backend
 from anynet.checks import did_you_mean
 from anynet.cli.options import IMAGE_PARTS, KINDS, STRENGTHS, TrainOptions, flag_of
 from anynet.data import Dataset, Source, dataset_names
-from anynet.data.holdout import TEST_FRACTION
+from anynet.data.splits import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
 from anynet.nn.losses import CrossEntropy, Loss, SquaredError

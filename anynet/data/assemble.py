@@ -1,4 +1,4 @@
-"""From arrays of anyone's making to a `Dataset`."""
+"""Data sets from arrays, or from samples on disk, of many shapes and types."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,21 @@ import numpy.typing as npt
 
 from anynet.data.dataset import Arrays, Dataset, grey_shape
 from anynet.data.finite import first_not_finite
-from anynet.data.holdout import hold_out
-from anynet.data.scaling import blocks_of, choose_scale, measure
+from anynet.data.measure import are_centred, choose_scale, ink_box, shades_of
+from anynet.data.sources.source import Source
+from anynet.data.splits import hold_out
 from anynet.errors import DataError
 
+MEASURED = 10_000  # images on disk whose ink is measured
 _MAX_CODE_POINT = 0x10FFFF
 
 
 def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset:
-    """Make a data set of samples and labels in whatever shape and type they come.
+    """Make a data set of samples and labels of any shape and type.
 
-    Samples are flattened. Bytes get the scale 1/255 (or 1 where they are only zeros and ones, as
-    booleans become), other numbers that of `anynet.data.scaling.choose_scale` for the training set,
-    which also notes what it did.
-    Labels may be any whole numbers or words: the classes are their sorted distinct values.
+    Samples are flattened. Their scale is that of `anynet.data.measure.choose_scale` for the
+    training set, which also notes what it did.
+    Labels may be any whole numbers or strings: the classes are their sorted distinct values.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         and so are those with one channel: (N, rows, columns, 1) or (N, 1, rows, columns).
     test : tuple of ndarray, optional
         The same for the test set. Without it every fifth training sample is held out, see
-        `anynet.data.holdout.hold_out`.
+        `anynet.data.splits.hold_out`.
 
     Returns
     -------
@@ -42,37 +43,71 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
     Raises
     ------
     DataError
-        When shapes or types do not agree, a sample is not finite, or there are fewer than two
+        If shapes or types do not agree, a sample is not finite, or there are fewer than two
         classes.
     """
     pairs = [train] if test is None else [train, test]
-    samples = [_samples(x, name) for x, _ in pairs]
-    for x, (_, y) in zip(samples, pairs, strict=True):
+    pairs = [(_samples(x, name), y) for x, y in pairs]
+    for x, y in pairs:
         check_counts(name, x, y)
-    first, last = samples[0], samples[-1]
-    if first.shape[1:] != last.shape[1:] or first.dtype != last.dtype:
+    return assemble(name, pairs, pairs[0][0].shape[1:])
+
+
+def assemble(
+    name: str, pairs: Sequence[tuple[Any, npt.NDArray[Any]]], sample_shape: tuple[int, ...]
+) -> Dataset:
+    """Make a data set of checked samples and labels.
+
+    Parameters
+    ----------
+    name : str
+        The name of the data set.
+    pairs : sequence of tuple
+        Samples, an array (N, ...) or a `Source`, and labels: of the training set, and perhaps of
+        the test set.
+    sample_shape : tuple of int
+        The shape of a sample before flattening.
+
+    Returns
+    -------
+    Dataset
+        The data set, see `from_arrays`.
+
+    Raises
+    ------
+    DataError
+        If training and test set do not agree, or there are fewer than two classes.
+    """
+    x, last = pairs[0][0], pairs[-1][0]
+    if x.shape[1:] != last.shape[1:] or x.dtype != last.dtype:
         message = (
-            f"{name!r} has training samples of shape {first.shape[1:]} and type {first.dtype}, and "
-            f"test samples of shape {last.shape[1:]} and type {last.dtype}: expected the same"
+            f"{name!r} has training samples of shape {x.shape[1:]} and type {x.dtype}, and "
+            f"test samples of different shape or type, {last.shape[1:]} and {last.dtype}: "
+            f"expected the same"
         )
         raise DataError(message)
     classes, labels = number_labels([y for _, y in pairs], name)
-    y_train, y_test = labels[0], labels[-1]
-    if test is None:
-        kept, held = hold_out(y_train, repr(name))
-        first, last, y_train, y_test = first[kept], first[held], y_train[kept], y_train[held]
-    image = grey_shape(first.shape[1:])
-    scale, notes = _scale(first)
+    sets = [(x, y) for (x, _), y in zip(pairs, labels, strict=True)]
+    if len(sets) == 1:
+        sets = [(x[index], labels[0][index]) for index in hold_out(labels[0], repr(name))]
+    x = sets[0][0]
+    scale, notes = choose_scale(x, image=len(sample_shape) >= 2)
+    shape = grey_shape(sample_shape)
+    images = None
+    if shape:
+        images = x.read(np.arange(min(len(x), MEASURED))) if isinstance(x, Source) else x
+        images = images.reshape(len(images), *shape)
+    train, test = ((x if isinstance(x, Source) else flatten(x), y) for x, y in sets)
     return Dataset(
         name=name,
-        train=(flatten(first), y_train),
-        test=(flatten(last), y_test),
+        train=train,
+        test=test,
         classes=classes,
         scale=scale,
-        image_shape=image,
-        image_box=ink_box(first.reshape(len(first), *image)) if image else None,
-        image_centred=image is not None and are_centred(first.reshape(len(first), *image)),
-        image_shades=shades_of(first.reshape(len(first), *image), scale) if image else None,
+        image_shape=shape,
+        image_box=None if images is None else ink_box(images),
+        image_centred=images is not None and are_centred(images),
+        image_shades=None if images is None else shades_of(images, scale),
         notes=notes,
     )
 
@@ -80,27 +115,41 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
 def number_labels(
     sets: Sequence[npt.NDArray[Any]], name: str
 ) -> tuple[tuple[str, ...], list[npt.NDArray[np.int64]]]:
-    """Return the classes of all sets, sorted, and each set's labels as indices into them.
+    """Return the sorted classes of all sets, and each set's labels as indices into them.
+
+    Parameters
+    ----------
+    sets : sequence of ndarray
+        Labels (N,) or (N, 1), strings or whole numbers.
+    name : str
+        The data set, for the message.
+
+    Returns
+    -------
+    classes : tuple of str
+        The names of the classes.
+    labels : list of ndarray of int64
+        Shape (N,) each.
 
     Raises
     ------
     DataError
-        When labels are neither words nor whole numbers, or there are fewer than two classes.
+        If labels are neither strings nor whole numbers, or there are fewer than two classes.
     """
     labels = [_labels(y, name) for y in sets]
     if len({y.dtype.kind for y in labels}) > 1:
-        message = f"{name!r} has words for labels in one set, numbers in the other: expected one"
+        message = f"{name!r}: one set has string labels and the other numeric ones: use one type"
         raise DataError(message)
     values, codes = np.unique(np.concatenate(labels), return_inverse=True)
     if values.size < 2:
-        message = f"{name!r} has one class, {values[0]!s}: expected two at least"
+        message = f"{name!r} has one class, {values[0]!s}: expected at least two"
         raise DataError(message)
     ends = np.cumsum([y.size for y in labels])[:-1]
     return tuple(map(str, values)), np.split(codes.astype(np.int64), ends)
 
 
 def flatten(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Turn samples of shape (N, ...) into rows of shape (N, features)."""
+    """Return samples of shape (N, ...) as rows of shape (N, features)."""
     return samples.reshape(samples.shape[0], -1)
 
 
@@ -117,7 +166,7 @@ def check_counts(name: str, samples: npt.NDArray[Any], labels: npt.NDArray[Any])
     Raises
     ------
     DataError
-        When there are none, or not as many labels as samples.
+        If there are no samples, or not one label for each.
     """
     if not samples.size or len(samples) != len(labels):
         message = (
@@ -131,96 +180,41 @@ def _samples(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if x.ndim < 2 or x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         message = (
             f"{name!r} has samples of shape {x.shape} and type {x.dtype}: expected (samples, "
-            "features) or (samples, rows, columns), of integers or floats of 64 bits at most"
+            "features) or (samples, rows, columns), of integers or floats of at most 64 bits"
         )
         raise DataError(message)
-    place = first_not_finite(x.reshape(len(x), -1)) if x.dtype.kind == "f" and x.size else None
-    if place is not None:
+    bad = first_not_finite(x.reshape(len(x), -1)) if x.dtype.kind == "f" and x.size else None
+    if bad is not None:
         message = (
-            f"{name!r} has samples that are not finite, first at row {place[0]}, column "
-            f"{place[1]}: replace NaN and infinity beforehand"
+            f"{name!r} has samples that are not finite, first at row {bad[0]}, column {bad[1]}: "
+            f"replace NaN and infinity beforehand"
         )
         raise DataError(message)
     return x.astype(np.uint8) if x.dtype.kind == "b" else x
 
 
 def _labels(y: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Return labels of shape (N,): words as they are, numbers as int64."""
+    """Return labels of shape (N,): strings unchanged, numbers as int64."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 1 and y.dtype.kind == "U" and _is_printable(y):
         return y
     if y.ndim == 1 and y.dtype.kind in "biuf":
-        # Whole numbers in floating point are labels too; what int64 cannot hold comes back changed.
+        # Whole numbers may be stored as floats; those beyond int64 differ after the conversion.
         with np.errstate(invalid="ignore"):
             whole = y.astype(np.int64)
         if np.array_equal(whole, y) and not (y.dtype.kind == "u" and (whole < 0).any()):
             return whole
     message = (
         f"{name!r} has labels of shape {y.shape} and type {y.dtype}: expected one whole number or "
-        "word for each sample"
+        "string for each sample"
     )
     raise DataError(message)
 
 
 def _is_printable(words: npt.NDArray[Any]) -> bool:
-    """Whether text from a file is made of characters that can be shown on one line."""
+    """Return whether all characters of strings from a file can be printed on one line."""
     codes = np.ascontiguousarray(words).view(np.uint32)
     return bool((codes <= _MAX_CODE_POINT).all()) and all(
         str(word).isprintable() for word in np.unique(words)
     )
-
-
-def _scale(x: npt.NDArray[Any]) -> tuple[float, tuple[str, ...]]:
-    if x.dtype == np.uint8:
-        return (1 / 255 if x.max() > 1 else 1.0), ()
-    return choose_scale(measure(blocks_of(x)), x.dtype, image=x.ndim >= 3)
-
-
-def ink_sizes(images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Measure the longest side of the box around what is not zero, for each image (N, H, W)."""
-    ink = images != 0
-    longest = np.zeros(len(images), dtype=np.int64)
-    for across in (1, 2):
-        profile = ink.any(axis=across)
-        after = profile.shape[1] - profile[:, ::-1].argmax(axis=1)
-        longest = np.maximum(longest, (after - profile.argmax(axis=1)) * profile.any(axis=1))
-    return longest
-
-
-def ink_box(images: npt.NDArray[Any]) -> int:
-    """Measure the longest side of the box around what is not zero, over all images (N, H, W)."""
-    return int(ink_sizes(images).max(initial=0)) or max(images.shape[1:])
-
-
-def are_centred(images: npt.NDArray[Any]) -> bool:
-    """Whether images (N, H, W) follow the convention of MNIST.
-
-    Nearly all have ink of the same size, smaller than the image, with its centre of mass in the
-    middle. The first thousand are examined.
-    """
-    some = np.abs(images[:1000].astype(np.float64))
-    sizes, mass = ink_sizes(some), some.sum(axis=(1, 2))
-    if not mass.all() or sizes.max(initial=0) == max(some.shape[1:]):
-        return False
-    follows = sizes >= sizes.max() - 1
-    for axis in (1, 2):
-        middle = some.sum(axis=3 - axis) @ np.arange(some.shape[axis]) / mass
-        follows &= np.abs(middle - some.shape[axis] / 2) < 1
-    return bool(np.mean(follows) > 0.95)
-
-
-def shades_of(images: npt.NDArray[Any], scale: float) -> tuple[float, float] | None:
-    """Return the values of background and ink; None where they are 0 and 1 / scale.
-
-    Images (N, H, W) are dark on light where most of their borders are. The first thousand are
-    examined.
-    """
-    some = images[:1000].astype(np.float64)
-    low, high = min(float(some.min()), 0.0), float(some.max())
-    edges = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
-    light = np.median(np.concatenate([edge.ravel() for edge in edges])) > (low + high) / 2
-    high = 1 / scale if low == 0 else high
-    if low == high or (low == 0 and not light):
-        return None
-    return (high, low) if light else (low, high)

@@ -1,8 +1,14 @@
-"""Batches: the order of an epoch, and the rows that it names, on the device.
+"""Batches: the order of the samples in an epoch, and the samples of a batch on the device.
 
-A training set is placed on the device once and its rows are gathered in the step; one that does
-not fit stays on the host or on disk, from where a thread brings a block of rows at a time, one
-ahead of the step. Both give the step the same numbers.
+A training set is sent to the device once and its rows are gathered in the step. One that does not
+fit stays on the host or on disk, and a thread reads one block of rows while the step runs on
+another. The step receives the same numbers either way.
+
+References
+----------
+The blockwise shuffle of `block_order`: TensorFlow's ``Dataset.shuffle`` and WebDataset also shuffle
+files first and then within a buffer; here the buffer is replaced as a whole, so that the disk is
+read window by window.
 """
 
 from __future__ import annotations
@@ -18,20 +24,26 @@ from anynet import tree
 from anynet.backends import Backend, lives_on
 from anynet.data.memory import available_memory
 from anynet.data.prefetch import read_ahead
-from anynet.data.shuffle import steps_in
 from anynet.data.sources.arrays import InMemory
 from anynet.data.sources.source import Source
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array
 
-MEMORY_SHARE = 0.5  # of what is available, for the blocks of rows that come from disk
-BUFFERS = 2  # one that the step reads, one that is filled meanwhile
+MEMORY_SHARE = 0.5  # share of the available memory for blocks of rows from disk
+BUFFERS = 2  # the step reads one while the other is filled
 
 
 class Rows(NamedTuple):
-    """Samples: inputs (N, I) in their own dtype, targets (N,) or (N, O), weights (N,) or None.
+    """Samples with their targets and weights.
 
-    The inputs may be a ``Source``; targets and weights are arrays.
+    Attributes
+    ----------
+    x : array or Source
+        Inputs (N, I) in their own dtype.
+    y : array
+        Targets (N,) or (N, O).
+    weight : array or None
+        Weights (N,).
     """
 
     x: Any
@@ -40,12 +52,12 @@ class Rows(NamedTuple):
 
     @property
     def n_samples(self) -> int:
-        """N."""
+        """The number of samples, N."""
         return int(self.x.shape[0])
 
     @property
     def nbytes(self) -> int:
-        """The memory that the samples take, in bytes."""
+        """The memory of the samples in bytes."""
         return sum(int(leaf.nbytes) for leaf in tree.leaves(self))
 
     def gather(self, rows: Array, backend: Backend) -> Rows:
@@ -72,14 +84,14 @@ class Rows(NamedTuple):
 
 
 class Batches(Protocol):
-    """A source of samples for a loop."""
+    """What provides the samples of an epoch to a loop."""
 
     def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
-        """Yield parts of each order (steps, *P, B), on the device, with the samples they index."""
+        """Yield parts of each order (steps, *P, B) with their samples, on the device."""
 
 
 class ResidentBatches:
-    """All samples live on the device; only the orders are sent."""
+    """Batches of samples that are all on the device; only the orders are sent."""
 
     def __init__(self, rows: Rows, backend: Backend) -> None:
         if isinstance(rows.x, Source):
@@ -88,30 +100,32 @@ class ResidentBatches:
         self.backend = backend
 
     def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
-        """Yield each order as a whole."""
+        """Yield each order completely, with all samples."""
         for order in orders:
             yield self.backend.to_device(order), self.rows
 
 
 class Block(NamedTuple):
-    """Host memory that is sent at once: indices (M,) into the samples beside them."""
+    """Host memory that is sent at once: samples, and indices (M,) into them."""
 
     order: np.ndarray
     rows: Rows
 
 
 class HostBatches:
-    """The samples stay on the host or on disk; blocks of whole batches are read there and sent.
+    """Batches of samples on the host or on disk, which are read and sent in blocks.
 
-    Two blocks are in memory: a thread fills one while the step runs on the other.
+    A block has whole batches. Two are in memory: a thread fills one while the step runs on the
+    other.
 
     Parameters
     ----------
     rows : Rows
         NumPy arrays; the inputs may be a ``Source``.
     backend : Backend
+        Where the step runs.
     block_bytes : int, optional
-        About how much is sent at once; the source's window if not given.
+        Approximate size of a block; the window of the source by default.
     """
 
     def __init__(self, rows: Rows, backend: Backend, block_bytes: int | None = None) -> None:
@@ -120,15 +134,15 @@ class HostBatches:
         self.backend = backend
         self.block_rows = self.x.window_rows
         available = available_memory()
-        if available is not None:  # a system may promise more, and kill the process that takes it
+        if available is not None:  # a system may grant more, and kill the process that uses it
             most = int(MEMORY_SHARE * available) // BUFFERS
             self.block_rows = min(self.block_rows, max(1, most // max(1, self.x.row_bytes)))
         if block_bytes is not None:
             self.block_rows = max(1, block_bytes // max(1, self.x.row_bytes))
-        self._spare: list[list[Block]] = []  # memory is slow the first time it is written
+        self._spare: list[list[Block]] = []  # memory is slow when it is first written
 
     def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
-        """Yield as many steps at a time as fit a block, with indices into the block."""
+        """Yield as many steps at a time as fit a block, with indices into it."""
         groups, buffers = self._room_for(orders)
         if not groups:
             return
@@ -146,7 +160,7 @@ class HostBatches:
         self._spare.append(buffers)
 
     def _room_for(self, orders: Sequence[np.ndarray]) -> tuple[list[list[np.ndarray]], list[Block]]:
-        """Return orders in groups, and memory for them; smaller groups where memory is short."""
+        """Return orders in groups, and memory for them; smaller groups if there is not enough."""
         while True:
             groups = list(_grouped(orders, self.block_rows))
             sizes = [sum(part.size for part in group) for group in groups]
@@ -159,7 +173,7 @@ class HostBatches:
             self.block_rows = max(1, min(self.block_rows, max(sizes)) // 2)
 
     def _buffers(self, size: int) -> list[Block]:
-        """Return memory for blocks of so many samples, that of an epoch before if it will do."""
+        """Return memory for blocks of ``size`` samples, from an earlier epoch if it is enough."""
         while self._spare:
             buffers = self._spare.pop()
             if buffers[0].order.size >= size:
@@ -179,23 +193,23 @@ class HostBatches:
         )
 
     def _fill(self, buffer: Block, group: list[np.ndarray]) -> Block:
-        """Read the samples of some steps, each once, in the order in which they lie on disk."""
+        """Read the samples of some steps, each once, in their order on disk."""
         wanted = np.concatenate([part.reshape(-1) for part in group])
         rows = np.sort(wanted)
         rows = rows[np.append(True, rows[1:] != rows[:-1])]  # members of a population share some
         count = rows.size
-        places = np.empty(self.rows.n_samples, dtype=np.int32)
-        places[rows] = np.arange(count, dtype=np.int32)
-        np.take(places, wanted, out=buffer.order[: wanted.size], mode="clip")
+        position = np.empty(self.rows.n_samples, dtype=np.int32)
+        position[rows] = np.arange(count, dtype=np.int32)
+        np.take(position, wanted, out=buffer.order[: wanted.size], mode="clip")
         self.x.read_into(rows, buffer.rows.x[:count])
-        for array, home in ((self.rows.y, buffer.rows.y), (self.rows.weight, buffer.rows.weight)):
+        for array, target in ((self.rows.y, buffer.rows.y), (self.rows.weight, buffer.rows.weight)):
             if array is not None:
-                np.take(array, rows, axis=0, out=home[:count], mode="clip")
+                np.take(array, rows, axis=0, out=target[:count], mode="clip")
         return buffer
 
 
 def _grouped(orders: Sequence[np.ndarray], block_rows: int) -> Iterator[list[np.ndarray]]:
-    """Cut orders into groups of consecutive steps; a short batch goes with what is beside it."""
+    """Split orders into groups of consecutive steps; a short batch joins its neighbour's group."""
     full = max((math.prod(order.shape[1:]) for order in orders), default=1)
     steps = room = steps_in(block_rows, full)
     group: list[np.ndarray] = []
@@ -215,9 +229,23 @@ def _grouped(orders: Sequence[np.ndarray], block_rows: int) -> Iterator[list[np.
 
 
 def epoch_order(n_samples: int, seed: int, epoch: int, shuffle: bool = True) -> np.ndarray:
-    """Return the order in which one epoch sees the samples, (n_samples,) int32.
+    """Return the order of the samples in one epoch, (n_samples,) int32.
 
     A permutation drawn from ``SeedSequence((seed, ORDER, epoch))``, the same on every backend.
+
+    Parameters
+    ----------
+    n_samples : int
+        The number of samples.
+    seed, epoch : int
+        Seed of the draw.
+    shuffle : bool
+        Whether to draw at all.
+
+    Returns
+    -------
+    ndarray of int32
+        Every index once.
     """
     if not shuffle:
         return np.arange(n_samples, dtype=np.int32)
@@ -226,20 +254,68 @@ def epoch_order(n_samples: int, seed: int, epoch: int, shuffle: bool = True) -> 
     )
 
 
+def block_order(
+    borders: np.ndarray, seed: int, epoch: int, batch_size: int, window_rows: int
+) -> np.ndarray:
+    """Return the blockwise shuffled order of samples that a disk reads quickly only in blocks.
+
+    The blocks of an epoch come in random order. This sequence is split into windows of as many
+    samples as are in memory at once, and each window is shuffled. So every sample comes once an
+    epoch, and a batch mixes samples of as many blocks as fit into a window; if one window holds
+    them all, all samples are shuffled. Drawn from ``SeedSequence((seed, ORDER, epoch))``.
+
+    Parameters
+    ----------
+    borders : ndarray of shape (n_blocks + 1,)
+        The first row of each block, and the end of the last.
+    seed, epoch : int
+        Seed of the draw.
+    batch_size : int
+        Windows are whole batches. The short batch, N mod batch_size samples, belongs to the first
+        window and is last in the result, as `split_order` expects.
+    window_rows : int
+        Maximum number of samples in a window.
+
+    Returns
+    -------
+    ndarray of shape (N,), int32
+        Every index once.
+    """
+    generator = host_generator(seed, Purpose.ORDER, epoch)
+    blocks = generator.permutation(len(borders) - 1)
+    order = np.concatenate(
+        [np.arange(borders[block], borders[block + 1], dtype=np.int32) for block in blocks]
+    )
+    short = order.size % batch_size
+    window = batch_size * steps_in(window_rows, batch_size)
+    start = 0
+    for end in range(short + window, order.size + window, window):
+        generator.shuffle(order[start:end])
+        start = end
+    return np.concatenate([order[short:], order[:short]])
+
+
+def steps_in(window_rows: int, batch_rows: int) -> int:
+    """Return the number of whole batches in a window, at least one."""
+    return max(1, window_rows // max(1, batch_rows))
+
+
 def split_order(
     order: np.ndarray, batch_size: int, parts: int = 1, short_first: bool = False
 ) -> list[np.ndarray]:
-    """Cut an epoch's order into arrays (steps, B), every sample once.
+    """Split an epoch's order into arrays (steps, B), every sample once.
 
     Parameters
     ----------
     order : ndarray of shape (N,)
+        Indices of samples.
     batch_size : int
+        Samples in a batch, B.
     parts : int
-        How many arrays of full batches at most, of equal size but for the last.
+        Maximum number of arrays of full batches, of equal size except the last.
     short_first : bool
-        Whether the short batch comes before the full ones. The mean of a few samples makes a
-        noisy step: at the end of an epoch it would be what the validation set is scored on.
+        Whether the short batch comes before the full ones. The mean over a few samples makes a
+        noisy step: as the last of an epoch it would affect the validation score.
 
     Returns
     -------
@@ -258,6 +334,19 @@ def split_order(
 def split_orders(
     orders: Sequence[np.ndarray], batch_size: int, short_first: bool = False
 ) -> list[np.ndarray]:
-    """Cut the orders of K members, all of one length, into arrays (steps, K, B)."""
+    """Split the orders of K members, all of one length, into arrays (steps, K, B).
+
+    Parameters
+    ----------
+    orders : sequence of ndarray
+        Indices of samples, (N,) for each member.
+    batch_size, short_first
+        See `split_order`.
+
+    Returns
+    -------
+    list of ndarray
+        As from `split_order`, with the members as second axis.
+    """
     split = [split_order(order, batch_size, short_first=short_first) for order in orders]
     return [np.stack(parts, axis=1) for parts in zip(*split, strict=True)]

@@ -1,7 +1,6 @@
-"""The published data sets that anynet knows by name: where they lie and how to tell them.
+"""The published data sets that anynet knows by name: where their files are, and their checksums.
 
-MD5 guards against damage and mix-ups, not against malice: these are the checksums that the
-publishers give.
+The MD5 checksums are those that the publishers give. They detect damage and mix-ups, not malice.
 
 References
 ----------
@@ -15,21 +14,25 @@ arXiv:1702.05373.
 import string
 from dataclasses import dataclass
 
+from anynet.checks import did_you_mean
+from anynet.errors import InvalidArgumentError
+
+#: The data set that is part of scikit-learn, and the message if that is not installed.
+DIGITS = "digits"
+NO_DIGITS = "the data set 'digits' is part of scikit-learn: pip install scikit-learn"
+
 _MIB = 1 << 20
 _DIGITS = tuple(string.digits)
 _UPPER = tuple(string.ascii_uppercase)
 _LOWER = tuple(string.ascii_lowercase)
 
-# Letters whose two cases look alike are one class, named by the capital; these are told apart.
+# Letters whose two cases look alike are one class, named by the capital; these are two classes.
 _DISTINCT_LOWER = tuple("abdefghnqrt")
-
-Quartet = tuple[str, str, str, str]
-"""One string for each of: training images, training labels, test images, test labels."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a published data set lies, and what its files must be.
+class Published:
+    """A published data set.
 
     Attributes
     ----------
@@ -38,30 +41,30 @@ class Source:
     files : tuple of str
         The published names of training images, training labels, test images, test labels.
     folders : tuple of str
-        The folders, under a data folder, that may hold the files: the data set's own first, then
-        those that other tools make.
+        Folders below a data folder that may contain the files: first the data set's own, then
+        those that other tools create.
     mirrors : tuple of str
         Addresses, each ending in a slash, in the order to try.
     md5 : tuple of str
-        Checksums of the published files, or of the one archive.
+        Checksums of the published files, or of the archive.
     classes : tuple of str
         The names of the classes, in the order of their labels.
     image_box : int
-        The longest side of the box around the ink, see `Dataset`.
+        Longest side of the box around the ink, see `Dataset`.
     archive : str or None
-        The zip at the mirrors that holds the files, in a folder ``gzip``.
+        The zip archive at the mirrors that contains the files, in a folder ``gzip``.
     transposed : bool
         Whether rows and columns of the images are exchanged in the files.
     first_label : int
         The label of the first class in the files.
     content_sha256 : tuple of str or None
-        Checksums of the uncompressed files, which hold however they are compressed.
+        Checksums of the uncompressed files.
     max_bytes : int
-        A bound on the size of any one download.
+        Maximum size of one download.
     """
 
     name: str
-    files: Quartet
+    files: tuple[str, ...]
     folders: tuple[str, ...]
     mirrors: tuple[str, ...]
     md5: tuple[str, ...]
@@ -70,28 +73,23 @@ class Source:
     archive: str | None = None
     transposed: bool = False
     first_label: int = 0
-    content_sha256: Quartet | None = None
+    content_sha256: tuple[str, ...] | None = None
     max_bytes: int = 64 * _MIB
 
 
-_MNIST_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
+def _files(train: str, test: str) -> tuple[str, ...]:
+    kinds = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+    return tuple(f"{part}-{kind}" for part in (train, test) for kind in kinds)
 
 
-def _emnist(split: str, classes: tuple[str, ...], first_label: int = 0) -> Source:
-    """Describe one split of EMNIST; the six splits share one archive, and no file names."""
-    return Source(
+_MNIST_FILES = _files("train", "t10k")
+
+
+def _emnist(split: str, classes: tuple[str, ...], first_label: int = 0) -> Published:
+    """Describe one of the six splits of EMNIST, whose files are in one archive."""
+    return Published(
         name=f"emnist-{split}",
-        files=(
-            f"emnist-{split}-train-images-idx3-ubyte.gz",
-            f"emnist-{split}-train-labels-idx1-ubyte.gz",
-            f"emnist-{split}-test-images-idx3-ubyte.gz",
-            f"emnist-{split}-test-labels-idx1-ubyte.gz",
-        ),
+        files=_files(f"emnist-{split}-train", f"emnist-{split}-test"),
         folders=(f"emnist-{split}", "emnist", "gzip", "EMNIST/raw"),
         mirrors=(
             "https://biometrics.nist.gov/cs_links/EMNIST/",
@@ -107,8 +105,8 @@ def _emnist(split: str, classes: tuple[str, ...], first_label: int = 0) -> Sourc
     )
 
 
-_SOURCES = (
-    Source(
+_PUBLISHED = (
+    Published(
         name="mnist",
         files=_MNIST_FILES,
         folders=("mnist", "MNIST/raw"),
@@ -131,7 +129,7 @@ _SOURCES = (
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
     ),
-    Source(
+    Published(
         name="fashion-mnist",
         files=_MNIST_FILES,
         folders=("fashion-mnist", "FashionMNIST/raw"),
@@ -156,7 +154,7 @@ _SOURCES = (
         ),
         image_box=28,
     ),
-    Source(
+    Published(
         name="kmnist",
         files=_MNIST_FILES,
         folders=("kmnist", "KMNIST/raw"),
@@ -178,4 +176,37 @@ _SOURCES = (
     _emnist("mnist", _DIGITS),
 )
 
-CATALOGUE = {source.name: source for source in _SOURCES}
+CATALOGUE = {each.name: each for each in _PUBLISHED}
+
+
+def dataset_names() -> list[str]:
+    """Return the names that `load_dataset` knows, ``"digits"`` first, which needs no download."""
+    return [DIGITS, *CATALOGUE]
+
+
+def find_published(name: object) -> Published:
+    """Return the entry of a published data set.
+
+    Parameters
+    ----------
+    name : object
+        One of the catalogue's names.
+
+    Returns
+    -------
+    Published
+        Its entry.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the name is unknown; the message suggests the most similar one.
+    """
+    if isinstance(name, str) and name in CATALOGUE:
+        return CATALOGUE[name]
+    known = dataset_names()
+    message = (
+        f"there is no data set {name!r}{did_you_mean(name, known)}: expected one of "
+        f"{', '.join(known)}, or the path of an .npz file or of a folder of IDX files"
+    )
+    raise InvalidArgumentError(message)

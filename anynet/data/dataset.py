@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the house."""
+"""Data sets of labelled samples, as the readers return them and training takes them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from anynet.augment.preprocess import to_config
+from anynet.data.display import Described, shortened
+from anynet.errors import printable
 
 if TYPE_CHECKING:
     from anynet.data.tables.preprocessing import Preprocessing
 
-#: Names in the metadata of a model: how its table is encoded, and which rows were held out.
+#: Names in the metadata of a model: the encoding of its table, and the rows that were held out.
 TABLE, SPLIT = "table", "split"
-IMAGE_STEPS = "preprocess"  # and what was done to its images
+IMAGE_STEPS = "preprocess"  # and the preprocessing of its images
 
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Samples and their labels."""
@@ -21,7 +23,15 @@ Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 def grey_shape(sample_shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Return rows and columns of samples that are grey images, None for other samples.
 
-    Images have the shape (rows, columns), or one channel: (rows, columns, 1) or (1, rows, columns).
+    Parameters
+    ----------
+    sample_shape : tuple of int
+        (rows, columns), or with one channel (rows, columns, 1) or (1, rows, columns).
+
+    Returns
+    -------
+    tuple of int or None
+        (rows, columns)
     """
     if len(sample_shape) == 3 and sample_shape[2] == 1:
         sample_shape = sample_shape[:2]
@@ -30,45 +40,45 @@ def grey_shape(sample_shape: tuple[int, ...]) -> tuple[int, int] | None:
     return (int(sample_shape[0]), int(sample_shape[1])) if len(sample_shape) == 2 else None
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set of labelled samples, as it came: unscaled, in its own type.
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Described):
+    """A data set of labelled samples, unscaled and in its own type.
 
     Attributes
     ----------
     name : str
-        The name it was asked for by, or that of its file or folder.
+        The name that was requested, or that of its file or folder.
     train : tuple of ndarray
         ``x`` of shape (N, features) in its own type (bytes stay uint8), and ``y`` of shape (N,),
-        int64 class labels from 0, or standardised float64 values of a table. In place of an array
-        ``x`` may be a `Source`, which is read from disk.
+        int64 class labels from 0, or standardised float64 values of a table. ``x`` may be a
+        `Source` instead of an array, which is read from disk.
     test : tuple of ndarray
-        The same for the test set. No training decision may look at it.
+        The same for the test set, which must not influence any decision of training.
     classes : tuple of str
-        The names of the classes; a label is an index into it. None where values are predicted.
+        The names of the classes; a label is an index into it. Empty for regression.
     scale : float
-        What multiplies ``x`` to reach [0, 1]: 1/255 for bytes, 1/16 for the digits of
-        scikit-learn, 1.0 for floating point.
+        Factor that brings ``x`` to [0, 1]: 1/255 for bytes, 1/16 for the digits of scikit-learn,
+        1.0 for most floating-point data.
     image_shape : tuple of int or None
-        Rows and columns of one image, ``features = rows * columns``; None when the samples are no
+        Rows and columns of an image, ``features = rows * columns``; None if the samples are not
         images.
     image_box : int or None
-        The longest side, in pixels, of the box around the ink: 20 of 28 in MNIST and EMNIST, which
-        centre the ink in a margin. A drawing must be brought to this size to look like the rest.
-    image_centred : bool
-        Of a data set that is not published: whether its images have ink of one size with its centre
-        of mass in the middle, as MNIST's.
-    image_shades : tuple of float or None
-        Values of the background and of full ink, where these are not 0 and 1 / scale: images that
-        are dark on light, or have negative values.
+        Longest side, in pixels, of the box around the ink: 20 of 28 in MNIST and EMNIST, which
+        centre the ink in a margin. A drawing must be resized to this to look like the samples.
     preprocessing : Preprocessing or None
-        Of a table: what makes ``x`` of raw rows, and names of classes or values of predictions.
+        For a table: encodes raw rows as ``x``, and decodes predictions.
     notes : tuple of str
-        What people should know of how it was read.
+        What users should know about how the data were read.
     split : dict or None
         How the test set was drawn from a table's file: its sha256, the share and the seed.
     image_steps : tuple
-        What ``anynet.augment.preprocess`` did to the images.
+        The preprocessing of the images, see ``anynet.augment.preprocess``.
+    image_centred : bool
+        For a data set that is not published: whether its images have ink of one size with its
+        centre of mass in the middle, like those of MNIST.
+    image_shades : tuple of float or None
+        Values of the background and of full ink, if these are not 0 and 1 / scale: for images that
+        are dark on light, or have negative values.
     """
 
     name: str
@@ -87,17 +97,17 @@ class Dataset:
 
     @property
     def n_inputs(self) -> int:
-        """The features of a sample."""
+        """The number of features of a sample."""
         return int(self.train[0].shape[1])
 
     @property
     def n_outputs(self) -> int:
-        """The outputs that a network for it has: one a class, or one value."""
+        """The number of outputs of a network for it: one for each class, or one value."""
         return len(self.classes) or 1
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a model must know of its data to predict more of the kind, JSON-able."""
+        """What a model needs to predict from such data later, in a form that JSON can hold."""
         image: dict[str, Any] | None = None
         if self.image_shape is not None:
             image = {"shape": list(self.image_shape), "box": self.image_box}
@@ -116,3 +126,19 @@ class Dataset:
         if self.preprocessing is None:
             return known
         return known | {TABLE: self.preprocessing.to_config(), SPLIT: self.split}
+
+    def describe(self) -> tuple[str, dict[str, str]]:
+        """Return the title and the facts that ``print`` shows."""
+        x, y = self.train
+        features = f"{self.n_inputs:,} features"
+        if self.image_shape:
+            features += f", images {self.image_shape[0]} × {self.image_shape[1]}"
+        target = f"{y.dtype} values"
+        if self.classes:
+            target = f"{len(self.classes)} classes: {shortened(map(printable, self.classes))}"
+        return f"Dataset {printable(repr(self.name))}", {
+            "train": f"{len(y):,} rows",
+            "test": f"{len(self.test[1]):,} rows",
+            "x": f"{features}, {x.dtype}, scale {self.scale:.6g}",
+            "y": target,
+        }

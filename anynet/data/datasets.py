@@ -1,20 +1,27 @@
-"""Data sets by name or by path: looked for on this machine, then fetched."""
+"""Data sets by name or path: found on this machine, else downloaded."""
 
 import os
 from pathlib import Path
 
-from anynet.data.catalogue import CATALOGUE
+import numpy as np
+
+from anynet.data.catalogue import CATALOGUE, DIGITS, NO_DIGITS, find_published
 from anynet.data.dataset import Dataset
-from anynet.data.digits import MISSING, load_digits, locate_digits
-from anynet.data.digits import NAME as DIGITS
 from anynet.data.download import Progress
 from anynet.data.fetch import advice, fetch_dataset
 from anynet.data.files import expanded, is_file, is_folder, quoted
-from anynet.data.locate import cache_folder, find_all, find_most, search_roots
-from anynet.data.names import find_source, unknown_name
-from anynet.data.read import read_path, read_published
-from anynet.data.tables.read import is_table
-from anynet.data.verify import FileState, check_file
+from anynet.data.published import (
+    FileState,
+    cache_folder,
+    check_file,
+    find_files,
+    locate_digits,
+    read_published,
+    search_roots,
+)
+from anynet.data.read import read_path
+from anynet.data.splits import hold_out
+from anynet.data.tables.load import is_table
 from anynet.errors import DataError, InvalidArgumentError
 
 
@@ -25,23 +32,23 @@ def load_dataset(
     *,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Load a data set.
+    """Load a data set into memory.
 
-    A named data set is looked for in `data_dir`, or else in the folder that ``ANYNET_DATA_DIR``
-    names and then in the cache (``ANYNET_CACHE_DIR``). In each, a folder of the data set's name
-    comes before files that lie there directly. Files may be compressed or not.
+    The files of a named data set are searched in `data_dir`, else in the folder of
+    ``ANYNET_DATA_DIR`` and then in the cache (``ANYNET_CACHE_DIR``). In each, a folder of the data
+    set's name is preferred to the data folder itself. Files may be compressed or not.
 
     Parameters
     ----------
     name_or_path : str or path-like
         One of `dataset_names`, or the path of an ``.npz`` archive or of a folder of IDX files,
-        see `anynet.data.read.read_path`. A name comes before a path of the same spelling.
+        see `anynet.data.read.read_path`. A name is preferred to a path of the same spelling.
     data_dir : str or path-like, optional
-        The one folder to look in. When it is given, nothing is fetched.
+        The only folder to search. If it is given, nothing is downloaded.
     download : bool
-        Whether to fetch what is not found.
+        Whether to download what is not found.
     progress : callable, optional
-        Told of the download, see `fetch_dataset`.
+        Called during the download, see `fetch_dataset`.
 
     Returns
     -------
@@ -51,70 +58,109 @@ def load_dataset(
     Raises
     ------
     InvalidArgumentError
-        When the name is not known and is no path.
+        If the name is unknown and is not a path.
     DataError
-        When the files are absent and cannot be fetched, damaged, or not what they claim to be.
+        If the files are absent and cannot be downloaded, are damaged, or hold something else.
     """
     if name_or_path == DIGITS:
         return load_digits()
-    if not isinstance(name_or_path, str) or name_or_path not in CATALOGUE:
-        if isinstance(name_or_path, (str, os.PathLike)) and is_table(name_or_path):
+    if _is_path(name_or_path) and name_or_path not in CATALOGUE:
+        path = expanded(name_or_path)
+        if is_table(path):
             message = (
-                f"{quoted(Path(name_or_path))} is a table: load it by anynet.load_table, with the "
+                f"{quoted(path)} is a table: load it by anynet.load_tabular_dataset, with the "
                 f"column to predict as target"
             )
             raise InvalidArgumentError(message)
-        if _looks_like_path(name_or_path):
-            return read_path(expanded(name_or_path))
-        raise unknown_name(name_or_path)
-    source, roots = find_source(name_or_path), search_roots(data_dir)
-    if paths := find_all(source, roots):
-        return read_published(source, paths)
+        return read_path(path)
+    published, roots = find_published(name_or_path), search_roots(data_dir)
+    _, files = find_files(published, roots)
+    paths = [file for file in files if file is not None]
+    if len(paths) == len(files):
+        return read_published(published, paths)
     if data_dir is not None or not download:
-        places = " or ".join(map(quoted, roots))
-        message = f"the data set {source.name!r} is not in {places}: {advice(source)}"
+        folders = " or ".join(map(quoted, roots))
+        message = f"the data set {published.name!r} is not in {folders}: {advice(published)}"
         raise DataError(message)
-    fetch_dataset(source.name, progress)
-    return load_dataset(source.name, cache_folder())
+    fetch_dataset(published.name, progress)
+    return load_dataset(published.name, cache_folder())
+
+
+def load_digits() -> Dataset:
+    """Load the 1,797 handwritten digits of scikit-learn: 8×8 pixels, each from 0 to 16.
+
+    They have no test set. 20 % of each class are held out by a fixed draw, see
+    `anynet.data.splits.hold_out`; writers are not kept apart.
+
+    Returns
+    -------
+    Dataset
+        The data set.
+
+    Raises
+    ------
+    DataError
+        If scikit-learn is not installed.
+
+    References
+    ----------
+    Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI repository, 1998.
+    """
+    try:
+        import sklearn.datasets
+    except ImportError as error:
+        raise DataError(NO_DIGITS) from error
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    x, y = x.astype(np.uint8), y.astype(np.int64)
+    train, test = hold_out(y, DIGITS)
+    return Dataset(
+        name=DIGITS,
+        train=(x[train], y[train]),
+        test=(x[test], y[test]),
+        classes=tuple("0123456789"),
+        scale=1 / 16,
+        image_shape=(8, 8),
+        image_box=8,
+    )
 
 
 def locate_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """Find a data set on this machine, without reading it.
+    """Return the folder of a data set on this machine, without reading it.
 
     Parameters
     ----------
     name : str
         One of `dataset_names`.
     data_dir : str or path-like, optional
-        The one folder to look in, as for `load_dataset`.
+        The only folder to search, as for `load_dataset`.
 
     Returns
     -------
     Path or None
-        The folder with all of its files, None when there is none.
+        The folder with all of its files, None if there is none.
 
     Raises
     ------
     InvalidArgumentError
-        When the name is not known.
+        If the name is unknown.
     DataError
-        When `data_dir` is no folder.
+        If `data_dir` is not a folder.
     """
     if name == DIGITS:
         return locate_digits()
-    paths = find_all(find_source(name), search_roots(data_dir))
-    return paths[0].parent if paths else None
+    folder, files = find_files(find_published(name), search_roots(data_dir))
+    return folder if all(files) else None
 
 
 def verify_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> list[FileState]:
-    """Check the files of a data set where `load_dataset` would find them.
+    """Check the files of a data set where `load_dataset` finds them.
 
     Parameters
     ----------
     name : str
         One of `dataset_names`.
     data_dir : str or path-like, optional
-        The one folder to look in, as for `load_dataset`.
+        The only folder to search, as for `load_dataset`.
 
     Returns
     -------
@@ -124,34 +170,36 @@ def verify_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) ->
     Raises
     ------
     InvalidArgumentError
-        When the name is not known.
+        If the name is unknown.
     DataError
-        When `data_dir` is no folder.
+        If `data_dir` is not a folder.
     """
     if name == DIGITS:
-        found = locate_digits()
-        if found:
+        if found := locate_digits():
             return [FileState(str(found), "ok", "part of scikit-learn")]
-        return [FileState("scikit-learn", "absent", MISSING)]
-    source, roots = find_source(name), search_roots(data_dir)
-    paths = find_all(source, roots)
-    folder = paths[0].parent if paths else find_most(source, roots) or roots[0]
-    states = [check_file(source, index, folder) for index in range(len(source.files))]
-    if paths and all(state.state == "ok" for state in states):
-        try:  # each is sound: now whether they belong together
-            read_published(source, paths)
+        return [FileState("scikit-learn", "absent", NO_DIGITS)]
+    published = find_published(name)
+    folder, files = find_files(published, search_roots(data_dir))
+    states = [check_file(published, index, folder) for index in range(len(files))]
+    if all(state.state == "ok" for state in states):
+        try:  # each file is sound: check that they belong together
+            read_published(published, [file for file in files if file is not None])
         except DataError as error:
             states = [FileState(file, "damaged", str(error)) for file, _, _ in states]
     return states
 
 
-def _looks_like_path(name_or_path: object) -> bool:
+def _is_path(name_or_path: object) -> bool:
     if isinstance(name_or_path, os.PathLike):
         return True
     if not isinstance(name_or_path, str) or not name_or_path:
         return False
-    if name_or_path.startswith("~") or name_or_path.endswith(".npz"):
-        return True
-    if "/" in name_or_path or os.sep in name_or_path:
-        return True
-    return is_folder(Path(name_or_path)) or is_file(Path(name_or_path))
+    return (
+        name_or_path.startswith("~")
+        or name_or_path.endswith(".npz")
+        or "/" in name_or_path
+        or os.sep in name_or_path
+        or is_table(name_or_path)
+        or is_folder(Path(name_or_path))
+        or is_file(Path(name_or_path))
+    )

@@ -1,30 +1,28 @@
-"""Fetching published data sets into the cache."""
+"""Downloads of published data sets into the cache."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from shutil import copyfileobj
 
-from anynet.data.archives import extract
-from anynet.data.catalogue import CATALOGUE, Source
-from anynet.data.digits import MISSING, locate_digits
-from anynet.data.digits import NAME as DIGITS
+from anynet.data.catalogue import CATALOGUE, DIGITS, NO_DIGITS, Published, find_published
 from anynet.data.download import Progress, download
-from anynet.data.files import quoted
-from anynet.data.locate import cache_folder
-from anynet.data.names import find_source
-from anynet.data.verify import check_file
+from anynet.data.files import folder_of, quoted, replacing
+from anynet.data.npy import open_zip, zip_member
+from anynet.data.published import cache_folder, check_file, locate_digits
 from anynet.errors import DataError
 
 
 def fetch_dataset(name: str, progress: Progress | None = None) -> Path:
-    """Download a data set into the cache; files that are there and sound are not fetched again.
+    """Download a data set into the cache; files that are there and sound are kept.
 
     Parameters
     ----------
     name : str
         One of `dataset_names`.
     progress : callable, optional
-        Called as ``progress(bytes_done, bytes_total)`` while a file comes, from small numbers again
-        for the next file; the total is None where the server does not say.
+        Called as ``progress(bytes_done, bytes_total)`` while a file is received, from 0 again for
+        the next file; the total is None if the server does not send it.
 
     Returns
     -------
@@ -34,75 +32,97 @@ def fetch_dataset(name: str, progress: Progress | None = None) -> Path:
     Raises
     ------
     InvalidArgumentError
-        When the name is not known.
+        If the name is unknown.
     DataError
-        When no mirror gives the right file; the message says what to put where by hand.
+        If no mirror provides the right file; the message says which files to provide by hand.
     """
     if name == DIGITS:
         if (found := locate_digits()) is None:
-            raise DataError(MISSING)
+            raise DataError(NO_DIGITS)
         return found
-    source = find_source(name)
-    folder = _home(source)
-    wanted = [i for i in range(len(source.files)) if check_file(source, i, folder).state != "ok"]
-    if wanted and source.archive:
-        _fetch_archive(source, source.archive, progress)
+    published = find_published(name)
+    folder = _home(published)
+    states = [check_file(published, index, folder) for index in range(len(published.files))]
+    wanted = [index for index, state in enumerate(states) if state.state != "ok"]
+    if wanted and published.archive:
+        _fetch_archive(published, published.archive, progress)
     else:
-        for i in wanted:
-            _fetch(source, source.files[i], source.md5[i], progress, folder)
+        for index in wanted:
+            _fetch(published, published.files[index], published.md5[index], progress, folder)
     return folder
 
 
-def advice(source: Source) -> str:
-    """Say where a user without a connection may put the files of a data set.
-
-    Parameters
-    ----------
-    source : Source
-        The data set.
-
-    Returns
-    -------
-    str
-        The end of an error message.
-    """
-    origin = f" (from the folder gzip of {source.archive})" if source.archive else ""
+def advice(published: Published) -> str:
+    """Return the end of a message: where to put the files of a data set without a connection."""
+    origin = f" (from the folder gzip of {published.archive})" if published.archive else ""
     return (
-        f"put {', '.join(source.files)}{origin} into a folder {source.name!r}, and give the folder "
-        f"above it as --data-dir or in ANYNET_DATA_DIR; the data set {DIGITS!r} needs no files"
+        f"put {', '.join(published.files)}{origin} into a folder {published.name!r}, and give the "
+        f"folder above it as data_dir or in ANYNET_DATA_DIR; the data set {DIGITS!r} needs no files"
     )
 
 
-def _fetch(source: Source, file: str, md5: str, progress: Progress | None, folder: Path) -> Path:
-    """Download one file into a folder, from the first mirror that gives it."""
+def _fetch(
+    published: Published, file: str, md5: str, progress: Progress | None, folder: Path
+) -> Path:
+    """Download one file into a folder, from the first mirror that provides it."""
     path = folder / file
     failures = []
-    for mirror in source.mirrors:
+    for mirror in published.mirrors:
         try:
-            download(mirror + file, path, md5, progress=progress, max_bytes=source.max_bytes)
+            download(mirror + file, path, md5, progress=progress, max_bytes=published.max_bytes)
         except DataError as error:
             failures.append(str(error))
         else:
             return path
-    message = f"{'; '.join(failures)}; {advice(source)}"
+    message = f"{'; '.join(failures)}; {advice(published)}"
     raise DataError(message)
 
 
-def _fetch_archive(source: Source, archive: str, progress: Progress | None) -> None:
-    """Download an archive and take out the files of every data set that shares it."""
-    siblings = [other for other in CATALOGUE.values() if other.md5 == source.md5]
-    targets = {f"gzip/{file}": _home(other) / file for other in siblings for file in other.files}
-    home = _home(source)
+def _fetch_archive(published: Published, archive: str, progress: Progress | None) -> None:
+    """Download an archive and extract the files of every data set that shares it."""
+    sharing = [other for other in CATALOGUE.values() if other.md5 == published.md5]
+    targets = {f"gzip/{file}": _home(other) / file for other in sharing for file in other.files}
+    home = _home(published)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        # What is extracted is as large; the folder is this process's alone, others may fetch too.
+        # The files are as large; the folder belongs to this process, others may download too.
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home) as own:
-            path = _fetch(source, archive, source.md5[0], progress, Path(own))
-            extract(path, targets, source.max_bytes)
+            path = _fetch(published, archive, published.md5[0], progress, Path(own))
+            extract(path, targets, published.max_bytes)
     except OSError as error:
         message = f"cannot write to {quoted(home)}: {error.strerror or error}"
         raise DataError(message) from error
 
 
-def _home(source: Source) -> Path:
-    return cache_folder() / source.folders[0]
+def extract(path: Path, targets: Mapping[str, Path], max_bytes: int) -> None:
+    """Extract members of a zip archive to files of the caller's choice.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    targets : mapping of str to Path
+        The file to write for each member. Other members are ignored.
+    max_bytes : int
+        Maximum size of one member.
+
+    Raises
+    ------
+    DataError
+        If a member is missing, damaged or too large. Nothing is left of it.
+    """
+    with open_zip(path) as archive:
+        for name, target in targets.items():
+            info = zip_member(archive, name, path)
+            if info.file_size > max_bytes:
+                message = (
+                    f"{quoted(path)}: the member {name!r} claims {info.file_size} bytes: "
+                    f"expected {max_bytes} at most"
+                )
+                raise DataError(message)
+            with folder_of(target), archive.open(info) as content, replacing(target) as file:
+                copyfileobj(content, file)
+
+
+def _home(published: Published) -> Path:
+    return cache_folder() / published.folders[0]

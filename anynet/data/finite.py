@@ -1,4 +1,4 @@
-"""Whether all numbers are finite, and where the first is that is not."""
+"""Check that all numbers are finite."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 def first_not_finite(rows: Any, xp: Any = np) -> tuple[int, int] | None:
     """Return row and column of the first NaN or infinity of a matrix, None if there is none.
 
-    Sums are looked at first: where those of all columns are finite so is every element, and they
-    take a third of the time.
+    The sums of the columns are checked first, which takes a third of the time: if all of them are
+    finite, so is every element.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if bool(xp.all(xp.isfinite(xp.sum(rows, axis=0)))):

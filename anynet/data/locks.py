@@ -1,4 +1,4 @@
-"""One process at a time: locks that the system lets go of even if their holder is killed."""
+"""Locks between processes, which the system releases even if their holder is killed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pathlib import Path
 from anynet.data.files import quoted
 from anynet.errors import InvalidArgumentError
 
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link would make or lock a file elsewhere
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # following a link would create or lock a file elsewhere
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextmanager
 def locked(path: Path, taken: str) -> Iterator[None]:
-    """Hold the lock file `path`, which is made if need be, until the block ends.
+    """Hold the lock file `path`, which is created if necessary, until the block ends.
 
-    A file system that knows no locks, as some network drives, is used without.
+    A file system without locks, such as some network drives, is used without them.
 
     Parameters
     ----------
     path : Path
-        A file that serves this purpose alone.
+        A file that has no other purpose.
     taken : str
-        The message if another process, or another place in this one, holds it.
+        The message if another process, or another block in this one, holds it.
 
     Raises
     ------
     InvalidArgumentError
-        If it is held already, or cannot be made.
+        If it is already held, or cannot be created.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)

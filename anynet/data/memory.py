@@ -1,11 +1,11 @@
-"""How much memory this machine can give."""
+"""The memory that is available on this machine."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-_CONTAINERS = (  # limit, statistics and what there counts, of control groups of version 2 and 1
+_CGROUPS = (  # limit, statistics and the key of the used memory, for versions 2 and 1
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.stat", "anon"),
     (
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -16,13 +16,13 @@ _CONTAINERS = (  # limit, statistics and what there counts, of control groups of
 
 
 def available_memory() -> int | None:
-    """Return the bytes that could be allocated without swapping, None where it cannot be told.
+    """Return the bytes that can be allocated without swapping, None if that is unknown.
 
-    On Linux what the kernel estimates (``MemAvailable``), or what a container leaves if that is
-    less; elsewhere the free pages.
+    On Linux it is the estimate of the kernel (``MemAvailable``), or what a container leaves if
+    that is less; elsewhere the free pages.
     """
     found = [_number(Path("/proc/meminfo"), "MemAvailable:", 1024)]
-    for limit, statistics, key in _CONTAINERS:
+    for limit, statistics, key in _CGROUPS:
         most, used = _number(Path(limit)), _number(Path(statistics), key)
         found.append(None if most is None or used is None else max(0, most - used))
     known = [number for number in found if number is not None]
@@ -35,7 +35,7 @@ def available_memory() -> int | None:
 
 
 def _number(path: Path, key: str | None = None, unit: int = 1) -> int | None:
-    """Return the number in a file, or that behind a word of it; None where there is none."""
+    """Return the number in a file, or that after a key; None if there is none."""
     try:
         words = path.read_text().split()
         return int(words[words.index(key) + 1 if key else 0]) * unit

@@ -1,31 +1,53 @@
-"""NumPy's ``.npy`` format, read without trust: no pickles, and no memory on a header's word."""
+"""NumPy's ``.npy`` files and ``.npz`` archives, read without unpickling anything.
 
+The directory of a zip archive is not trusted, like any header. A member must be stored or deflated:
+deflate expands by a factor of at most 1032, so that the size of the file bounds its content; the
+other methods of zip have no such bound.
+"""
+
+import contextlib
 import io
 import os
+import struct
 import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anynet.data.files import one_line, promised_bytes, quoted, read_at_most
+from anynet.data.files import is_file, one_line, quoted, read_at_most, read_elements
 from anynet.errors import DataError
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_MOST_HEADER = 1 << 14  # bytes; NumPy itself refuses a text of more than 10,000
+_MAX_HEADER = 1 << 14  # bytes; NumPy itself refuses more than 10,000 characters
+_ENCRYPTED = 0x1
+
+#: Exceptions of Python's zip reader for damaged files; RuntimeError stands for encryption.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
-    """Read an array from a ``.npy`` file.
+    """Read an array from an ``.npy`` file.
 
     Parameters
     ----------
     path : Path
-        The file, as `numpy.save` writes it.
+        A file that `numpy.save` wrote.
 
     Returns
     -------
@@ -35,57 +57,55 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
     Raises
     ------
     DataError
-        When the file is damaged or holds anything but plain numbers or text.
+        If the file is damaged or contains anything except plain numbers or text.
     OSError
-        When it cannot be opened.
+        If it cannot be opened.
     """
     with path.open("rb") as file:
-        return read_array(file, os.fstat(file.fileno()).st_size, quoted(path))
+        return _read_array(file, os.fstat(file.fileno()).st_size, quoted(path))
 
 
-def read_array(stream: IO[bytes], size: int, where: str) -> npt.NDArray[Any]:
-    """Read an array from an open stream.
+def read_npz(path: Path, names: Iterable[str]) -> list[npt.NDArray[Any]]:
+    """Read arrays of an ``.npz`` archive; its other members are not read.
 
     Parameters
     ----------
-    stream : binary file
-        It can seek.
-    size : int
-        How many bytes it is said to have: a claim beside that of the header, with which it must
-        agree before anything is read.
-    where : str
-        What it is, to begin a message with.
+    path : Path
+        An archive that `numpy.savez` or `numpy.savez_compressed` wrote.
+    names : iterable of str
+        The arrays to read.
 
     Returns
     -------
-    ndarray
-        The array, C-contiguous and in native byte order.
+    list of ndarray
+        The arrays in the order of `names`, C-contiguous and in native byte order.
 
     Raises
     ------
     DataError
-        When it is damaged or holds anything but plain numbers or text.
+        If the file is missing or damaged, or an array is missing or contains anything except
+        plain numbers or text.
     """
-    head = io.BytesIO(read_at_most(stream, _MOST_HEADER))
-    shape, fortran, dtype = read_header(head, where)
-    promised = promised_bytes(shape, dtype, where)
-    claimed = size - head.tell()
-    if claimed == promised:
-        stream.seek(head.tell())
-        data = read_at_most(stream, promised)
-        claimed = len(data)
-    if claimed != promised:
-        message = (
-            f"{where} promises {promised} bytes (shape {shape}, {dtype.name}) and holds {claimed}: "
-            f"the file is damaged"
-        )
-        raise DataError(message)
-    try:
-        array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    except ValueError as error:  # more axes than NumPy has
-        message = f"{where} claims {len(shape)} axes ({one_line(error)}): the file is damaged"
-        raise DataError(message) from error
-    return array.astype(dtype.newbyteorder("="), order="C", copy=False)
+    arrays = []
+    with open_zip(path) as archive:
+        for name in names:
+            info = zip_member(archive, f"{name}.npy", path)
+            where = f"{quoted(path)}: the array {info.filename!r}"
+            with archive.open(info) as stream:
+                arrays.append(_read_array(stream, info.file_size, where))
+    return arrays
+
+
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays of an ``.npz`` archive, as `read_npz` takes them.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not a zip archive.
+    """
+    with open_zip(path) as archive:
+        return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
 
 
 def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -94,8 +114,9 @@ def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, n
     Parameters
     ----------
     stream : binary file
+        At its beginning.
     where : str
-        What it is, to begin a message with.
+        The file, for the message.
 
     Returns
     -------
@@ -105,14 +126,14 @@ def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, n
     Raises
     ------
     DataError
-        When it is damaged, or the elements are anything but plain numbers or text.
+        If it is damaged, or the elements are anything except plain numbers or text.
     """
     try:
         version = np.lib.format.read_magic(stream)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # headers that Python 2 wrote are welcome
+            warnings.simplefilter("ignore", UserWarning)  # about headers that Python 2 wrote
             shape, fortran, dtype = _HEADER_READERS[version](stream)
-    # NumPy parses the header as Python source: damage raises whatever Python's parsers raise.
+    # NumPy parses the header as Python source: a damaged one raises whatever the parser raises.
     except Exception as error:
         message = f"{where} has a damaged header ({one_line(error)})"
         raise DataError(message) from error
@@ -123,3 +144,84 @@ def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, n
         )
         raise DataError(message)
     return shape, fortran, dtype
+
+
+def _read_array(stream: IO[bytes], size: int, where: str) -> npt.NDArray[Any]:
+    """Read an array from a stream of `size` bytes that can seek."""
+    head = io.BytesIO(read_at_most(stream, _MAX_HEADER))
+    shape, fortran, dtype = read_header(head, where)
+    stream.seek(head.tell())
+    elements = read_elements(stream, shape, dtype, size - head.tell(), where)
+    try:
+        array = elements.reshape(shape, order="F" if fortran else "C")
+    except ValueError as error:  # more axes than NumPy supports
+        message = f"{where} claims {len(shape)} axes ({one_line(error)}): the file is damaged"
+        raise DataError(message) from error
+    return array.astype(dtype.newbyteorder("="), order="C", copy=False)
+
+
+@contextlib.contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive for reading, and raise `DataError` if it is damaged.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+
+    Yields
+    ------
+    ZipFile
+        The open archive.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not a zip archive, or is damaged where the block reads it.
+    """
+    if not is_file(path):
+        message = f"{quoted(path)} is not a file: expected a zip archive"
+        raise DataError(message)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _DAMAGE as error:
+        message = f"{quoted(path)} cannot be read as a zip ({one_line(error)}): fetch it again"
+        raise DataError(message) from error
+
+
+def zip_member(archive: zipfile.ZipFile, name: str, path: Path) -> zipfile.ZipInfo:
+    """Return the entry of a member that is safe to read.
+
+    Parameters
+    ----------
+    archive : ZipFile
+        The open archive.
+    name : str
+        The name of the member.
+    path : Path
+        The file of the archive, for the message.
+
+    Returns
+    -------
+    ZipInfo
+        Its entry in the directory.
+
+    Raises
+    ------
+    DataError
+        If it is missing, encrypted, or compressed by an unusual method.
+    """
+    try:
+        info = archive.getinfo(name)
+    except KeyError as error:
+        message = f"{quoted(path)} has no member {name!r}: it is not the archive expected here"
+        raise DataError(message) from error
+    usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if not usual or info.flag_bits & _ENCRYPTED:
+        message = (
+            f"{quoted(path)}: the member {name!r} is encrypted or compressed in an unusual way: "
+            "expected it stored or deflated"
+        )
+        raise DataError(message)
+    return info

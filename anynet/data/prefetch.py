@@ -1,4 +1,4 @@
-"""A thread that prepares what comes next while the step runs."""
+"""A thread that reads the next block while the training step runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,26 @@ _END = object()
 
 
 def read_ahead(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
-    """Run an iterator in a thread of its own, at most ``ahead`` items before their use.
+    """Run an iterator in a separate thread, at most ``ahead`` items before their use.
 
-    An item is in use until the next is asked for. Only ``ahead`` items exist at a time, the one in
-    use included: with as many buffers, taken in turn, none is written to while it is read.
+    An item is in use until the next one is requested. At most ``ahead`` items exist at a time,
+    including the one in use: with as many buffers, used in turn, no buffer is written to while it
+    is read.
 
     The thread ends with the iterator, with its first exception, which is raised here, or when this
-    generator is closed; use ``contextlib.closing``, so that this happens at once.
+    generator is closed; use ``contextlib.closing`` to close it immediately.
+
+    Parameters
+    ----------
+    items : iterator
+        Run in the thread.
+    ahead : int
+        Maximum number of items at a time.
+
+    Yields
+    ------
+    object
+        The items in their order.
     """
     free = threading.Semaphore(ahead)
     ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
@@ -32,7 +45,7 @@ def read_ahead(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
                 if closed.is_set():
                     return
                 ready.put((next(items, _END), None))
-        except BaseException as error:  # whatever it is, it is the caller's
+        except BaseException as error:  # raised in the caller's thread
             ready.put((_END, error))
 
     thread = threading.Thread(target=work, name="anynet-reader", daemon=True)

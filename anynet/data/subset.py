@@ -1,4 +1,4 @@
-"""Some samples of a set, named by their indices: what a hold-out makes, copying nothing."""
+"""Some samples of a data set by their indices, without a copy."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from anynet.data.sources.source import borders
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """The samples ``index`` of ``rows``; all of them where ``index`` is None."""
+    """The samples ``index`` of ``rows``.
+
+    Attributes
+    ----------
+    rows : Rows
+        Samples.
+    index : ndarray or None
+        Increasing indices of those that belong to the subset, (M,); None for all of them.
+    """
 
     rows: Rows
     index: np.ndarray | None = None
 
     @property
     def n_samples(self) -> int:
-        """How many samples these are."""
+        """The number of samples, M."""
         return self.rows.n_samples if self.index is None else self.index.size
 
     def order(self, positions: np.ndarray) -> np.ndarray:
-        """Return where in ``rows`` the samples at these positions lie, int32."""
+        """Return the indices into ``rows`` of the samples at these positions, int32."""
         return positions if self.index is None else self.index[positions].astype(np.int32)
 
     def blocks(self) -> np.ndarray | None:
-        """Return the borders of the blocks of these samples, None where each is read by itself."""
+        """Return the borders of the blocks of these samples, None if single rows are read."""
         starts = getattr(self.rows.x, "starts", None)
         if starts is None:
             return None

@@ -2,30 +2,121 @@
 
 from __future__ import annotations
 
-import os
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from anynet import export, tree
+from anynet import tree
 from anynet.backends import Backend
-from anynet.estimators import bridges
 from anynet.estimators.arrays import choose_backend, deliver, dtype_of, float_name, home_of, infer
+from anynet.estimators.bridges import Bridges
 from anynet.estimators.descent import Fit
 from anynet.estimators.ensemble import fit_ensemble, refuse_for_ensemble
 from anynet.estimators.network import build_network, draw_weights, hidden_activations, load_params
 from anynet.estimators.samples import check_inputs, check_samples
 from anynet.nn.network import Network
-from anynet.training.ensemble import Ensemble
-from anynet.training.model import Model
 from anynet.typing import Array
 
+Kind = TypeVar("Kind", bound=type)
 
-class BaseMLP(BaseEstimator):
-    """Base of ``MLPClassifier`` and ``MLPRegressor``: use those."""
+
+class BaseMLP(Bridges):
+    """Base class of ``MLPClassifier`` and ``MLPRegressor``, and the documentation they share.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        The number of units of each hidden layer; an empty sequence makes a linear model.
+    activation : str or sequence of str
+        Applied after each hidden layer, one name for all or one each: ``identity``, ``logistic``,
+        ``tanh``, ``relu``, or ``leaky_relu``, ``elu``, ``selu``, ``gelu``, ``silu``, ``mish``.
+    solver : str or Optimizer
+        ``adam``, ``sgd`` and ``lbfgs`` are scikit-learn's; ``rmsprop`` and ``adamw`` follow the
+        conventions of torch, like any optimizer of ``anynet.optim``.
+    alpha : float
+        Strength of the L2 penalty ½ α ‖W‖² of the weights, which is divided by the number of
+        samples of the batch, or by the sum of their weights.
+    batch_size : int or "auto"
+        Number of samples in an update; ``auto`` is min(200, n_samples). L-BFGS takes all at once.
+    learning_rate : {"constant", "invscaling", "adaptive"} or Schedule
+        The names are scikit-learn's and apply to ``sgd``; a schedule of ``anynet.optim`` applies
+        to every stochastic solver and replaces ``learning_rate_init``.
+    learning_rate_init, power_t : float
+        The initial rate, and the exponent of ``invscaling``.
+    max_iter : int
+        Maximum number of epochs, or of iterations of L-BFGS.
+    shuffle : bool
+        Whether each epoch has its own random order.
+    random_state : int, RandomState or None
+        Draws the initial weights, the split and the orders, number for number as scikit-learn.
+    tol, n_iter_no_change : float, int or inf
+        Training has converged when the loss (or with ``early_stopping`` the score) has not
+        improved by ``tol`` for more than ``n_iter_no_change`` epochs. L-BFGS stops at a gradient
+        of ``tol``.
+    verbose : bool or int
+        Whether to print each epoch.
+    warm_start : bool
+        Whether ``fit`` continues from the present weights.
+    momentum, nesterovs_momentum : float, bool
+        Momentum of ``sgd``, and whether it is Nesterov's.
+    early_stopping : bool
+        Whether to stop on the score of a validation set, and to keep the best weights.
+    validation_fraction : float
+        Share of the samples that is split off as the validation set, stratified where there are
+        enough of each class, unless ``fit`` is given ``X_val`` and ``y_val``.
+    beta_1, beta_2, epsilon : float
+        Decay rates and ε of ``adam``.
+    max_fun : int
+        Maximum number of evaluations of the loss by L-BFGS.
+    dropout : float
+        Share of each hidden layer's outputs that is dropped while training.
+    layer_norm : bool
+        Whether each hidden layer is normalised before its activation.
+    scoring : str, callable or None
+        Score of the validation set: a name of ``sklearn.metrics.get_scorer_names()``, a scorer,
+        ``"loss"``, or None for ``score``. Scorers receive NumPy arrays; NaN counts as no
+        improvement.
+    callbacks : sequence of callable or None
+        Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
+    progress_bar : bool
+        Whether to show the epochs with tqdm.
+    n_ensemble : int
+        Number of networks with different seeds, trained at once as one population; predictions
+        are the mean of their probabilities or values.
+    backend : {"auto", "numpy", "cupy", "torch", "jax"} or None
+        Where to compute, see ``get_backend``; None is where ``X`` lives, NumPy for host data.
+    device : str or None
+        ``cpu``, ``cuda``, ``cuda:1``, …; on its own it selects a backend that supports it.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of array
+        The weights (n_in, n_out) and biases (n_out,) of each layer, where ``X`` lives. The
+        estimator predicts with them, also after they have been replaced.
+    norm_gains_, norm_biases_ : list of array
+        The same for normalised layers, with ``layer_norm``.
+    loss_, loss_curve_, best_loss_ : float, list of float, float or None
+        The mean training loss with the penalty: of the last epoch, of each epoch, and the smallest
+        (None with ``early_stopping``).
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Of each epoch, if there is a validation set; its loss has no penalty.
+    best_validation_score_ : float or None
+        The best of ``validation_scores_``.
+    n_iter_, t_ : int
+        Number of epochs (or iterations) of the last fit, and of samples seen in all.
+    n_layers_, n_outputs_, out_activation_ : int, int, str
+        Number of layers with the inputs, number of outputs, and the output activation.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns of ``X``.
+    estimators_ : list of estimator
+        With ``n_ensemble`` above 1 the fitted networks, each with the attributes above, and a
+        ``random_state`` that trains it alone. The ensemble itself then has ``classes_`` (of a
+        classifier), those of the layers and columns, and the largest ``n_iter_``.
+    """
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -33,87 +124,39 @@ class BaseMLP(BaseEstimator):
         tags.array_api_support = True
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        return bridges.to_portable(super().__getstate__())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train on samples.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(bridges.from_portable(state))
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n_samples, n_features)
+            Arrays of torch, JAX or CuPy are trained on where they are.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Values; or classes, several labels as a 0/1 matrix, or several classifications at once.
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            A validation set, scored after each epoch; with ``early_stopping`` it replaces the
+            share of ``X`` that would be split off.
 
-    def to_model(self) -> Model | Ensemble:
-        """Return the fitted network as a ``Model`` of anynet, on NumPy; several as an ``Ensemble``.
-
-        It predicts the places of classes in ``Model.metadata["classes"]``, 0, 1, …, and is scored
-        on such; of two classes ``Model.predict_proba`` gives the second's (N, 1).
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
         """
-        check_is_fitted(self)
-        return bridges.to_model(self)
+        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return self._fit(X, y, sample_weight, **held)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator as one safetensors file.
-
-        ``anynet.load`` reads it too, or ``anynet.Ensemble.load`` where there are several networks.
-
-        It holds weights, parameters and curves, but not the state of the optimizer:
-        after ``load`` ``partial_fit`` starts with a fresh one, after a pickle it goes on.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If a parameter is code, such as a callback, which a pickle holds.
-        OSError
-            If it cannot be written; a file that was there before is untouched.
-        """
-        bridges.to_file(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read an estimator that ``save`` wrote; its weights are NumPy's, its optimizer is new.
-
-        Raises
-        ------
-        ModelFileError
-            If the file is absent, damaged, or holds something else.
-        """
-        return bridges.from_file(cls, path)
-
-    def to_sklearn(self) -> Any:
-        """Return scikit-learn's estimator, fitted, that predicts the same.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If scikit-learn has no such network, or this is an ensemble.
-        """
-        check_is_fitted(self)
-        return bridges.to_scikit_learn(self)
-
-    @classmethod
-    def from_sklearn(cls, estimator: Any) -> Any:
-        """Return an estimator with the parameters and weights of scikit-learn's.
-
-        Raises
-        ------
-        TypeError
-            If it is not a fitted one of the same name.
-        """
-        return bridges.from_scikit_learn(cls, estimator)
-
-    def to_torch(self) -> Any:
-        """Return the network as a ``torch.nn.Sequential`` that gives out logits."""
-        check_is_fitted(self)
-        return export.to_torch(bridges.to_single_model(self, "a torch module"))
-
-    def to_onnx(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the network as an ONNX file; see ``anynet.export.to_onnx`` for options.
-
-        Of a classifier it predicts what ``predict`` and ``predict_proba`` do: labels of
-        ``classes_`` (int64, float64 or strings), and for two classes the probabilities of both.
-        """
-        check_is_fitted(self)
-        model = bridges.to_single_model(self, "an ONNX file")
-        export.to_onnx(model, path, **self._onnx_options() | options)
-
-    def _fit(self, *given: Any, incremental: bool = False, **options: Any) -> Any:
+    def _fit(self, *given: Any, incremental: bool = False, **options: Any) -> Self:
         """Train on what ``check_samples`` takes."""
         if self.n_ensemble > 1:
             refuse_for_ensemble(self)
@@ -124,10 +167,6 @@ class BaseMLP(BaseEstimator):
             self.__dict__.pop("estimators_", None)
             Fit(self, samples, incremental=incremental).train()
         return self
-
-    def _onnx_options(self) -> dict[str, Any]:
-        """What a file must be told beyond the network; the classifier's classes."""
-        return {}
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -237,3 +276,24 @@ class BaseMLP(BaseEstimator):
 
 def _place_name(home: Backend | None) -> str:
     return "numpy" if home is None else f"{home.name} on {home.device_name()}"
+
+
+def documented(estimator: Kind) -> Kind:
+    """Insert the documentation of ``BaseMLP`` into that of an estimator.
+
+    Parameters
+    ----------
+    estimator : type
+        Its docstring has ``{parameters}`` and ``{attributes}``.
+
+    Returns
+    -------
+    type
+        The same class.
+    """
+    if estimator.__doc__ and BaseMLP.__doc__:  # python -OO strips them
+        _, parameters, attributes = inspect.cleandoc(BaseMLP.__doc__).split("----------\n")
+        parameters = parameters.partition("\n\n")[0]
+        own = inspect.cleandoc(estimator.__doc__).replace("{parameters}", parameters)
+        estimator.__doc__ = own.replace("{attributes}", attributes)
+    return estimator

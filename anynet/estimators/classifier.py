@@ -19,9 +19,9 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import deliver_labels, to_host
-from anynet.estimators.base import BaseMLP
+from anynet.estimators.base import BaseMLP, documented
 from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
-from anynet.estimators.parameters import CONSTRAINTS, documented
+from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
 from anynet.estimators.storing import encode
 from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
@@ -45,7 +45,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Factors of the samples of each class, times ``sample_weight``.
     label_smoothing : float
         See ``anynet.nn.CrossEntropy``; for three classes or more.
-    {extensions}
 
     Attributes
     ----------
@@ -118,38 +117,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags.classifier_tags.multi_label = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> MLPClassifier:
-        """Train on samples.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n_samples, n_features)
-            Arrays of torch, JAX or CuPy are trained on where they are.
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Classes; several labels as a 0/1 matrix; or several classifications at once.
-        sample_weight : array of shape (n_samples,), optional
-        X_val, y_val, sample_weight_val : optional
-            A validation set, scored after each epoch; with ``early_stopping`` it takes the place
-            of the share of ``X`` that would be split off.
-
-        Returns
-        -------
-        MLPClassifier
-            Itself.
-        """
-        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-        return self._fit(X, y, sample_weight, **held)  # type: ignore[no-any-return]
-
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -176,7 +143,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             known = Labels.of(y if type_of_target(y).startswith("multilabel") else self.classes_)
             self._labels = known
             self.classes_ = known.classes
-        return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Any:
         """Predict classes.

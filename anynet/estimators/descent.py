@@ -133,7 +133,7 @@ class Fit(Member):
         with ExitStack() as stack:
             stack.enter_context(backend.context())
             if self.is_lbfgs:
-                (params, _), (batches, _) = self.start({}), self.place()
+                params, (batches, _) = self.start().params, self.place()
                 params, estimator.loss_, estimator.n_iter_ = minimise(
                     self.step,
                     params,
@@ -186,7 +186,7 @@ class Fit(Member):
         """Return the memory of the samples on the device."""
         return rows_bytes(self.training.rows, self.step.backend)
 
-    def start(self, fitted: dict[Any, Any]) -> Weights:  # noqa: ARG002
+    def start(self, fitted: dict[Any, Any] | None = None) -> Weights:  # noqa: ARG002
         """Return the weights of the estimator on the device, and place the validation set."""
         network, backend = self.network.network, self.step.backend
         if self.held is not None:
@@ -449,6 +449,9 @@ def _make_optimizer(estimator: Any) -> Any:
     solver = estimator.solver
     if solver in ("sgd", "lbfgs"):
         return ClassicalMomentum(float(estimator.momentum), bool(estimator.nesterovs_momentum))
+    if getattr(solver, "groups", ()):
+        message = "an estimator trains all parameters alike: pass a solver without groups"
+        raise ValueError(message)
     if solver == "adam":
         betas = float(estimator.beta_1), float(estimator.beta_2)
         return ShortAdam(*betas, float(estimator.epsilon))

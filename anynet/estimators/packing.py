@@ -71,10 +71,6 @@ class PackedNetwork:
         """Draw initial parameters; see ``Network.init``."""
         return self.pack(self.network.init(seed, backend), backend.xp)
 
-    def init_states(self) -> LayerStates:
-        """Return the initial states of the layers, of which there are none."""
-        return ()
-
     def trainable(self, params: Params) -> Params:
         """Return all parameters."""
         return params

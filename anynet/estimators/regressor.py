@@ -12,14 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
-from anynet.estimators.base import BaseMLP
+from anynet.estimators.base import BaseMLP, documented
 from anynet.estimators.losses import SummedOverOutputs
-from anynet.estimators.parameters import (
-    CONSTRAINTS,
-    VALUE_LOSS,
-    VALUE_LOSS_NAME,
-    documented,
-)
+from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
 from anynet.estimators.samples import check_weights
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
@@ -37,7 +32,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``squared_error`` (half of it) and ``poisson`` (half the deviance, with an exponential
         output) are scikit-learn's; ``absolute_error`` and ``huber``, or a loss of ``anynet.nn``.
     {parameters}
-    {extensions}
 
     Attributes
     ----------
@@ -101,37 +95,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         for name in MLPRegressor._get_param_names():
             setattr(self, name, given[name])
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> MLPRegressor:
-        """Train on samples.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n_samples, n_features)
-            Arrays of torch, JAX or CuPy are trained on where they are.
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : array of shape (n_samples,), optional
-        X_val, y_val, sample_weight_val : optional
-            A validation set, scored after each epoch; with ``early_stopping`` it takes the place
-            of the share of ``X`` that would be split off.
-
-        Returns
-        -------
-        MLPRegressor
-            Itself.
-        """
-        held = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-        return self._fit(X, y, sample_weight, **held)  # type: ignore[no-any-return]
-
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -147,7 +110,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, incremental=True)  # type: ignore[no-any-return]
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Any:
         """Predict values.

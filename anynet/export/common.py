@@ -54,7 +54,7 @@ def own_form(part: Any, name: str, target: str, what: str) -> Any:
     InvalidArgumentError
         If it has none.
     """
-    form = getattr(part, name, None)
+    form = getattr(part.layer if isinstance(part, OwnLayer) else part, name, None)
     if form is None:
         message = (
             f"{what} has no form in {target}: define its {name} (see docs/write-your-own.md), or "
@@ -82,11 +82,18 @@ def link_name(loss: Loss, target: str) -> str:
     return str(name)
 
 
+class OwnLayer(NamedTuple):
+    """A layer of the user's own class, which must not pass for the layer that it inherits from."""
+
+    layer: AnyLayer
+    kind: str
+
+
 class Piece(NamedTuple):
     """A layer with its index in the network, its parameters and its state on the host."""
 
     position: int
-    layer: AnyLayer
+    layer: Any  # of anynet.nn, or an OwnLayer
     params: dict[str, np.ndarray]
     state: dict[str, np.ndarray]
 
@@ -98,13 +105,17 @@ class Affine(NamedTuple):
     offset: Any
 
 
+def _exported(layer: AnyLayer) -> Any:
+    return layer if type(layer).__module__.startswith("anynet.nn.") else OwnLayer(layer, layer.kind)
+
+
 def host_pieces(model: Model) -> list[Piece]:
     """Return the layers of a model with copies of their arrays as NumPy arrays."""
     layers, params = model.network.layers, model.params
     states = model.states or ({},) * len(layers)
     rows: Any = tree.map(lambda leaf: np.array(model.backend.to_host(leaf)), (params, states))
     return [
-        Piece(index, layer, own, state)
+        Piece(index, _exported(layer), own, state)
         for index, (layer, own, state) in enumerate(zip(layers, *rows, strict=True))
     ]
 

@@ -14,7 +14,7 @@ from anynet.nn.layers import (
     Standardize,
     StatefulLayer,
 )
-from anynet.nn.layers.dense import INITIALIZERS
+from anynet.nn.layers.dense import INITIALIZERS, form_gradients
 from anynet.nn.losses import (
     LOSSES,
     AbsoluteError,
@@ -26,7 +26,8 @@ from anynet.nn.losses import (
     SquaredError,
     ValueLoss,
 )
-from anynet.nn.network import Network, mlp
+from anynet.nn.network import Network
+from anynet.nn.perceptron import mlp
 
 __all__ = [
     "ACTIVATIONS",
@@ -52,5 +53,6 @@ __all__ = [
     "Standardize",
     "StatefulLayer",
     "ValueLoss",
+    "form_gradients",
     "mlp",
 ]

@@ -1,7 +1,16 @@
 """Optimizers, schedules and the transformations around an update, in the array API alone."""
 
-from anynet.optim.groups import Group, bound_to
-from anynet.optim.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop, as_optimizer
+from anynet.optim.groups import Group
+from anynet.optim.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    Optimizer,
+    RMSprop,
+    as_optimizer,
+    bound_to,
+)
 from anynet.optim.schedules import (
     SCHEDULES,
     Constant,

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from anynet.checks import is_whole
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number
-from anynet.nn.network import Network
-
-if TYPE_CHECKING:
-    from anynet.optim.optimizers import Optimizer
+from anynet.members import Bounded, number
 
 
 @register("group")
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class Group(Bounded):
     """Factors for the parameters that match ``layer``, ``index`` and ``name``; None matches all.
 
     A parameter belongs to the first group that it matches, and to none otherwise.
@@ -54,20 +50,16 @@ class Group:
     kind: ClassVar[str] = "group"
     varies: ClassVar[tuple[str, ...]] = ("rate", "decay")
 
-    rate: float = 1.0
-    decay: float | None = None
+    rate: float = number(1.0)
+    decay: float | None = number(None)
     layer: str | None = None
     index: int | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
-        for factor in ("rate", "decay"):
-            value: Any = getattr(self, factor)
-            if isinstance(value, str) or (is_number(value) and not 0 <= value < float("inf")):
-                message = f"{factor} of a group must be a number of at least 0, got {value!r}"
-                raise InvalidArgumentError(message)
+        super().__post_init__()
         if self.index is not None and not is_whole(self.index):
-            message = f"index of a group must be a whole number or None, got {self.index!r}"
+            message = f"group: index must be a whole number or None, got {self.index!r}"
             raise InvalidArgumentError(message)
 
     def matches(self, index: int, n_layers: int, name: str) -> bool:
@@ -99,35 +91,3 @@ def factors(groups: Sequence[Group], index: int, n_layers: int, name: str) -> tu
         if group.matches(index, n_layers, name):
             return group.rate, default if group.decay is None else group.decay
     return 1.0, default
-
-
-def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer with groups that name the layers of a network by index alone.
-
-    Parameters
-    ----------
-    network : Network
-    optimizer : Optimizer
-        One without groups is returned unchanged.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a group matches no parameter of the network.
-    """
-    groups: tuple[Group, ...] = getattr(optimizer, "groups", ())
-    if not groups:
-        return optimizer
-    found: list[Group] = []
-    n_layers = len(network.layers)
-    for group in groups:
-        width, before = network.n_inputs, len(found)
-        for index, layer in enumerate(network.layers):
-            shapes, width = layer.shapes(width)
-            matches = any(group.matches(index, n_layers, name) for name in shapes)
-            if matches and group.layer in (None, layer.kind):
-                found.append(replace(group, layer=None, index=index))
-        if len(found) == before:
-            message = f"{group!r} matches no parameter of the network {network.layers!r}"
-            raise InvalidArgumentError(message)
-    return replace(optimizer, groups=tuple(found))  # type: ignore[type-var]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet import tree
 from anynet.backends import Backend
 from anynet.config import lookup, register, registered
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, is_number, number, per_member
 from anynet.nn.layers.dense import ProductGradient, form_gradients
+from anynet.nn.network import Network
 from anynet.optim.groups import Group, factors
 from anynet.typing import Array, Grads, Params
 
@@ -61,32 +62,19 @@ class AdamState(NamedTuple):
     square: Params  # running mean of g², like params
 
 
-def _share(default: float) -> Any:
-    """Declare a field whose value is in [0, 1)."""
-    return field(default=default, metadata={"below": 1.0})
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Decaying:
+class _Decaying(Bounded):
     """Base of the optimizers: weight decay, as an L2 penalty or decoupled, and groups."""
 
     kind: ClassVar[str]
     varies: ClassVar[tuple[str, ...]] = ("weight_decay",)
 
-    weight_decay: float = 0.0
+    weight_decay: float = number(0.0)
     decoupled: bool = False
     groups: tuple[Group, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            below = each.metadata.get("below", math.inf)
-            if not is_number(value) and not isinstance(value, str):
-                continue  # an array: one value per member
-            if not is_number(value) or not 0 <= value < below:
-                bound = "a finite number of at least 0" if below == math.inf else "in [0, 1)"
-                message = f"{self.kind}: {each.name} must be {bound}, got {value!r}"
-                raise InvalidArgumentError(message)
+        super().__post_init__()
         if not isinstance(self.groups, tuple) or not all(isinstance(g, Group) for g in self.groups):
             message = f"{self.kind}: groups must be a tuple of Group, got {self.groups!r}"
             raise InvalidArgumentError(message)
@@ -117,13 +105,15 @@ class _Decaying:
 
     def _descend(self, params: Params, steps: Grads, rate: Array, backend: Backend) -> Params:
         """θ − η · step; a ``ProductGradient`` is added by its own ``add_to``."""
-        downhill, n_layers, xp = -rate, len(params), backend.xp
+        downhill: Array = -rate
+        n_layers, xp = len(params), backend.xp
 
         def moved(index: int, name: str, p: Array, s: Any) -> Array:
-            of_rate = factors(self.groups, index, n_layers, name)[0] if self.groups else 1.0
-            factor = _times(downhill, of_rate)
-            if _is_zero(factor):
-                return p
+            factor: Array | float = downhill
+            if self.groups:
+                factor = _times(downhill, factors(self.groups, index, n_layers, name)[0])
+                if _is_zero(factor):
+                    return p
             factor = per_member(factor, p, xp)
             if isinstance(s, ProductGradient):
                 return s.add_to(p, factor, backend)
@@ -156,7 +146,7 @@ class SGD(_Decaying):
     varies: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
     takes_products: ClassVar[bool] = True
 
-    momentum: float = _share(0.0)
+    momentum: float = number(0.0, below=1)
     nesterov: bool = False
 
     def __post_init__(self) -> None:
@@ -208,8 +198,8 @@ class RMSprop(_Decaying):
 
     kind: ClassVar[str] = "rmsprop"
 
-    rho: float = _share(0.99)
-    epsilon: float = 1e-8
+    rho: float = number(0.99, below=1)
+    epsilon: float = number(1e-8)
 
     def init(self, params: Params, *, backend: Backend) -> RMSpropState:
         """Return the state before the first update: means of 0."""
@@ -242,9 +232,9 @@ class Adam(_Decaying):
 
     kind: ClassVar[str] = "adam"
 
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
-    epsilon: float = 1e-8
+    beta_1: float = number(0.9, below=1)
+    beta_2: float = number(0.999, below=1)
+    epsilon: float = number(1e-8)
 
     def init(self, params: Params, *, backend: Backend) -> AdamState:
         """Return the state before the first update: means of 0."""
@@ -278,21 +268,19 @@ class AdamW(Adam):
 
     kind: ClassVar[str] = "adamw"
 
-    weight_decay: float = 0.01
+    weight_decay: float = number(0.01)
     decoupled: bool = True
 
 
 def _map_leaves(function: Callable[..., Array], params: Params, *others: Any) -> Params:
     """Apply ``function(layer index, name, leaf, *other leaves)`` to each leaf of ``params``."""
-    return tuple(
-        {
-            name: function(index, name, leaf, *[other[index][name] for other in others])
-            for name, leaf in layer.items()
-        }
-        if layer
-        else layer
-        for index, layer in enumerate(params)
-    )
+    mapped = []
+    for index, (layer, *rest) in enumerate(zip(params, *others, strict=True)):
+        own = {}
+        for name, leaf in layer.items():
+            own[name] = function(index, name, leaf, *[other[name] for other in rest])
+        mapped.append(own)
+    return tuple(mapped)
 
 
 def _times(value: Any, factor: Any) -> Any:
@@ -340,3 +328,36 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
         raise InvalidArgumentError(message)
     return optimizer
+
+
+def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer with groups that name the layers of a network by index alone.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+        One without groups is returned unchanged.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a group matches no parameter of the network.
+    """
+    groups: tuple[Group, ...] = getattr(optimizer, "groups", ())
+    if not groups:
+        return optimizer
+    found: list[Group] = []
+    shapes = network.shapes()
+    for group in groups:
+        indices = [
+            index
+            for index, (layer, names) in enumerate(zip(network.layers, shapes, strict=True))
+            if group.layer in (None, layer.kind)
+            and any(group.matches(index, len(shapes), name) for name in names)
+        ]
+        if not indices:
+            message = f"{group!r} matches no parameter of the network {network.layers!r}"
+            raise InvalidArgumentError(message)
+        found += [replace(group, layer=None, index=index) for index in indices]
+    return replace(optimizer, groups=tuple(found))  # type: ignore[type-var]

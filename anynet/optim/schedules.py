@@ -17,7 +17,7 @@ from anynet.backends import Backend
 from anynet.checks import accepts_call
 from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
-from anynet.members import is_number
+from anynet.members import Bounded, Bounds, is_number, number
 from anynet.typing import Array
 
 LARGEST = 2**31 - 1  # of the number of an update
@@ -31,25 +31,13 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class _Valued:
+class _Valued(Bounded):
     """Base of the schedules that start from a value or rise to it."""
 
     varies: ClassVar[tuple[str, ...]] = ("value",)
     earlier_names: ClassVar[dict[str, str]] = {"learning_rate": "value"}
 
-    value: float
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            is_wrong = is_number(value) and not (math.isfinite(value) and value >= 0)
-            if is_wrong or isinstance(value, str):
-                message = f"{field.name} must be a finite number of at least 0, got {value!r}"
-                raise InvalidArgumentError(message)
-        epochs = getattr(self, "epochs", 1)
-        if is_number(epochs) and epochs <= 0:
-            message = f"epochs must be above 0, got {epochs!r}"
-            raise InvalidArgumentError(message)
+    value: float = dataclasses.field(metadata={"bounds": Bounds()})
 
     @property
     def learning_rate(self) -> float:
@@ -70,6 +58,7 @@ class Constant(_Valued):
     kind: ClassVar[str] = "constant"
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> float:  # noqa: ARG002
+        """Return the value."""
         return self.value
 
 
@@ -88,9 +77,10 @@ class Exponential(_Valued):
     kind: ClassVar[str] = "exponential"
     varies: ClassVar[tuple[str, ...]] = ("value", "decay")
 
-    decay: float = 0.95
+    decay: float = number(0.95)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return value · decay^epoch."""
         return self.value * _power(self.decay, step // steps_per_epoch, backend)
 
 
@@ -110,10 +100,11 @@ class Step(_Valued):
     kind: ClassVar[str] = "step"
     varies: ClassVar[tuple[str, ...]] = ("value", "factor")
 
-    factor: float = 0.1
-    epochs: int = 5
+    factor: float = number(0.1)
+    epochs: int = number(5, above=0)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return value · factor^(epoch // epochs)."""
         times = step // min(steps_per_epoch * self.epochs, LARGEST)
         return self.value * _power(self.factor, times, backend)
 
@@ -138,10 +129,11 @@ class Cosine(_Valued):
     kind: ClassVar[str] = "cosine"
     varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "final")
 
-    epochs: float = 15
-    final: float = 0.0
+    epochs: float = number(15, above=0)
+    final: float = number(0.0)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of a step on the half cosine."""
         xp = backend.xp
         done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
         return self.final + (self.value - self.final) * _half_cosine(done, backend)
@@ -170,16 +162,11 @@ class OneCycle(_Valued):
     kind: ClassVar[str] = "one_cycle"
     varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "warmup")
 
-    epochs: float = 15
-    warmup: float = 0.3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if is_number(self.warmup) and not 0 < self.warmup < 1:
-            message = f"warmup must be between 0 and 1, a share of the time, got {self.warmup!r}"
-            raise InvalidArgumentError(message)
+    epochs: float = number(15, above=0)
+    warmup: float = number(0.3, above=0, below=1)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of a step on one of the two half cosines."""
         xp = backend.xp
         low, final = self.value / 25, self.value / 25e4
         done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
@@ -208,9 +195,10 @@ class InverseScaling(_Valued):
     kind: ClassVar[str] = "inverse_scaling"
     varies: ClassVar[tuple[str, ...]] = ("value", "power")
 
-    power: float = 0.5
+    power: float = number(0.5)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:  # noqa: ARG002
+        """Return value / (step + 1)^power."""
         xp = backend.xp
         decay: Array = xp.exp(-self.power * xp.log(_float(step, backend) + 1.0))
         return self.value * decay
@@ -218,7 +206,7 @@ class InverseScaling(_Valued):
 
 @register("schedule")
 @dataclass(frozen=True)
-class Warmup:
+class Warmup(Bounded):
     """Rise linearly to the value of another schedule within the first ``epochs`` epochs.
 
     Parameters
@@ -231,14 +219,10 @@ class Warmup:
     varies: ClassVar[tuple[str, ...]] = ("epochs",)
 
     schedule: Schedule
-    epochs: float = 1.0
-
-    def __post_init__(self) -> None:
-        if is_number(self.epochs) and not self.epochs > 0:
-            message = f"warm-up epochs must be above 0, got {self.epochs!r}"
-            raise InvalidArgumentError(message)
+    epochs: float = number(1.0, above=0)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
+        """Return the value of the other schedule, times the share of the rise that is done."""
         share = (_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
         value = self.schedule(step, steps_per_epoch, backend=backend)
         ramp: Array = backend.xp.minimum(share, 1.0)
@@ -265,9 +249,9 @@ class ReduceOnPlateau(Constant):
 
     kind: ClassVar[str] = "plateau"
 
-    factor: float = 0.1
-    patience: int = 3
-    min_delta: float = 0.0
+    factor: float = number(0.1)
+    patience: int = number(3)
+    min_delta: float = number(0.0)
 
 
 SCHEDULES: Mapping[str, Any] = registered("schedule")

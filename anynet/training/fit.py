@@ -73,7 +73,7 @@ def fit(
     data : (x, y) or (x, y, sample_weight)
         x of shape (N, I), in its own dtype; y of shape (N,) or (N, 1) for classes 0 … O−1, or
         (N, O).
-        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_data`` is accepted
+        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_source`` is accepted
         in place of x, or of x and y.
     validation : tuple, int or float, optional
         Samples to score after each epoch: given like ``data``, or the number (an integer) or the

@@ -7,7 +7,10 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+from anynet.data.display import Described
+from anynet.errors import InvalidArgumentError
 
 
 class StopReason(StrEnum):
@@ -62,10 +65,10 @@ class EpochRecord(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a run stands within an epoch."""
+    """The progress of a run within an epoch."""
 
     epoch: int  # counted from 1
-    epochs: int  # at most so many
+    epochs: int  # maximum number
     samples: int  # seen in this epoch
     total: int  # samples of an epoch
     loss: float  # running mean of this epoch
@@ -79,8 +82,8 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called several times an epoch; each call waits for the device."""
 
 
-@dataclass
-class History:
+@dataclass(repr=False)
+class History(Described):
     """The records of a run, and how it ended.
 
     Attributes
@@ -88,7 +91,7 @@ class History:
     metric : str
         ``accuracy`` or ``r2``: what the scores are.
     scoring : str
-        The score that chose the best epoch; empty where ``metric`` of the validation set did.
+        The score that selected the best epoch; empty if that was ``metric``.
     stop_reason : StopReason or None
         The reason behind ``stopped``, for code to compare.
     records : list of EpochRecord
@@ -97,7 +100,7 @@ class History:
     stopped : str
         Why training ended, as a sentence; empty while it goes on.
     warning : str
-        What went wrong, in words: that nothing was learnt. Empty if all is well.
+        A sentence if nothing was learned, otherwise empty.
     """
 
     metric: str
@@ -117,8 +120,28 @@ class History:
         """The record of the epoch whose weights the model holds."""
         return self.records[self.best_epoch - 1]
 
-    def columns(self) -> dict[str, list[float | int | None]]:
-        """Return the records column by column: ``train_loss``, ``train_accuracy``, …"""
+    def describe(self) -> tuple[str, dict[str, str]]:
+        """Return the figures of the best epoch and the reason why training ended."""
+        facts = {"epochs": str(len(self.records))}
+        if self.records:
+            best = self.best
+            facts["best epoch"] = str(best.epoch)
+            for name, values in self.to_dict().items():
+                value = values[self.best_epoch - 1]
+                if name not in ("epoch", "seconds") and value is not None:
+                    facts[name.replace("_", " ")] = f"{value:.4g}"
+            facts["seconds"] = f"{sum(record.seconds for record in self.records):.3g}"
+        facts |= {name: getattr(self, name) for name in ("stopped", "warning")}
+        return "History", {name: fact for name, fact in facts.items() if fact}
+
+    def to_dict(self) -> dict[str, list[float | int | None]]:
+        """Return the records as columns, such as ``train_loss`` and ``train_accuracy``.
+
+        Returns
+        -------
+        dict of str to list
+            One value for each epoch; None where there is none, as without a validation set.
+        """
         fields = EpochRecord._fields[:-1]
         names = [name.replace("score", self.metric) for name in fields]
         columns: dict[str, list[float | int | None]] = {
@@ -130,9 +153,61 @@ class History:
 
     def to_csv(self) -> str:
         """Return the records as CSV with a header; absent figures are empty."""
-        columns = self.columns()
+        columns = self.to_dict()
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
         return text.getvalue()
+
+    def to_pandas(self) -> Any:
+        """Return the records as a ``pandas.DataFrame`` with one row for each epoch.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            message = "to_pandas needs pandas: pip install pandas"
+            raise InvalidArgumentError(message) from error
+        return pd.DataFrame(self.to_dict())
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the losses, and the scores on an axis of their own, over the epochs.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            The axes of the losses; by default new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InvalidArgumentError
+            If Matplotlib is not installed.
+        """
+        try:
+            from matplotlib import pyplot as plt
+        except ImportError as error:
+            message = "plot needs Matplotlib: pip install matplotlib"
+            raise InvalidArgumentError(message) from error
+        if ax is None:
+            _, ax = plt.subplots()
+        scores, columns = ax.twinx(), self.to_dict()
+        for axes, figure, style in ((ax, "loss", "-"), (scores, self.metric, "--")):
+            for part, colour in (("train", "C0"), ("validation", "C1")):
+                values = columns[f"{part}_{figure}"]
+                if any(value is not None for value in values):
+                    label = f"{part} {figure}"
+                    axes.plot(columns["epoch"], values, style, color=colour, label=label)
+            axes.set_ylabel(figure)
+        ax.set_xlabel("epoch")
+        lines = [*ax.get_lines(), *scores.get_lines()]
+        ax.legend(lines, [line.get_label() for line in lines])
+        return ax

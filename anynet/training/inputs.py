@@ -13,8 +13,8 @@ from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.memory import available_memory
 from anynet.data.sources.arrays import open_map
-from anynet.data.sources.checked import Checked
 from anynet.data.sources.source import Source, check_source
+from anynet.data.sources.wrappers import Checked
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Scale
 from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError

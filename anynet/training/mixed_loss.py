@@ -28,6 +28,7 @@ class MixedLoss:
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
     ) -> tuple[Array, Array]:
+        """Return the value (*P,) and the gradient (*P, B, O)."""
         xp = backend.xp
         other = xp.flip(target, axis=-1 if self.loss.task == "classes" else -2)
         other_weight = None if weight is None else xp.flip(weight, axis=-1)

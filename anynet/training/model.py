@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend, backend_of, lives_on
+from anynet.config import to_config
 from anynet.data.batches import HostBatches, ResidentBatches
+from anynet.data.display import Described
 from anynet.data.sources.source import Source
 from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError
@@ -29,7 +32,7 @@ PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(Described):
     """A network with its parameters, on the backend that holds them.
 
     Attributes
@@ -42,7 +45,7 @@ class Model:
     history : History or None
         The run that made it; None for a model that was loaded.
     metadata : dict
-        JSON-able notes of the user's, saved with the model.
+        JSON-able notes, saved with the model.
     states : LayerStates
         What layers keep besides parameters, such as running statistics; ``()`` if none does.
     """
@@ -64,8 +67,46 @@ class Model:
     def __copy__(self) -> Model:
         return replace(self)
 
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters."""
+        return self.network.n_parameters
+
+    def summary(self) -> str:
+        """Return a table of the layers, with the shape of their outputs and their parameters.
+
+        Returns
+        -------
+        str
+            One line for each layer, and a line with the number of all parameters.
+        """
+        network, shapes = self.network, self.network.shapes()
+        rows = [("layer", "", "output", "parameters")]
+        for index, layer in enumerate(network.layers):
+            options = {n: value for n, value in to_config(layer).items() if n != "kind"}
+            name = layer.kind + (" (frozen)" if index in network.frozen else "")
+            count = sum(math.prod(shape) for shape in shapes[index].values())
+            listed = ", ".join(f"{option}={value}" for option, value in options.items())
+            rows.append((name, listed, f"(N, {network.widths[index + 1]})", f"{count:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join([f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, f"{self.n_parameters:,} parameters, {network.n_inputs} inputs"])
+
+    def describe(self) -> tuple[str, dict[str, str]]:
+        """Return what the model predicts, where it computes, and the best epoch of its history."""
+        backend = self.backend
+        facts = {
+            "layers": ", ".join(layer.kind for layer in self.network.layers),
+            "parameters": f"{self.n_parameters:,}",
+            "loss": self.loss.kind,
+            "backend": f"{backend.name} on {backend.device_name()}, {backend.dtype}",
+        }
+        return "Model", facts | ({} if self.history is None else self.history.describe()[1])
+
     def __repr__(self) -> str:
-        """Say in one line what it is, and how well it did."""
         layers, backend = self.network.layers, self.backend
         sizes = [self.network.n_inputs, *(la.units for la in layers if isinstance(la, Dense))]
         functions = dict.fromkeys(la.function for la in layers if isinstance(la, Activation))

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from anynet.backends import lives_on, to_numpy
-from anynet.data.batches import Batches, epoch_order
-from anynet.data.shuffle import block_order
+from anynet.data.batches import Batches, block_order, epoch_order
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value

@@ -21,7 +21,7 @@ from anynet.optim import (
     limit_weight_norms,
     update_average,
 )
-from anynet.optim.groups import bound_to
+from anynet.optim.optimizers import bound_to
 from anynet.training.adversarial import move_uphill
 from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import Sums, TrainState, Weights, zero_sums
@@ -57,6 +57,7 @@ class TrainingStep:
     driven: tuple[tuple[str, Schedule], ...] = ()
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
+        """Return the state after an update on the samples of some rows."""
         if self.driven:
             values = {path: self._number(schedule, state) for path, schedule in self.driven}
             return with_numbers(replace(self, driven=()), values)(state, rows, data)
@@ -161,6 +162,7 @@ class PopulationStep:
     step: Any
 
     def __call__(self, state: Any, rows: Array, data: tuple[Any, dict[str, Array]]) -> Any:
+        """Run the step with the numbers of the members."""
         shared, numbers = data
         return with_numbers(self.step, numbers)(state, rows, shared)
 
@@ -174,6 +176,7 @@ class EvaluationStep:
     backend: Backend
 
     def __call__(self, sums: Sums, rows: Array, data: tuple[Weights, Rows]) -> Sums:
+        """Add the loss and the score of a batch to the sums."""
         weights, samples = data
         x, y, weight = samples.gather(rows, self.backend)
         logits = self.network.predict(

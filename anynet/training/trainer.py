@@ -267,12 +267,12 @@ class Cohort:
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
         fitted: dict[Any, Any] = {}
         starts = [member.start(fitted) for member in members]
-        seeds = tuple(member.seed for member in members)
+        seeds = [member.seed for member in members]
         self.state: TrainState = initial_state(
             step.network,
             step.loss,
             step.optimizer,
-            seeds[0] if alone else seeds,
+            seeds[0] if alone else tuple(seeds),
             self.backend,
             average=step.average is not None,
             weights=starts[0] if alone else tree.map(lambda *leaves: xp.stack(leaves), *starts),

@@ -36,6 +36,6 @@ def test_its_commands_parse() -> None:
         assert build_parser().parse_args(shlex.split(command)[1:]).run
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_the_links_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", PAGE):
         assert (FOLDER / target).exists(), target

@@ -18,7 +18,7 @@ def ones(n_images: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]
     return np.ones((n_images, shape[0] * shape[1]), np.uint8), np.zeros(n_images, np.int32)
 
 
-def test_flipping_mirrors_the_share_asked_for(rng: np.random.Generator) -> None:
+def test_the_probability_of_flip_is_the_share_of_mirrored_images(rng: np.random.Generator) -> None:
     x = rng.integers(0, 256, (2000, 6)).astype(np.uint8)
     out = augmented(BACKEND, x, np.zeros(2000), Flip(0.3), shape=(2, 3))
     mirrored = x.reshape(-1, 2, 3)[..., ::-1].reshape(-1, 6)
@@ -28,7 +28,7 @@ def test_flipping_mirrors_the_share_asked_for(rng: np.random.Generator) -> None:
     assert out.dtype == np.uint8
 
 
-def test_what_is_erased_is_one_rectangle() -> None:
+def test_erase_clears_one_rectangle() -> None:
     shape, area = (12, 20), 0.3
     out = augmented(BACKEND, *ones(3000, shape), Erase(area, 0.6), shape=shape).reshape(-1, *shape)
     gone = out == 0
@@ -46,7 +46,7 @@ def test_what_is_erased_is_one_rectangle() -> None:
     assert np.ptp(np.argmax(rows[touched], axis=1)) / (shape[0] - 1) > 0.9  # anywhere
 
 
-def test_noise_has_the_strength_asked_for() -> None:
+def test_the_strength_of_noise_is_its_standard_deviation() -> None:
     x = np.full((500, 40), 7, np.uint8)
     out = augmented(BACKEND, x, np.zeros(500), Noise(0.2), shape=(5, 8))
     assert out.mean() == pytest.approx(7, abs=1.5)

@@ -71,7 +71,7 @@ def test_normalised_ink_is_centred_and_of_one_width(rng: np.random.Generator, wi
     np.testing.assert_allclose((first + last) / 2, (SHAPE[1] - 1) / 2, atol=0.5)
 
 
-def test_ink_of_that_width_in_the_centre_stays() -> None:
+def test_centred_ink_of_the_width_is_not_changed() -> None:
     image = np.zeros((1, *SHAPE), np.uint8)
     image[0, 3:20, 10:20] = 200
     out = preprocess(image.reshape(1, -1), [NormaliseWidth(10)], SHAPE)
@@ -79,7 +79,7 @@ def test_ink_of_that_width_in_the_centre_stays() -> None:
 
 
 @pytest.mark.parametrize("step", [Deslant(), NormaliseWidth()])
-def test_odd_images_stay_as_they_are(step: Any) -> None:
+def test_images_without_a_slant_keep_their_ink(step: Any) -> None:
     """Blank paper, one full row (no slant is seen in it), nothing at all."""
     images = np.zeros((2, *SHAPE), np.uint8)
     images[1, 5, 5:25] = 9
@@ -89,7 +89,7 @@ def test_odd_images_stay_as_they_are(step: Any) -> None:
     assert preprocess(flat[:0], [step], SHAPE).shape == (0, flat.shape[1])
 
 
-def test_steps_are_done_in_order_and_go_to_json_and_back(rng: np.random.Generator) -> None:
+def test_steps_are_applied_in_order_and_have_configurations(rng: np.random.Generator) -> None:
     images, steps = strokes(rng, 3), (Deslant(), NormaliseWidth(12))
     one_by_one = preprocess(preprocess(images.astype(float), steps[:1], SHAPE), steps[1:], SHAPE)
     np.testing.assert_allclose(preprocess(images, steps, SHAPE), one_by_one, atol=0.5)

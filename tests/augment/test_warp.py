@@ -36,7 +36,7 @@ def test_sampling_is_scipys(backend64: Backend, rng: np.random.Generator, dtype:
 
 
 @pytest.mark.parametrize("strengthless", [Affine(0, 0, 0, 0), Elastic(alpha=0)])
-def test_no_strength_is_the_identity(backend: Backend, rng, strengthless) -> None:
+def test_strength_0_is_the_identity(backend: Backend, rng, strengthless) -> None:
     x = rng.integers(0, 256, (6, 64)).astype(np.uint8)
     got = augmented(backend, x, np.zeros(6, np.int32), strengthless, Affine(0, 0, 0, 0))
     np.testing.assert_array_equal(got, x)
@@ -143,7 +143,7 @@ def test_scale_and_shift_have_their_bounds() -> None:
     assert 2.9 < np.abs(found[..., 2]).max() <= 3
 
 
-def test_gentle_classes_and_the_toss_of_a_coin() -> None:
+def test_halved_classes_and_either_rotation_or_shear() -> None:
     labels = np.arange(2000) % 4
     both = Affine(rotation=16, shear=0, scale=0, shift=0, halved=(1, 3))
     angles = np.degrees(np.abs(np.arcsin(corners(both, labels)[:, 1, 0])))
@@ -163,7 +163,7 @@ def test_gentle_classes_and_the_toss_of_a_coin() -> None:
     )
 
 
-def test_deformations_in_a_row_sample_once_and_add_their_displacements() -> None:
+def test_consecutive_deformations_sample_once_and_add_their_displacements() -> None:
     affine, elastic = Affine(), Elastic()
     backend = anynet.get_backend("numpy", dtype="float64")
     warp = Warp.of((affine, elastic), Layout((8, 8)), backend)

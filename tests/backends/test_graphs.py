@@ -72,6 +72,10 @@ def backends(library: str, recorder: GraphRecorder, monkeypatch: Any = None) -> 
     return replace(plain, graphs=GraphReport()), plain
 
 
+NETWORK = anynet.mlp([12, 8, 3], activation="gelu", dropout=0.2, layer_norm=True, scale=1 / 255)
+STATEFUL = anynet.mlp([12, 8, 6, 3], batch_norm=True, standardize=True, dropout=0.2)
+
+
 def trained(backend: Any, **options: Any) -> anynet.training.Model:
     """Train on 323 made-up samples: 10 batches and a short one, scored on 30 each epoch."""
     rng = np.random.default_rng(3)
@@ -88,13 +92,16 @@ def trained(backend: Any, **options: Any) -> anynet.training.Model:
         "clip_norm": 1.0,
         "average": 0.9,
     }
-    network = anynet.mlp([12, 8, 3], activation="gelu", dropout=0.2, layer_norm=True, scale=1 / 255)
+    network = options.pop("network", NETWORK)
     return anynet.fit(network, (x[:323], y[:323]), backend=backend, **arguments | options)
 
 
 def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> None:
     """The same bits in all weights, and the same history but for the time it took."""
-    leaves = [[m.backend.to_host(leaf) for leaf in tree.leaves(m.params)] for m in (one, other)]
+    leaves = [
+        [m.backend.to_host(leaf) for leaf in tree.leaves((m.params, m.states))]
+        for m in (one, other)
+    ]
     for mine, yours in zip(*leaves, strict=True):
         np.testing.assert_array_equal(mine, yours)
     records = [[r._replace(seconds=0) for r in m.history.records] for m in (one, other)]
@@ -105,8 +112,14 @@ def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> Non
 @pytest.mark.parametrize("unrolled", [1, 4, 16])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"optimizer": SGD(), "clip_norm": None, "average": None}, {"resident": False}],
-    ids=["adam", "sgd in place", "from the host"],
+    [
+        {},
+        {"optimizer": SGD(), "clip_norm": None, "average": None},
+        {"resident": False},
+        {"network": STATEFUL},
+        {"network": STATEFUL.freeze([1, 2]), "optimizer": SGD(momentum=0.9)},
+    ],
+    ids=["adam", "sgd in place", "from the host", "layers with state", "frozen layers"],
 )
 def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options, monkeypatch) -> None:
     replaying, plain = backends(library, Rerun(unrolled), monkeypatch)

@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "momentum and clipping": {"optimizer": SGD(momentum=0.9, nesterov=True), "clip_norm": 0.5},
     "adam, averaged": {"optimizer": Adam(), "learning_rate": Cosine(0.01), "average": 0.9},
     "from the host": {"resident": False},
+    "batch normalisation": {"batch_norm": True},
     "with progress": {"progress": lambda _: None},
 }
 
@@ -29,11 +30,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("loss", ["cross_entropy", "huber", "absolute_error"])
 def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) -> None:
+    options = dict(options)
+    batch_norm = options.pop("batch_norm", False)
     network = anynet.mlp(
         [64, 24, 10 if loss == "cross_entropy" else 1],
         activation="gelu",
         dropout=0.2,
-        layer_norm=True,
+        layer_norm=not batch_norm,
+        batch_norm=batch_norm,
         scale=digits.scale,
     )
     x, y = digits.train[0][:1003], digits.train[1][:1003]
@@ -47,7 +51,7 @@ def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) 
     assert backend.graphs.failure is None
     assert backend.describe()["loop"].startswith("graph: ")
     assert backend.graphs.replayed == 3 * (14 + 1 + 1)  # batches, the short one, the scored rows
-    leaves = [tree.leaves(model.params) for model in models]
+    leaves = [tree.leaves((model.params, model.states)) for model in models]
     for mine, plain in zip(*leaves, strict=True):
         np.testing.assert_allclose(
             backend.to_host(mine), backend.to_host(plain), rtol=1e-9, atol=1e-12

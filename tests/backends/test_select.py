@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,6 +131,18 @@ def test_arrays_tell_their_backend() -> None:
         np.testing.assert_array_equal(to_numpy(array), [1, 1])
 
 
+def test_jax_arrays_on_a_tpu_stay_there(monkeypatch) -> None:
+    pytest.importorskip("jax")
+    tpu = SimpleNamespace(platform="tpu", id=3)
+    array = SimpleNamespace(devices=lambda: [tpu])
+    monkeypatch.setattr(select, "is_jax_array", lambda given: given is array)
+    monkeypatch.setattr(select, "is_torch_array", lambda _: False)
+    monkeypatch.setattr(select, "is_cupy_array", lambda _: False)
+    backend = backend_of(array)
+    assert backend.device is tpu
+    assert backend.device_name() == "tpu:3"
+
+
 def test_backends_are_values() -> None:
     assert anynet.get_backend("numpy") == anynet.get_backend("auto", "cpu")
     assert hash(anynet.get_backend("numpy")) == hash(anynet.get_backend("auto", "cpu"))
@@ -150,7 +163,7 @@ def test_importing_anynet_imports_nothing_else() -> None:
 
 
 def test_training_imports_no_other_library() -> None:
-    imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_table")
+    imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_tabular_dataset")
     others = {"cupy", "torch", "jax", "sklearn", "scipy", "matplotlib", "tqdm", "pyarrow"}
     assert imported.isdisjoint(others)
 

@@ -68,7 +68,7 @@ def test_options_become_augmentations_in_their_order() -> None:
         (["--augment", "affine", "--augment-halved", "99"], "0 to 9 in digits, got 99"),
         (["--preprocess-width", "8"], "is of width: add width to --preprocess"),
         (["--augment", "affine", "--augment-rotation", "90"], "below 90, in degrees"),
-        (["--preprocess", "width"], "ink of 20 pixels does not fit images that are 8 wide"),
+        (["--preprocess", "width"], "ink of 20 pixels does not fit images of width 8"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -261,7 +261,7 @@ def test_rows_unlike_those_that_trained(anynet: Command, place: Path, tmp_path: 
         "Age: there is no such column: taken as missi",
         "Fare: 1 of 2 rows holds no number ('free' in",
         "Port: 1 of 2 rows holds a category that trai",
-        "Day: 1 of 2 rows holds no value, as none for",
+        "Day: 1 of 2 rows holds no value, unlike thos",
     ]
 
 
@@ -339,8 +339,8 @@ def test_columns_may_be_named_otherwise(anynet: Command, place: Path, tmp_path: 
     [
         (["ship.csv"], "the column of ship.csv to predict, by --target COLUMN: it has 'Num"),
         (["ship.csv", "--target", "survived"], "no column 'survived'; did you mean 'Survived'?"),
-        (["ship.csv", "--target", "Name"], "which are no classes"),
-        (["ship.csv", "--target", "Sex", "--task", "regression"], "holds no number, but words"),
+        (["ship.csv", "--target", "Name"], "which are not classes"),
+        (["ship.csv", "--target", "Sex", "--task", "regression"], "holds no number, but text"),
         (["ship.csv", "--target", "Fare", "--label-smoothing", "0.1"], "is an option for classes"),
         (["ship.csv", "--target", "Fare", "--columns", "Ag=number"], "did you mean 'Age'?"),
         (["none.csv", "--target", "Fare"], "cannot read 'none.csv': No such file"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from anynet.data import fetch_dataset, load_dataset, locate_dataset
-from anynet.data.archives import extract
 from anynet.data.catalogue import CATALOGUE
+from anynet.data.fetch import extract
 from anynet.errors import DataError
 
 SPLITS = [name for name in CATALOGUE if name.startswith("emnist-")]

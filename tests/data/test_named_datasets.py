@@ -181,7 +181,7 @@ def test_without_a_connection_the_error_helps(monkeypatch, cache):
     with pytest.raises(DataError) as caught:
         load_dataset("kmnist")
     message = str(caught.value)
-    for part in (*source.files, "'kmnist'", "--data-dir", "ANYNET_DATA_DIR", "'digits'", ":9/"):
+    for part in (*source.files, "'kmnist'", "data_dir", "ANYNET_DATA_DIR", "'digits'", ":9/"):
         assert part in message
     assert "\n" not in message
     assert not cache.exists()

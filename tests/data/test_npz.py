@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from anynet.data.npz import array_names, read_npz
+from anynet.data.npy import array_names, read_npz
 from anynet.errors import DataError
 
 DTYPES = ["?", "u1", "i2", ">i4", "u8", "f2", ">f4", "f8", "U3"]

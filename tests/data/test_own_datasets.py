@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anynet.data import load_dataset, write_idx
-from anynet.data.holdout import hold_out
-from anynet.data.streamed import open_dataset
+from anynet.data.read import open_dataset
+from anynet.data.splits import hold_out
 from anynet.errors import DataError
 
 
@@ -161,7 +161,7 @@ def test_classes_are_those_of_both_sets(save):
         ({"x": np.where(X, X, np.inf), "y": Y}, "not finite, first at row"),
         ({"x_train": X, "y_train": Y, "x_test": X[:, :4], "y_test": Y}, "expected the same"),
         ({"x_train": X, "y_train": Y, "x_test": X / 1, "y_test": Y}, "expected the same"),
-        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype("U1")}, "words for labels"),
+        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype("U1")}, "string labels"),
     ],
 )
 def test_arrays_that_are_no_data_set(save, arrays, match):
@@ -189,7 +189,7 @@ def test_a_folder_without_a_test_set(tmp_path):
 def test_folders_that_are_no_data_set(tmp_path):
     refused(tmp_path, "no training files")
     write_idx(tmp_path / "train-images", X)
-    refused(tmp_path, "stands alone")
+    refused(tmp_path, "is alone")
     write_idx(tmp_path / "train-labels", Y.astype("u1"))
     write_idx(tmp_path / "train-labels-2", Y.astype("u1"))
     refused(tmp_path, "several files of labels")

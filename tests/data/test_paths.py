@@ -38,15 +38,15 @@ WRITERS: dict[str, Callable[[Any], Any]] = {
 READERS: dict[str, Callable[[Any], Any]] = {
     "load": lambda path: anynet.load(path, "numpy"),
     "Ensemble.load": lambda path: anynet.Ensemble.load(path, "numpy"),
-    "load_table": lambda path: anynet.load_table(path, "y"),
+    "load_tabular_dataset": lambda path: anynet.load_tabular_dataset(path, "y"),
     "read_table": anynet.read_table,
-    "open_data": anynet.open_data,
+    "open_source": anynet.open_source,
     "load_dataset": anynet.load_dataset,
     "data_dir": lambda path: anynet.load_dataset("mnist", path),
     "resume": lambda path: anynet.resume(path, (X, Y), backend="numpy"),
 }
 EVERY = WRITERS | READERS | {"Checkpoints": _with_checkpoints}
-TAKE_OTHER_TYPES = {"load_table", "read_table", "load_dataset"}
+TAKE_OTHER_TYPES = {"load_tabular_dataset", "read_table", "load_dataset"}
 
 
 @pytest.mark.parametrize("name", EVERY)

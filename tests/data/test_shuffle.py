@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anynet.data.batches import _grouped, split_order
-from anynet.data.shuffle import block_order, steps_in
+from anynet.data.batches import _grouped, block_order, split_order, steps_in
 
 BORDERS = np.arange(0, 10_001, 100)
 

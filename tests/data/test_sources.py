@@ -14,8 +14,7 @@ import anynet
 from anynet import DataError, InvalidArgumentError
 from anynet.data import write_idx
 from anynet.data.sources.arrays import InMemory, open_map
-from anynet.data.sources.checked import Checked
-from anynet.data.sources.joined import Joined
+from anynet.data.sources.wrappers import Checked, Joined
 
 N, INPUTS = 700, 5
 
@@ -51,17 +50,17 @@ def open_each(folder: Path, kind: str, x: np.ndarray, y: np.ndarray) -> anynet.S
     if kind == "npy":
         np.save(folder / "x.npy", x)
         np.save(folder / "y.npy", y)
-        return anynet.open_data(folder / "x.npy", folder / "y.npy")
+        return anynet.open_source(folder / "x.npy", folder / "y.npy")
     if kind == "swapped":
         np.save(folder / "x.npy", x.astype(">f4"))
-        return anynet.open_data(folder / "x.npy", y)
+        return anynet.open_source(folder / "x.npy", y)
     if kind == "idx":
         write_idx(folder / "train-images-idx3-ubyte", x.reshape(N, 1, INPUTS))
         write_idx(folder / "train-labels-idx1-ubyte", y.astype(np.uint8))
-        return anynet.open_data(folder)
+        return anynet.open_source(folder)
     path = folder / f"table.{kind}"
     write_table(path, x, y)
-    return anynet.open_data(path, "class")
+    return anynet.open_source(path, "class")
 
 
 @pytest.mark.parametrize("kind", ["npy", "swapped", "idx", "parquet", "feather", "arrow", "csv"])
@@ -87,7 +86,7 @@ def test_every_format_gives_the_rows_that_are_asked_for(kind, tmp_path, x, y, rn
 def test_arrays_keep_their_types(tmp_path, rng, dtype) -> None:
     x = rng.integers(2, size=(50, 2, 3)).astype(dtype)
     np.save(tmp_path / "x.npy", x)
-    source = anynet.open_data(tmp_path)
+    source = anynet.open_source(tmp_path)
     assert source.shape == (50, 6)
     assert source.dtype == ("uint8" if dtype == "bool" else dtype)
     np.testing.assert_array_equal(source.read(np.arange(50)), x.reshape(50, 6))
@@ -100,7 +99,7 @@ def test_long_rows_and_gaps_are_read_right(tmp_path, rng) -> None:
     x = rng.integers(256, size=(150, 20_000)).astype(np.uint8)
     np.save(tmp_path / "x.npy", x)
     for shuffle in ("blocks", "exact"):
-        source = anynet.open_data(tmp_path, shuffle=shuffle)
+        source = anynet.open_source(tmp_path, shuffle=shuffle)
         for rows in (np.array([0, 1, 51, 52, 53, 104, 149]), np.arange(40, 120)):
             np.testing.assert_array_equal(source.read(rows), x[rows])
     assert source.starts is None
@@ -126,11 +125,11 @@ def test_a_selection_reads_nothing_and_knows_its_blocks(tmp_path, x, y, rng) -> 
 def test_parts_of_a_table_are_joined(tmp_path, x, y) -> None:
     for name, rows in (("b", slice(250, N)), ("a", slice(250))):
         write_table(tmp_path / f"{name}.parquet", x[rows], y[rows])
-    joined = anynet.open_data(tmp_path, "class")
+    joined = anynet.open_source(tmp_path, "class")
     np.testing.assert_array_equal(joined.read(np.arange(N)), x)
     np.testing.assert_array_equal(joined.y, y)
     np.testing.assert_array_equal(joined.starts, [0, 100, 200, 250, 350, 450, 550, 650])
-    listed = anynet.open_data([tmp_path / "b.parquet", tmp_path / "a.parquet"], "class")
+    listed = anynet.open_source([tmp_path / "b.parquet", tmp_path / "a.parquet"], "class")
     np.testing.assert_array_equal(listed.y, np.concatenate([y[250:], y[:250]]))
     mixed = Joined([InMemory(x), InMemory(x.astype(np.float64))])
     assert mixed.dtype == np.float64
@@ -232,7 +231,7 @@ def empty(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (fortran, "column after column.*ascontiguousarray"),
+        (fortran, "column order.*ascontiguousarray"),
         (words, "expected real numbers"),
         (one_axis, "expected real numbers with a row"),
         (objects, "objects are never unpickled"),
@@ -246,16 +245,16 @@ def test_arrays_that_cannot_be_read_are_refused(
 ) -> None:
     write(tmp_path / "x.npy")
     with pytest.raises(DataError, match=message):
-        anynet.open_data(tmp_path / "x.npy")
+        anynet.open_source(tmp_path / "x.npy")
 
 
 def test_compressed_idx_and_strangers_are_refused(tmp_path) -> None:
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(DataError, match=r"compressed.*gunzip"):
-        anynet.open_data(tmp_path)
+        anynet.open_source(tmp_path)
     (tmp_path / "notes.md").write_text("no data")
     with pytest.raises(DataError, match="is not IDX"):
-        anynet.open_data(tmp_path / "notes.md")
+        anynet.open_source(tmp_path / "notes.md")
 
 
 CSV_CASES = {
@@ -278,7 +277,7 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path, text) -> None:
     path.write_text(text)
 
     def read() -> None:
-        source = anynet.open_data(path, "b")
+        source = anynet.open_source(path, "b")
         source.read(np.arange(len(source)))
 
     with pytest.raises(DataError, match=CSV_CASES[text] or r"table\.csv"):
@@ -293,14 +292,14 @@ def test_csv_is_cut_at_lines(tmp_path, monkeypatch, rng) -> None:
     for newline, last in (("\n", "\n"), ("\r\n", ""), ("\n", "\n\n")):
         text = newline.join(["a,b,c", *lines]) + last
         (tmp_path / "t.csv").write_bytes(text.encode())
-        source = anynet.open_data(tmp_path / "t.csv", "b")
-        assert len(source.places) > 20
+        source = anynet.open_source(tmp_path / "t.csv", "b")
+        assert len(source.extents) > 20
         np.testing.assert_array_equal(source.y, numbers[:, 1])
         assert source.y.dtype == np.int64
         np.testing.assert_array_equal(source.read(np.arange(200)), numbers[:, [0, 2]])
     monkeypatch.setattr("anynet.data.sources.csv.MOST_BYTES", 8)
     with pytest.raises(DataError, match="a line of over 8 bytes"):
-        anynet.open_data(tmp_path / "t.csv", "b")
+        anynet.open_source(tmp_path / "t.csv", "b")
 
 
 def test_missing_values_are_named(tmp_path) -> None:
@@ -308,11 +307,11 @@ def test_missing_values_are_named(tmp_path) -> None:
     from pyarrow import parquet
 
     parquet.write_table(pa.table({"a": [1.0, None], "b": [0, 1]}), tmp_path / "t.parquet")
-    source = anynet.open_data(tmp_path / "t.parquet", "b")
+    source = anynet.open_source(tmp_path / "t.parquet", "b")
     with pytest.raises(DataError, match="'a' has missing values"):
         source.read(np.arange(2))
     with pytest.raises(DataError, match="'a' has missing values"):
-        anynet.open_data(tmp_path / "t.parquet", "a")
+        anynet.open_source(tmp_path / "t.parquet", "a")
 
 
 def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
@@ -320,7 +319,7 @@ def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
     for suffix in ("csv", "parquet", "arrow"):
         (tmp_path / f"t.{suffix}").write_text("a,b\n1,2\n")
         with pytest.raises(DataError, match=r"needs pyarrow: pip install 'anynet-mlp\[tables\]'"):
-            anynet.open_data(tmp_path / f"t.{suffix}", "b")
+            anynet.open_source(tmp_path / f"t.{suffix}", "b")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +333,7 @@ def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
 def test_wrong_arguments_are_refused(tmp_path, x, arguments, message) -> None:
     np.save(tmp_path / "x.npy", x)
     with pytest.raises((InvalidArgumentError, DataError), match=message):
-        anynet.open_data(tmp_path / "x.npy", **arguments)
+        anynet.open_source(tmp_path / "x.npy", **arguments)
 
 
 def test_paths_that_do_not_go_together_are_refused(tmp_path, x, y) -> None:
@@ -351,10 +350,10 @@ def test_paths_that_do_not_go_together_are_refused(tmp_path, x, y) -> None:
         ([], {}, "needs the path"),
     ]:
         with pytest.raises((InvalidArgumentError, DataError), match=message):
-            anynet.open_data([tmp_path / path for path in paths], **arguments)
+            anynet.open_source([tmp_path / path for path in paths], **arguments)
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="holds no samples: expected"):
-        anynet.open_data(tmp_path / "nothing")
+        anynet.open_source(tmp_path / "nothing")
 
 
 FLOAT = np.dtype(np.float32)

@@ -1,4 +1,4 @@
-"""``open_data`` reads text files as ``load_table`` does, and index columns are no inputs."""
+"""``open_source`` reads text files like ``read_table``, and index columns are not inputs."""
 
 import os
 import warnings
@@ -35,14 +35,14 @@ def grouped(values: Any, thousands: str, decimal: str) -> list[str]:
 def opened(path: Path, **options: Any) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source = anynet.open_data(path, "y", **options)
+        source = anynet.open_source(path, "y", **options)
     np.testing.assert_array_equal(source.y, np.arange(len(source)) % 3)
     return source.read(np.arange(len(source)))
 
 
 def loaded(path: Path) -> np.ndarray:
-    """Return the numbers that ``load_table`` sees."""
-    data = anynet.load_table(path, "y")
+    """Return the numbers that ``load_tabular_dataset`` sees."""
+    data = anynet.load_tabular_dataset(path, "y")
     table, _ = data.preprocessing.read(anynet.read_table(path))
     columns = [table.columns[each.column] for each in data.preprocessing.encoders]
     return np.stack([column.astype(np.float64) for column in columns], axis=1)
@@ -106,15 +106,15 @@ def test_separators_are_reported_or_given(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a;y\n" + "1.016;0\n2.350;1\n" * 9)
     with pytest.warns(UserWarning, match=r"'1.016' as 1016"):
-        source = anynet.open_data(path, "y")
+        source = anynet.open_source(path, "y")
     np.testing.assert_array_equal(source.read(np.arange(2)), [[1016], [2350]])
-    source = anynet.open_data(path, "y", decimal=".")
+    source = anynet.open_source(path, "y", decimal=".")
     np.testing.assert_array_equal(source.read(np.arange(2)), [[1.016], [2.35]])
     np.save(tmp_path / "x.npy", np.eye(2))
     with pytest.raises(InvalidArgumentError, match="is not a text file: decimal cannot be used"):
-        anynet.open_data(tmp_path / "x.npy", decimal=",")
+        anynet.open_source(tmp_path / "x.npy", decimal=",")
     with pytest.raises(InvalidArgumentError, match="decimal must be one of"):
-        anynet.open_data(path, "y", decimal=";")
+        anynet.open_source(path, "y", decimal=";")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_numbers_that_contradict_the_first_block_are_refused(
     path.write_text("a;y\n" + f"{first};0\n" * 20 + f"{later};1\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source = anynet.open_data(path, "y")
+        source = anynet.open_source(path, "y")
     with pytest.raises(DataError, match=r"1\.016|1\.5|1,5"):
         source.read(np.arange(21))
 
@@ -147,7 +147,7 @@ def test_an_index_is_no_input(tmp_path: Path, frame: Any, name: str) -> None:
     else:
         shuffled.to_csv(path, sep="," if name == "t.csv" else "\t")
     with pytest.warns(UserWarning, match="is not used: it is the index of a data frame"):
-        source = anynet.open_data(path, "y")
+        source = anynet.open_source(path, "y")
     assert source.columns == ["size", "größe", "amount"]
     np.testing.assert_array_equal(source.y, shuffled["y"])
     np.testing.assert_array_equal(
@@ -161,7 +161,7 @@ def test_names_composed_and_decomposed(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "t.parquet")
     frame.to_feather(tmp_path / "t.feather")
     for name in ("t.csv", "t.parquet", "t.feather"):
-        source = anynet.open_data(tmp_path / name, "\u00fc")
+        source = anynet.open_source(tmp_path / name, "\u00fc")
         np.testing.assert_array_equal(source.y, [0, 1])
         np.testing.assert_array_equal(source.read(np.arange(2)), [[1.5], [2.5]])
 
@@ -170,12 +170,12 @@ def test_names_composed_and_decomposed(tmp_path: Path) -> None:
 def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match="is a pipe, which cannot be read in part"):
-        anynet.open_data(tmp_path / "pipe.csv", "y")
+        anynet.open_source(tmp_path / "pipe.csv", "y")
     with pytest.raises(DataError, match="is a device, which cannot be read in part"):
-        anynet.open_data("/dev/zero")
+        anynet.open_source("/dev/zero")
 
 
 def test_masked_targets_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(3))
     with pytest.raises(InvalidArgumentError, match="masked array"):
-        anynet.open_data(tmp_path / "x.npy", np.ma.array([0, 1, 2], mask=[0, 1, 0]))
+        anynet.open_source(tmp_path / "x.npy", np.ma.array([0, 1, 2], mask=[0, 1, 0]))

@@ -30,7 +30,7 @@ from anynet.cli.options import TrainOptions
 from anynet.cli.pictures import read_rows
 from anynet.cli.study import read_study
 from anynet.data import load_dataset, read_idx, write_idx
-from anynet.data.archives import extract
+from anynet.data.fetch import extract
 from anynet.data.idx import encode_idx
 from anynet.study.grid import single
 from anynet.study.results import Results, Row

@@ -42,7 +42,7 @@ def _columns() -> dict[str, Any]:
 
 @cache
 def _trained(target: str) -> anynet.Model:
-    data = anynet.load_table(_columns(), target)
+    data = anynet.load_tabular_dataset(_columns(), target)
     network = anynet.mlp([data.preprocessing.n_inputs, 4, len(data.classes) or 1])
     return anynet.fit(network, data.train, epochs=1, backend=NUMPY, metadata=data.metadata)
 
@@ -54,7 +54,9 @@ def _read_csv(path: Path) -> None:
     try:
         preprocessing.encode(table)
     finally:  # either may refuse it, in its own words
-        anynet.load_table(table, "kind" if "kind" in table.columns else next(iter(table.columns)))
+        anynet.load_tabular_dataset(
+            table, "kind" if "kind" in table.columns else next(iter(table.columns))
+        )
 
 
 def _read_table_model(path: Path) -> None:
@@ -104,7 +106,7 @@ def _arrow(kind: str) -> tuple[bytes, ...]:
 def _read_source(path: Path) -> None:
     """Open samples on disk, and read all of them in two orders."""
     is_table = path.suffix in (".csv", ".parquet", ".arrow")
-    source = anynet.open_data(path, "n" if is_table else None, window=100)
+    source = anynet.open_source(path, "n" if is_table else None, window=100)
     rows = np.arange(min(len(source), 1000))
     source.read(rows)
     source.read(rows[::3])

@@ -26,8 +26,8 @@ from anynet.cli.models import ImageFormat
 from anynet.cli.pictures import MOST_SCANS, read_rows
 from anynet.cli.study import read_study
 from anynet.data import load_dataset
-from anynet.data.archives import extract
 from anynet.data.catalogue import CATALOGUE
+from anynet.data.fetch import extract
 from anynet.errors import (
     LONGEST,
     AnynetError,
@@ -218,7 +218,7 @@ def test_a_table_whose_names_are_no_text(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "x.csv"
     path.write_bytes(b"\x99,n\n1,2\n")
-    refused(lambda: anynet.open_data(path, "n"), "cannot be read")
+    refused(lambda: anynet.open_source(path, "n"), "cannot be read")
 
 
 @pytest.mark.parametrize("extents", [(2**32 - 1, 0), (0, 5)])
@@ -226,7 +226,7 @@ def test_samples_without_values_are_none(tmp_path: Path, extents: tuple[int, int
     """A billion of them take no byte in the file, and took gigabytes of places of blocks."""
     path = tmp_path / "x.idx"
     path.write_bytes(struct.pack(">HBBII", 0, 8, 2, *extents))
-    refused(lambda: anynet.open_data(path), "expected samples, each with values")
+    refused(lambda: anynet.open_source(path), "expected samples, each with values")
 
 
 def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:

@@ -138,9 +138,9 @@ def test_groups_are_kept_in_configurations_and_resumed(digits, tmp_path) -> None
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Group(rate=-1.0), "rate of a group must be .* got -1.0"),
-        (lambda: Group(decay=float("inf")), "decay of a group"),
-        (lambda: Group(index=1.5), "index of a group must be a whole number or None, got 1.5"),
+        (lambda: Group(rate=-1.0), "group: rate must be .* got -1.0"),
+        (lambda: Group(decay=float("inf")), "group: decay must be"),
+        (lambda: Group(index=1.5), "group: index must be .* got 1.5"),
         (lambda: Adam(groups=[Group()]), "adam: groups must be a tuple of Group"),
         (lambda: Adam(groups=({"rate": 0.1},)), "adam: groups must be a tuple of Group"),
         (lambda: bound_to(NETWORK, Adam(groups=(Group(name="wieght"),))), "matches no parameter"),
@@ -150,3 +150,14 @@ def test_groups_are_kept_in_configurations_and_resumed(digits, tmp_path) -> None
 def test_invalid_groups_are_refused(make: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         make()
+
+
+def test_an_estimators_solver_may_have_groups(digits) -> None:
+    x, y = digits.train[0][:200] / 16, digits.train[1][:200]
+    solver = AdamW(groups=(Group(index=0, rate=0.0),))
+    estimator = anynet.MLPClassifier((8,), solver=solver, max_iter=2, tol=1.0, random_state=0)
+    first = anynet.MLPClassifier((8,), solver=SGD(), learning_rate_init=1e-30, max_iter=2, tol=1.0)
+    estimator.fit(x, y)
+    first.set_params(random_state=0).fit(x, y)
+    np.testing.assert_array_equal(estimator.coefs_[0], first.coefs_[0])
+    assert not np.allclose(estimator.coefs_[1], first.coefs_[1])

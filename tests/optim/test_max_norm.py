@@ -30,7 +30,7 @@ def test_torchs_renorm_is_the_same(backend64: Backend, rng: np.random.Generator)
     np.testing.assert_allclose(backend64.to_host(got), expected, rtol=1e-6)  # torch adds 1e-7
 
 
-def test_members_have_bounds_of_their_own(backend64: Backend, rng: np.random.Generator) -> None:
+def test_members_may_differ_in_bounds(backend64: Backend, rng: np.random.Generator) -> None:
     weight, bounds = rng.standard_normal((2, 6, 3)), np.array([0.5, 1.5])
     together = limit_weight_norms(
         ({"weight": backend64.to_device(weight)},),

@@ -233,7 +233,7 @@ def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
     np.save(tmp_path / "y.npy", data[1])
 
     def opened(**options: Any) -> anynet.data.Source:
-        return anynet.open_data(tmp_path, **{"shuffle": shuffle, "window": 20_000} | options)
+        return anynet.open_source(tmp_path, **{"shuffle": shuffle, "window": 20_000} | options)
 
     options = {"epochs": 3, "batch_size": 32, "validation": 50, "backend": "numpy"}
     straight = anynet.fit(network, opened(), **options)

@@ -96,7 +96,7 @@ def test_history_has_the_evaluated_figures(digits, network) -> None:
     assert model.score(*held_out) == best.validation_accuracy
     assert model.evaluate(*held_out).loss == pytest.approx(best.validation_loss, rel=1e-6)
     assert model.history.stopped == "all 3 epochs done"
-    columns = model.history.columns()
+    columns = model.history.to_dict()
     assert list(columns) == [
         "epoch",
         "learning_rate",

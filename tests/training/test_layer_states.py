@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ import pytest
 import anynet
 from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
+from anynet.config import register, registered
 from anynet.data.batches import Rows
 from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
-from anynet.nn import BatchNorm, CrossEntropy, Dense, Network, Standardize
+from anynet.nn import BatchNorm, CrossEntropy, Dense, Network, ParameterFree, Standardize
 from anynet.optim import SGD, Constant
 from anynet.training.first_weights import first_weights
 from anynet.training.state import initial_state
@@ -165,7 +168,7 @@ def test_inputs_are_standardised_as_by_scikit_learn(backend: Backend, rng, monke
 
 def test_the_statistics_are_those_of_the_training_rows(data, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", data[0])
-    source = anynet.open_data(tmp_path / "x.npy")
+    source = anynet.open_source(tmp_path / "x.npy")
     plain = anynet.mlp([64, 8, 10], standardize=True)
     options = OPTIONS | {"validation": 0.25, "epochs": 1}
     models = [anynet.fit(plain, (x, data[1]), **options) for x in (data[0], source)]
@@ -181,6 +184,42 @@ def test_standardize_excludes_scale_and_must_be_first() -> None:
         anynet.mlp([4, 3], standardize=True, scale=0.5)
     with pytest.raises(InvalidArgumentError, match="must be the first, got it as 1"):
         Network(4, (BatchNorm(), Standardize(), Dense(2)))
+
+
+@pytest.fixture
+def centre() -> Iterator[Any]:
+    """A layer of one's own that subtracts a running mean, registered for one test."""
+
+    @register("layer")
+    @dataclass(frozen=True)
+    class Centre(ParameterFree):
+        kind: ClassVar[str] = "centre"
+
+        def init_state(self, n_in: int) -> dict[str, np.ndarray]:
+            return {"mean": np.zeros(n_in)}
+
+        def apply_with_state(self, params, state, x, *, backend, key):  # noqa: ARG002
+            mean = state["mean"]
+            if key is not None:
+                state = {"mean": 0.5 * mean + 0.5 * backend.xp.mean(x, axis=-2)}
+            y = x - mean[..., None, :]
+            return y, lambda dy, need_dx=True: ({}, dy if need_dx else None), state
+
+    yield Centre
+    del registered("layer")["centre"]
+
+
+def test_an_own_layer_with_state_trains_and_is_saved(
+    backend: Backend, data, centre: Any, tmp_path: Path
+) -> None:
+    if backend.name in ("strict", "readonly"):
+        pytest.skip("fit does not take its arrays")
+    own = Network(64, (centre(), Dense(8), Dense(10)))
+    model = anynet.fit(own, data, epochs=1, backend=backend, learning_rate=0.01)
+    assert np.abs(backend.to_host(model.states[0]["mean"]) - data[0].mean(0)).max() < 3  # of 16
+    model.save(tmp_path / "own.safetensors")
+    again = anynet.load(tmp_path / "own.safetensors", backend)
+    np.testing.assert_array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
 
 
 def test_configurations_survive_json() -> None:

@@ -1,4 +1,4 @@
-"""Layers and losses of the user's own: they train, and what cannot be saved is said beforehand."""
+"""Unregistered layers and losses train; that they cannot be saved is reported before training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def network(*layers: Any) -> anynet.Network:
 
 
 @pytest.mark.parametrize("own", [OwnDense(5), Doubled()])
-def test_an_own_layer_is_told_before_training(data, own: Any, tmp_path: Path) -> None:
+def test_an_unregistered_layer_is_reported_before_training(data, own: Any, tmp_path: Path) -> None:
     epochs: list[int] = []
     name = f"test_own_parts.{type(own).__name__}"
     with pytest.raises(anynet.InvalidArgumentError, match=rf"layer 1 is a .*{name}"):
@@ -68,7 +68,7 @@ def test_an_own_layer_is_told_before_training(data, own: Any, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_own_loss_is_told_before_training(data, tmp_path: Path) -> None:
+def test_an_unregistered_loss_is_reported_before_training(data, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"not saved: the loss is a .*OwnLoss"):
         model = anynet.fit(network(), data, loss=OwnLoss(), **OPTIONS)
     with pytest.raises(anynet.InvalidArgumentError, match=r"the loss is a .*OwnLoss"):
@@ -87,7 +87,7 @@ def test_numbers_of_numpy_are_saved_as_numbers(data, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
 
 
-def test_parts_of_a_population_are_told_before_training(data) -> None:
+def test_unregistered_parts_of_a_population_are_reported_before_training(data) -> None:
     epochs: list[int] = []
     options: dict[str, Any] = {"callbacks": epochs.append, **OPTIONS}
     with pytest.raises(anynet.InvalidArgumentError, match=r"configs\[1\]: .*JSON can hold"):

@@ -89,7 +89,7 @@ def test_scoring_chooses_the_epoch(scoring: str, function: Any, shared: bool, ra
         scores = [-record.validation_loss for record in history.records]
     else:
         scores = [record.selection_score for record in history.records]
-        assert history.columns()[f"validation_{scoring}"] == scores
+        assert history.to_dict()[f"validation_{scoring}"] == scores
     assert history.best_epoch == np.argmax(scores) + 1
     if function is not None and not shared:
         assert scores[history.best_epoch - 1] == pytest.approx(
@@ -106,7 +106,7 @@ def test_scoring_in_populations_is_that_of_single_runs(rare) -> None:
     ):
         single = anynet.fit(network, rare, **options, **config)
         assert model.history.best_epoch == single.history.best_epoch
-        scores = [each.history.columns().get("validation_roc_auc") for each in (model, single)]
+        scores = [each.history.to_dict().get("validation_roc_auc") for each in (model, single)]
         assert scores[0] == (scores[1] and pytest.approx(scores[1], rel=1e-4))
 
 

@@ -52,7 +52,7 @@ def test_streams_with_the_exact_shuffle_are_resident_runs(backend: Backend, fold
     expected = anynet.fit(NETWORK, data, **options, resident=True)
     sources = {
         "host": data,
-        "disk": anynet.open_data(folder, shuffle="exact", window=9_000),
+        "disk": anynet.open_source(folder, shuffle="exact", window=9_000),
         "map": (np.load(folder / "x.npy", mmap_mode="r"), data[1]),
     }
     for name, source in sources.items():
@@ -71,15 +71,15 @@ def test_streams_with_the_exact_shuffle_are_resident_runs(backend: Backend, fold
     ],
 )
 def test_blockwise_streams_are_resident_runs_of_that_order(folder, case, options) -> None:
-    source = anynet.open_data(folder, window=9_000)
-    source.rows_a_block = 10
+    source = anynet.open_source(folder, window=9_000)
+    source.block_rows = 10
     source.starts = np.arange(0, 1003, 10)
     options = OPTIONS | options | {"backend": make_backend(case), "optimizer": Adam()}
     streamed, resident = (
         anynet.fit(NETWORK, source, **options, resident=resident) for resident in (False, True)
     )
     assert same(streamed, resident)
-    exact = anynet.fit(NETWORK, anynet.open_data(folder, shuffle="exact"), **options)
+    exact = anynet.fit(NETWORK, anynet.open_source(folder, shuffle="exact"), **options)
     assert same(streamed, exact) == (not options.get("shuffle", True))
 
 
@@ -94,7 +94,7 @@ def test_weights_and_wide_numbers_are_streamed(rng) -> None:
 
 
 def test_models_score_and_predict_from_disk(folder, data) -> None:
-    source = anynet.open_data(folder)
+    source = anynet.open_source(folder)
     model = anynet.fit(NETWORK, source, validation=source[:200], **OPTIONS, backend="numpy")
     assert model.evaluate(source) == model.evaluate(*data)
     assert model.score(source) == model.score(*data)
@@ -109,10 +109,10 @@ def test_models_score_and_predict_from_disk(folder, data) -> None:
 def test_samples_that_come_twice_are_read_once(data, folder) -> None:
     x, y = data
     index = np.array([5, 5, 7, 900, 8, 8, 8, 3] * 20)
-    chosen = anynet.open_data(folder)[index]
+    chosen = anynet.open_source(folder)[index]
     np.testing.assert_array_equal(chosen.read(np.arange(len(index))), x[index])
     configs = [{"samples": index, "seed": seed} for seed in (0, 1)]
-    source = anynet.open_data(folder, shuffle="exact")
+    source = anynet.open_source(folder, shuffle="exact")
     options = OPTIONS | {"backend": "numpy"}
     streamed = anynet.fit_population(NETWORK, source, configs, resident=False, **options)
     resident = anynet.fit_population(NETWORK, (x, y), configs, **options)
@@ -122,7 +122,7 @@ def test_samples_that_come_twice_are_read_once(data, folder) -> None:
 @pytest.mark.parametrize("shuffle", ["exact", "blocks"])
 def test_resumed_streams_are_straight_ones(folder, tmp_path, shuffle) -> None:
     def open_it(window: int = 9_000) -> anynet.Source:
-        source = anynet.open_data(folder, shuffle=shuffle, window=window)
+        source = anynet.open_source(folder, shuffle=shuffle, window=window)
         if shuffle == "blocks":
             source.starts = np.arange(0, 1003, 10)
         return source
@@ -146,7 +146,7 @@ def test_resumed_streams_are_straight_ones(folder, tmp_path, shuffle) -> None:
 
 
 def test_a_validation_source_and_progress(folder, data) -> None:
-    source = anynet.open_data(folder, shuffle="exact", window=20_000)
+    source = anynet.open_source(folder, shuffle="exact", window=20_000)
     index = np.arange(1003)
     kept, held_out = index[index % 5 > 0], index[index % 5 == 0]
     seen: list[anynet.Progress] = []
@@ -177,7 +177,7 @@ def test_a_validation_source_and_progress(folder, data) -> None:
 def test_populations_stream_too(folder, data, case, shared_order) -> None:
     configs = [{"seed": seed, "learning_rate": rate} for seed in (0, 1) for rate in (0.1, 0.2)]
     options = OPTIONS | {"backend": make_backend(case), "shared_order": shared_order}
-    source = anynet.open_data(folder, shuffle="exact", window=30_000)
+    source = anynet.open_source(folder, shuffle="exact", window=30_000)
     streamed = anynet.fit_population(NETWORK, source, configs, resident=False, **options)
     resident = anynet.fit_population(NETWORK, data, configs, resident=True, **options)
     assert all(map(same, streamed, resident))
@@ -246,7 +246,7 @@ def test_numbers_that_are_not_finite_are_told_with_their_place(folder, data) -> 
     np.save(folder / "x.npy", data[0])
     for resident in (True, False):
         with pytest.raises(InvalidArgumentError, match="row 500, column 7"):
-            anynet.fit(NETWORK, anynet.open_data(folder), **OPTIONS, resident=resident)
+            anynet.fit(NETWORK, anynet.open_source(folder), **OPTIONS, resident=resident)
     with pytest.raises(InvalidArgumentError, match="row 500, column 7"):
         anynet.fit(NETWORK, (np.load(folder / "x.npy", mmap_mode="r"), data[1]), **OPTIONS)
 
@@ -254,17 +254,17 @@ def test_numbers_that_are_not_finite_are_told_with_their_place(folder, data) -> 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (lambda folder: anynet.open_data(folder / "x.npy"), "no targets"),
-        (lambda folder: anynet.open_data(folder)[:0], "no rows"),
-        (lambda folder: (anynet.open_data(folder), np.arange(3)), "1003 rows and y has 3"),
-        (lambda folder: anynet.open_data(folder / "y.npy"), "a row for each sample"),
+        (lambda folder: anynet.open_source(folder / "x.npy"), "no targets"),
+        (lambda folder: anynet.open_source(folder)[:0], "no rows"),
+        (lambda folder: (anynet.open_source(folder), np.arange(3)), "1003 rows and y has 3"),
+        (lambda folder: anynet.open_source(folder / "y.npy"), "a row for each sample"),
     ],
 )
 def test_sources_that_do_not_fit_are_refused(folder, source, message) -> None:
     with pytest.raises((InvalidArgumentError, anynet.DataError), match=message):
         anynet.fit(NETWORK, source(folder), **OPTIONS)
     with pytest.raises(InvalidArgumentError, match="takes 3 inputs, data's x has 20"):
-        anynet.fit(anynet.mlp([3, 4]), anynet.open_data(folder), **OPTIONS)
+        anynet.fit(anynet.mlp([3, 4]), anynet.open_source(folder), **OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -319,7 +319,7 @@ def test_running_out_of_device_memory_falls_back_with_a_warning(data, monkeypatc
 
 def test_sources_larger_than_the_machine_stay_on_disk(folder, monkeypatch) -> None:
     rows = anynet.training.inputs.check_rows(
-        anynet.open_data(folder), NETWORK, anynet.nn.CrossEntropy(), anynet.get_backend("numpy")
+        anynet.open_source(folder), NETWORK, anynet.nn.CrossEntropy(), anynet.get_backend("numpy")
     )
     for available, fits in [(10**9, True), (rows.nbytes, False), (None, False)]:
         monkeypatch.setattr(

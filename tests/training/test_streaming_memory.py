@@ -34,7 +34,7 @@ if kind == "map":
     x = np.load(path, mmap_mode="r")
     data = x, np.arange(len(x)) % 4
 else:
-    data = anynet.open_data(path, np.arange(np.load(path, mmap_mode="r").shape[0]) % 4,
+    data = anynet.open_source(path, np.arange(np.load(path, mmap_mode="r").shape[0]) % 4,
                             shuffle=kind, window=window)
 before = peak()
 model = anynet.fit(network, data, **options, resident=False)

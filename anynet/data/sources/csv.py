@@ -1,8 +1,8 @@
-"""Text files of numbers: a block is about a megabyte of whole lines.
+"""Text files of numbers as sources: a block is about a megabyte of whole lines.
 
-Where the blocks lie is found in one pass over the file when it is opened; each is parsed whenever
-it is read. Parquet and ``.npy`` files are read many times faster. The layout of the file is found
-as for `read_table`, and so is how its numbers are written, but in the first block only.
+The blocks are located in one pass over the file when it is opened; each is parsed whenever it is
+read. Parquet and ``.npy`` files are read many times faster. The layout of the file and the
+separators of its numbers are inferred as for `read_table`, the latter from the first block only.
 """
 
 from __future__ import annotations
@@ -17,36 +17,39 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from anynet.data.files import quoted
-from anynet.data.sources.tables import Table, arrow_errors, inputs_of, to_numpy
-from anynet.data.tables import Table as TextTable
+from anynet.data.sources.tables import TableFile, inputs_of, to_numpy
+from anynet.data.tables.arrow import arrow_errors
+from anynet.data.tables.column import as_text
 from anynet.data.tables.delimited import header_of
-from anynet.data.tables.index import index_columns
-from anynet.data.tables.layout import layout_of
+from anynet.data.tables.kinds import index_columns
+from anynet.data.tables.layout import Opened, layout_of
 from anynet.data.tables.marked import marks_of
 from anynet.data.tables.marks import Marks
-from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import as_text
+from anynet.data.tables.table import Table
 from anynet.errors import DataError
 
 BLOCK_BYTES = 2**20
-MOST_BYTES = 2**24  # of one line: a longer one is none of numbers
+MOST_BYTES = 2**24  # of one line: a longer one is not a line of numbers
 
 
-class CsvTable(Table):
-    """The rows of a text file whose header names the columns; see `Table`.
+class CsvTable(TableFile):
+    """The rows of a text file whose header names the columns; see `TableFile`.
 
     Parameters
     ----------
     path : Path
+        The file.
     target : str or None
+        The column to predict, if any.
     window : int
+        See `Source`.
     decimal, thousands : str or None
-        As of `anynet.data.tables.read_table`.
+        See `anynet.data.tables.read_table`.
 
     Raises
     ------
     DataError
-        When the file is absent or damaged, pyarrow is missing, or a column holds no numbers.
+        If the file is absent or damaged, pyarrow is missing, or a column is not numeric.
     """
 
     def __init__(
@@ -58,27 +61,27 @@ class CsvTable(Table):
         thousands: str | None = None,
     ) -> None:
         self.path = path
-        self.places: list[tuple[int, int]] = []
+        self.extents: list[tuple[int, int]] = []  # offset and size of each block
         self.marks: dict[str, Marks] = {}
-        self.kinds: dict[str, str] = {}
+        self.types: dict[str, str] = {}  # of columns whose type pyarrow must not infer
         counts, targets = [], []
-        with arrow_errors(path), path.open("rb") as file:
+        with arrow_errors(quoted(path)), path.open("rb") as file:
             layout = layout_of(Opened(path))
             header = header_of(Opened(path), layout)
             self.separator, self.names = layout.separator, header.names
-            self.encoding = _utf_16(file) if layout.encoding == "utf-16" else "utf-8"
+            self.encoding = "utf-8" if layout.encoding != "utf-16" else _byte_order(file)
             for _ in range(header.lines):
                 self._line(file)
             begin = file.tell()
-            some = next(self._blocks(file), b"")
-            schema, index = self._look(some, header.unnamed, decimal, thousands)
+            first = next(self._blocks(file), b"")
+            schema, index = self._infer(first, header.unnamed, decimal, thousands)
             columns, _, target = inputs_of(schema, target, path, index)
             file.seek(begin)
             for lines in self._blocks(file):
                 table = self._parse(lines, [target or self.names[0]])
                 if table.num_rows == 0:  # blank lines
                     continue
-                self.places.append((file.tell() - len(lines), len(lines)))
+                self.extents.append((file.tell() - len(lines), len(lines)))
                 counts.append(table.num_rows)
                 if target is not None:
                     targets.append(to_numpy(self._plain(table).column(0), target, path))
@@ -89,57 +92,51 @@ class CsvTable(Table):
         super().__init__(path, columns, counts, np.dtype(np.float64), y, window)
 
     def decode(self, block: int) -> Any:
-        offset, size = self.places[block]
+        """Return a block, see `TableFile.decode`."""
+        offset, size = self.extents[block]
         with self.path.open("rb") as file:
             file.seek(offset)
-            kinds = {name: self.kinds.get(name, "float64") for name in self.columns}
-            return self._plain(self._parse(file.read(size), self.columns, kinds))
+            types = dict.fromkeys(self.columns, "float64") | self.types
+            return self._plain(self._parse(file.read(size), self.columns, types))
 
-    def _look(
-        self, some: bytes, unnamed: Sequence[str], decimal: str | None, thousands: str | None
+    def _infer(
+        self, lines: bytes, unnamed: Sequence[str], decimal: str | None, thousands: str | None
     ) -> tuple[Any, list[str]]:
-        """Infer from the first block how numbers are written, and find the index.
-
-        Returns
-        -------
-        schema : Schema
-            The types of the columns.
-        index : list of str
-        """
+        """Infer the separators of numbers from the first block; return its schema and its index."""
         import pyarrow
 
-        text = self._parse(some, self.names, dict.fromkeys(self.names, "string"))
+        text = self._parse(lines, self.names, dict.fromkeys(self.names, "string"))
         columns = {name: as_text(text.column(name).to_pylist()) for name in self.names}
-        shown = TextTable(quoted(self.path), columns, separator=self.separator)
+        shown = Table(quoted(self.path), columns, separator=self.separator)
         found, notes = marks_of(shown, decimal, thousands)
         for note in notes:
             warnings.warn(f"{quoted(self.path)}: {note}", stacklevel=5)
         chosen = Marks(decimal or ("," if thousands == "." else "."), thousands or "")
         given = decimal is not None or thousands is not None
         fields = []
-        for field in self._parse(some, self.names).schema:
+        for field in self._parse(lines, self.names).schema:
             marks = found.get(field.name, chosen)
             whole = pyarrow.types.is_integer(field.type)
             if marks != Marks() and (field.name in found or whole):
                 self.marks[field.name] = marks
-                self.kinds[field.name] = "string"
+                self.types[field.name] = "string"
                 field = field.with_type(pyarrow.float64())
-            elif whole and self.separator != "," and not given:  # marks that come later are refused
-                self.kinds[field.name] = "int64"
+            elif whole and self.separator != "," and not given:  # later separators are refused
+                self.types[field.name] = "int64"
             fields.append(field)
-        return pyarrow.schema(fields), index_columns(columns, unnamed) if some else []
+        return pyarrow.schema(fields), index_columns(columns, unnamed) if lines else []
 
     def _plain(self, table: Any) -> Any:
         """Convert the columns whose numbers have separators."""
         import pyarrow
 
-        for place, name in enumerate(table.column_names):
+        for index, name in enumerate(table.column_names):
             if name not in self.marks:
                 continue
+            marks = self.marks[name]
             cells = as_text(table.column(name).to_pylist()).tolist()
-            plain = [self.marks[name].plain(cell) if cell else "nan" for cell in cells]
+            plain = [marks.plain(cell) if cell else "nan" for cell in cells]
             if None in plain:
-                marks = self.marks[name]
                 message = (
                     f"{quoted(self.path)}: the column {name!r} has the value "
                     f"{cells[plain.index(None)][:30]!r}: expected numbers with "
@@ -147,7 +144,7 @@ class CsvTable(Table):
                 )
                 raise DataError(message)
             numbers = pyarrow.array(np.array(plain, dtype=np.float64), from_pandas=True)
-            table = table.set_column(place, name, numbers)
+            table = table.set_column(index, name, numbers)
         return table
 
     def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
@@ -168,28 +165,19 @@ class CsvTable(Table):
         return line
 
     def _ends(self, line: bytes) -> bool:
-        """Whether a line of two-byte units ends with a line feed, not with a byte that is one."""
+        """Return whether UTF-16 ends with a line feed, not with a byte that looks like one."""
         return len(line) % 2 == 0 and line.endswith("\n".encode(self.encoding))
 
     def _parse(
-        self, text: bytes, columns: Sequence[str], kinds: Mapping[str, str] | None = None
+        self, text: bytes, columns: Sequence[str], types: Mapping[str, str] | None = None
     ) -> Any:
-        """Parse some lines.
-
-        Parameters
-        ----------
-        text : bytes
-        columns : sequence of str
-            Which to return.
-        kinds : mapping of str to str, optional
-            The types of these; where it has none, that which was found, or else one is inferred.
-        """
+        """Parse columns of some lines; `types` are those that pyarrow must not infer."""
         import pyarrow
         from pyarrow import csv
 
         if self.encoding != "utf-8":
             text = text.decode(self.encoding).encode()
-        types = self.kinds | dict(kinds or {})
+        types = self.types if types is None else types
         return csv.read_csv(
             io.BytesIO(text),
             csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
@@ -207,8 +195,8 @@ def _skip_comments(row: Any) -> str:
     return "skip" if row.text.startswith("#") else "error"
 
 
-def _utf_16(file: BinaryIO) -> str:
-    """Return the order of the bytes of UTF-16, which its first two tell."""
+def _byte_order(file: BinaryIO) -> str:
+    """Return the encoding that the first two bytes of a UTF-16 file declare."""
     mark = file.read(2)
     file.seek(0)
     return "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"

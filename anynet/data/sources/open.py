@@ -1,4 +1,4 @@
-"""``open_data``: from a path to samples that are read when they are needed."""
+"""``open_source``: samples on disk that are read when they are needed."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from anynet.data.files import expanded, is_file, is_folder, one_line, quoted, special_kind
-from anynet.data.idx import read_idx
+from anynet.checks import check_whole
+from anynet.data.files import expanded, is_file, is_folder, quoted, reading, special_kind
+from anynet.data.idx import find_idx, read_idx
 from anynet.data.npy import read_npy
-from anynet.data.sources.arrow import ArrowTable
+from anynet.data.sources.arrays import open_idx, open_npy
 from anynet.data.sources.csv import CsvTable
-from anynet.data.sources.idx import open_idx
-from anynet.data.sources.joined import Joined
-from anynet.data.sources.npy import open_npy
-from anynet.data.sources.parquet import ParquetTable
 from anynet.data.sources.source import WINDOW_BYTES, Source
-from anynet.data.sources.tables import Table
-from anynet.data.tables.read import ARROW, DELIMITED, PARQUET
+from anynet.data.sources.tables import ArrowTable, ParquetTable, TableFile
+from anynet.data.sources.wrappers import Joined
+from anynet.data.tables.load import ARROW, DELIMITED, PARQUET
+from anynet.data.tables.marks import check_marks
 from anynet.errors import DataError, InvalidArgumentError
 
 SHUFFLES = ("blocks", "exact")
-TABLES: dict[str, Callable[..., Table]] = {
+READERS: dict[str, Callable[..., TableFile]] = {
     **dict.fromkeys(PARQUET, ParquetTable),
     **dict.fromkeys(ARROW, ArrowTable),
     **dict.fromkeys(DELIMITED, CsvTable),
 }
 
 
-def open_data(
+def open_source(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     target: Any = None,
     *,
@@ -40,27 +39,27 @@ def open_data(
     decimal: str | None = None,
     thousands: str | None = None,
 ) -> Source:
-    """Open samples on disk that ``fit`` reads block by block; nothing but targets is read yet.
+    """Open samples on disk that ``fit`` reads block by block; only targets are read immediately.
 
     Parameters
     ----------
     path : path-like, or a sequence of them
         A file: ``.npy`` or IDX, uncompressed, with a row (or an image) for each sample; or
         ``.parquet``, ``.arrow``, ``.feather``, ``.csv`` or ``.tsv`` with a numeric column for each
-        input, which needs pyarrow. Or a folder with ``x.npy`` and perhaps ``y.npy``, or with the
+        input, which needs pyarrow. Or a folder with ``x.npy`` and optionally ``y.npy``, or with the
         IDX files ``train-*images*`` and ``train-*labels*``, or with tables of one kind. Several
-        tables are joined in the order given, those of a folder by name.
+        tables are joined in the given order, those of a folder by name.
     target : str, path-like or array, optional
-        The name of a table's column; or, beside an array, targets in memory or the path of an
-        ``.npy`` or IDX file, which is read. Without it, what a folder holds, or no targets.
+        The name of a table's column; or, for an array, targets in memory or the path of an
+        ``.npy`` or IDX file, which is read. By default the targets of the folder, if any.
     shuffle : {"blocks", "exact"}
-        How an epoch's order is drawn. ``"blocks"``: blocks of about a megabyte (tables: as they
-        are stored) in random order, shuffled within a window, see `anynet.data.shuffle`.
-        ``"exact"``: over all samples, each read by itself, which is quick only where the system
-        holds the file in memory; for arrays alone. Either way each sample comes once an epoch,
-        and the order follows from ``fit``'s seed.
+        How the order of an epoch is drawn. ``"blocks"``: blocks of about a megabyte (tables: as
+        they are stored) in random order, shuffled within a window, see
+        `anynet.data.batches.block_order`. ``"exact"``: over all samples, each read by itself, which
+        is fast only if the system caches the file in memory; for arrays only. Either way each
+        sample comes once an epoch, and the order follows from the seed of ``fit``.
     window : int
-        About how many bytes are read at a time. Two windows are held in memory.
+        Approximate number of bytes that are read at a time. Two windows are in memory.
     decimal, thousands : str, optional
         The separators of numbers in text files, see `read_table`. By default they are inferred from
         the first megabyte; a warning reports them, and numbers that contradict them are refused.
@@ -68,14 +67,14 @@ def open_data(
     Returns
     -------
     Source
-        It stands for ``x`` or, with targets, for ``(x, y)``.
+        It replaces ``x`` or, with targets, ``(x, y)``.
 
     Raises
     ------
     DataError
-        When a file is absent, damaged, or does not hold numbers.
+        If a file is absent, damaged, or not numeric.
     InvalidArgumentError
-        When an argument is not as documented.
+        If an argument is invalid.
 
     Examples
     --------
@@ -83,39 +82,38 @@ def open_data(
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> np.save(folder / "x.npy", np.eye(4, dtype="float32"))
     >>> np.save(folder / "y.npy", np.arange(4))
-    >>> source = anynet.open_data(folder)
+    >>> source = anynet.open_source(folder)
     >>> source.shape, source.y.tolist()
     ((4, 4), [0, 1, 2, 3])
     """
     if shuffle not in SHUFFLES:
         message = f"shuffle must be one of {', '.join(SHUFFLES)}, got {shuffle!r}"
         raise InvalidArgumentError(message)
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        message = f"window must be a whole number of bytes, got {window!r}"
-        raise InvalidArgumentError(message)
+    check_whole("window", window)
+    check_marks(decimal, thousands)
     exact = shuffle == "exact"
     given: Any = path
     several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike))
-    paths = list(given) if several else [given]
-    files = [expanded(each) for each in paths]
+    files = [expanded(each) for each in (given if several else [given])]
     if len(files) == 1 and is_folder(files[0]):
         files, target = _in_folder(files[0], target)
     if not files:
-        message = "open_data needs the path of a file or folder"
+        message = "open_source needs the path of a file or folder"
         raise InvalidArgumentError(message)
     for file in files:
         if kind := special_kind(file):
             message = f"{quoted(file)} is a {kind}, which cannot be read in part: expected a file"
             raise DataError(message)
-    given = {"decimal": decimal, "thousands": thousands}
-    options = {name: value for name, value in given.items() if value is not None}
-    if options and _reader(files[0]) is not CsvTable:
+    separators = {"decimal": decimal, "thousands": thousands}
+    options = {name: value for name, value in separators.items() if value is not None}
+    reader = READERS.get(files[0].suffix.lower())
+    if options and reader is not CsvTable:
         message = f"{quoted(files[0])} is not a text file: {', '.join(options)} cannot be used"
         raise InvalidArgumentError(message)
-    if _reader(files[0]):
+    if reader:
         return _open_tables(files, target, exact, window, options)
     if len(files) > 1:
-        message = "several files are joined where they are tables: give one .npy or IDX file"
+        message = "several files are joined only if they are tables: give one .npy or IDX file"
         raise InvalidArgumentError(message)
     source = (open_npy if files[0].suffix == ".npy" else open_idx)(files[0], exact, window)
     if target is not None:
@@ -127,10 +125,6 @@ def open_data(
             )
             raise DataError(message)
     return source
-
-
-def _reader(file: Path) -> Callable[..., Table] | None:
-    return TABLES.get(file.suffix.lower())
 
 
 def _open_tables(
@@ -145,18 +139,18 @@ def _open_tables(
     if target is not None and not isinstance(target, str):
         message = f"target must be the name of a column, got {type(target).__name__}"
         raise InvalidArgumentError(message)
-    readers = {_reader(file) for file in files}
-    reader = readers.pop()
-    if readers or reader is None:
-        kinds = sorted({file.suffix for file in files})
-        message = f"expected tables of one kind, got {', '.join(kinds)}"
-        raise InvalidArgumentError(message)
-    tables = [reader(file, target, window, **options) for file in files]
-    for table in tables[1:]:
-        if table.columns != tables[0].columns:
+    readers = [READERS.get(file.suffix.lower()) for file in files]
+    tables: list[TableFile] = []
+    for file, reader in zip(files, readers, strict=True):
+        if reader is None or reader is not readers[0]:
+            suffixes = sorted({file.suffix for file in files})
+            message = f"expected tables of one kind, got {', '.join(suffixes)}"
+            raise InvalidArgumentError(message)
+        tables.append(reader(file, target, window, **options))
+        if tables[-1].columns != tables[0].columns:
             message = (
-                f"{quoted(table.path)} has other columns than {quoted(tables[0].path)}: expected "
-                f"the same in the same order"
+                f"{quoted(file)} has other columns than {quoted(files[0])}: expected the same in "
+                f"the same order"
             )
             raise DataError(message)
     return tables[0] if len(tables) == 1 else Joined(tables)
@@ -164,20 +158,19 @@ def _open_tables(
 
 def _in_folder(folder: Path, target: Any) -> tuple[list[Path], Any]:
     """Return the files of samples in a folder, and the targets if none were given."""
-    if is_file(folder / "x.npy"):
-        beside = folder / "y.npy"
-        return [folder / "x.npy"], beside if target is None and is_file(beside) else target
-    images, labels = (sorted(folder.glob(f"train-*{kind}*")) for kind in ("images", "labels"))
-    if len(images) == 1:
-        return images, labels[0] if target is None and len(labels) == 1 else target
-    for suffix in TABLES:
-        if suffix == ".txt":  # what lies beside the samples may explain them
+    x, y = folder / "x.npy", folder / "y.npy"
+    if is_file(x):
+        return [x], y if target is None and is_file(y) else target
+    if images := find_idx(folder, "images", ("train",)):
+        return [images], find_idx(folder, "labels", ("train",)) if target is None else target
+    for suffix in READERS:
+        if suffix == ".txt":  # often a description of the samples
             continue
         if tables := sorted(folder.glob(f"*{suffix}")):
             return tables, target
     message = (
         f"{quoted(folder)} holds no samples: expected x.npy and y.npy, train-images-idx3-ubyte and "
-        f"train-labels-idx1-ubyte, or tables ({', '.join(TABLES)})"
+        f"train-labels-idx1-ubyte, or tables ({', '.join(READERS)})"
     )
     raise DataError(message)
 
@@ -188,11 +181,28 @@ def _targets(target: Any) -> np.ndarray:
         raise InvalidArgumentError(message)
     if not isinstance(target, (str, os.PathLike)):
         return np.asarray(target)
-    path = expanded(target)
+    return read_array(expanded(target))
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read an ``.npy`` or IDX file into memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is IDX unless its name ends in ``.npy``.
+
+    Returns
+    -------
+    ndarray
+        The array.
+
+    Raises
+    ------
+    DataError
+        If it is absent or damaged.
+    """
     if path.suffix != ".npy":
         return read_idx(path)
-    try:
+    with reading(path):
         return read_npy(path)
-    except OSError as error:
-        message = f"{quoted(path)} cannot be read ({one_line(error)})"
-        raise DataError(message) from error

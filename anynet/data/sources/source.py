@@ -1,4 +1,4 @@
-"""What samples on disk are to the rest of the house: rows that are read when they are needed."""
+"""Samples that are read when they are needed, such as those on disk."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from anynet.errors import DataError, InvalidArgumentError
+from anynet.checks import is_whole
+from anynet.data.display import Described
+from anynet.errors import DataError, InvalidArgumentError, printable
 
 WINDOW_BYTES = 128 * 2**20
 
 
-class Source(ABC):
+class Source(Described, ABC):
     """Samples that are read in part; subclass it for a store of your own.
 
-    ``fit``, ``Model.predict``, ``score`` and ``evaluate`` take it in place of an array. What it
-    reads must be the same each time. Reading happens in a thread of its own, and in several at once
-    where a population trains.
+    ``fit``, ``Model.predict``, ``score`` and ``evaluate`` take it in place of an array. It must
+    return the same samples each time. It is read in a separate thread, and in several threads at
+    once when a population trains.
 
     Attributes
     ----------
     shape : tuple of int
         (N, I): samples, and inputs of each.
     dtype : dtype
-        Of the numbers that ``read`` returns, in native byte order.
+        Type of the numbers that ``read`` returns, in native byte order.
     y : ndarray or None
         The targets, in memory: (N,) or (N, O).
     starts : ndarray of int64, or None
-        The first row of each block of rows that is best read as a whole, beginning with 0. Epochs
-        are then shuffled blockwise, see `anynet.data.shuffle`; exactly where this is None.
+        The first row of each block of rows that is best read at once, beginning with 0. Epochs are
+        then shuffled blockwise, see `anynet.data.batches.block_order`; exactly if this is None.
     window : int
-        The bytes that are read, shuffled and trained on at a time. There are two such buffers.
+        Bytes that are read, shuffled and trained on at a time. There are two such buffers.
     """
 
     shape: tuple[int, int]
@@ -47,51 +49,87 @@ class Source(ABC):
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Write what ``read`` returns into ``out``, a C-contiguous array (M, I) of ``dtype``.
 
+        Parameters
+        ----------
+        rows : ndarray of int, (M,)
+            Distinct increasing indices.
+        out : ndarray of shape (M, I)
+            Where to write.
+
         Raises
         ------
         DataError
-            When ``read`` returns another shape.
+            If ``read`` returns another shape.
         """
         out[...] = read_checked(self, rows)
 
     @property
     def ndim(self) -> int:
-        """2, as a matrix has."""
+        """The number of axes of a matrix, 2."""
         return 2
 
     @property
     def nbytes(self) -> int:
-        """What all samples take in memory, in bytes."""
+        """The memory of all samples in bytes."""
         return self.shape[0] * self.row_bytes
 
     @property
     def row_bytes(self) -> int:
-        """What one sample takes in memory, in bytes."""
+        """The memory of one sample in bytes."""
         return self.shape[1] * self.dtype.itemsize
 
     @property
     def window_rows(self) -> int:
-        """How many samples a window holds."""
+        """The number of samples in a window."""
         return max(1, self.window // max(1, self.row_bytes))
 
     def __len__(self) -> int:
-        """N."""
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> Source:
         """Return some of the samples, by indices, a mask or a slice, without reading them.
 
-        Targets and blocks come along where the indices increase.
+        Targets are selected too, and blocks if the indices increase.
         """
         return Selected(self, np.arange(len(self))[rows])
 
-    def place(self, row: int) -> int:
-        """Return which sample of what was opened the sample ``row`` is, to tell people of it."""
+    def original_row(self, row: int) -> int:
+        """Return the index of the sample ``row`` in what was opened, for messages."""
         return row
+
+    def describe(self) -> tuple[str, dict[str, str]]:
+        """Return the title and the facts that ``print`` shows."""
+        path = getattr(self, "path", None)
+        facts = {} if path is None else {"path": printable(str(path))}
+        facts["x"] = f"{self.shape[0]:,} rows, {self.shape[1]:,} features, {self.dtype}"
+        facts["y"] = "none" if self.y is None else f"{self.y.dtype} of shape {self.y.shape}"
+        facts["size"] = f"{self.nbytes:,} bytes"
+        return f"{type(self).__name__}, read in part", facts
+
+
+class Filling(Source):
+    """A source that is defined by ``read_into``."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return samples, see `Source.read`."""
+        out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
+        self.read_into(rows, out)
+        return out
+
+    @abstractmethod
+    def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
 
 
 def check_source(source: Source, name: str) -> None:
-    """Check the attributes of a source that anyone may have written.
+    """Check the attributes of a source, which may be the user's own.
+
+    Parameters
+    ----------
+    source : Source
+        What to check.
+    name : str
+        Its name in messages.
 
     Raises
     ------
@@ -100,7 +138,7 @@ def check_source(source: Source, name: str) -> None:
     """
     shape, dtype = getattr(source, "shape", None), getattr(source, "dtype", None)
     extents = shape if isinstance(shape, (tuple, list)) else ()
-    if len(extents) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in extents):
+    if len(extents) != 2 or not all(is_whole(extent) and extent >= 0 for extent in extents):
         message = (
             f"{name}: the shape of a source must be (samples, inputs), two whole numbers, and that "
             f"of {type(source).__name__} is {shape!r}"
@@ -112,12 +150,24 @@ def check_source(source: Source, name: str) -> None:
 
 
 def read_checked(source: Source, rows: np.ndarray) -> np.ndarray:
-    """Read samples of a source that anyone may have written, and check their shape and type.
+    """Read samples of a source, and check their shape and type.
+
+    Parameters
+    ----------
+    source : Source
+        It may be the user's own.
+    rows : ndarray of int, (M,)
+        Distinct increasing indices.
+
+    Returns
+    -------
+    ndarray of shape (M, I)
+        The samples.
 
     Raises
     ------
     DataError
-        When they are not real numbers of shape (M, I): NumPy would repeat or cast them.
+        If they are not real numbers of that shape: NumPy would repeat or cast them.
     """
     samples = np.asarray(source.read(rows))
     expected = (len(rows), source.shape[1])
@@ -131,7 +181,7 @@ def read_checked(source: Source, rows: np.ndarray) -> np.ndarray:
     return samples
 
 
-class Wrapped(Source):
+class Wrapped(Filling):
     """A source that reads another one, and shares its targets, blocks and window."""
 
     def __init__(self, source: Source) -> None:
@@ -141,15 +191,16 @@ class Wrapped(Source):
 
     @property
     def window_rows(self) -> int:
-        """As many as in the other's window, so that both mean the same order of an epoch."""
+        """That of the other source, so that the order of an epoch is the same."""
         return self.source.window_rows
 
-    def place(self, row: int) -> int:
-        return self.source.place(row)
+    def original_row(self, row: int) -> int:
+        """Return the index of a sample in what was opened, for messages."""
+        return self.source.original_row(row)
 
 
 class Selected(Wrapped):
-    """Some samples of a source, those of ``index`` (M,)."""
+    """The samples ``index`` (M,) of a source."""
 
     def __init__(self, source: Source, index: np.ndarray) -> None:
         super().__init__(source)
@@ -161,23 +212,20 @@ class Selected(Wrapped):
         if self.increases and source.starts is not None:
             self.starts = borders(source.starts, self.index)[:-1]
 
-    def place(self, row: int) -> int:
-        return self.source.place(int(self.index[row]))
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
-        self.read_into(rows, out)
-        return out
+    def original_row(self, row: int) -> int:
+        """Return the index of a sample in what was opened, for messages."""
+        return self.source.original_row(int(self.index[row]))
 
     def read_into(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write samples into an array, see `Source.read_into`."""
         wanted = self.index[rows]
         if self.increases:
             self.source.read_into(wanted, out)
         else:
-            distinct, places = np.unique(wanted, return_inverse=True)
-            np.take(read_checked(self.source, distinct), places, axis=0, out=out, mode="clip")
+            distinct, inverse = np.unique(wanted, return_inverse=True)
+            np.take(read_checked(self.source, distinct), inverse, axis=0, out=out, mode="clip")
 
 
 def borders(starts: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return where blocks begin among samples at increasing indices, and where the last ends."""
+    """Return the first sample of each block among increasing indices, and the end of the last."""
     return np.append(np.searchsorted(index, starts), index.size)

@@ -1,71 +1,109 @@
-"""Reading Parquet and Arrow (Feather) files, and pyarrow's tables, through pyarrow."""
+"""Parquet and Arrow (Feather) files, and pyarrow's tables, read through pyarrow."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from anynet.data.files import one_line
-from anynet.data.tables.names import as_name, as_names
-from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import EXACT, TEXT, Table, as_text, note_on_left_out, some
-from anynet.errors import DataError, InvalidArgumentError
+from anynet.data.tables.column import EXACT, TEXT, as_text
+from anynet.data.tables.layout import Opened
+from anynet.data.tables.table import Table, as_name, as_names, note_on_left_out, some
+from anynet.errors import DataError
 
-#: The fraction of a time that Python writes without one.
+#: The fraction of a time without one.
 _WHOLE_SECOND = re.compile(r"\.0+$")
+
+_BYTES = ("binary", "large_binary", "binary_view", "fixed_size_binary")
+_TEXT = ("boolean", "string", "large_string", "string_view", "date", "timestamp", "null")
+
+
+@contextmanager
+def arrow_errors(name: str) -> Iterator[None]:
+    """Raise `DataError` in place of pyarrow's exceptions for a file, or if it is not installed.
+
+    Parameters
+    ----------
+    name : str
+        The file in quotes, for messages.
+    """
+    try:
+        import pyarrow
+    except ImportError as error:
+        message = f"reading {name} needs pyarrow: pip install 'anynet-mlp[tables]'"
+        raise DataError(message) from error
+    try:
+        yield
+    # Damaged metadata raise errors of Python too, and repeated names InvalidArgumentError.
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
+        message = f"{name} cannot be read: {one_line(error)}"
+        raise DataError(message) from error
 
 
 def read_arrow(opened: Opened, *, parquet: bool) -> Table:
     """Read a Parquet file, or an Arrow file or stream.
 
+    Parameters
+    ----------
+    opened : Opened
+        The file.
+    parquet : bool
+        Whether it is a Parquet file.
+
+    Returns
+    -------
+    Table
+        Its columns, see `arrow_table`.
+
     Raises
     ------
     DataError
-        If pyarrow is missing, or the file is damaged, empty, or names two columns alike.
+        If pyarrow is missing, or the file is damaged, empty, or has two columns of the same name.
     """
-    try:
+    with arrow_errors(opened.name):
         import pyarrow as pa
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        message = f"reading {opened.name} needs pyarrow, which is missing: pip install pyarrow"
-        raise DataError(message) from error
-    try:
-        if parquet:
-            with opened.arrow(pa) as source:
+
+        metadata: dict[bytes, bytes] = {}
+        with opened.arrow(pa) as source:
+            if parquet:
                 file = pyarrow.parquet.ParquetFile(source)
                 table, metadata = file.read(), file.metadata.metadata or {}
-        else:
-            with opened.arrow(pa) as source:
-                table, metadata = _open(pa, source).read_all(), {}
+            else:
+                table = _open(pa, source).read_all()
         table.validate(full=True)
         return arrow_table(table, opened.name, metadata)
-    except (
-        pa.ArrowException,
-        OSError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        InvalidArgumentError,
-    ) as error:
-        kind = "a Parquet" if parquet else "an Arrow"
-        message = f"{opened.name} cannot be read as {kind} file: {one_line(error)}"
-        raise DataError(message) from error
 
 
 def arrow_table(
     table: Any, name: str, metadata: Mapping[bytes, bytes] = MappingProxyType({})
 ) -> Table:
-    """Convert a table of pyarrow's, given the metadata of its Parquet file if it is from one.
+    """Convert a table of pyarrow.
 
     Numbers become float64, but text if some are whole and beyond 2^53; durations seconds. Booleans,
     text, bytes that are UTF-8 text, dates and times become text. Columns of other types are left
     out, which the table notes. The index of a data frame of pandas is marked.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        Its name in messages.
+    metadata : mapping of bytes to bytes
+        Metadata of its Parquet file, if it is from one.
+
+    Returns
+    -------
+    Table
+        The converted columns.
 
     Raises
     ------
@@ -86,11 +124,13 @@ def arrow_table(
         types = f": {some(left_out)} cannot be used" if left_out else ""
         message = f"{name} holds no rows of numbers, text, booleans or dates{types}"
         raise DataError(message)
-    index = tuple(each for each in pandas_index(table.schema) if each in columns)
-    notes = note_on_left_out(left_out)
-    categorical = frozenset(columns.keys() & _categorical(table.schema, metadata))
     return Table(
-        name, columns, notes=notes, index=index, left_out=left_out, categorical=categorical
+        name,
+        columns,
+        notes=note_on_left_out(left_out),
+        index=tuple(each for each in pandas_index(table.schema) if each in columns),
+        left_out=left_out,
+        categorical=frozenset(columns.keys() & _categorical(table.schema, metadata)),
     )
 
 
@@ -119,7 +159,7 @@ def pandas_index(schema: Any) -> list[str]:
 
 
 def _open(pa: Any, source: Any) -> Any:
-    """Open an Arrow file, or where it is none a stream."""
+    """Open an Arrow file, or a stream if it is not a file."""
     try:
         return pa.ipc.open_file(source)
     except pa.ArrowInvalid:
@@ -128,47 +168,35 @@ def _open(pa: Any, source: Any) -> Any:
 
 
 def _converted(column: Any) -> np.ndarray | str:
-    """Convert a column, or return why that cannot be."""
+    """Convert a column, or return the reason why that is impossible."""
     import pyarrow as pa
     import pyarrow.compute
 
-    of, kind = pa.types, column.type
-    if of.is_run_end_encoded(kind) and column.num_chunks:
+    def is_any(*names: str) -> bool:
+        return any(getattr(pa.types, f"is_{name}")(column.type) for name in names)
+
+    if is_any("run_end_encoded") and column.num_chunks:
         chunks = map(pyarrow.compute.run_end_decode, column.chunks)
         return _converted(pa.chunked_array(list(chunks)))
-    if of.is_dictionary(kind) and column.num_chunks:
+    if is_any("dictionary") and column.num_chunks:
         parts = [_decoded(pa, chunk) for chunk in column.unify_dictionaries().chunks]
         reasons = [part for part in parts if isinstance(part, str)]
         return reasons[0] if reasons else np.concatenate(parts)
-    if of.is_duration(kind):
+    if is_any("duration"):
         nanoseconds = column.cast(pa.duration("ns"), safe=False).cast(pa.int64())
         return _numbers(pa, nanoseconds.cast(pa.float64(), safe=False)) / 1e9
-    if of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind):
+    if is_any("integer", "floating", "decimal"):
         return _numbers(pa, column)
-    if (
-        of.is_binary(kind)
-        or of.is_large_binary(kind)
-        or of.is_binary_view(kind)
-        or of.is_fixed_size_binary(kind)
-    ):
+    if is_any(*_BYTES):
         try:
-            cells = ["" if cell is None else cell.decode() for cell in column.to_pylist()]
+            return as_text("" if cell is None else cell.decode() for cell in column.to_pylist())
         except UnicodeDecodeError:
-            return f"{kind} that is not UTF-8 text"
-        return as_text(cells)
-    if (
-        of.is_boolean(kind)
-        or of.is_string(kind)
-        or of.is_large_string(kind)
-        or of.is_string_view(kind)
-        or of.is_date(kind)
-        or of.is_timestamp(kind)
-        or of.is_null(kind)
-    ):
-        return as_text(cell or "" for cell in _strings(pa, column))
-    if of.is_time(kind):
-        return as_text(_WHOLE_SECOND.sub("", cell or "") for cell in _strings(pa, column))
-    return f"{kind} is not numbers, text, booleans or dates"
+            return f"{column.type} that is not UTF-8 text"
+    if is_any(*_TEXT):
+        return as_text(_strings(pa, column))
+    if is_any("time"):
+        return as_text(_WHOLE_SECOND.sub("", cell) for cell in _strings(pa, column))
+    return f"{column.type} is not numbers, text, booleans or dates"
 
 
 def _decoded(pa: Any, chunk: Any) -> np.ndarray | str:
@@ -182,13 +210,12 @@ def _decoded(pa: Any, chunk: Any) -> np.ndarray | str:
     return decoded
 
 
-def _strings(pa: Any, column: Any) -> list[str | None]:
-    cells: list[str | None] = column.cast(pa.string()).to_pylist()
-    return cells
+def _strings(pa: Any, column: Any) -> list[str]:
+    return [cell or "" for cell in column.cast(pa.string()).to_pylist()]
 
 
 def _numbers(pa: Any, column: Any) -> np.ndarray:
     numbers = column.cast(pa.float64(), safe=False).to_numpy()
     if not pa.types.is_floating(column.type) and np.any(np.abs(numbers) >= EXACT):
-        return as_text(cell or "" for cell in _strings(pa, column))
+        return as_text(_strings(pa, column))
     return np.where(np.isfinite(numbers), numbers, np.nan)

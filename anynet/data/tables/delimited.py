@@ -1,4 +1,4 @@
-"""Reading CSV and its relatives: the separator is found out, and errors have line numbers."""
+"""CSV and similar text files: the separator is detected, and errors have line numbers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import csv
 import operator
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import islice, takewhile
-from typing import NamedTuple, TextIO
+from itertools import compress, islice, takewhile
+from typing import NamedTuple
 
 import numpy as np
 
 from anynet.data.files import one_line
-from anynet.data.tables.index import index_columns
-from anynet.data.tables.kinds import SHARE
-from anynet.data.tables.layout import Layout, is_number, layout_of, looks_numeric
-from anynet.data.tables.names import as_names
-from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import Table, as_text, is_missing
+from anynet.data.tables.column import as_text, is_missing
+from anynet.data.tables.kinds import SHARE, index_columns
+from anynet.data.tables.layout import Layout, Opened, layout_of, looks_numeric
+from anynet.data.tables.table import Table, as_names
 from anynet.data.tables.values import is_placeholder
 from anynet.errors import DataError, InvalidArgumentError
 
-#: Records that are kept as Python's strings at a time, before they become columns.
+#: Records that are kept as strings of Python at a time, before they become columns.
 CHUNK = 16384
 
 _LIMIT = threading.Lock()
@@ -34,6 +32,24 @@ class Record(NamedTuple):
 
     line: int
     fields: list[str]
+
+
+class Header(NamedTuple):
+    """The names of the columns.
+
+    Attributes
+    ----------
+    names : list of str
+        All names; a column without one is called by its number.
+    unnamed : list of str
+        The first of them, if they have no name in the file.
+    lines : int
+        The number of lines up to the first row.
+    """
+
+    names: list[str]
+    unnamed: list[str]
+    lines: int
 
 
 def read_delimited(opened: Opened) -> Table:
@@ -51,12 +67,12 @@ def read_delimited(opened: Opened) -> Table:
     Returns
     -------
     Table
-        Columns of text; what a column of numbers is, is not decided here.
+        Columns of text, which are not converted to numbers here.
 
     Raises
     ------
     DataError
-        If it is no such file: the message says the line, and how to mend it.
+        If it is not such a file: the message names the line, and how to fix it.
     """
     try:
         layout = layout_of(opened)
@@ -66,25 +82,20 @@ def read_delimited(opened: Opened) -> Table:
         raise _undecodable(opened) from error
 
 
-class Header(NamedTuple):
-    """The names of the columns.
-
-    Attributes
-    ----------
-    names : list of str
-    unnamed : list of str
-        The first of them, if they have no name in the file.
-    lines : int
-        The number of lines up to the first row.
-    """
-
-    names: list[str]
-    unnamed: list[str]
-    lines: int
-
-
 def header_of(opened: Opened, layout: Layout) -> Header:
-    """Read the names of the columns alone.
+    """Read the names of the columns only.
+
+    Parameters
+    ----------
+    opened : Opened
+        The file.
+    layout : Layout
+        Its layout.
+
+    Returns
+    -------
+    Header
+        The names of the columns.
 
     Raises
     ------
@@ -100,7 +111,7 @@ def header_of(opened: Opened, layout: Layout) -> Header:
     return header._replace(lines=len(read))
 
 
-def _read(path: str, file: TextIO, layout: Layout) -> Table:
+def _read(path: str, file: Iterable[str], layout: Layout) -> Table:
     records = _records(path, file, layout)
     names, unnamed, _ = _header(path, records)
     chunks: list[list[np.ndarray]] = []
@@ -117,17 +128,16 @@ def _read(path: str, file: TextIO, layout: Layout) -> Table:
     parts = zip(*chunks, strict=True)
     columns = dict(zip(names, map(np.concatenate, parts), strict=True))
     marked = _comments(columns[names[0]])
+    comments += compress(lines, marked)
     if marked.any():
-        comments += [line for line, is_comment in zip(lines, marked, strict=True) if is_comment]
         columns = {name: column[~marked] for name, column in columns.items()}
-        lines = [line for line, is_comment in zip(lines, marked, strict=True) if not is_comment]
     notes: tuple[str, ...] = ()
     if comments:
         notes = (f"{len(comments)} comment lines ignored, the first in line {min(comments)}",)
     return Table(
         name=path,
         columns=columns,
-        lines=np.array(lines),
+        lines=np.array(lines)[~marked],
         notes=notes,
         separator=layout.separator,
         index=tuple(index_columns(columns, unnamed)),
@@ -135,7 +145,7 @@ def _read(path: str, file: TextIO, layout: Layout) -> Table:
 
 
 def _comments(first: np.ndarray) -> np.ndarray:
-    """Return which rows are comments with as many fields as the header, bool (N,).
+    """Return the rows that are comments with as many fields as the header, bool (N,).
 
     They begin with "#" in a first column of numbers; in a column of text "#" may be data.
     """
@@ -149,7 +159,7 @@ def _comments(first: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _long_fields() -> Iterator[None]:
-    """Let fields be of any length: Python's limit, 131,072, holds for a whole process."""
+    """Allow fields of any length: Python's limit, 131,072, holds for a whole process."""
     with _LIMIT:
         before = csv.field_size_limit(2**31 - 1)
         try:
@@ -159,7 +169,7 @@ def _long_fields() -> Iterator[None]:
 
 
 def _undecodable(opened: Opened) -> DataError:
-    """Find what a file holds that is no text, and name its line."""
+    """Return the error for a file that is not text, with the line of the first wrong byte."""
     with opened.open() as file:
         data, line, found = file.read(), 1, "half a character"
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -186,8 +196,8 @@ def _records(path: str, file: Iterable[str], layout: Layout) -> Iterator[Record]
             line = reader.line_num + 1 + layout.skipped
     except csv.Error as error:
         message = (
-            f"{path}: the record that begins in line {line} is not in order "
-            f'({one_line(error)}): expected fields that are quoted whole, as "a, b", with the '
+            f"{path}: the record that begins in line {line} is invalid "
+            f'({one_line(error)}): expected fields that are quoted completely, as "a, b", with the '
             f"quotes inside them doubled"
         )
         raise DataError(message) from error
@@ -202,14 +212,13 @@ def _lines(path: str, file: Iterable[str]) -> Iterator[str]:
 
 
 def _header(path: str, records: Iterator[Record]) -> Header:
-    """Return the names of the columns; those without one are called by their number."""
     header = next(records, None)
     if header is None:
         message = f"{path} is empty: expected a line of column names, and rows below it"
         raise DataError(message)
     fields = [" ".join(field.split()) for field in header.fields]
     names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
-    if all(is_number(name) for name in names):
+    if all(_is_number(name) for name in names):
         message = (
             f"{path} has no column names: line {header.line} holds numbers; put a line of "
             f"names above it"
@@ -223,21 +232,29 @@ def _header(path: str, records: Iterator[Record]) -> Header:
         raise DataError(message) from error
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _even(
     records: Iterator[Record], width: int, separator: str, path: str, comments: list[int]
 ) -> Iterator[Record]:
-    """Pass records on that have as many fields as the header; note the lines of comments."""
+    """Yield records with as many fields as the header; append the lines of comments."""
     for record in records:
         count = len(record.fields)
-        if count != width and record.fields[0].startswith("#"):
+        if count == width:
+            yield record
+        elif record.fields[0].startswith("#"):
             comments.append(record.line)
-            continue
-        if count != width:
+        else:
             shown = "a tab" if separator == "\t" else repr(separator)
             message = (
                 f"{path}: line {record.line} has {count} field{'s' * (count != 1)}, "
                 f"separated by {shown}, and the header has {width}: give every row as many, and "
-                f'put text that holds the separator into quotes (")'
+                f'put text that contains the separator into quotes (")'
             )
             raise DataError(message)
-        yield record

@@ -1,15 +1,17 @@
-"""What the columns of a table hold, judged by their values."""
+"""The kinds of the columns of a table, judged by their values; columns that are an index."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from anynet.checks import did_you_mean
+from anynet.data.tables.column import EXACT, is_missing
 from anynet.data.tables.hints import emptying, rewriting, typical
-from anynet.data.tables.table import EXACT, Table, is_missing, nearest
+from anynet.data.tables.table import Table
 from anynet.data.tables.values import (
     CODE,
     FALSE,
@@ -23,17 +25,23 @@ from anynet.errors import DataError, InvalidArgumentError
 
 KINDS = ("number", "boolean", "date", "category", "ignored")
 
-#: A column is of numbers (or dates) where at least this share of its values are.
+#: A column is of numbers (or dates) if at least this share of its values are.
 SHARE = 0.9
 
-#: Text of more distinct values than this, and than half of its rows, names rows: it is no category.
+#: Text with more distinct values than this, and than half of its rows, is not a category.
 FEW = 10
 
 _WHOLE = re.compile(r"[+-]?\d+")
 
+#: Names that pandas and Dask give to an index without a name,
+_UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__|__null_dask_index__")
+
+#: and those that pandas, polars and people give to row numbers, which other columns may have too.
+_NUMBERS = re.compile(r"index|level_\d+|row_nr|[Ii][Dd]")
+
 
 class Found(NamedTuple):
-    """What a column holds, and why if that is worth a note, as it is if the column is ignored."""
+    """The kind of a column, and the reason if that is worth a note or the column is ignored."""
 
     kind: str
     reason: str = ""
@@ -42,16 +50,16 @@ class Found(NamedTuple):
 def infer_kinds(
     table: Table, target: str, wanted: Mapping[str, str] | None = None
 ) -> dict[str, Found]:
-    """Judge every column but the target.
+    """Judge every column except the target.
 
     Parameters
     ----------
     table : Table
-        All rows: what a column holds is a matter of its file, not of the rows that train.
+        All rows: the kind of a column depends on its file, not on the rows for training.
     target : str
         The column that is left out.
     wanted : mapping of str to str, optional
-        Columns whose kind is said beforehand: one of `KINDS`.
+        Columns with a given kind, one of `KINDS`.
 
     Returns
     -------
@@ -61,9 +69,9 @@ def infer_kinds(
     Raises
     ------
     InvalidArgumentError
-        If `wanted` names a kind that there is not, or the target.
+        If `wanted` has an unknown kind, or the target.
     DataError
-        If it names a column that there is not, or one without a value of that kind.
+        If it has an unknown column, or one without a value of that kind.
     """
     wanted = wanted or {}
     for name, kind in wanted.items():
@@ -71,51 +79,76 @@ def infer_kinds(
         if kind not in KINDS:
             message = (
                 f"the kind of {name!r} must be one of {', '.join(KINDS)}, got {kind!r}"
-                f"{nearest(kind, KINDS)}"
+                f"{did_you_mean(kind, KINDS)}"
             )
             raise InvalidArgumentError(message)
         if name == target:
             message = f"{name!r} is the target: choose its task, not its kind"
             raise InvalidArgumentError(message)
-    index = set(table.index)
-    return {
-        name: _wanted(table, name, wanted[name])
-        if name in wanted
-        else Found("ignored", _index(name))
-        if name in index
-        else infer(table, name)
-        for name in table.columns
-        if name != target
-    }
+    found = {}
+    for name in table.columns:
+        if name == target:
+            continue
+        if name in wanted:
+            found[name] = _wanted(table, name, wanted[name])
+        elif name in table.index:
+            is_id = name.casefold() == "id"
+            reason = "its distinct whole numbers name the rows"
+            found[name] = Found("ignored", reason if is_id else "it is the index of a data frame")
+        else:
+            found[name] = infer(table, name)
+    return found
 
 
 def infer(table: Table, name: str) -> Found:
-    """Judge one column by its values."""
+    """Judge one column by its values.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    name : str
+        The column.
+
+    Returns
+    -------
+    Found
+        Its kind.
+    """
     column = table.columns[name]
     present = column[~is_missing(column)]
     if not present.size:
         return Found("ignored", "it is empty")
     if present.size == column.size and np.all(column == column[0]):
         return Found("ignored", "it has one value only")
-    values, bad = to_numbers(column, table.decimal)
-    if mostly_readable(values, bad) and not has_codes(column):
-        if name in table.categorical:
-            return Found("category")
-        large = large_integers(column, values)
-        if np.sum(large) > (values.size - np.sum(np.isnan(values))) / 2:
-            return _identifiers(present)
-        return _number_or_row(values, large)
-    return _text(present, table.decimal)
+    values, bad = to_numbers(column)
+    if not mostly_readable(values, bad) or has_codes(column):
+        return _text(present)
+    if name in table.categorical:
+        return Found("category")
+    large = large_integers(column, values)
+    if np.sum(large) > (values.size - np.sum(np.isnan(values))) / 2:
+        distinct = np.unique(present).size
+        ignored = distinct > FEW and distinct > present.size / 2
+        reason = "its whole numbers are beyond 2^53 and taken as identifiers"
+        return Found(
+            "ignored" if ignored else "category", f"{reason}; choose number if they are amounts"
+        )
+    with np.errstate(over="ignore"):
+        steps = np.diff(values)
+    if values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1)):
+        return Found("ignored", "it numbers the rows")
+    return Found("number", _rounding(large))
 
 
 def mostly_readable(values: np.ndarray, bad: np.ndarray) -> bool:
-    """Whether a column is of numbers, or dates, given what was read and where that failed."""
+    """Return whether a column is of numbers, or dates, given its values and unreadable cells."""
     readable = np.sum(~np.isnan(values))
     return bool(readable and np.sum(bad) <= (1 - SHARE) * (readable + np.sum(bad)))
 
 
 def has_codes(column: np.ndarray) -> bool:
-    """Whether a column holds numbers with leading zeros, which are codes: of towns, of products."""
+    """Return whether a column has numbers with leading zeros: codes of towns, of products."""
     return column.dtype.kind != "f" and any(map(CODE.match, column))
 
 
@@ -129,21 +162,20 @@ def large_integers(column: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _text(present: np.ndarray, decimal: str) -> Found:
+def _text(present: np.ndarray) -> Found:
     """Judge a column that is not of numbers by its values."""
     present = to_text(present)
     words = np.unique(present)
     kept = words[~is_placeholder(words)]
     if kept.size <= 2 * len(TRUE) and {word.casefold() for word in kept} <= TRUE | FALSE:
         return Found("boolean") if kept.size else Found("ignored", "it has placeholders only")
-    days, bad = to_days(present)
-    if mostly_readable(days, bad):
+    if mostly_readable(*to_days(present)):
         return Found("date")
-    words, present = kept, present[~is_placeholder(present)]
-    hint = rewriting(present, decimal) or emptying(present, decimal)
-    if words.size > FEW and words.size > present.size / 2:
+    present = present[~is_placeholder(present)]
+    hint = rewriting(present) or emptying(present)
+    if kept.size > FEW and kept.size > present.size / 2:
         shown = (
-            f"{words.size} different values in {present.size} rows, "
+            f"{kept.size} different values in {present.size} rows, "
             f"such as {(hint[0] if hint else typical(present))[:30]!r}"
         )
         use = f"{hint[1]} to have them used" if hint else "text or names of rows"
@@ -153,22 +185,6 @@ def _text(present: np.ndarray, decimal: str) -> Found:
     return Found("category")
 
 
-def _number_or_row(values: np.ndarray, large: np.ndarray) -> Found:
-    """Ignore whole numbers that count the rows from 0 or 1."""
-    with np.errstate(over="ignore"):
-        steps = np.diff(values)
-    if values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1)):
-        return Found("ignored", "it numbers the rows")
-    return Found("number", _rounding(large))
-
-
-def _index(name: str) -> str:
-    """Say why a column is taken for an index."""
-    if name.casefold() == "id":
-        return "its distinct whole numbers name the rows"
-    return "it is the index of a data frame"
-
-
 def _rounding(large: np.ndarray) -> str:
     count = np.sum(large)
     return (
@@ -176,26 +192,79 @@ def _rounding(large: np.ndarray) -> str:
     )
 
 
-def _identifiers(present: np.ndarray) -> Found:
-    """Whole numbers beyond 2^53 are identifiers: names of rows if most differ, else categories."""
-    distinct = np.unique(present).size
-    told = "its whole numbers are beyond 2^53 and taken for identifiers; choose number for amounts"
-    ignored = distinct > FEW and distinct > present.size / 2
-    return Found("ignored" if ignored else "category", told)
-
-
 def _wanted(table: Table, name: str, kind: str) -> Found:
     if kind == "ignored":
-        return Found(kind, "as you asked")
+        return Found(kind, "as you requested")
     column = table.columns[name]
-    values = to_numbers(column, table.decimal)[0] if kind == "number" else None
-    values = to_days(column)[0] if kind == "date" else values
-    if (is_missing(column) if values is None else np.isnan(values)).all():
+    if kind == "number":
+        values = to_numbers(column)[0]
+        absent = np.isnan(values)
+    else:
+        absent = np.isnan(to_days(column)[0]) if kind == "date" else is_missing(column)
+    if absent.all():
         cells = to_text(column[~is_missing(column)])
-        hint = rewriting(cells, table.decimal) if cells.size else None
-        how = f": {hint[1]}, not as {hint[0][:30]!r}" if hint else ""
-        message = f"{table.name}: the column {name!r} has no value that is a {kind}{how}"
+        hint = rewriting(cells) if cells.size else None
+        advice = f": {hint[1]}, not as {hint[0][:30]!r}" if hint else ""
+        message = f"{table.name}: the column {name!r} has no value that is a {kind}{advice}"
         raise DataError(message)
-    if kind == "number" and values is not None:
-        return Found(kind, _rounding(large_integers(column, values)))
-    return Found(kind)
+    return Found(kind, _rounding(large_integers(column, values)) if kind == "number" else "")
+
+
+def notes_on_kinds(found: Mapping[str, Found]) -> list[str]:
+    """Return notes on columns that are not used, or whose kind may not be the intended one."""
+    return [
+        f"{name} is not used: {each.reason}"
+        if each.kind == "ignored"
+        else f"{name} is used as a {each.kind}: {each.reason}"
+        for name, each in found.items()
+        if each.reason
+    ]
+
+
+def index_columns(columns: Mapping[str, np.ndarray], unnamed: Iterable[str] = ()) -> list[str]:
+    """Return the columns that are the index of a data frame: they number or name its rows.
+
+    A frame whose rows were sorted by class and then shuffled, filtered or sampled has the class in
+    its index, which a network would learn.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        As those of a `Table`.
+    unnamed : iterable of str
+        The first columns of a text file, if they have no names there.
+
+    Returns
+    -------
+    list of str
+        Columns of distinct whole numbers that have no name, or one that is given to row numbers. A
+        column without a name may also have distinct values of any kind, such as row names, or many
+        whole numbers, which repeat if frames were concatenated.
+    """
+    unnamed = set(unnamed)
+    return [
+        name
+        for name, column in columns.items()
+        if ((name in unnamed or _UNNAMED.fullmatch(name)) and _names_rows(column))
+        or (_NUMBERS.fullmatch(name) and _are_whole(column) and _are_distinct(column))
+    ]
+
+
+def may_be_index(name: str) -> bool:
+    """Return whether a column of this name may be an index."""
+    return bool(_UNNAMED.fullmatch(name) or _NUMBERS.fullmatch(name))
+
+
+def _names_rows(column: np.ndarray) -> bool:
+    if is_missing(column).any():
+        return False
+    return _are_distinct(column) or (np.unique(column).size > FEW and _are_whole(column))
+
+
+def _are_distinct(column: np.ndarray) -> bool:
+    return bool(np.unique(column).size == column.size)
+
+
+def _are_whole(column: np.ndarray) -> bool:
+    values, _ = to_numbers(column)
+    return bool(np.all((values >= 0) & (values == np.floor(values))))  # false for NaN

@@ -1,4 +1,8 @@
-"""From a table to a data set: kinds found, rows held out, the preprocessing fitted on the rest."""
+"""Tables from files or from memory, and data sets from tables.
+
+For a data set the kinds of the columns are inferred, rows are held out as the test set, and the
+encoders are fitted on the others.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +16,100 @@ from typing import Any
 import numpy as np
 
 from anynet.data.dataset import SPLIT, Arrays, Dataset
-from anynet.data.files import expanded
-from anynet.data.holdout import TEST_FRACTION, TEST_SEED, hold_out
-from anynet.data.tables.kinds import infer_kinds
+from anynet.data.files import expanded, quoted
+from anynet.data.splits import TEST_FRACTION, TEST_SEED, hold_out
+from anynet.data.tables.arrow import read_arrow
+from anynet.data.tables.delimited import read_delimited
+from anynet.data.tables.kinds import index_columns, infer_kinds, notes_on_kinds
+from anynet.data.tables.layout import Opened
 from anynet.data.tables.marked import infer_marks
 from anynet.data.tables.marks import check_marks
-from anynet.data.tables.names import as_name
-from anynet.data.tables.notes import notes_on_classes, notes_on_kinds, notes_on_rare
-from anynet.data.tables.preprocessing import Preprocessing
-from anynet.data.tables.read import read_table
-from anynet.data.tables.table import Table
+from anynet.data.tables.preprocessing import Preprocessing, notes_on_rare
+from anynet.data.tables.table import Table, as_name
 from anynet.data.tables.target import (
     Classes,
     check_task,
     find_classes,
     infer_task,
     measure_values,
+    notes_on_classes,
     usable_rows,
 )
 from anynet.data.tables.values import to_numbers
-from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.errors import DataError, InvalidArgumentError, ModelFileError
+
+PARQUET = (".parquet", ".pq")
+ARROW = (".arrow", ".feather", ".ipc")
+DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 
 
-def load_table(
+def is_table(name: str | os.PathLike[str]) -> bool:
+    """Return whether a path has the ending of a table."""
+    return Path(name).suffix.lower() in (*PARQUET, *ARROW, *DELIMITED)
+
+
+def read_table(source: Any, *, decimal: str | None = None, thousands: str | None = None) -> Table:
+    """Read a table into memory.
+
+    Parameters
+    ----------
+    source : path, mapping or data frame
+        A CSV file (also separated by semicolons, tabs or bars), a Parquet, Arrow or Feather file,
+        which need pyarrow; or columns in memory, see `Table.of`. A pipe is read once.
+    decimal : {".", ","}, optional
+        The decimal separator of numbers in text. By default it is inferred from each column when
+        the table is used: as in the training rows, if a model predicts from it.
+    thousands : {",", ".", " ", "'", ""}, optional
+        The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
+        too.
+
+    Returns
+    -------
+    Table
+        The table.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is not a table.
+    InvalidArgumentError
+        If an argument is invalid.
+    """
+    if isinstance(source, Table):
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        table = _read_file(expanded(source))
+    else:
+        table = Table.of(source)
+    found = index_columns(table.columns)
+    table = replace(table, index=tuple(dict.fromkeys([*table.index, *found])))
+    if decimal is None and thousands is None:
+        return table
+    table, notes = infer_marks(table, decimal, thousands)
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _read_file(path: Path) -> Table:
+    try:
+        opened = Opened.of(path)
+        with opened.open() as file:
+            start = file.read(6)
+        if start.startswith(b"PAR1"):
+            table = read_arrow(opened, parquet=True)
+        elif start == b"ARROW1" or path.suffix.lower() in ARROW:
+            table = read_arrow(opened, parquet=False)
+        elif start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
+            message = f"{quoted(path)} is compressed or a spreadsheet: save the table as CSV"
+            raise DataError(message)
+        else:
+            table = read_delimited(opened)
+    except OSError as error:
+        message = f"cannot read {quoted(path)}: {error.strerror or error}"
+        raise DataError(message) from error
+    return replace(table, sha256=opened.sha256)
+
+
+def load_tabular_dataset(
     source: Any,
     target: str,
     *,
@@ -45,30 +120,29 @@ def load_table(
     decimal: str | None = None,
     thousands: str | None = None,
 ) -> Dataset:
-    """Load a table as a data set whose inputs are encoded and whose target is a column.
+    """Load a table as a data set with encoded inputs and one column as target.
 
-    What its columns hold is found out. Numbers are centred by the median, scaled by the distance
-    of the quartiles and clipped smoothly; categories get an input each (`MOST_LEVELS` at most);
-    missing values are imputed, with an indicator; text that names rows is left out.
-    ``Dataset.notes`` says what was done. All of that is measured on the training rows alone.
+    Column types and missing values are detected. Numbers are centred by the median, scaled by the
+    distance of the quartiles and clipped smoothly; categories get an input each (at most
+    `MOST_LEVELS`); missing values are imputed, with an indicator; text that names rows is left out.
+    ``Dataset.notes`` reports what was done. Everything is measured on the training rows only.
 
     Parameters
     ----------
     source : path, mapping or data frame
         See `read_table`.
     target : str
-        The column to predict. Rows without it are left out.
+        The column to predict. Rows without a value in it are left out.
     task : {"classification", "regression"}, optional
-        By default numbers are values to regress on, but a few whole numbers are classes, as is
-        text.
+        By default numbers are values for regression; a few whole numbers, and text, are classes.
     columns : mapping of str to str, optional
-        What columns hold where the values deceive: "number", "boolean", "date", "category" or
-        "ignored", by name.
+        Kinds of columns by name, which override detection: "number", "boolean", "date",
+        "category" or "ignored".
     test : float or path
-        The share of rows to hold out as the test set, drawn with `seed`, of each class the same
-        share; or a table of test rows.
+        The share of rows to hold out as the test set, the same for each class, drawn with `seed`;
+        or a table of test rows.
     seed : int
-        Draws the rows held out, and nothing else.
+        Seed of the draw of the test rows only.
     decimal : {".", ","}, optional
         The decimal separator of numbers in text. By default it is inferred from each column;
         ``Dataset.notes`` reports it. New rows are read in the same way.
@@ -80,20 +154,20 @@ def load_table(
     -------
     Dataset
         ``train`` and ``test`` hold float32 inputs, and int64 labels or standardised values;
-        ``preprocessing`` and ``metadata`` bring raw rows in and predictions out.
+        ``preprocessing`` encodes raw rows and decodes predictions.
 
     Raises
     ------
     DataError
         If the table cannot be read or has no such column, or nothing can be learnt from it.
     InvalidArgumentError
-        If an argument is not as documented.
+        If an argument is invalid.
 
     Examples
     --------
     >>> import anynet
     >>> rows = {"id": range(60), "colour": ["red", "blue"] * 30, "price": range(5, 305, 5)}
-    >>> data = anynet.load_table(rows, target="price")
+    >>> data = anynet.load_tabular_dataset(rows, target="price")
     >>> data.preprocessing.input_names
     ['colour = blue', 'colour = red']
     >>> data.notes
@@ -127,14 +201,12 @@ def load_table(
         test_rows = read_table(test)
     else:
         rows, test_rows = split_rows(rows, classes, share, seed)
-    column = rows.columns[target]
-    preprocessing = Preprocessing.fit(
-        rows, found, classes or measure_values(target, column, rows.decimal)
-    )
-    train, told = labelled_rows(preprocessing, rows)
-    notes += [*notes_on_rare(preprocessing.encoders), *told]
-    held_out, told = labelled_rows(preprocessing, test_rows)
-    notes += [f"test rows: {each}" for each in told if each not in notes]
+    values = classes or measure_values(target, rows.columns[target])
+    preprocessing = Preprocessing.fit(rows, found, values)
+    train, more = labelled_rows(preprocessing, rows)
+    notes += [*notes_on_rare(preprocessing.encoders), *more]
+    held_out, more = labelled_rows(preprocessing, test_rows)
+    notes += [f"test rows: {each}" for each in more if each not in notes]
     named = isinstance(source, (str, os.PathLike))
     sha256 = table.sha256 or (digest(source) if named else "")
     split = {"sha256": sha256, "share": share, "seed": seed} if named else None
@@ -153,17 +225,24 @@ def load_table(
 
 
 def _with_numbers(table: Table, names: list[str]) -> Table:
-    """Convert the text of columns once, where each value that is present is a number."""
+    """Convert the text of columns once, if each value that is present is a number."""
     columns = dict(table.columns)
     for name in names:
-        values, _ = to_numbers(columns[name], table.decimal)
+        values, _ = to_numbers(columns[name])
         if np.array_equal(np.isnan(values), table.missing(name)):
             columns[name] = values
     return replace(table, columns=columns)
 
 
 def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, list[str]]:
-    """Encode the rows whose target the preprocessing knows.
+    """Encode the rows with a known target.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        That of the training rows.
+    table : Table
+        Raw rows with the target.
 
     Returns
     -------
@@ -175,7 +254,7 @@ def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, l
     Raises
     ------
     DataError
-        If no row has a target that is known, or none of the columns is there.
+        If no row has a known target, or none of the columns is present.
     """
     y, absent = preprocessing.labels(table)
     notes = []
@@ -194,24 +273,54 @@ def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, l
 def split_rows(
     table: Table, classes: Classes | None, share: float, seed: int
 ) -> tuple[Table, Table]:
-    """Hold rows out as a test set: the same share of each class, or of all rows for values."""
+    """Hold rows out as a test set: the same share of each class, or of all rows for values.
+
+    Parameters
+    ----------
+    table : Table
+        Rows with a target.
+    classes : Classes or None
+        The target, if it has classes.
+    share : float
+        Share to hold out, in (0, 1).
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    train, test : Table
+        The two parts.
+    """
     strata = np.zeros(table.n_rows, dtype=np.int64)
     if classes is not None:
-        strata, _ = classes.encode(table.columns[classes.column], table.decimal)
+        strata, _ = classes.encode(table.columns[classes.column])
     kept, held = hold_out(strata, table.name, share, seed)
     return table.take(kept), table.take(held)
 
 
 def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
-    """Read a table to score a model on: of the file that it was trained on, the rows held out.
+    """Read a table to score a model on: of the file of its training, the rows held out.
 
-    The file is recognised by its checksum, so that rows that trained are not taken for new ones.
+    The file is recognised by its checksum, so that training rows are not used as new ones.
+
+    Parameters
+    ----------
+    model : Model
+        A model that was trained on a table.
+    source : path, mapping or data frame
+        See `read_table`.
 
     Returns
     -------
     rows : Table
-    what : str
-        What they are, in words.
+        The rows to score on.
+    description : str
+        What they are.
+
+    Raises
+    ------
+    ModelFileError
+        If the metadata of the model are damaged.
     """
     table = read_table(source)
     split = model.metadata.get(SPLIT)
@@ -227,7 +336,7 @@ def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
     try:
         held_out = split_rows(rows, classes, float(split["share"]), int(split["seed"]))[1]
     except (KeyError, TypeError, ValueError) as error:
-        message = f"the model does not say properly which rows were held out: {split!r}"
+        message = f"the model does not describe correctly which rows were held out: {split!r}"
         raise ModelFileError(message) from error
     return held_out, "rows that training held out"
 

@@ -1,8 +1,8 @@
 """Decimal and thousands separators of numbers in text: inferred from whole columns, or given.
 
-``1,016`` is 1016 in one country and 1.016 in another. A column shows what its marks mean where a
-mark has other than three digits after it, where a cell has several marks, or both. What a column
-leaves open is decided by the other columns of the table, then by the field separator of its file.
+``1,016`` is 1016 in one country and 1.016 in another. A column is evident if a mark is followed by
+other than three digits, or if a cell has several marks. A column that is ambiguous is decided by
+the other columns of the table, then by the field separator of its file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anynet.errors import InvalidArgumentError
 DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "")
 
-#: Characters of a number that may have separators.
+#: Maximum number of characters of a number with separators.
 LONGEST = 64
 
 _CHARACTERS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
@@ -28,25 +28,27 @@ _SHAPE = str.maketrans("12345678\u00a0\u2009\u202f\u2019", "99999999   '")
 
 
 class Marks(NamedTuple):
-    """How the numbers of a column are written.
+    """The separators in the numbers of a column.
 
     Attributes
     ----------
     decimal : {".", ","}
+        The decimal separator.
     thousands : {",", ".", " ", "'", ""}
-        " " stands for non-breaking and thin spaces too, "'" for the typographic apostrophe.
+        The thousands separator. " " stands for non-breaking and thin spaces too, "'" for the
+        typographic apostrophe.
     """
 
     decimal: str = "."
     thousands: str = ""
 
     def plain(self, cell: str) -> str | None:
-        """Return a number as Python writes it, or None where the cell is no such number."""
+        """Return a number in Python's notation, or None if the cell is not such a number."""
         match = _pattern(self).fullmatch(cell) if len(cell) <= LONGEST else None
         if match is None or not (match["whole"] or match["fraction"]):
             return None
         whole = re.sub("[^0-9]", "", match["whole"] or "")
-        if match["exponent"] and whole != (match["whole"] or ""):  # 1,016E+05 is no grouped number
+        if match["exponent"] and whole != (match["whole"] or ""):  # 1,016E+05 is not grouped
             return None
         point = "" if match["fraction"] is None else f".{match['fraction']}"
         return f"{match['sign']}{whole}{point}{match['exponent'] or ''}"
@@ -56,11 +58,12 @@ CANDIDATES = tuple(Marks(d, t) for t in ("", ",", ".", " ", "'") for d in DECIMA
 
 
 class Judged(NamedTuple):
-    """What was concluded for one column.
+    """The conclusion for one column.
 
     Attributes
     ----------
     marks : Marks
+        Its separators.
     evident : bool
         Whether the cells allow no other reading.
     marked : bool
@@ -82,7 +85,7 @@ def judge(
     thousands: str | None = None,
     known: str | None = None,
 ) -> Judged | None:
-    """Infer how the numbers of a column are written.
+    """Infer the separators in the numbers of a column.
 
     Parameters
     ----------
@@ -93,12 +96,12 @@ def judge(
     decimal, thousands : str, optional
         Given by the user, or by the training rows.
     known : str, optional
-        The decimal separator of the other columns: decides what this one leaves open.
+        The decimal separator of the other columns, which decides if this one is ambiguous.
 
     Returns
     -------
     Judged or None
-        None where no cell is a number.
+        None if no cell is a number.
     """
     numeric = [cell for cell in cells if len(cell) <= LONGEST and _NUMERIC.fullmatch(cell)]
     shapes = Counter(map(_shape, numeric))
@@ -121,7 +124,7 @@ def judge(
 
 
 def agreed(judged: Iterable[Judged | None]) -> str | None:
-    """Return the decimal separator on which all columns that show one agree."""
+    """Return the decimal separator of all columns that are evident, None if they differ."""
     shown = {each.marks.decimal for each in judged if each and each.marked and each.evident}
     return shown.pop() if len(shown) == 1 else None
 
@@ -132,7 +135,7 @@ def check_marks(decimal: str | None, thousands: str | None) -> None:
     Raises
     ------
     InvalidArgumentError
-        If there are no such ones, or they are the same.
+        If they are unknown, or the same.
     """
     for name, value, known in (
         ("decimal", decimal, DECIMALS),
@@ -147,19 +150,19 @@ def check_marks(decimal: str | None, thousands: str | None) -> None:
 
 
 def note_on_marks(names: str, judged: Judged, examples: Mapping[str, str]) -> str:
-    """Report how numbers are read; `examples` maps cells to what they became."""
+    """Return a note on the separators of columns; `examples` maps cells to numbers."""
     marks = judged.marks
     cell = max(examples, key=len)
     used = f"decimal separator {marks.decimal!r}"
     used += f", thousands separator {marks.thousands!r}" if marks.thousands else ""
-    told = f"{names}: numbers are read with {used} ({cell[:30]!r} as {examples[cell][:30]})"
+    note = f"{names}: numbers are read with {used} ({cell[:30]!r} as {examples[cell][:30]})"
     if judged.evident:
-        return told
-    return f"{told}; the values allow another reading: set decimal or thousands if this is wrong"
+        return note
+    return f"{note}; the values allow another reading: set decimal or thousands if this is wrong"
 
 
 def _decide(numeric: list[str], separator: str, found: set[str], known: str | None) -> str:
-    """Choose the decimal separator where each mark has three digits after it."""
+    """Choose the decimal separator if each mark is followed by three digits."""
     if len(found) == 1:
         (mark,) = found
         groups = _groups(numeric, mark)
@@ -169,11 +172,11 @@ def _decide(numeric: list[str], separator: str, found: set[str], known: str | No
 
 
 def _groups(numeric: list[str], mark: str) -> str:
-    """Judge whether a mark with three digits after it groups them, by the numbers without it.
+    """Judge by the numbers without a mark whether it separates thousands, "" if that is unknown.
 
-    Numbers without the mark are whole. As decimals, 2.500 beside 999 would have kept the zeros
-    that 999 lacks. Without such zeros it is likely if the numbers with the mark continue where
-    those without it end, as in 998, 999, 1.001.
+    Numbers without the mark are whole. If the mark were a decimal separator, 2.500 beside 999 would
+    have kept zeros that 999 lacks. Without such zeros thousands are likely if the numbers with the
+    mark continue where those without it end, as in 998, 999, 1.001.
     """
     marked: list[float] = []
     others: list[float] = []
@@ -189,7 +192,7 @@ def _groups(numeric: list[str], mark: str) -> str:
 
 
 def _shape(cell: str) -> str:
-    """Return what decides whether a cell can be read: digits become 9, but a leading zero."""
+    """Return what decides how a cell is read: all digits become 9, except a leading zero."""
     shape = cell.translate(_SHAPE).replace("0", "9")
     return re.sub("^([+-]?)9", r"\g<1>0", shape) if cell.lstrip("+-").startswith("0") else shape
 

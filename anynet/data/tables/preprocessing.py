@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from anynet import config as codec
+from anynet.checks import did_you_mean
 from anynet.data.dataset import TABLE
-from anynet.data.tables.config import made_of
-from anynet.data.tables.encoders import ENCODERS
-from anynet.data.tables.encoding import Encoder
+from anynet.data.tables.column import is_missing
+from anynet.data.tables.encoders import Category, Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.marked import Saved, apply_marks
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
-from anynet.data.tables.notes import note_on_absent_column, notes_on_column
 from anynet.data.tables.table import Table, some
-from anynet.data.tables.target import TARGETS, Target
+from anynet.data.tables.target import Target
+from anynet.data.tables.values import NO_CATEGORY, PLACEHOLDERS, is_placeholder, to_text
 from anynet.errors import DataError, ModelFileError, printable
 
-VERSION = 1  # of what to_config gives
+VERSION = 1  # of the result of to_config
 
-#: Misspelt columns are suggested where there are no more than this many new ones.
+#: Misspelt columns are suggested if there are no more than this many new ones.
 MOST_NEW = 20
 
-#: Columns whose reasons are given where all are ignored.
+#: Maximum number of columns whose reasons are given if all are ignored.
 MOST_REASONS = 6
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What was learnt of a table's columns from its training rows.
+    """What was learnt about the columns of a table from its training rows.
 
-    It is plain numbers and names: `to_config` gives what JSON can hold, which is saved with the
-    model, so that raw rows can be predicted later and on any backend.
+    It consists of numbers and names only: `to_config` returns them in a form that JSON can hold,
+    which is saved with the model, so that raw rows can be predicted later and on any backend.
 
     Attributes
     ----------
     encoders : tuple of Encoder
-        One a column that is used, in the order of the inputs.
+        One for each column that is used, in the order of the inputs.
     target : Classes or Values
         The column that is predicted.
     ignored : tuple of str
-        Columns that the training table had and that are not used.
+        Columns of the training table that are not used.
     marks : mapping of str to (str, str or None)
         The decimal separator of columns that have one, and a thousands separator that the user
         chose.
@@ -62,10 +63,16 @@ class Preprocessing:
         Parameters
         ----------
         table : Table
-            The training rows, and no others.
+            The training rows only.
         found : mapping of str to Found
             The kind of each column, see `infer_kinds`.
         target : Classes or Values
+            The column to predict.
+
+        Returns
+        -------
+        Preprocessing
+            The fitted encoders.
 
         Raises
         ------
@@ -76,10 +83,8 @@ class Preprocessing:
         if not used:
             message = f"{table.name} has no column to predict {target.column!r} from: {_why(found)}"
             raise DataError(message)
-        encoders = tuple(
-            ENCODERS[kind].fit(name, table.columns[name], table.decimal)
-            for name, kind in used.items()
-        )
+        kinds = codec.registered("encoder")
+        encoders = tuple(kinds[kind].fit(name, table.columns[name]) for name, kind in used.items())
         kept = {*used, target.column}
         marks = {name: each for name, each in (table.marks or {}).items() if name in kept}
         return cls(encoders, target, tuple(name for name in found if name not in used), marks)
@@ -91,13 +96,21 @@ class Preprocessing:
 
     @property
     def n_inputs(self) -> int:
-        """How many inputs the columns become."""
+        """The number of the network's inputs."""
         return len(self.input_names)
 
     def transform(self, table: Any) -> np.ndarray:
-        """Return the inputs (N, n_inputs) of raw rows, float32.
+        """Return the inputs of raw rows, and warn about missing columns and unknown values.
 
-        Warns about missing columns and unknown values: see `encode`.
+        Parameters
+        ----------
+        table : Table, mapping or data frame
+            Raw rows.
+
+        Returns
+        -------
+        ndarray of shape (N, n_inputs), float32
+            The inputs, see `encode`.
         """
         x, notes = self.encode(table)
         for note in notes:
@@ -105,27 +118,29 @@ class Preprocessing:
         return x
 
     def encode(self, table: Any) -> tuple[np.ndarray, list[str]]:
-        """Return the inputs of raw rows, and what had to be done about them.
+        """Return the inputs of raw rows, and notes on them.
 
-        Missing columns and values that cannot be read count as missing values; other columns are
+        Missing columns and values that cannot be read are missing values; other columns are
         ignored; the order of the columns does not matter.
 
         Parameters
         ----------
         table : Table, mapping or data frame
+            Raw rows.
 
         Returns
         -------
         x : ndarray of shape (N, n_inputs), float32
+            The inputs.
         notes : list of str
-            One a column and matter: which, how many rows, what was done.
+            One for each column and problem: how many rows, what was done.
 
         Raises
         ------
         DataError
             If the table has none of the columns.
         """
-        table, told = self.read(table)
+        table, marked = self.read(table)
         names = [each.column for each in self.encoders]
         if not any(name in table.columns for name in names):
             message = (
@@ -134,19 +149,27 @@ class Preprocessing:
             )
             raise DataError(message)
         new = self._new(table)
-        notes = [*table.notes, *told]
+        notes = [*table.notes, *marked]
         if new:
             notes.append(f"training had no column {some(new)}: ignored")
         near = new if len(new) <= MOST_NEW else []
-        parts = [self._encode(each, table, notes, near) for each in self.encoders]
+        parts = [_encode(each, table, notes, near) for each in self.encoders]
         return np.concatenate(parts, axis=1), notes
 
     def read(self, table: Any) -> tuple[Table, list[str]]:
-        """Return a table whose numbers are read as those of the training rows, and notes on that.
+        """Return a table whose numbers are read like those of the training rows.
 
         Parameters
         ----------
         table : Table, mapping or data frame
+            Raw rows.
+
+        Returns
+        -------
+        table : Table
+            With numbers in Python's notation.
+        notes : list of str
+            Numbers that are read in another way than those of the training rows.
         """
         table = table if isinstance(table, Table) else Table.of(table)
         if table.marks is not None:
@@ -157,76 +180,107 @@ class Preprocessing:
         return apply_marks(table, self.marks, numbers)
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
-        """Return what a network predicted as the table has it: names of classes, or values."""
+        """Return predictions of a network as the table has them: names of classes, or values."""
         return self.target.decode(predicted)
 
     def labels(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
-        """Return the encoded targets of rows, and in which rows there is none that is known.
+        """Return the encoded targets of rows, and the rows without a known target.
+
+        Parameters
+        ----------
+        table : Table
+            Raw rows with the target.
+
+        Returns
+        -------
+        y : ndarray of shape (N,)
+            Labels or standardised values.
+        absent : ndarray of bool, (N,)
+            Rows whose target is missing or unknown.
 
         Raises
         ------
         DataError
-            If the table has no such column, or no row a target that is known.
+            If the table has no such column, or no row has a known target.
         """
         table.require(self.target.column, self._new(table))
         table, _ = self.read(table)
-        y, absent = self.target.encode(table.columns[self.target.column], table.decimal)
+        y, absent = self.target.encode(table.columns[self.target.column])
         if absent.all():
             message = f"{table.name}: no row has a {self.target.column!r} that the model knows"
             raise DataError(message)
         return y, absent
 
     def to_config(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return it in a form that JSON can hold."""
+        target = codec.to_config(self.target)
         return {
             "version": VERSION,
-            "target": {"task": self.target.task} | asdict(self.target),
-            "columns": [
-                {"kind": each.kind} | asdict(each)  # type: ignore[call-overload]
-                for each in self.encoders
-            ],
+            "target": {"task": target.pop("kind")} | target,
+            "columns": [codec.to_config(each) for each in self.encoders],
             "ignored": list(self.ignored),
             "marks": {name: list(each) for name, each in self.marks.items()},
         }
 
     @classmethod
     def from_config(cls, config: Any) -> Preprocessing:
-        """Make it again from what `to_config` gave.
+        """Restore it from the result of `to_config`.
+
+        Parameters
+        ----------
+        config : object
+            JSON from a file that may be damaged.
+
+        Returns
+        -------
+        Preprocessing
+            The same as before.
 
         Raises
         ------
         ModelFileError
-            If it is not that.
+            If it is something else.
         """
         try:
             if config["version"] != VERSION:
                 message = f"version {config['version']!r} of tables, expected {VERSION}"
                 raise ValueError(message)
-            target: Target = made_of(config["target"], "task", TARGETS)
-            encoders = tuple(made_of(each, "kind", ENCODERS) for each in config["columns"])
+            options = dict(config["target"])
+            target = codec.from_config("target", {"kind": options.pop("task")} | options)
+            encoders = tuple(codec.from_config("encoder", each) for each in config["columns"])
             if not encoders:
                 message = "it has no columns"
                 raise ValueError(message)
             marks = {str(name): _marks(*each) for name, each in config.get("marks", {}).items()}
             return cls(encoders, target, tuple(map(str, config["ignored"])), marks)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            message = f"the model does not say properly what its table looks like: {error}"
+            message = f"the model does not describe its table correctly: {error}"
             raise ModelFileError(message) from error
 
     @classmethod
     def of(cls, model: Any) -> Preprocessing:
-        """Return that of a model, from its metadata.
+        """Return the preprocessing in the metadata of a model.
+
+        Parameters
+        ----------
+        model : Model
+            A model that was trained on a table.
+
+        Returns
+        -------
+        Preprocessing
+            That of its table.
 
         Raises
         ------
         ModelFileError
-            If the model was not trained on a table.
+            If the model was not trained on a table, or does not fit it.
         """
         config = model.metadata.get(TABLE)
         if config is None:
             message = (
                 "this model was not trained on a table that anynet read: give it arrays, or train "
-                "with metadata=data.metadata of anynet.load_table"
+                "with metadata=data.metadata of anynet.load_tabular_dataset"
             )
             raise ModelFileError(message)
         made = cls.from_config(config)
@@ -240,18 +294,6 @@ class Preprocessing:
             raise ModelFileError(message)
         return made
 
-    def _encode(
-        self, encoder: Encoder, table: Table, notes: list[str], new: Sequence[str]
-    ) -> np.ndarray:
-        """Encode one column, and tell what is amiss."""
-        name = encoder.column
-        if name in table.columns:
-            encoded = encoder.encode(table.columns[name], table.decimal)
-            notes += notes_on_column(encoder, table, encoded)
-            return encoded.x
-        notes.append(note_on_absent_column(encoder, new))
-        return encoder.encode(np.full(table.n_rows, np.nan), table.decimal).x
-
     def _new(self, table: Table) -> list[str]:
         """Return the names of columns that the training table did not have."""
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
@@ -259,15 +301,74 @@ class Preprocessing:
         return [name for name in table.columns if name not in known]
 
 
+def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
+    """Return notes on the columns in which the rarer categories share an input."""
+    return [
+        f"{each.column}: the {len(each.levels)} most frequent categories have an input each, and "
+        f"the others share one"
+        for each in encoders
+        if isinstance(each, Category) and each.other
+    ]
+
+
+def _encode(encoder: Encoder, table: Table, notes: list[str], new: Sequence[str]) -> np.ndarray:
+    """Return the inputs of one column, and append notes; `new` are columns that may be misspelt."""
+    name = encoder.column
+    if name in table.columns:
+        encoded = encoder.encode(table.columns[name])
+        notes += _notes_on_column(encoder, table, encoded)
+        return encoded.x
+    notes.append(
+        f"{name}: there is no such column{did_you_mean(name, new)}: taken as missing in every "
+        f"row, which is {encoder.imputed()}"
+    )
+    return encoder.encode(np.full(table.n_rows, np.nan)).x
+
+
+def _notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[str]:
+    """Return notes on values that cannot be read, or are missing or new for the first time."""
+    column = table.columns[encoder.column]
+    category = isinstance(encoder, Category)
+    placeholder = is_placeholder(column, NO_CATEGORY if category else PLACEHOLDERS)
+    absent = is_missing(column)
+    rare = isinstance(encoder, Category) and encoder.other
+    missing = f"taken as missing, which is {encoder.imputed()}"
+    found = (
+        (placeholder, "a placeholder", True, missing),
+        (encoded.bad, f"no {encoder.kind}", True, missing),
+        (
+            absent & (not encoder.indicator),
+            "no value, unlike those for training",
+            False,
+            f"taken as {encoder.imputed()}",
+        ),
+        (
+            encoded.unseen,
+            "a category that training did not have",
+            True,
+            f"taken as {'one of the rarest' if rare else 'none of those it had'}",
+        ),
+    )
+    notes = []
+    for mask, what, show, done in found:
+        if mask.any():
+            count, row = int(np.sum(mask)), int(np.flatnonzero(mask)[0])
+            cell = to_text(column[row : row + 1])[0]
+            first = f" ({cell[:30]!r} in {table.where(row)})" if show else ""
+            holds = f"{count:,} of {mask.size:,} rows {'holds' if count == 1 else 'hold'}"
+            notes.append(f"{encoder.column}: {holds} {what}{first}: {done}")
+    return notes
+
+
 def _marks(decimal: Any, thousands: Any) -> tuple[str, str | None]:
     if decimal not in DECIMALS or thousands not in (None, *THOUSANDS):
-        message = f"{decimal!r} and {thousands!r} separate no numbers"
+        message = f"{decimal!r} and {thousands!r} are not separators of numbers"
         raise ValueError(message)
     return decimal, thousands
 
 
 def _why(found: Mapping[str, Found]) -> str:
-    """Say why there is nothing to predict from."""
+    """Return the reasons why there is no column to predict from."""
     if not found:
         return "it has no other column"
     reasons = [f"{name!r} is ignored: {each.reason}" for name, each in found.items()]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from anynet.config import register
+from anynet.data.tables.column import TEXT, is_missing
+from anynet.data.tables.encoders import mean_and_deviation
 from anynet.data.tables.hints import rewriting, typical
 from anynet.data.tables.kinds import FEW, has_codes, large_integers, mostly_readable
-from anynet.data.tables.numeric import mean_and_deviation
-from anynet.data.tables.table import Table, is_missing, number_text, some
+from anynet.data.tables.table import Table, some
 from anynet.data.tables.values import (
     exact_number,
     find_levels,
@@ -23,13 +25,16 @@ from anynet.errors import DataError, InvalidArgumentError
 #: The largest standardised value whose square is a finite float32.
 LARGEST = 1e19
 
-#: Standard deviations of a target: beyond these, its values and errors leave the range of float64.
+#: Standard deviations of a target: beyond these, its values and errors exceed float64.
 SMALLEST_SCALE, LARGEST_SCALE = 1e-300, 1e300
 
-#: More classes than this share of the rows are no classes.
+#: Maximum share of the rows that are different classes.
 MOST_CLASSES = 0.5
 
+TASKS = ("classification", "regression")
 
+
+@register("target")
 @dataclass(frozen=True)
 class Classes:
     """A column of class names.
@@ -37,31 +42,33 @@ class Classes:
     Attributes
     ----------
     column : str
+        The name of the column.
     levels : tuple of str
-        The names as they stand in the table; a label is an index into it.
+        The names as they are in the table; a label is an index into it.
     numeric : bool
         Whether all names are numbers.
     """
 
-    task: ClassVar[str] = "classification"
+    kind: ClassVar[str] = "classification"
+    task: ClassVar[str] = kind
 
     column: str
     levels: tuple[str, ...]
     numeric: bool
 
     def __post_init__(self) -> None:
-        """Refuse names that are no numbers where they should be."""
+        """Check names that should be numbers."""
         if self.numeric:
             list(map(float, self.levels))
 
     @property
     def outputs(self) -> tuple[str, int]:
-        """The task and the outputs of a network for it."""
+        """The task and the number of outputs of a network for it."""
         return "classes", len(self.levels)
 
-    def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return labels, int64, and where there is none: a missing value or an unknown class."""
-        labels = find_levels(_names(column, decimal), self.levels)
+        labels = find_levels(to_text(column), self.levels)
         return labels, labels < 0
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
@@ -70,31 +77,40 @@ class Classes:
         return names
 
 
+@register("target")
 @dataclass(frozen=True)
 class Values:
-    """A column of numbers, brought to mean 0 and standard deviation 1 for training.
+    """A column of numbers, standardised to mean 0 and standard deviation 1 for training.
 
     Attributes
     ----------
     column : str
+        The name of the column.
     mean, scale : float
-        Of the training rows.
+        Mean and standard deviation of the training rows.
     """
 
-    task: ClassVar[str] = "regression"
+    kind: ClassVar[str] = "regression"
+    task: ClassVar[str] = kind
 
     column: str
     mean: float
     scale: float
 
+    def __post_init__(self) -> None:
+        """Check a scale that may be from a file."""
+        if self.scale <= 0:
+            message = f"scale must be positive, got {self.scale}"
+            raise InvalidArgumentError(message)
+
     @property
     def outputs(self) -> tuple[str, int]:
-        """The task and the outputs of a network for it."""
+        """The task and the number of outputs of a network for it."""
         return "values", 1
 
-    def encode(self, column: np.ndarray, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised values, float64, and where there is none that float32 can square."""
-        values, _ = to_numbers(column, decimal)
+        values, _ = to_numbers(column)
         with np.errstate(over="ignore"):
             standardised = (values - self.mean) / self.scale
         return standardised, ~(np.abs(standardised) < LARGEST)
@@ -107,18 +123,41 @@ class Values:
 
 Target = Classes | Values
 
-TARGETS: dict[str, Any] = {each.task: each for each in (Classes, Values)}
-TASKS = tuple(TARGETS)
+
+def check_task(task: str | None) -> str | None:
+    """Check the name of a task, and return it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is unknown.
+    """
+    if task is not None and task not in TASKS:
+        message = f"task must be one of {', '.join(TASKS)}, got {task!r}"
+        raise InvalidArgumentError(message)
+    return task
 
 
 def infer_task(table: Table, name: str) -> str:
-    """Judge by its values what a target is.
+    """Judge by the values of a target what its task is.
 
-    Numbers are values to regress on. Classes are a few whole numbers, codes with leading zeros,
-    whole numbers beyond 2^53, columns that are categorical by their type, and all else.
+    Numbers are values for regression. Classes are a few whole numbers, codes with leading zeros,
+    whole numbers beyond 2^53, columns of a categorical type, and everything else.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    name : str
+        The target.
+
+    Returns
+    -------
+    {"classification", "regression"}
+        The task.
     """
     column = table.columns[name]
-    values, bad = to_numbers(column, table.decimal)
+    values, bad = to_numbers(column)
     present = values[~np.isnan(values)]
     if not mostly_readable(values, bad) or name in table.categorical or has_codes(column):
         return "classification"
@@ -133,9 +172,19 @@ def infer_task(table: Table, name: str) -> str:
 def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
     """Leave out the rows whose target cannot be learnt from.
 
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    name : str
+        The target.
+    task : {"classification", "regression"}
+        Its task.
+
     Returns
     -------
     rows : Table
+        The rows that are left.
     notes : list of str
         How many rows were left out, and why; empty if none.
 
@@ -145,21 +194,21 @@ def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
         If none is left.
     """
     column = table.columns[name]
-    values, bad = to_numbers(column, table.decimal)
+    values, bad = to_numbers(column)
     placeholder = is_placeholder(column)
-    among_numbers = not np.any(bad)
     absent, notes = is_missing(column), []
-    if task == "regression" or among_numbers:
+    if task == "regression" or not np.any(bad):
         absent |= placeholder
     elif placeholder.any():
         kept = np.unique(column[placeholder])
         notes.append(
-            f"{name}: {np.sum(placeholder):,} rows hold {some(kept)}, which is taken for a class: "
+            f"{name}: {np.sum(placeholder):,} rows hold {some(kept)}, which is taken as a class: "
             f"leave the cells empty if the target is missing there"
         )
     bad = bad & ~absent if task == "regression" else np.zeros(len(column), dtype=bool)
-    if np.all(absent | bad):
-        shown = f", but words such as {_example(column[bad], table)}" if bad.any() else ""
+    left_out = absent | bad
+    if np.all(left_out):
+        shown = f", but text such as {_example(column[bad])}" if bad.any() else ""
         kind = "number" if task == "regression" else "value"
         message = f"{table.name}: the target {name!r} holds no {kind}{shown}"
         raise DataError(message)
@@ -170,77 +219,124 @@ def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         notes.append(
-            f"{name}: {np.sum(bad):,} rows have a target that is no number "
+            f"{name}: {np.sum(bad):,} rows have a target that is not a number "
             f"({str(column[row])[:30]!r} in {table.where(row)}): left out"
         )
     large = int(np.sum(large_integers(column, values))) if task == "regression" else 0
     if large:
         notes.append(f"{name}: {large:,} whole numbers are beyond 2^53, and rounded to float64")
-    left_out = absent | bad
     return (table.take(~left_out) if left_out.any() else table), notes
 
 
-def _example(cells: np.ndarray, table: Table) -> str:
-    """Show a typical one of cells that are no numbers, and how to write it if it is one."""
-    hint = rewriting(cells, table.decimal)
+def _example(cells: np.ndarray) -> str:
+    """Return a typical one of cells that are not numbers, and how to write it if it is one."""
+    hint = rewriting(cells)
     return f"{hint[0][:30]!r}: {hint[1]}" if hint else repr(typical(cells)[:30])
 
 
-def _names(column: np.ndarray, decimal: str) -> np.ndarray:
-    """Return a column as names of classes: decimal commas become points, all else stays."""
-    text = to_text(column)
-    if decimal != "," or not np.any(np.strings.find(text, ",") >= 0):
-        return text
-    values, bad = to_numbers(text, decimal)
-    commas = (np.strings.find(text, ",") >= 0) & ~bad
-    names = text.copy()
-    names[commas] = [number_text(value) for value in values[commas].tolist()]
-    return names
-
-
 def find_classes(table: Table, name: str) -> Classes:
-    """Collect the classes of a target, one for each text: numbers in their order, else words.
+    """Collect the classes of a target, one for each text, in the order of numbers or of text.
+
+    Parameters
+    ----------
+    table : Table
+        The rows with a target.
+    name : str
+        The target.
+
+    Returns
+    -------
+    Classes
+        The classes.
 
     Raises
     ------
     DataError
-        If there are fewer than two, or so many that they are no classes.
+        If there are fewer than two, or too many for the number of rows.
     """
-    names = _names(table.columns[name], table.decimal)
+    names = to_text(table.columns[name])
     levels: list[str] = np.unique(names).tolist()
     numeric = not np.isnan(to_numbers(names)[0]).any()
     if numeric:
         levels.sort(key=lambda level: exact_number(level) or 0)
     if len(levels) < 2:
         message = (
-            f"{table.name}: the target {name!r} has one class, {levels[0]!r}: expected two at least"
+            f"{table.name}: the target {name!r} has one class, {levels[0]!r}: expected at least two"
         )
         raise DataError(message)
     if len(levels) > max(2, MOST_CLASSES * table.n_rows):
-        rewrite = rewriting(names, table.decimal)
-        example = rewrite[0] if rewrite else typical(names)
-        hint = f", or {rewrite[1]}" if rewrite else ""
-        hint = (
-            ", or --task regression (task='regression') if these are numbers" if numeric else hint
-        )
+        hint = rewriting(names)
+        example = hint[0] if hint else typical(names)
+        advice = f", or {hint[1]}" if hint else ""
+        advice = ", or task='regression' if these are numbers" if numeric else advice
         message = (
             f"{table.name}: the target {name!r} has {len(levels)} different values in "
-            f"{table.n_rows} rows, such as {example[:30]!r}, which are no classes: choose "
-            f"another column{hint}"
+            f"{table.n_rows} rows, such as {example[:30]!r}, which are not classes: choose "
+            f"another column{advice}"
         )
         raise DataError(message)
     return Classes(name, tuple(levels), numeric)
 
 
-def measure_values(name: str, column: np.ndarray, decimal: str) -> Values:
+def notes_on_classes(target: Classes, *, inferred: bool) -> list[str]:
+    """Return notes on numbers that were taken as classes, and on classes that may be the same.
+
+    Parameters
+    ----------
+    target : Classes
+        The classes.
+    inferred : bool
+        Whether the task was inferred from the values.
+
+    Returns
+    -------
+    list of str
+        The notes.
+    """
+    name, levels = target.column, target.levels
+    notes = []
+    if inferred and target.numeric and len(levels) > 2:
+        notes.append(
+            f"{name}: its {len(levels)} different whole numbers are taken as classes; "
+            f"choose the task regression if they are amounts"
+        )
+    values: dict[object, list[str]] = {}
+    for level in levels:
+        number = exact_number(level)
+        values.setdefault(level if number is None else number, []).append(level)
+    same = [each for each in values.values() if len(each) > 1]
+    if same:
+        notes.append(
+            f"{name}: the classes {some(same[0])} are the same number written differently: write "
+            f"them alike if they are one class"
+        )
+    hint = rewriting(np.array(levels, dtype=TEXT))
+    if hint and not target.numeric:
+        notes.append(f"{name}: {hint[1]}, not as {hint[0][:30]!r}, if its classes are amounts")
+    return notes
+
+
+def measure_values(name: str, column: np.ndarray) -> Values:
     """Measure the values of the training rows.
+
+    Parameters
+    ----------
+    name : str
+        The target.
+    column : ndarray of shape (N,)
+        Its values.
+
+    Returns
+    -------
+    Values
+        The target with mean and standard deviation.
 
     Raises
     ------
     DataError
-        If they are all the same.
+        If they are all the same, or too large or too close to each other for float64.
     """
-    values, _ = to_numbers(column, decimal)
+    values, _ = to_numbers(column)
     if np.all(values == values[0]):
         message = (
             f"the target {name!r} is {values[0]:g} in every row for training: nothing to learn"
@@ -256,17 +352,3 @@ def measure_values(name: str, column: np.ndarray, decimal: str) -> Values:
         message = f"the target {name!r} has values as {size}: scale them"
         raise DataError(message)
     return Values(name, mean, scale)
-
-
-def check_task(task: str | None) -> str | None:
-    """Check the name of a task, and return it.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If there is no such task.
-    """
-    if task is not None and task not in TASKS:
-        message = f"task must be one of {', '.join(TASKS)}, got {task!r}"
-        raise InvalidArgumentError(message)
-    return task

@@ -1,4 +1,4 @@
-"""What the cells of a column say: numbers, dates, truth values, categories."""
+"""The cells of a column read as numbers, dates, truth values or categories."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
-from anynet.data.tables.table import TEXT, is_missing, number_text
+from anynet.data.tables.column import TEXT, is_missing, number_text
 
 TRUE = frozenset(("true", "t", "yes", "y"))
 FALSE = frozenset(("false", "f", "no", "n"))
 
 #: Cells that mean "missing" among numbers, dates and truth values. They are not removed when a
-#: table is read: a class or a category can have such a name, as "+" and "-" have.
+#: table is read, because a class or a category can have such a name, for instance "+" and "-".
 PLACEHOLDERS = frozenset(
     ("none", "(null)", "n.a.", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...")
 ) | {
     *("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),  # of spreadsheets
     *("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", "+nan"),
 }
-#: Those of them that also mean "missing" among categories, as in pandas.
+#: Placeholders that also mean "missing" among categories, as in pandas.
 NO_CATEGORY = frozenset(("none",))
 _LONGEST = max(map(len, PLACEHOLDERS))
 
@@ -35,27 +35,25 @@ _UTC = re.compile(r"\s*(?:utc|gmt|z)$", re.IGNORECASE)
 _SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
-def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.ndarray]:
+def to_numbers(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read a column as numbers.
 
     Parameters
     ----------
     column : ndarray of shape (N,)
         Float64, or text.
-    decimal : str
-        "," where decimal commas are numbers too.
 
     Returns
     -------
     values : ndarray of float64
-        Finite, or NaN where a value is missing or is no number.
+        Finite, or NaN where a value is missing or is not a number.
     bad : ndarray of bool
-        Where a value is there that is no finite number.
+        Where a value is present and is not a finite number.
     """
     if column.dtype.kind == "f":
         return column, np.zeros(len(column), dtype=bool)
     absent = is_missing(column)
-    if not np.any(np.strings.find(column, "_") >= 0):  # Python's own digit grouping, not people's
+    if not np.any(np.strings.find(column, "_") >= 0):  # Python's digit grouping
         try:
             values = np.full(len(column), np.nan)
             values[~absent] = column[~absent].astype(np.float64)
@@ -63,22 +61,27 @@ def to_numbers(column: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.n
                 absent |= is_placeholder(column)
             return _checked(values, absent)
         except ValueError:
-            pass  # one by one, then
+            pass  # read the cells one by one
     absent |= is_placeholder(column)
-    return _checked(_each(column, lambda cell: _number(cell, decimal)), absent)
+    return _checked(_each(column, _number), absent)
 
 
 def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read a column as ISO 8601 dates, with or without a time, such as 2024-05-31.
 
-    A time zone is an offset, as +01:00, or Z, UTC or GMT.
+    A time zone is an offset, such as +01:00, or Z, UTC or GMT.
+
+    Parameters
+    ----------
+    column : ndarray of shape (N,)
+        Float64, or text.
 
     Returns
     -------
     values : ndarray of float64
-        Days since 1970-01-01 (UTC where a zone is given), NaN where there is no date.
+        Days since 1970-01-01 (UTC if a zone is given), NaN where there is no date.
     bad : ndarray of bool
-        Where a value is there that is no such date.
+        Where a value is present and is not such a date.
     """
     if column.dtype.kind == "f":
         return np.full(len(column), np.nan), ~np.isnan(column)
@@ -88,10 +91,15 @@ def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def to_truth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read a column as truth values: 1.0 for true and yes, 0.0 for false and no; also 1 and 0.
 
+    Parameters
+    ----------
+    column : ndarray of shape (N,)
+        Float64, or text.
+
     Returns
     -------
     values, bad : ndarray
-        As `to_numbers` gives them.
+        As from `to_numbers`.
     """
     known = dict.fromkeys(TRUE, 1.0) | dict.fromkeys(FALSE, 0.0) | {"1": 1.0, "0": 0.0}
     text = to_text(column)
@@ -107,7 +115,7 @@ def to_categories(column: np.ndarray) -> np.ndarray:
 
 
 def is_placeholder(column: np.ndarray, placeholders: frozenset[str] = PLACEHOLDERS) -> np.ndarray:
-    """Return where a cell is one of the `placeholders` in any case, bool (N,)."""
+    """Return the cells that are one of the `placeholders` in any case, bool (N,)."""
     found = np.zeros(len(column), dtype=bool)
     if column.dtype.kind != "f":
         short = np.flatnonzero(np.strings.str_len(column) <= _LONGEST)
@@ -116,22 +124,23 @@ def is_placeholder(column: np.ndarray, placeholders: frozenset[str] = PLACEHOLDE
 
 
 def find_levels(column: np.ndarray, levels: Sequence[str]) -> np.ndarray:
-    """Return which of the levels each cell is.
+    """Return the index of the level that each cell equals.
 
-    A cell is the level with the same text. If there is none, it is the only level with the same
+    That is the level with the same text. If there is none, it is the only level with the same
     value, because files of different types write the same value differently: 1, 1.0 and True, or
-    True and true. Codes, such as 007, are text only.
+    True and true. Codes, such as 007, are compared as text only.
 
     Parameters
     ----------
     column : ndarray of shape (N,)
         Text, see `to_text`.
     levels : sequence of str
+        Distinct texts.
 
     Returns
     -------
     ndarray of int, (N,)
-        Indices of levels, -1 where a cell is none of them.
+        Indices of levels, -1 where a cell equals none of them.
     """
     known = {level: i for i, level in enumerate(levels)}
     alike: dict[Decimal, int] = {}
@@ -145,12 +154,12 @@ def find_levels(column: np.ndarray, levels: Sequence[str]) -> np.ndarray:
         value = _value(cell) if found is None and alike else None
         return alike.get(value, -1) if value is not None else -1 if found is None else found
 
-    distinct, places = np.unique(column, return_inverse=True)
-    return np.array([find(cell) for cell in distinct.tolist()], dtype=np.int64)[places]
+    distinct, inverse = np.unique(column, return_inverse=True)
+    return np.array([find(cell) for cell in distinct.tolist()], dtype=np.int64)[inverse]
 
 
 def exact_number(cell: str) -> Decimal | None:
-    """Return the number that a cell is, without rounding; None if it is not a finite number."""
+    """Return a cell as a number without rounding; None if it is not a finite number."""
     try:
         number = None if "_" in cell else Decimal(cell)
     except InvalidOperation:
@@ -159,17 +168,17 @@ def exact_number(cell: str) -> Decimal | None:
 
 
 def to_text(column: np.ndarray) -> np.ndarray:
-    """Return a column as text; numbers get the form that people write."""
+    """Return a column as text, with numbers in their usual form, see `number_text`."""
     if column.dtype.kind != "f":
         return column
-    values, places = np.unique(column, return_inverse=True)
+    values, inverse = np.unique(column, return_inverse=True)
     text = ["" if math.isnan(value) else number_text(value) for value in values.tolist()]
-    written: np.ndarray = np.array(text, dtype=TEXT)[places]
+    written: np.ndarray = np.array(text, dtype=TEXT)[inverse]
     return written
 
 
 def _each(column: np.ndarray, read: Callable[[str], float]) -> np.ndarray:
-    """Read cell by cell; repeated ones once."""
+    """Read cell by cell, repeated cells once."""
     known: dict[str, float] = {}
     values = np.empty(len(column))
     for i, cell in enumerate(column):
@@ -184,9 +193,7 @@ def _checked(values: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(finite, values, np.nan), ~finite & ~absent
 
 
-def _number(cell: str, decimal: str) -> float:
-    if decimal == "," and "." not in cell:
-        cell = cell.replace(",", ".", 1)
+def _number(cell: str) -> float:
     try:
         return math.nan if "_" in cell else float(cell)
     except ValueError:
@@ -194,7 +201,7 @@ def _number(cell: str, decimal: str) -> float:
 
 
 def _value(cell: str) -> Decimal | None:
-    """Return the number, or truth value as 1 or 0, that a cell is; None for codes and words."""
+    """Return a cell as a number, true and false as 1 and 0; None for codes and words."""
     if cell.casefold() in ("true", "false"):
         return Decimal(cell.casefold() == "true")
     return None if CODE.match(cell) else exact_number(cell)

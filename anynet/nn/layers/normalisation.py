@@ -209,9 +209,5 @@ class Standardize(ParameterFree):
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback, LayerState]:
         """Return the standardised inputs, the pullback, and the state as it is."""
-        scale = state["scale"][..., None, :]
-        return (
-            (x - state["mean"][..., None, :]) * scale,
-            without_params(lambda dy: dy * scale),
-            state,
-        )
+        mean, scale = (state[name][..., None, :] for name in ("mean", "scale"))
+        return (x - mean) * scale, without_params(lambda dy: dy * scale), state

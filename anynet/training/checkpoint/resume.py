@@ -218,7 +218,7 @@ def _check_data(run: Run, found: Container) -> None:
         if now == before | {"blocks": now["blocks"]} and now != before:
             message = (
                 "the data are those that the run began with, but shuffled in another way: give "
-                "open_data the shuffle and the window of before"
+                "open_source the shuffle and the window of before"
             )
             raise ChangedDataError(message)
         if now != before:

@@ -130,7 +130,7 @@ def test_every_type_is_read_or_named(tmp_path: Path) -> None:
         assert list(table.left_out) == list(LEFT_OUT)
         assert all(any(repr(name) in note for note in table.notes) for name in LEFT_OUT)
         with pytest.raises(DataError, match="'struct' cannot be used: struct<"):
-            anynet.load_table(source, "struct")
+            anynet.load_tabular_dataset(source, "struct")
 
 
 def test_polars_ipc_is_read_as_its_parquet(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_dictionaries_and_categoricals_are_categories(
     found = infer_kinds(read, "y")["a"]
     assert (found.kind, found.reason) == ("category", "")
     assert infer_task(read.take(np.arange(20)), "a") == "classification"
-    data = anynet.load_table(made, target="y")
+    data = anynet.load_tabular_dataset(made, target="y")
     assert data.preprocessing is not None
     (encoder,) = data.preprocessing.encoders
     if name != "rows":
@@ -234,7 +234,7 @@ def test_damaged_files_are_named(tmp_path: Path, rng: np.random.Generator) -> No
         whole = (tmp_path / name).read_bytes()
         for size in (6, len(whole) // 2, len(whole) - 1):
             (tmp_path / name).write_bytes(whole[:size])
-            with pytest.raises(DataError, match=f"{name}' cannot be read as"):
+            with pytest.raises(DataError, match=f"{name}' cannot be read"):
                 read_table(tmp_path / name)
         for _ in range(60):
             flipped = bytearray(whole)
@@ -255,5 +255,5 @@ def test_pyarrow_is_named_where_it_is_missing(
 ) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match="needs pyarrow, which is missing: pip install pyarrow"):
+    with pytest.raises(DataError, match="needs pyarrow: pip install"):
         anynet.read_table(tmp_path / "t.parquet")

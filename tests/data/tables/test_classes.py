@@ -61,7 +61,7 @@ def test_each_text_and_each_integer_is_its_own_class(
     source = rows if kind == "mapping" else written(rows, kind, tmp_path)
     if kind == "pandas" and missing and name in ("large", "many"):
         source["y"] = pytest.importorskip("pandas").array(rows["y"], dtype="Int64")
-    data = anynet.load_table(source, target="y", task="classification")
+    data = anynet.load_tabular_dataset(source, target="y", task="classification")
     assert sorted(data.classes) == sorted(map(str, CLASSES[name]))
     assert len(np.unique(data.train[1])) == len(CLASSES[name])
 
@@ -71,7 +71,7 @@ def test_classes_survive_saving_and_the_command_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = table_of(CLASSES[name])
-    data = anynet.load_table(rows, target="y", task="classification")
+    data = anynet.load_tabular_dataset(rows, target="y", task="classification")
     network = anynet.mlp([data.n_inputs, data.n_outputs])
     model = anynet.fit(network, data.train, epochs=1, backend="numpy", metadata=data.metadata)
     model.save(tmp_path / "m.safetensors")
@@ -100,7 +100,7 @@ def test_classes_survive_saving_and_the_command_line(
 )
 def test_a_class_is_recognised_in_the_notation_of_another_file(trained: Any, new: Any) -> None:
     table = Table.of({"y": trained * 2})
-    labels, absent = find_classes(table, "y").encode(Table.of({"y": new}).columns["y"], ".")
+    labels, absent = find_classes(table, "y").encode(Table.of({"y": new}).columns["y"])
     assert labels.tolist() == [0, 1]
     assert not absent.any()
 
@@ -108,13 +108,13 @@ def test_a_class_is_recognised_in_the_notation_of_another_file(trained: Any, new
 def test_codes_and_ambiguous_numbers_are_recognised_by_their_text_only() -> None:
     classes = find_classes(Table.of({"y": ["007", "5", "5.0", "x"] * 2}), "y")
     cells = ["007", "7", "5", "5.0", "5.00", "05", "X"]
-    labels, _ = classes.encode(Table.of({"y": cells}).columns["y"], ".")
+    labels, _ = classes.encode(Table.of({"y": cells}).columns["y"])
     names = ["" if label < 0 else classes.levels[label] for label in labels]
     assert names == ["007", "", "5", "5.0", "", "", ""]
 
 
 def test_equal_numbers_as_different_classes_are_reported() -> None:
-    (note,) = anynet.load_table(table_of(["1", "1.0", "x"]), target="y").notes
+    (note,) = anynet.load_tabular_dataset(table_of(["1", "1.0", "x"]), target="y").notes
     assert "y: the classes '1', '1.0' are the same number" in note
 
 
@@ -132,7 +132,7 @@ def test_codes_and_identifiers_are_classes(values: Any, task: str) -> None:
 
 def test_regression_on_large_integers_reports_the_rounding() -> None:
     rows = {"x": list(range(30)), "y": [LARGE + 3 * i for i in range(30)]}
-    data = anynet.load_table(rows, target="y", task="regression", columns={"x": "number"})
+    data = anynet.load_tabular_dataset(rows, target="y", task="regression", columns={"x": "number"})
     assert any("y: 29 whole numbers are beyond 2^53" in note for note in data.notes)
 
 
@@ -159,5 +159,5 @@ def test_decimals_that_are_not_numbers_are_missing() -> None:
     from decimal import Decimal
 
     y = [Decimal("1.5"), Decimal("NaN"), None, Decimal("2"), Decimal("sNaN")] * 8
-    data = anynet.load_table({"x": list(range(40))[::-1], "y": y}, target="y")
+    data = anynet.load_tabular_dataset({"x": list(range(40))[::-1], "y": y}, target="y")
     assert data.notes == ("y: 24 rows have no target: left out",)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anynet.data.tables.column import MISSING
 from anynet.data.tables.delimited import read_delimited
-from anynet.data.tables.opened import Opened
-from anynet.data.tables.table import MISSING, Table
+from anynet.data.tables.layout import Opened
+from anynet.data.tables.table import Table
 from anynet.errors import AnynetError, DataError
 
 
@@ -128,7 +129,7 @@ def test_names_are_compared_once_each(tmp_path: Path, monkeypatch: pytest.Monkey
     names = [f"n{i}" for i in range(20_000)]
     seen = []
     monkeypatch.setattr(
-        "anynet.data.tables.names.as_name", lambda name: seen.append(name) or str(name)
+        "anynet.data.tables.table.as_name", lambda name: seen.append(name) or str(name)
     )
     table = read(tmp_path, ",".join(names) + "\n" + ",".join("1" * 20_000) + "\n")
     assert len(table.columns) == len(seen) == 20_000

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
+from anynet.config import registered
 from anynet.data.tables import Table
-from anynet.data.tables.encoders import ENCODERS, MOST_LEVELS
-from anynet.data.tables.numeric import (
+from anynet.data.tables.encoders import (
     BOUND,
+    MOST_LEVELS,
     WEEK,
     YEAR,
     mean_and_deviation,
@@ -27,11 +28,11 @@ EXACT = {"rtol": 2e-7, "atol": 2e-7}  # of float32
 
 
 def fit(kind: str, values: Any) -> Any:
-    return ENCODERS[kind].fit("a", Table.of({"a": values}).columns["a"], ".")
+    return registered("encoder")[kind].fit("a", Table.of({"a": values}).columns["a"])
 
 
 def encode(encoder: Any, values: Any) -> Any:
-    return encoder.encode(Table.of({"a": values}).columns["a"], ".")
+    return encoder.encode(Table.of({"a": values}).columns["a"])
 
 
 def smooth(z: np.ndarray) -> np.ndarray:
@@ -170,7 +171,7 @@ def test_dates_are_days_and_places_on_two_circles() -> None:
     assert date.imputed() == "the median, 2024-01-04"
 
 
-@pytest.mark.parametrize("kind", ENCODERS)
+@pytest.mark.parametrize("kind", registered("encoder"))
 @given(values=st.lists(st.text(max_size=5) | st.sampled_from(["1", "2024-05-31", "yes", ""])))
 def test_any_text_is_encoded(kind: str, values: list[str]) -> None:
     known = {"number": "1", "date": "2024-01-01", "boolean": "yes", "category": "red"}[kind]

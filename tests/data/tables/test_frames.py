@@ -31,19 +31,22 @@ def test_names_that_are_the_same_are_refused(frame: Any) -> None:
 
 def test_names_of_any_type_can_be_targets(rng: np.random.Generator) -> None:
     values = rng.normal(size=(30, 3))
-    assert anynet.load_table(pd.DataFrame(values), 2).preprocessing.input_names == ["0", "1"]
+    assert anynet.load_tabular_dataset(pd.DataFrame(values), 2).preprocessing.input_names == [
+        "0",
+        "1",
+    ]
     names = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "x")])
-    data = anynet.load_table(pd.DataFrame(values, columns=names), ("b", "x"))
+    data = anynet.load_tabular_dataset(pd.DataFrame(values, columns=names), ("b", "x"))
     assert data.preprocessing.input_names == ["('a', 'x')", "('a', 'y')"]
     with pytest.raises(DataError, match="has no column '7'"):
-        anynet.load_table(pd.DataFrame(values), 7)
+        anynet.load_tabular_dataset(pd.DataFrame(values), 7)
     with pytest.raises(DataError, match="did you mean"):
-        anynet.load_table(pd.DataFrame(values, columns=names), ("b", "z"))
+        anynet.load_tabular_dataset(pd.DataFrame(values, columns=names), ("b", "z"))
 
 
 def test_composed_and_decomposed_names_are_the_same() -> None:
     rows = {"e\u0301": range(0, 60, 2), "u\u0308": [1, 2.5, 5] * 10}
-    data = anynet.load_table(rows, "\u00fc", columns={"\u00e9": "number"})
+    data = anynet.load_tabular_dataset(rows, "\u00fc", columns={"\u00e9": "number"})
     assert data.preprocessing.encode({"\u00e9": [1, 2]})[1] == []
     assert data.preprocessing.encode({"e\u0301": [1, 2]})[1] == []
 
@@ -97,7 +100,7 @@ def test_columns_of_a_frame_that_cannot_be_used_are_named() -> None:
     assert list(table.columns) == ["c"]
     assert [note.split(" left out")[0] for note in table.notes] == ["'a'", "'b'"]
     with pytest.raises(DataError, match="'a' cannot be used: nested values"):
-        anynet.load_table(frame, "a")
+        anynet.load_tabular_dataset(frame, "a")
 
 
 def test_half_precision_is_read_without_warnings(recwarn: pytest.WarningsRecorder) -> None:
@@ -117,5 +120,5 @@ def test_columns_that_numpy_cannot_convert_are_named() -> None:
 def test_a_wide_table_without_inputs_names_some_columns() -> None:
     columns = {f"c{i}": [1] * 10 for i in range(1000)} | {"y": ["a", "b"] * 5}
     with pytest.raises(DataError, match=r"'c5' is ignored.*994 more") as caught:
-        anynet.load_table(columns, "y")
+        anynet.load_tabular_dataset(columns, "y")
     assert "'c6'" not in str(caught.value)

@@ -53,7 +53,7 @@ def test_numbers_and_dates_in_other_notations(cells: list[str], how: str) -> Non
     column = Table.of({"a": cells}).columns["a"]
     found = infer(Table.of({"a": cells}), "a")
     assert found.kind in ("category", "ignored")
-    hint = rewriting(column, ".")
+    hint = rewriting(column)
     assert hint is not None
     assert hint[1] == how in found.reason
     assert repr(hint[0]) in found.reason
@@ -76,7 +76,7 @@ def test_numbers_and_dates_in_other_notations(cells: list[str], how: str) -> Non
     ],
 )
 def test_codes_and_words_get_no_hint(cells: list[str]) -> None:
-    assert rewriting(Table.of({"a": cells}).columns["a"], ".") is None
+    assert rewriting(Table.of({"a": cells}).columns["a"]) is None
     assert "write" not in infer(Table.of({"a": cells}), "a").reason
 
 
@@ -98,7 +98,7 @@ def test_the_typical_cell_has_the_most_frequent_shape() -> None:
 def test_hints_are_notes_and_parts_of_errors() -> None:
     rows: dict[str, Any] = {"x": np.arange(N) % 5.0, "rate": NUMBERS["percent"]}
     rows |= {"y": [f"{i}%" for i in range(N)], "label": [f"{i % 3}%" for i in range(N)]}
-    data = anynet.load_table(rows, target="label", columns={"y": "ignored"})
+    data = anynet.load_tabular_dataset(rows, target="label", columns={"y": "ignored"})
     assert any("rate is used as a category: write numbers" in note for note in data.notes)
     assert any("label: write numbers as 1234.5, not as '0%'" in note for note in data.notes)
     for arguments in (
@@ -107,5 +107,5 @@ def test_hints_are_notes_and_parts_of_errors() -> None:
         {"target": "x", "columns": {"rate": "number"}},
     ):
         with pytest.raises(DataError, match=r"write numbers as 1234\.5") as caught:
-            anynet.load_table(rows, **arguments)
+            anynet.load_tabular_dataset(rows, **arguments)
         assert "'0%'" in str(caught.value)

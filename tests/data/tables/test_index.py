@@ -52,7 +52,7 @@ def test_an_index_is_ignored_and_reported(
 ) -> None:
     path = tmp_path / name
     WRITES[name](CHANGES[change](frame), path)
-    data = anynet.load_table(path, "y")
+    data = anynet.load_tabular_dataset(path, "y")
     assert data.preprocessing.input_names == INPUTS
     assert any("index of a data frame" in note for note in data.notes)
     for rows in (path, frame, frame[["x", "c"]]):
@@ -71,11 +71,11 @@ def test_an_index_that_became_a_column_is_ignored(tmp_path: Path, frame: Any) ->
         tmp_path / "p.parquet",
         tmp_path / "named.parquet",
     ):
-        assert anynet.load_table(source, "y").preprocessing.input_names == INPUTS
+        assert anynet.load_tabular_dataset(source, "y").preprocessing.input_names == INPUTS
 
 
 def test_new_rows_may_bring_an_index_that_training_rows_lacked(tmp_path: Path, frame: Any) -> None:
-    data = anynet.load_table(frame, "y")
+    data = anynet.load_tabular_dataset(frame, "y")
     for name, write in WRITES.items():
         write(frame.sample(frac=1, random_state=0), tmp_path / name)
         assert data.preprocessing.encode(anynet.read_table(tmp_path / name))[1] == []
@@ -83,24 +83,24 @@ def test_new_rows_may_bring_an_index_that_training_rows_lacked(tmp_path: Path, f
 
 def test_an_index_can_be_used_on_request(tmp_path: Path, frame: Any) -> None:
     frame.sample(frac=1, random_state=0).to_csv(tmp_path / "t.csv")
-    data = anynet.load_table(tmp_path / "t.csv", "y", columns={"column 1": "number"})
+    data = anynet.load_tabular_dataset(tmp_path / "t.csv", "y", columns={"column 1": "number"})
     assert data.preprocessing.input_names == ["column 1", *INPUTS]
 
 
 def test_columns_with_such_names_that_hold_something_else_are_inputs(frame: Any) -> None:
     frame["index"] = frame.x.round(1) * 2.5
     frame["level_0"] = np.arange(120) % 7
-    data = anynet.load_table(frame, "y")
+    data = anynet.load_tabular_dataset(frame, "y")
     assert data.preprocessing.input_names == [*INPUTS, "index", "level_0"]
 
 
 @pytest.mark.parametrize("name", ["id", "ID", "Id"])
 def test_distinct_whole_ids_are_ignored_unless_chosen(frame: Any, name: str) -> None:
     shuffled = frame.assign(**{name: range(5, 125)}).sample(frac=1, random_state=0)
-    data = anynet.load_table(shuffled, "y")
+    data = anynet.load_tabular_dataset(shuffled, "y")
     assert data.preprocessing.input_names == INPUTS
     assert any(name in note and "name the rows" in note for note in data.notes)
-    chosen = anynet.load_table(shuffled, "y", columns={name: "number"})
+    chosen = anynet.load_tabular_dataset(shuffled, "y", columns={name: "number"})
     assert name in chosen.preprocessing.input_names
     repeated = shuffled.assign(**{name: shuffled[name] // 2})
-    assert name in anynet.load_table(repeated, "y").preprocessing.input_names
+    assert name in anynet.load_tabular_dataset(repeated, "y").preprocessing.input_names

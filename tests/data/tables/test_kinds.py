@@ -7,6 +7,7 @@ import pytest
 
 from anynet.data.tables import Table
 from anynet.data.tables.kinds import infer, infer_kinds
+from anynet.data.tables.marked import infer_marks
 from anynet.data.tables.target import find_classes, infer_task
 from anynet.data.tables.values import to_days, to_numbers
 from anynet.errors import DataError, InvalidArgumentError
@@ -106,12 +107,13 @@ def test_large_integers_as_inputs_are_noted() -> None:
     assert (wanted.kind, wanted.reason[:9]) == ("number", "20 of its")
 
 
-def test_decimal_commas_only_where_the_separator_is_another() -> None:
-    column = Table.of({"a": ["1,5", "-2", "1.234,5", "1,2,3"]}).columns["a"]
-    values, bad = to_numbers(column, ",")
+def test_decimal_commas_are_numbers_only_if_they_are_given() -> None:
+    table = Table.of({"a": ["1,5", "-2", "1.234,5", "1,2,3"]})
+    given, _ = infer_marks(table, ",", "", {"a": "number"})
+    values, bad = to_numbers(given.columns["a"])
     np.testing.assert_array_equal(values, [1.5, -2, np.nan, np.nan])
     np.testing.assert_array_equal(bad, [False, False, True, True])
-    np.testing.assert_array_equal(to_numbers(column, ".")[1], [True, False, True, True])
+    np.testing.assert_array_equal(to_numbers(table.columns["a"])[1], [True, False, True, True])
 
 
 @pytest.mark.parametrize("cell", ["1e999", "1_0", "0x10", "twelve"])
@@ -195,8 +197,8 @@ def test_classes_keep_their_names(values: Any, levels: tuple[str, ...]) -> None:
     table = Table.of({"y": values})
     classes = find_classes(table, "y")
     assert classes.levels == levels
-    labels, absent = classes.encode(table.columns["y"], ".")
+    labels, absent = classes.encode(table.columns["y"])
     assert not absent.any()
     assert set(classes.decode(labels).tolist()) == set(levels)
     column = Table.of({"y": ["other", "", levels[0]]}).columns["y"]
-    np.testing.assert_array_equal(classes.encode(column, ".")[1], [True, True, False])
+    np.testing.assert_array_equal(classes.encode(column)[1], [True, True, False])

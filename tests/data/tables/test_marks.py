@@ -35,7 +35,7 @@ def write(path: Path, cells: list[str], separator: str, others: list[str] | None
 
 def load(path: Any, **options: Any) -> tuple[Any, tuple[str, ...]]:
     """Load a table, and return its amounts as they were read, with the notes."""
-    data = anynet.load_table(path, target="y", task="classification", **options)
+    data = anynet.load_tabular_dataset(path, target="y", task="classification", **options)
     return data, data.notes
 
 
@@ -159,7 +159,7 @@ def test_what_is_given_overrides_what_is_inferred(
 def test_separators_that_there_are_not(options: dict[str, str], message: str) -> None:
     rows = {"a": ["1", "2"], "y": [1, 2]}
     with pytest.raises(InvalidArgumentError, match=message):
-        anynet.load_table(rows, "y", **options)
+        anynet.load_tabular_dataset(rows, "y", **options)
     with pytest.raises(InvalidArgumentError, match=message):
         anynet.read_table(rows, **options)
 
@@ -189,7 +189,7 @@ def test_new_rows_from_another_country_are_noticed(tmp_path: Path) -> None:
 
 def test_one_column_of_new_rows_tells_the_country_of_all() -> None:
     cells = {"a": ["1,5", "2,25"] * 6, "b": ["0,5", "3.016,25"] * 6}
-    data = anynet.load_table(cells | {"y": [1, 2] * 6}, "y")
+    data = anynet.load_tabular_dataset(cells | {"y": [1, 2] * 6}, "y")
     table, notes = data.preprocessing.read(anynet.read_table({"a": ["1.5"], "b": ["1.016"]}))
     assert [table.columns[name].tolist() for name in "ab"] == [["1.5"], ["1.016"]]
     assert "decimal separator '.'" in notes[0]
@@ -211,7 +211,7 @@ def test_text_that_holds_no_numbers_stays_as_it_is() -> None:
         "day": ["2024-05-31", "2023-01-01", "2022-01-01"] * 4,
         "y": [1, 2] * 6,
     }
-    data = anynet.load_table(columns, "y")
+    data = anynet.load_tabular_dataset(columns, "y")
     table, notes = data.preprocessing.read(anynet.read_table(columns))
     for name in ("words", "address", "version", "day"):
         assert table.columns[name].tolist() == columns[name]
@@ -220,7 +220,7 @@ def test_text_that_holds_no_numbers_stays_as_it_is() -> None:
 
 def test_a_column_said_to_be_a_category_keeps_its_text() -> None:
     rows = {"size": ["1,016", "999"] * 6, "y": [0.5, 1, 2] * 4}
-    data = anynet.load_table(rows, "y", columns={"size": "category"})
+    data = anynet.load_tabular_dataset(rows, "y", columns={"size": "category"})
     assert data.preprocessing.input_names == ["size = 1,016", "size = 999"]
 
 
@@ -229,7 +229,7 @@ def test_a_target_of_grouped_numbers(tmp_path: Path) -> None:
     values = np.arange(100, 30_000, 470)
     rows = [f"{i % 7};{cell}" for i, cell in enumerate(grouped(values, "."))]
     path.write_text("\n".join(["a;price", *rows]))
-    data = anynet.load_table(path, "price")
+    data = anynet.load_tabular_dataset(path, "price")
     decoded = [data.preprocessing.decode(y) for _, y in (data.train, data.test)]
     np.testing.assert_allclose(np.sort(np.concatenate(decoded)), values)
     table, _ = data.preprocessing.read(anynet.read_table({"price": ["1.016"], "a": [1]}))
@@ -237,7 +237,9 @@ def test_a_target_of_grouped_numbers(tmp_path: Path) -> None:
 
 
 def test_damaged_marks_are_refused() -> None:
-    config = anynet.load_table({"a": ["1,5", "2,5"] * 6, "y": [1, 2] * 6}, "y").preprocessing
+    config = anynet.load_tabular_dataset(
+        {"a": ["1,5", "2,5"] * 6, "y": [1, 2] * 6}, "y"
+    ).preprocessing
     for value in (3, {"a": [";", None]}, {"a": [",", "x"]}, {"a": [","]}, None):
         with pytest.raises(ModelFileError):
             Preprocessing.from_config(config.to_config() | {"marks": value})
@@ -277,14 +279,14 @@ def test_classes_keep_their_text_unless_separators_are_given(
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_text("x;y\n" + "".join(f"{i},5;{names[i % 2]}\n" for i in range(20)))
-    data = anynet.load_table(path, "y", task="classification")
+    data = anynet.load_tabular_dataset(path, "y", task="classification")
     assert sorted(data.classes) == sorted(names)
     assert "y" not in data.preprocessing.marks
     labels, absent = data.preprocessing.labels(anynet.read_table(path))
     assert not absent.any()
     assert [data.classes[label] for label in labels[:2]] == names
     if names[0] != "1.000":
-        given = anynet.load_table(path, "y", task="classification", decimal=",")
+        given = anynet.load_tabular_dataset(path, "y", task="classification", decimal=",")
         assert not any("," in name or name.count(".") > 1 for name in given.classes)
 
 

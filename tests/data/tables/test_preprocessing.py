@@ -26,7 +26,7 @@ ROWS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def data() -> anynet.Dataset:
-    return anynet.load_table(ROWS, target="price")
+    return anynet.load_tabular_dataset(ROWS, target="price")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> N
         ({"colour": ["pink", "red", "pink"]}, "have ('pink' in row 1): taken as none of those"),
         (
             {"colour": ["", "red", "red"]},
-            "colour: 1 of 3 rows holds no value, as none for training",
+            "colour: 1 of 3 rows holds no value, unlike those for training",
         ),
         (
             {"size": ["3", "big", "4"]},
@@ -95,7 +95,7 @@ def test_only_new_columns_are_suggested_for_an_absent_one() -> None:
     columns = ("income", "incomes", "outcome", "age")
     rows: dict[str, Any] = {name: [0.5 * (i % 7) for i in range(40)] for name in columns}
     rows["incomer"] = [f"name {i}" for i in range(40)]  # is ignored
-    data = anynet.load_table(rows | {"ages": ["a", "b"] * 20}, target="ages")
+    data = anynet.load_tabular_dataset(rows | {"ages": ["a", "b"] * 20}, target="ages")
     assert data.preprocessing is not None
     for absent in columns:
         new = {name: values for name, values in rows.items() if name != absent}
@@ -168,7 +168,7 @@ def damaged(config: Any, *path: Any, value: Any) -> Any:
 def test_damaged_configurations_are_refused(
     preprocessing: Preprocessing, path: tuple[Any, ...], value: Any
 ) -> None:
-    with pytest.raises(ModelFileError, match="does not say properly what its table looks like"):
+    with pytest.raises(ModelFileError, match="does not describe its table correctly"):
         Preprocessing.from_config(damaged(preprocessing.to_config(), *path, value=value))
 
 
@@ -206,7 +206,7 @@ def test_a_model_takes_raw_rows_on_every_backend(
 
 
 def test_classes_come_back_by_their_names() -> None:
-    data = anynet.load_table(ROWS, target="colour")
+    data = anynet.load_tabular_dataset(ROWS, target="colour")
     network = anynet.mlp([data.n_inputs, 8, data.n_outputs])
     model = anynet.fit(network, data.train, epochs=1, backend="numpy", metadata=data.metadata)
     table = anynet.Table.of(ROWS)
