@@ -14,10 +14,10 @@ from anynet.cli import progress, with_flags
 from anynet.cli.job import Job
 from anynet.cli.options import TrainOptions
 from anynet.cli.recipe import fit_options
-from anynet.training.model_file import CHECKPOINTS
 from anynet.optim import SGD, Constant
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
+from anynet.training.model_file import CHECKPOINTS
 from anynet.training.options import OPTION_NAMES
 
 
