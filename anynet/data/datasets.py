@@ -74,9 +74,8 @@ def load_dataset(
             raise InvalidArgumentError(message)
         return read_path(path)
     published, roots = find_published(name_or_path), search_roots(data_dir)
-    _, files = find_files(published, roots)
-    paths = [file for file in files if file is not None]
-    if len(paths) == len(files):
+    _, paths = find_files(published, roots)
+    if len(paths) == len(published.files):
         return read_published(published, paths)
     if data_dir is not None or not download:
         folders = " or ".join(map(quoted, roots))
@@ -148,8 +147,9 @@ def locate_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) ->
     """
     if name == DIGITS:
         return locate_digits()
-    folder, files = find_files(find_published(name), search_roots(data_dir))
-    return folder if all(files) else None
+    published = find_published(name)
+    folder, paths = find_files(published, search_roots(data_dir))
+    return folder if len(paths) == len(published.files) else None
 
 
 def verify_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> list[FileState]:
@@ -179,11 +179,11 @@ def verify_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) ->
             return [FileState(str(found), "ok", "part of scikit-learn")]
         return [FileState("scikit-learn", "absent", NO_DIGITS)]
     published = find_published(name)
-    folder, files = find_files(published, search_roots(data_dir))
-    states = [check_file(published, index, folder) for index in range(len(files))]
+    folder, paths = find_files(published, search_roots(data_dir))
+    states = [check_file(published, index, folder) for index in range(len(published.files))]
     if all(state.state == "ok" for state in states):
         try:  # each file is sound: check that they belong together
-            read_published(published, [file for file in files if file is not None])
+            read_published(published, paths)
         except DataError as error:
             states = [FileState(file, "damaged", str(error)) for file, _, _ in states]
     return states

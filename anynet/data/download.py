@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: whole and with the right checksum, or not at all."""
+"""Download of one file over HTTP: complete and with the right checksum, or not at all."""
 
 import hashlib
 import http.client
@@ -12,7 +12,7 @@ from anynet.data.files import CHUNK, folder_of, one_line, quoted, replacing
 from anynet.errors import DataError, InvalidArgumentError
 
 Progress = Callable[[int, int | None], object]
-"""Called with the bytes that came so far, and how many there will be where the server says so."""
+"""Called with the number of bytes received, and the total if the server sends it."""
 
 
 def download(
@@ -24,30 +24,30 @@ def download(
     progress: Progress | None = None,
     max_bytes: int = 1 << 30,
 ) -> None:
-    """Download a file and put it in place once its checksum is right.
+    """Download a file, which gets its name only when its checksum is right.
 
     Parameters
     ----------
     url : str
-        An ``http`` or ``https`` address; redirects may lead to no other kind.
+        An ``http`` or ``https`` address; redirects to other kinds are refused.
     path : Path
-        The file to make, in a folder that is made if needed.
+        The file to write; its folder is created if necessary.
     md5 : str
         The published checksum, in hexadecimal.
     timeout : float
-        Seconds to wait for the connection, and for each piece of the answer.
+        Seconds to wait for the connection, and for each part of the response.
     progress : callable, optional
-        Called as ``progress(bytes_done, bytes_total)`` after each piece; the total may be None.
+        Called as ``progress(bytes_done, bytes_total)`` after each part; the total may be None.
     max_bytes : int
-        A bound on the size: a longer answer is broken off.
+        Maximum size of the file; a longer response is aborted.
 
     Raises
     ------
     InvalidArgumentError
-        When the address is not of ``http`` or ``https``.
+        If the address is not of ``http`` or ``https``.
     DataError
-        When the file cannot be fetched or written, is too long or too short, or has another
-        checksum. Nothing is left behind then, nor after Ctrl-C.
+        If the file cannot be downloaded or written, is too long or too short, or has another
+        checksum. Then nothing is left on disk, nor after Ctrl-C.
     """
     if not url.startswith(("https://", "http://")):
         message = f"cannot download {url!r}: expected an address of http or https"
@@ -59,16 +59,16 @@ def download(
             folder_of(path),
             replacing(path) as file,
         ):
-            came = _receive(response, file, url, progress, max_bytes)
-            if came != md5:
+            received = _receive(response, file, url, progress, max_bytes)
+            if received != md5:
                 message = (
-                    f"{url!r} gave another file than was published: expected the md5 {md5}, "
-                    f"came {came}: try again later, or get {path.name!r} elsewhere"
+                    f"{url!r} is not the published file: expected the md5 {md5}, got {received}: "
+                    f"try again later, or get {path.name!r} elsewhere"
                 )
                 raise DataError(message)
     except urllib.error.HTTPError as error:
         error.close()  # it is an open response too
-        message = f"cannot download {url!r}: the server answers {one_line(error)}"
+        message = f"cannot download {url!r}: the server responds {one_line(error)}"
         raise DataError(message) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -83,27 +83,27 @@ def _receive(
     progress: Progress | None,
     max_bytes: int,
 ) -> str:
-    """Copy a response into a file; return the md5 of what came."""
+    """Copy a response into a file; return the md5 of its content."""
     digest = hashlib.md5(usedforsecurity=False)
-    total = response.length  # None where the server does not say; reading counts it down
+    total = response.length  # None if the server does not send it; reading decreases it
     done = 0
     while chunk := response.read(CHUNK):
         done += len(chunk)
         if max(done, total or 0) > max_bytes:
-            message = f"{url!r} gives {total or 'too many'} bytes: expected {max_bytes} at most"
+            message = f"{url!r} gives {total or 'too many'} bytes: expected at most {max_bytes}"
             raise DataError(message)
         digest.update(chunk)
         file.write(chunk)
         if progress:
             progress(done, total)
     if total is not None and done < total:
-        message = f"{url!r} broke off after {done} of {total} bytes: try again"
+        message = f"{url!r} ended after {done} of {total} bytes: try again"
         raise DataError(message)
     return digest.hexdigest()
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Return an opener that knows HTTP only, so that no redirect leads to FTP or to local files."""
+    """Return an opener for HTTP only, so that no redirect leads to FTP or to local files."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

@@ -112,7 +112,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{quoted(path)} cannot be read ({one_line(error)})"
+        message = f"cannot read {quoted(path)}: {error.strerror or one_line(error)}"
         raise DataError(message) from error
 
 

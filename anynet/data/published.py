@@ -94,7 +94,7 @@ def search_roots(data_dir: str | os.PathLike[str] | None) -> list[Path]:
     return [expanded(own), cache_folder()] if own else [cache_folder()]
 
 
-def find_files(published: Published, roots: list[Path]) -> tuple[Path, list[Path | None]]:
+def find_files(published: Published, roots: list[Path]) -> tuple[Path, list[Path]]:
     """Return the folder that has the most files of a data set, and its files.
 
     Parameters
@@ -108,14 +108,17 @@ def find_files(published: Published, roots: list[Path]) -> tuple[Path, list[Path
     -------
     folder : Path
         The first among folders with equally many files; the first data folder if none has any.
-    files : list of Path or None
-        The four files, None for those that are missing.
+    files : list of Path
+        Those of the four files that were found, in their order.
     """
     names = (*published.folders, ".")
     folders = [root / name for root in roots for name in names]
-    found = [(folder, [_find(folder, name) for name in published.files]) for folder in folders]
-    folder, files = max(found, key=lambda each: sum(file is not None for file in each[1]))
-    return (folder, files) if any(files) else (roots[0], files)
+    found = []
+    for folder in folders:
+        files = [_find(folder, name) for name in published.files]
+        found.append((folder, [file for file in files if file is not None]))
+    folder, paths = max(found, key=lambda each: len(each[1]))
+    return (folder if paths else roots[0]), paths
 
 
 def _find(folder: Path, name: str) -> Path | None:

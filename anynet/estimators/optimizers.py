@@ -23,6 +23,7 @@ from anynet.backends import Backend
 from anynet.members import is_number, per_member
 from anynet.nn.layers.dense import form_gradients
 from anynet.nn.network import Network
+from anynet.optim import Optimizer, bound_to
 from anynet.optim.optimizers import AdamState, SGDState
 from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
@@ -302,6 +303,39 @@ class ShortAdam:
         mean = tree.map(first, state.mean, grads)
         square = tree.map(second, state.square, grads)
         return tree.map(moved, params, mean, square), AdamState(updates, mean, square)
+
+
+@dataclass(frozen=True)
+class UnpackedOptimizer:
+    """An optimizer of packed parameters that updates them layer by layer with another.
+
+    It serves optimizers whose update of an array depends on more than its elements: those with
+    parameter groups, and those of other packages.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    packed : PackedNetwork
+    """
+
+    optimizer: Optimizer
+    packed: PackedNetwork
+
+    def init(self, params: Params, *, backend: Backend) -> Any:
+        """Return the state of the inner optimizer before the first update."""
+        return self.optimizer.init(self.packed.unpack(params, backend.xp), backend=backend)
+
+    def update(
+        self, grads: Grads, state: Any, params: Params, rate: Array, *, backend: Backend
+    ) -> tuple[Params, Any]:
+        """Return the packed parameters and the state after one update."""
+        xp = backend.xp
+        inner = bound_to(self.packed.network, self.optimizer)
+        moved, state = inner.update(
+            self.packed.unpack(grads, xp), state, self.packed.unpack(params, xp), rate,
+            backend=backend,
+        )  # fmt: skip
+        return self.packed.pack(moved, xp), state
 
 
 def _correction(beta: float, time: Array, xp: Namespace) -> Array:

@@ -139,7 +139,7 @@ def test_folders_without_a_data_set_are_refused(folder: Path) -> None:
     with pytest.raises(AnynetError, match=r"different shape or type|there are"):
         open_dataset(folder)
     (folder / "y.npy").unlink()
-    with pytest.raises(AnynetError, match=r"no labels|cannot be read|there are"):
+    with pytest.raises(AnynetError, match=r"no labels|cannot read|there are"):
         open_dataset(folder)
-    with pytest.raises(AnynetError, match=r"y\.npy.* cannot be read"):
+    with pytest.raises(AnynetError, match=r"cannot read .*y\.npy"):
         load_dataset(folder)

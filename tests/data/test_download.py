@@ -87,7 +87,7 @@ def test_a_broken_connection(server, tmp_path):
         handler.wfile.write(CONTENT[:1000])
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, f"broke off after 1000 of {len(CONTENT)}")
+    refused(server.url + "file", tmp_path, f"ended after 1000 of {len(CONTENT)}")
 
 
 def test_a_size_that_is_announced_is_believed(server, tmp_path):

@@ -172,13 +172,13 @@ class ArrayFile(Filling):
             left = left[count:]
 
 
-def open_npy(path: Path, exact: bool, window: int) -> ArrayFile:
-    """Open an ``.npy`` file whose first axis is that of the samples.
+def open_array(path: Path, exact: bool, window: int) -> ArrayFile:
+    """Open an ``.npy`` or uncompressed IDX file whose first axis is that of the samples.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; it is IDX unless its name ends in ``.npy``.
     exact, window
         See `ArrayFile`.
 
@@ -190,10 +190,20 @@ def open_npy(path: Path, exact: bool, window: int) -> ArrayFile:
     Raises
     ------
     DataError
-        If the file is absent, damaged, in column order, or does not hold real numbers.
+        If the file is absent, damaged, compressed, in column order, or does not hold real numbers.
     """
+    fortran = False
     with reading(path), path.open("rb") as file:
-        shape, fortran, dtype = read_npy_header(file, quoted(path))
+        if path.suffix == ".npy":
+            shape, fortran, dtype = read_npy_header(file, quoted(path))
+        elif file.peek(2)[:2] == GZIP_MAGIC:
+            message = (
+                f"{quoted(path)} is compressed, so that it cannot be read in part: decompress it "
+                f"(gunzip), or load all of it with load_dataset"
+            )
+            raise DataError(message)
+        else:
+            dtype, shape = read_idx_header(file, path)
         offset = file.tell()
     if fortran and len(shape) > 1:
         message = (
@@ -201,38 +211,6 @@ def open_npy(path: Path, exact: bool, window: int) -> ArrayFile:
             f"save it again as np.ascontiguousarray(array)"
         )
         raise DataError(message)
-    return ArrayFile(path, offset, shape, dtype, exact, window)
-
-
-def open_idx(path: Path, exact: bool, window: int) -> ArrayFile:
-    """Open an uncompressed IDX file whose first axis is that of the samples.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    exact, window
-        See `ArrayFile`.
-
-    Returns
-    -------
-    ArrayFile
-        Its rows.
-
-    Raises
-    ------
-    DataError
-        If the file is absent, damaged, or compressed.
-    """
-    with reading(path), path.open("rb") as file:
-        if file.peek(2)[:2] == GZIP_MAGIC:
-            message = (
-                f"{quoted(path)} is compressed, so that it cannot be read in part: decompress it "
-                f"(gunzip), or load all of it with load_dataset"
-            )
-            raise DataError(message)
-        dtype, shape = read_idx_header(file, path)
-        offset = file.tell()
     return ArrayFile(path, offset, shape, dtype, exact, window)
 
 

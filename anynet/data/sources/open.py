@@ -13,7 +13,7 @@ from anynet.checks import check_whole
 from anynet.data.files import expanded, is_file, is_folder, quoted, reading, special_kind
 from anynet.data.idx import find_idx, read_idx
 from anynet.data.npy import read_npy
-from anynet.data.sources.arrays import open_idx, open_npy
+from anynet.data.sources.arrays import open_array
 from anynet.data.sources.csv import CsvTable
 from anynet.data.sources.source import WINDOW_BYTES, Source
 from anynet.data.sources.tables import ArrowTable, ParquetTable, TableFile
@@ -115,7 +115,7 @@ def open_source(
     if len(files) > 1:
         message = "several files are joined only if they are tables: give one .npy or IDX file"
         raise InvalidArgumentError(message)
-    source = (open_npy if files[0].suffix == ".npy" else open_idx)(files[0], exact, window)
+    source = open_array(files[0], exact, window)
     if target is not None:
         source.y = _targets(target)
         if len(source.y) != len(source):

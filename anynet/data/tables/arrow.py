@@ -72,7 +72,7 @@ def read_arrow(opened: Opened, *, parquet: bool) -> Table:
         import pyarrow.parquet
 
         metadata: dict[bytes, bytes] = {}
-        with opened.arrow(pa) as source:
+        with pa.input_stream(opened.data or str(opened.path), compression=None) as source:
             if parquet:
                 file = pyarrow.parquet.ParquetFile(source)
                 table, metadata = file.read(), file.metadata.metadata or {}

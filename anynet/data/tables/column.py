@@ -147,14 +147,11 @@ def _plain(cell: Any, name: str, row: int) -> Any:
             reason = "bytes that are not UTF-8 text"
             message = f"{name} holds {reason} in row {row + 1}: decode it"
             raise UnusableColumnError(message, reason) from error
-    if isinstance(cell, _NESTED) or _is_array(cell):
+    is_array = hasattr(cell, "__array__") and not isinstance(cell, np.generic)
+    if isinstance(cell, _NESTED) or is_array:
         message = f"{name} must hold one value for each row, got nested values in row {row + 1}"
         raise UnusableColumnError(message, "nested values")
     return cell.total_seconds() if isinstance(cell, datetime.timedelta) else cell
-
-
-def _is_array(cell: Any) -> bool:
-    return hasattr(cell, "__array__") and not isinstance(cell, np.generic)
 
 
 def _large_integers(values: Any, array: np.ndarray) -> Any:

@@ -28,10 +28,11 @@ _LIMIT = threading.Lock()
 
 
 class Record(NamedTuple):
-    """The fields of one record, and the line on which it begins."""
+    """The fields of one record, and the lines on which it begins and ends."""
 
     line: int
     fields: list[str]
+    end: int
 
 
 class Header(NamedTuple):
@@ -104,11 +105,8 @@ def header_of(opened: Opened, layout: Layout) -> Header:
     UnicodeError
         If they are not text.
     """
-    read: list[str] = []
     with opened.text(layout.encoding) as file, _long_fields():
-        lines = (read.append(line) or line for line in file)  # type: ignore[func-returns-value]
-        header = _header(opened.name, _records(opened.name, lines, layout))
-    return header._replace(lines=len(read))
+        return _header(opened.name, _records(opened.name, file, layout))
 
 
 def _read(path: str, file: Iterable[str], layout: Layout) -> Table:
@@ -191,9 +189,10 @@ def _records(path: str, file: Iterable[str], layout: Layout) -> Iterator[Record]
     line = 1 + layout.skipped
     try:
         for fields in reader:
+            end = reader.line_num + layout.skipped
             if fields:
-                yield Record(line, fields)
-            line = reader.line_num + 1 + layout.skipped
+                yield Record(line, fields, end)
+            line = end + 1
     except csv.Error as error:
         message = (
             f"{path}: the record that begins in line {line} is invalid "
@@ -226,7 +225,7 @@ def _header(path: str, records: Iterator[Record]) -> Header:
         raise DataError(message)
     try:
         unnamed = names[: len(list(takewhile(operator.not_, fields)))]
-        return Header(as_names(names), unnamed, header.line)
+        return Header(as_names(names), unnamed, header.end)
     except InvalidArgumentError as error:
         message = f"{path}, line {header.line}: {error}"
         raise DataError(message) from error

@@ -7,13 +7,11 @@ import contextlib
 import csv
 import hashlib
 import io
-import os
 import re
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from anynet.data.files import quoted, special_kind
 from anynet.errors import DataError
@@ -76,13 +74,6 @@ class Opened:
     def text(self, encoding: str) -> TextIO:
         """Open it as text, with its line ends unchanged."""
         return io.TextIOWrapper(self.open(), encoding, newline="")
-
-    def arrow(self, pa: Any) -> AbstractContextManager[Any]:
-        """Open it as pyarrow's input."""
-        source: AbstractContextManager[Any] = (
-            pa.OSFile(os.fspath(self.path)) if self.data is None else pa.BufferReader(self.data)
-        )
-        return source
 
 
 class Layout(NamedTuple):

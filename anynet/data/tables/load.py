@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from anynet.data.dataset import SPLIT, Arrays, Dataset
-from anynet.data.files import expanded, quoted
+from anynet.data.files import expanded, quoted, reading
 from anynet.data.splits import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
@@ -90,22 +90,18 @@ def read_table(source: Any, *, decimal: str | None = None, thousands: str | None
 
 
 def _read_file(path: Path) -> Table:
-    try:
+    with reading(path):
         opened = Opened.of(path)
         with opened.open() as file:
             start = file.read(6)
-        if start.startswith(b"PAR1"):
-            table = read_arrow(opened, parquet=True)
-        elif start == b"ARROW1" or path.suffix.lower() in ARROW:
-            table = read_arrow(opened, parquet=False)
-        elif start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
+        if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
             message = f"{quoted(path)} is compressed or a spreadsheet: save the table as CSV"
             raise DataError(message)
+        parquet = start.startswith(b"PAR1")
+        if parquet or start == b"ARROW1" or path.suffix.lower() in ARROW:
+            table = read_arrow(opened, parquet=parquet)
         else:
             table = read_delimited(opened)
-    except OSError as error:
-        message = f"cannot read {quoted(path)}: {error.strerror or error}"
-        raise DataError(message) from error
     return replace(table, sha256=opened.sha256)
 
 

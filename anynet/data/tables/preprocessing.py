@@ -16,7 +16,7 @@ from anynet.data.tables.column import is_missing
 from anynet.data.tables.encoders import Category, Encoded, Encoder
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.marked import Saved, apply_marks
-from anynet.data.tables.marks import DECIMALS, THOUSANDS
+from anynet.data.tables.marks import check_marks
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.target import Target
 from anynet.data.tables.values import NO_CATEGORY, PLACEHOLDERS, is_placeholder, to_text
@@ -251,7 +251,10 @@ class Preprocessing:
             if not encoders:
                 message = "it has no columns"
                 raise ValueError(message)
-            marks = {str(name): _marks(*each) for name, each in config.get("marks", {}).items()}
+            marks: dict[str, tuple[str, str | None]] = {}
+            for name, (decimal, thousands) in config.get("marks", {}).items():
+                check_marks(decimal, thousands)
+                marks[str(name)] = decimal or ".", thousands
             return cls(encoders, target, tuple(map(str, config["ignored"])), marks)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not describe its table correctly: {error}"
@@ -358,13 +361,6 @@ def _notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[s
             holds = f"{count:,} of {mask.size:,} rows {'holds' if count == 1 else 'hold'}"
             notes.append(f"{encoder.column}: {holds} {what}{first}: {done}")
     return notes
-
-
-def _marks(decimal: Any, thousands: Any) -> tuple[str, str | None]:
-    if decimal not in DECIMALS or thousands not in (None, *THOUSANDS):
-        message = f"{decimal!r} and {thousands!r} are not separators of numbers"
-        raise ValueError(message)
-    return decimal, thousands
 
 
 def _why(found: Mapping[str, Found]) -> str:
