@@ -1,4 +1,4 @@
-"""CUDA sources of the kernels that anynet brings itself; they include no header."""
+"""CUDA sources of anynet's own kernels; they include no header."""
 
 from __future__ import annotations
 
@@ -57,4 +57,4 @@ extern "C" __global__ void to_bfloat16(
 """
 
 KERNELS = {"threefry_2x32": THREEFRY, "to_bfloat16": BFLOAT16}
-"""Each source by the name of its kernel."""
+"""Kernel sources by name."""

@@ -53,7 +53,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def record(self, step: Step[Any], state: Any, rows: Array, data: Any) -> Replay:
-        """Record the steps of a chunk on the state's buffers, whose content stays as it is."""
+        """Record the steps of a chunk on the state's buffers, whose content is kept."""
 
     def store(self, buffers: list[Any], values: list[Any]) -> None:
         """Copy each value into its buffer; a value may lie in the buffer of another."""

@@ -1,4 +1,4 @@
-"""NumPy: the CPU, always there."""
+"""NumPy: the CPU, always available."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from anynet.errors import BackendError
 from anynet.typing import Array
 
 CACHED_BYTES = 2**21  # of a core's own cache, for the parameters of a batch of members
-SMALL_PRODUCT = 2**23  # multiplications of a product that one thread makes as quickly as two
+SMALL_PRODUCT = 2**23  # multiplications of a product that one thread computes as fast as two
 FUSED_SIZE = 2**14  # below this many elements, the call through ctypes costs more than it saves
 
 
@@ -46,7 +46,7 @@ class NumPyBackend(Backend):
         return np.asarray(array, order="C")
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
-        """Let BLAS add to ``accumulate`` where it can: one pass over it instead of three."""
+        """Add to ``accumulate`` in BLAS if possible, in one pass over it instead of three."""
         transpose_a, transpose_b, accumulate, alpha, beta = options
         if accumulate is not None and accumulate.size >= FUSED_SIZE:
             gemm = find_gemm(self.dtype)
@@ -64,7 +64,7 @@ class NumPyBackend(Backend):
         return NumPyLoop(step, CallRecorder())
 
     def batch_sizes(self, members: int, nbytes: int) -> list[int]:
-        """Return batches whose parameters fit a core's cache, the same number for every core."""
+        """Return batches whose parameters fit a core's cache, equally many for every core."""
         cores = max_threads()
         most = max(1, CACHED_BYTES // max(1, nbytes))
         batches = min(members, cores * -(-members // (cores * most)))

@@ -81,7 +81,7 @@ def get_backend(
     >>> anynet.get_backend("numpy").describe()["device"]
     'cpu'
     """
-    origin = "asked for"
+    origin = "requested"
     if name == "auto" and os.environ.get("ANYNET_BACKEND"):
         name, origin = os.environ["ANYNET_BACKEND"], "set by ANYNET_BACKEND"
     if name not in ("auto", *INSTALL):
@@ -218,7 +218,7 @@ def to_numpy(array: Any) -> np.ndarray:
 def _choose(device: str | None, dtype: str, precision: str | None) -> Backend:
     if device is not None:
         name = {"cpu": "numpy", "mps": "torch"}.get(device, "cupy")
-        return _create(name, device, dtype, f"device {device} was asked for", precision)
+        return _create(name, device, dtype, f"device {device} was requested", precision)
     if importlib.util.find_spec("cupy") is None:
         return _create("numpy", "cpu", dtype, "no GPU is used: CuPy is not installed", precision)
     try:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model(parser)
     what = "format of the file: onnx or torch; sklearn prints the way in Python"
-    add_value(parser, "--format", kinds.choice(FORMATS), required=True, help=what)
+    add_value(parser, "--format", kinds.choice(lambda: FORMATS), required=True, help=what)
     what = "path of the file to write; existing files are not overwritten"
     add_value(parser, "--out", kinds.FILE, metavar="FILE", required=True, help=what)
     what = "onnx: data type of the input, such as uint8 (default: that of the model)"

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ class Kind:
     Attributes
     ----------
     expects : str
-        The end of the sentence "expected …" in a message.
+        The end of the sentence "expected …" in a message; ``{names}`` stands for the names.
     parse : callable
         Turns shell text into the value that TOML would have; may raise ``ValueError``.
     accepts : callable
         Whether such a value is valid; may raise ``ValueError`` instead of returning False.
     make : callable
         Turns a valid value into the one that is used.
-    names : tuple of str
-        The valid values, where they can be listed.
+    names : callable
+        Returns the valid values, if they can be listed, at the time: parts may be registered.
     most : int, optional
         Maximum of a number, named in the message only if it is exceeded.
     """
@@ -35,7 +35,7 @@ class Kind:
     parse: Callable[[str], Any]
     accepts: Callable[[Any], bool]
     make: Callable[[Any], Any]
-    names: tuple[str, ...] = ()
+    names: Callable[[], Sequence[str]] = tuple
     most: int | None = None
 
     def from_text(self, text: str) -> Any:
@@ -67,8 +67,9 @@ class Kind:
 
     def _message(self, value: Any, error: Exception) -> str:
         limit = f" and at most {self.most}" if isinstance(error, _TooLargeError) else ""
-        hint = did_you_mean(value, self.names) if isinstance(value, str) else ""
-        return f"expected {self.expects}{limit}, not {shown(value)}{hint}"
+        hint = did_you_mean(value, self.names()) if isinstance(value, str) else ""
+        expects = self.expects.format(names=", ".join(self.names()))
+        return f"expected {expects}{limit}, not {shown(value)}{hint}"
 
 
 class _TooLargeError(ValueError):
@@ -118,9 +119,9 @@ def fraction() -> Kind:
     return Kind(expects, float, lambda value: _is_number(value) and 0 <= value < 1, float)
 
 
-def choice(names: Collection[str]) -> Kind:
-    """Accept one of `names`."""
-    return Kind(f"one of {', '.join(names)}", str, tuple(names).__contains__, str, tuple(names))
+def choice(names: Callable[[], Sequence[str]]) -> Kind:
+    """Accept one of the names that are known at the time."""
+    return Kind("one of {names}", str, lambda value: value in names(), str, names)
 
 
 def character(names: Collection[str]) -> Kind:
@@ -128,16 +129,18 @@ def character(names: Collection[str]) -> Kind:
     return Kind(f"one of {', '.join(map(repr, names))}", str, tuple(names).__contains__, str)
 
 
-def some(names: Collection[str]) -> Kind:
-    """Accept some of `names` or none: ``affine,elastic``, in TOML ``["affine", "elastic"]``."""
+def some(names: Callable[[], Sequence[str]]) -> Kind:
+    """Accept some of the names that are known at the time, or none.
+
+    They are ``affine,elastic`` on the shell, and ``["affine", "elastic"]`` in TOML.
+    """
 
     def accepts(value: Any) -> bool:
         if not _is_list(value) or len({*map(str, value)}) < len(value):
             return False
-        return all(item in names for item in value)
+        return all(item in names() for item in value)
 
-    expects = f"some of {', '.join(names)}, each once"
-    return Kind(expects, _split, accepts, tuple, tuple(names))
+    return Kind("some of {names}, each once", _split, accepts, tuple, names)
 
 
 def text(expects: str) -> Kind:

@@ -1,6 +1,7 @@
 """The options of ``anynet train``: one table, from which argparse and TOML files are both read."""
 
 import argparse
+from collections import ChainMap
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,8 @@ from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 
-SCHEDULE_NAMES = tuple(kind.replace("_", "-") for kind in SCHEDULES if kind != Warmup.kind)
-
 #: Classes that process images, before training or in each step, by the name in an option.
-IMAGE_PARTS: dict[str, Any] = {**AUGMENTATIONS, **PREPROCESSINGS}
+IMAGE_PARTS: Any = ChainMap(AUGMENTATIONS, PREPROCESSINGS)  # type: ignore[arg-type]
 
 #: Defaults of tables, which have few rows and several types of inputs.
 TABLE_DEFAULTS: dict[str, Any] = {
@@ -83,6 +82,16 @@ def part_option(part: str, name: str, kind: Kind, help: str, metavar: str | None
     return option(default, kind, help, metavar, (part, name))
 
 
+def schedule_names() -> list[str]:
+    """Return the names of the registered schedules on the command line."""
+    return [kind.replace("_", "-") for kind in SCHEDULES if kind != Warmup.kind]
+
+
+def activation_names() -> list[str]:
+    """Return the names of the registered activations, and of those that ``mlp`` adds."""
+    return [*ACTIVATIONS, "scaled_tanh"]
+
+
 COUNT, POSITIVE, NOT_NEGATIVE = kinds.whole(1), kinds.real(0, positive=True), kinds.real(0)
 FRACTION, SHARE, RATE, SWITCH = (
     kinds.fraction(),
@@ -105,7 +114,9 @@ class TrainOptions:
         None, kinds.text("the name of a column"), "name of the column to predict", "COLUMN"
     )
     task: str | None = option(
-        None, kinds.choice(TASKS), "kind of prediction (default: detected from the target's values)"
+        None,
+        kinds.choice(lambda: TASKS),
+        "kind of prediction (default: detected from the target's values)",
     )
     columns: tuple[str, ...] = option(
         (),
@@ -138,12 +149,12 @@ class TrainOptions:
     )
     activation: str = option(
         "relu",
-        kinds.choice((*ACTIVATIONS, "scaled_tanh")),
+        kinds.choice(activation_names),
         "activation function of the hidden layers",
     )
     initializer: str | None = option(
         None,
-        kinds.choice(INITIALIZERS),
+        kinds.choice(lambda: list(INITIALIZERS)),
         "distribution of the initial weights (default: chosen for the activation)",
     )
     signed_inputs: bool = option(
@@ -153,7 +164,7 @@ class TrainOptions:
     input_dropout: float = option(0.0, FRACTION, "probability of dropping an input in a step")
     layer_norm: bool = option(False, SWITCH, "layer normalisation of each hidden layer")
     batch_norm: bool = option(False, SWITCH, "batch normalisation of each hidden layer")
-    optimizer: str = option("sgd", kinds.choice(OPTIMIZERS), "optimization algorithm")
+    optimizer: str = option("sgd", kinds.choice(lambda: list(OPTIMIZERS)), "optimization algorithm")
     learning_rate: float | None = option(
         None,
         POSITIVE,
@@ -165,7 +176,7 @@ class TrainOptions:
         None, NOT_NEGATIVE, "coefficient of the weight decay (default: 0; 0.01 for adamw)"
     )
     schedule: str = option(
-        "exponential", kinds.choice(SCHEDULE_NAMES), "schedule of the learning rate"
+        "exponential", kinds.choice(schedule_names), "schedule of the learning rate"
     )
     decay: float = option(
         0.95,
@@ -208,7 +219,7 @@ class TrainOptions:
     )
     preprocess: tuple[str, ...] = option(
         (),
-        kinds.some(PREPROCESSINGS),
+        kinds.some(lambda: list(PREPROCESSINGS)),
         "steps applied to all images, including the test set and the input of anynet predict",
         "NAMES",
     )
@@ -217,7 +228,7 @@ class TrainOptions:
     )
     augment: tuple[str, ...] = option(
         (),
-        kinds.some(AUGMENTATIONS),
+        kinds.some(lambda: list(AUGMENTATIONS)),
         "random deformations of the training images, new in every epoch",
         "NAMES",
     )
@@ -308,10 +319,12 @@ class TrainOptions:
         kinds.text("a device"),
         "device such as cpu, cuda, cuda:1, mps (default: chosen by the backend)",
     )
-    dtype: str = option("float32", kinds.choice(("float32", "float64")), "data type of the weights")
+    dtype: str = option(
+        "float32", kinds.choice(lambda: ("float32", "float64")), "data type of the weights"
+    )
     precision: str | None = option(
         None,
-        kinds.choice(("tf32", "bfloat16", "float16")),
+        kinds.choice(lambda: ("tf32", "bfloat16", "float16")),
         "reduced precision of matrix products on GPUs (default: float32)",
     )
     threads: int | None = option(
@@ -428,8 +441,8 @@ def _help(each: Field[Any]) -> str:
     """Return the help of an option with its values, and its default unless the text states it."""
     text: str = each.metadata["help"]
     default: Any = each.default
-    if each.metadata["kind"].names:
-        text += f": {', '.join(each.metadata['kind'].names)}"
+    if names := each.metadata["kind"].names():
+        text += f": {', '.join(names)}"
     if default is None or default is False or default in ("", ()):
         return text
     if isinstance(default, tuple):

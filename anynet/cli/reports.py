@@ -31,7 +31,7 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 
 
 def class_warning(measures: dict[str, float], n_classes: int, *, weighted: bool) -> str:
-    """Return a warning if predicted classes are no better than a constant, otherwise "".
+    """Return a warning if predicted classes are no better than a constant, otherwise nothing.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class Report:
         return {"accuracy": self.accuracy, **self.beside}
 
     def warning(self, *, weighted: bool = False) -> str:
-        """Return a warning if the model is no better than a constant, otherwise ""."""
+        """Return a warning if the model is no better than a constant, otherwise nothing."""
         present = int(np.count_nonzero(self.rows))
         return class_warning(self.measures(), present, weighted=weighted)
 
@@ -282,7 +282,7 @@ class ValueReport:
         }
 
     def warning(self, *, weighted: bool = False) -> str:  # noqa: ARG002  (that is for classes)
-        """Return a warning if the model is no better than the mean of the values, otherwise ""."""
+        """Return a warning if the model is no better than the mean, otherwise nothing."""
         if self.score > 0:
             return ""
         return (

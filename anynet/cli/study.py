@@ -32,7 +32,7 @@ from anynet.study.grid import (
     single,
 )
 from anynet.study.jobs import ENGINES, check_engine
-from anynet.study.results import shown
+from anynet.study.results import Results, shown
 from anynet.study.search import SAMPLERS, require_optuna
 
 REPORT, GRID = "report", "grid"
@@ -172,14 +172,15 @@ def run(arguments: argparse.Namespace) -> int:
     for each in experiments:
         study.trials(each)  # options that contradict each other are reported before a folder exists
     folder = arguments.out or Path("runs") / f"study-{name}-{name_of(base.dataset.name)}"
-    with terminable(), Session.open(study, folder, jobs, arguments.joblib) as session:
+    with terminable(), Results.open(folder, study.about()) as results:
+        session = Session(study, results, jobs, arguments.joblib)
         try:
             if not experiments:
                 experiments = [session.search(space, arguments)]
             session.train(experiments)
             session.finish(experiments)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
-            kept = f"{len(session.results.rows)} finished runs are kept in {folder}"
+            kept = f"{len(results.rows)} finished runs are kept in {folder}"
             kept += "; the same command continues"
             if not isinstance(error, KeyboardInterrupt):
                 error.add_note(kept)

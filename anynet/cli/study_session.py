@@ -3,11 +3,9 @@
 import argparse
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from anynet.cli.terminal import say
 from anynet.data import Dataset
 from anynet.study.grid import Experiment, Point, Space
 from anynet.study.report import Setting, write_report
-from anynet.study.results import Results, Row, plain, shown
+from anynet.study.results import Results, Row, plain, words
 from anynet.study.run import Arrays, Trial, Where, missing, run_missing
 from anynet.study.search import optuna_search
 from anynet.study.summary import Plan, choose, mean, spread, summarise
@@ -148,13 +146,6 @@ class Session:
     jobs: int
     engine: str | None
 
-    @classmethod
-    @contextmanager
-    def open(cls, study: Study, folder: Path, jobs: int, engine: str | None) -> Iterator["Session"]:
-        """Begin or continue the study in `folder`."""
-        with Results.open(folder, study.about()) as results:
-            yield cls(study, results, jobs, engine)
-
     def train(self, experiments: Sequence[Experiment]) -> None:
         """Train the runs that have no row yet.
 
@@ -221,14 +212,14 @@ class Session:
                 say(f"{plan.experiment.title}: all points have runs that diverged at once")
                 continue
             say(
-                f"{plan.experiment.title}: chosen {_words(chosen.point)}; "
+                f"{plan.experiment.title}: chosen {words(chosen.point)}; "
                 f"validation {spread(chosen.values('validation_accuracy'))}, "
                 f"test {spread(chosen.values('test_accuracy'))}"
             )
         say(f"report {path}")
 
     def _line(self, row: Row) -> str:
-        point = _words({name: row.options[name] for name in self.study.studied})
+        point = words({name: row.options[name] for name in self.study.studied})
         if row.validation_accuracy is None:
             return f"{point}, seed {row.seed}: {row.stopped}"
         return (
@@ -239,7 +230,3 @@ class Session:
     def _say(self, text: str) -> None:
         if not self.study.base.given.quiet:
             say(text, file=sys.stderr)
-
-
-def _words(point: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in point.items())

@@ -1,8 +1,8 @@
-"""Arrays in and out: where they live, and where to compute.
+"""Where arrays live, where to compute, and the forward pass.
 
-Everything follows X, as in scikit-learn's array API support, but whether or not its
-``array_api_dispatch`` is on: host data (NumPy, lists, data frames, sparse) give NumPy back; arrays
-of torch, JAX, CuPy and the like stay in their library and on their device.
+Results live where X does, as in scikit-learn's array API support, with or without its
+``array_api_dispatch``: for host data (NumPy, lists, data frames, sparse) they are NumPy arrays;
+for arrays of torch, JAX, CuPy and others they are of the same library, on the same device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from anynet.errors import BackendError
 from anynet.nn.network import Network
 from anynet.typing import Array, Params
 
-SLICE = 1024  # samples; activations of a few hundred units then stay in a core's cache
+SLICE = 1024  # samples, so that activations of a few hundred units stay in a core's cache
 
 
 def home_of(array: Any) -> Backend | None:
@@ -30,12 +30,12 @@ def home_of(array: Any) -> Backend | None:
 
 
 def dtype_of(array: Any, home: Backend | None) -> str:
-    """Return ``"float32"`` or ``"float64"``: the type of an array, or what its numbers become."""
+    """Return ``"float32"`` or ``"float64"``: the dtype in which an array is computed."""
     return float_name(array) or ("float64" if home is None else "float32")
 
 
 def float_name(array: Any) -> str:
-    """Return ``"float32"`` or ``"float64"`` for an array of that type, else an empty string."""
+    """Return ``"float32"`` or ``"float64"`` for an array of that dtype, else an empty string."""
     name = str(getattr(array, "dtype", "")).rpartition(".")[2]
     return name if name in ("float32", "float64") else ""
 
@@ -43,9 +43,9 @@ def float_name(array: Any) -> str:
 def choose_backend(
     home: Backend | None, dtype: str, name: str | None, device: str | None
 ) -> Backend:
-    """Return where to compute: what was asked for, else where X lives, else NumPy.
+    """Return the requested backend; by default the one where X lives, else NumPy.
 
-    Where float64 is not to be had (JAX without its 64-bit types, torch on mps) it is float32.
+    If float64 is not available (JAX without its 64-bit types, torch on mps), it is float32.
     """
     if name is None and device is None:
         return _numpy(dtype) if home is None else replace(home, dtype=dtype)
@@ -63,13 +63,13 @@ def _numpy(dtype: str) -> Backend:
 
 
 def to_host(array: Any) -> Any:
-    """Bring an array of another library to NumPy; lists, frames and sparse stay as they are."""
+    """Convert an array of another library to NumPy; lists, frames and sparse are unchanged."""
     home = home_of(array)
     return array if home is None else home.to_host(array)
 
 
 def deliver(array: Any, backend: Backend, home: Backend | None, dtype: str | None = None) -> Any:
-    """Bring a result from where it was computed to where X lives."""
+    """Move a result from where it was computed to where X lives."""
     if home is not None and home.xp is backend.xp and home.device == backend.device:
         return array if dtype is None else home.xp.astype(array, getattr(home.xp, dtype))
     on_host = backend.to_host(array)
@@ -79,25 +79,25 @@ def deliver(array: Any, backend: Backend, home: Backend | None, dtype: str | Non
 
 
 def deliver_labels(labels: np.ndarray, classes: Any, home: Backend | None) -> Any:
-    """Bring labels to where X lives, if each of the classes has the same value there.
+    """Move labels to where X lives, if each of the classes has the same value there.
 
-    Strings stay NumPy's, and so do integers that the library has not (JAX has no int64 unless its
-    64-bit types are on).
+    Strings stay NumPy arrays, and so do integers without a type in the library (JAX has no int64
+    unless its 64-bit types are enabled).
     """
     if home is None or classes.dtype.kind not in "biuf":
         return labels
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # JAX warns of what it truncates
+            warnings.simplefilter("ignore")  # JAX warns of truncation
             there = home.to_host(home.to_device(classes))
             exact = np.array_equal(there, classes)
             return home.to_device(labels) if exact else labels
-    except (TypeError, OverflowError):  # a type that the library has not, such as uint64
+    except (TypeError, OverflowError):  # a type that the library lacks, such as uint64
         return labels
 
 
 def dense(array: Any) -> np.ndarray:
-    """Return a sparse matrix as an array, and an array as it is."""
+    """Convert a sparse matrix to an array."""
     return np.asarray(array.toarray() if sp.issparse(array) else array)
 
 

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: ``fit``, and the forward pass."""
+"""The base class of the classifier and the regressor: ``fit`` and the forward pass."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class BaseMLP(Bridges):
         return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
     def _initialize(self, widths: list[int], dtype: str, rng: np.random.RandomState) -> None:
-        """Draw weights, and reset every attribute that training adds to."""
+        """Draw weights, and reset every attribute that training extends."""
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(widths)
@@ -197,7 +197,7 @@ class BaseMLP(Bridges):
             self._begin_record()
 
     def _begin_record(self) -> None:
-        """Set the attributes that tell the run of a stochastic solver to their beginning."""
+        """Reset the attributes that record the epochs of a stochastic solver."""
         self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
         self.best_loss_ = None if self.early_stopping else np.inf
@@ -205,7 +205,7 @@ class BaseMLP(Bridges):
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _network(self) -> Network:
-        """The network whose weights ``coefs_`` are."""
+        """Return the network whose weights are ``coefs_``."""
         widths = (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
         activations = hidden_activations(self.activation, len(widths) - 2)
         return build_network(widths, activations, self.dropout, self.layer_norm)
@@ -228,7 +228,7 @@ class BaseMLP(Bridges):
             raise AttributeError(message)
         if self.n_ensemble > 1:
             message = (
-                f"partial_fit goes on with one network, n_ensemble is {self.n_ensemble}: call it "
+                f"partial_fit continues with one network, n_ensemble is {self.n_ensemble}: call it "
                 "on each of several estimators, or set n_ensemble=1"
             )
             raise AttributeError(message)
@@ -256,12 +256,12 @@ class BaseMLP(Bridges):
         return deliver(result, backend, home, dtype if floating else None), home
 
     def _check_same_home(self, home: Backend | None, fitted: Backend | None, method: str) -> None:
-        """Refuse arrays of another library or device than those that ``fit`` saw.
+        """Refuse arrays of another library or device than those of ``fit``.
 
         Raises
         ------
         ValueError
-            In scikit-learn's words.
+            If they differ; the message is scikit-learn's.
         """
         if home == fitted:
             return
@@ -269,7 +269,7 @@ class BaseMLP(Bridges):
         message = (
             f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and "
             f"the same device as those passed to fit(). Array namespaces used during fit "
-            f"({before}) and {method} ({now}) differ. Bring them there, or fit anew."
+            f"({before}) and {method} ({now}) differ. Move them there, or fit again."
         )
         raise ValueError(message)
 

@@ -20,37 +20,44 @@ from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP, documented
-from anynet.estimators.losses import GroupedCrossEntropy, as_scikit_learn_has_it
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
 from anynet.estimators.storing import encode
-from anynet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, MULTIOUTPUT, Labels
+from anynet.estimators.targets import (
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    MULTIOUTPUT,
+    GroupedCrossEntropy,
+    Labels,
+    as_scikit_learn_has_it,
+)
 from anynet.typing import Array
 
-#: Types of classes that are numbers, by the names that a file may have for them.
+#: Names of the numeric types that classes in a file may have.
 NUMBERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 NUMBERS += ("float16", "float32", "float64")
 
 
 @documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron classifier: scikit-learn's, on any array, and more.
+    """Multi-layer perceptron classifier with scikit-learn's interface, on arrays of any library.
 
-    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+    With scikit-learn's parameters, a fit equals that of scikit-learn to rounding.
 
     Parameters
     ----------
     {parameters}
     class_weight : dict, list of dict, "balanced" or None
-        Factors of the samples of each class, times ``sample_weight``.
+        Factors of the samples of each class, multiplied by ``sample_weight``.
     label_smoothing : float
         See ``anynet.nn.CrossEntropy``; for three classes or more.
 
     Attributes
     ----------
     classes_ : ndarray, or list of ndarray
-        The classes, on the host, or where X lives under scikit-learn's ``array_api_dispatch``; a
-        list where there are several classifications at once.
+        The classes: on the host, or where X lives under scikit-learn's ``array_api_dispatch``; a
+        list for several classifications at once.
     {attributes}
 
     Examples
@@ -129,12 +136,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X, y, sample_weight
             As in ``fit``.
         classes : array of shape (n_classes,)
-            All classes there will be; needed in the first call.
+            All classes of all calls; required in the first call.
 
         Returns
         -------
         MLPClassifier
-            Itself.
+            The estimator itself.
         """
         y = to_host(y)
         if hasattr(self, "classes_"):
@@ -151,7 +158,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
-            Where X lives; names of classes are NumPy's.
+            Where X lives; classes that are strings are NumPy arrays.
         """
         check_is_fitted(self)
         labels = self._class_labels()
@@ -175,17 +182,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array of shape (n_samples, n_classes)
-            In the order of ``classes_``; for several labels, that of each being 1. A list with
-            one array an output where there are several classifications.
+            In the order of ``classes_``; for several labels, the probability of each label. A list
+            with one array per output for several classifications.
         """
         return self._probabilities(X, "predict_proba", logarithm=False)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Predict the logarithm of the probability of each class, shaped like ``predict_proba``."""
+        """Predict the logarithm of the probability of each class.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            As in ``predict_proba``.
+        """
         return self._probabilities(X, "predict_log_proba", logarithm=True)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy, of whole rows where there are several outputs.
+        """Return the accuracy; for several outputs, a row counts if all of them are right.
 
         Parameters
         ----------
@@ -217,12 +230,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return loss.split(joined) if isinstance(loss, GroupedCrossEntropy) else joined
 
     def _mean_share(self, logits: Array, backend: Backend) -> Array:
-        """Return the probabilities that logits say, of an ensemble the mean over its networks."""
+        """Return the probabilities of logits; for an ensemble the mean over its networks."""
         share = self._class_labels().loss(0.0).link(logits, backend.xp)
         return backend.xp.mean(share, axis=0) if self._is_ensemble else share  # type: ignore[no-any-return]
 
     def _class_labels(self) -> Labels:
-        """The classes; of an estimator that was put together by hand, those in ``classes_``."""
+        """Return the classes; those in ``classes_`` if that was set by hand."""
         known: Labels | None = getattr(self, "_labels", None)
         return Labels.of(to_host(self.classes_)) if known is None else known
 
@@ -237,7 +250,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = classes
 
     def _read_target(self, y: Any, *, incremental: bool) -> None:
-        """Find the classes, or check that they are the known ones."""
+        """Determine the classes, or check that they are the known ones."""
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._labels = Labels.of(y)
             self.classes_ = self._labels.classes
@@ -259,7 +272,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return Rows(X, self._class_labels().encode(y, dtype), weight)
 
     def _class_factors(self, y: Any, *, incremental: bool) -> np.ndarray:
-        """The factor of each sample by ``class_weight``."""
+        """Return the factor of each sample, given by ``class_weight``."""
         labels = self._class_labels()
         if incremental and self.class_weight == "balanced":
             message = (
@@ -286,7 +299,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_labels().loss(float(self.label_smoothing))
 
     def _describe_labels(self) -> dict[str, Any]:
-        """What ``_restore_labels`` needs, JSON-able."""
+        """Return the argument of ``_restore_labels``, JSON-able."""
         labels = self._class_labels()
         try:
             classes = encode(labels.classes)
@@ -306,7 +319,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return {"classes": labels.classes} if labels.kind in (BINARY, MULTICLASS) else {}
 
     def _restore_labels(self, about: dict[str, Any]) -> None:
-        # of two types of integers NumPy would make float64
+        # NumPy would convert a mixture of integer types to float64
         dtype = about["dtype"] if about.get("dtype") in NUMBERS else None
         classes = np.asarray(about["classes"], dtype=dtype)
         kind = BINARY if len(classes) <= 2 else MULTICLASS
@@ -320,7 +333,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return as_scikit_learn_has_it(self._class_labels().loss(float(self.label_smoothing)))
 
     def _strata(self, target: np.ndarray) -> np.ndarray | None:
-        """What a split is stratified by: classes, if each is large enough to be in both parts."""
+        """Return the classes if each is large enough to be in both parts of a split, else None."""
         kind = self._class_labels().kind
         if kind == BINARY:
             return target > 0
@@ -334,12 +347,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_logits(
         self, logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None
     ) -> float:
-        """Accuracy on the host, from logits and encoded targets."""
+        """Return the accuracy of logits on the host."""
         from anynet.backends import get_backend
 
         kind = self._class_labels().kind
         if kind == BINARY and len(self._class_labels().classes) == 1:
-            return 1.0  # the only class is predicted whatever the logit
+            return 1.0  # a single class is predicted for any logit
         codes = self._class_labels().decide(logits, get_backend("numpy"))
         right = codes == (target[:, 0] if kind == BINARY else target)
         if kind in (MULTILABEL, MULTIOUTPUT):

@@ -21,17 +21,20 @@ from anynet.estimators.arrays import choose_backend
 from anynet.estimators.heldout import Held, Validation, held_out_of, validation_of
 from anynet.estimators.lbfgs import minimise
 from anynet.estimators.network import load_params, store_params
-from anynet.estimators.optimizers import ClassicalMomentum, ShortAdam, SolverStep
-from anynet.estimators.packing import PackedNetwork
+from anynet.estimators.optimizers import (
+    ClassicalMomentum,
+    PackedNetwork,
+    ShortAdam,
+    SolverStep,
+    UnpackedOptimizer,
+)
 from anynet.estimators.samples import Samples, place_rows, rows_bytes
 from anynet.estimators.stopping import Patience, Rate
-from anynet.optim import Constant, ReduceOnPlateau
-from anynet.optim.optimizers import OPTIMIZERS
+from anynet.optim import SGD, Adam, AdamW, Constant, ReduceOnPlateau, RMSprop, as_optimizer
 from anynet.training.evaluate import Evaluation
-from anynet.training.history import Callback, EpochRecord
+from anynet.training.history import Callback, EpochRecord, Plateau
 from anynet.training.placement import split_by_memory
 from anynet.training.state import Sums, TrainState, Weights, copy
-from anynet.training.stopping import Plateau
 from anynet.training.trainer import Epoch, Member, train
 from anynet.typing import Params
 
@@ -98,7 +101,7 @@ class Fit(Member):
         self.step = SolverStep(
             self.network,  # type: ignore[arg-type]  # has what a step needs of a network
             estimator._loss(),
-            _make_optimizer(estimator),
+            _make_optimizer(estimator, self.network),
             schedule or Constant(1.0),
             -(-self.n_samples // self.batch_size),
             choose_backend(self.home, self.dtype, estimator.backend, estimator.device),
@@ -445,17 +448,16 @@ def _batch_size(batch_size: Any, n_samples: int) -> int:
     return int(min(batch_size, n_samples))
 
 
-def _make_optimizer(estimator: Any) -> Any:
+def _make_optimizer(estimator: Any, network: PackedNetwork) -> Any:
     solver = estimator.solver
     if solver in ("sgd", "lbfgs"):
         return ClassicalMomentum(float(estimator.momentum), bool(estimator.nesterovs_momentum))
-    if getattr(solver, "groups", ()):
-        message = "an estimator trains all parameters alike: pass a solver without groups"
-        raise ValueError(message)
     if solver == "adam":
         betas = float(estimator.beta_1), float(estimator.beta_2)
         return ShortAdam(*betas, float(estimator.epsilon))
-    return OPTIMIZERS[solver]() if isinstance(solver, str) else solver
+    optimizer: Any = as_optimizer(solver)
+    acts_elementwise = type(optimizer) in (SGD, RMSprop, Adam, AdamW) and not optimizer.groups
+    return optimizer if acts_elementwise else UnpackedOptimizer(optimizer, network)
 
 
 def _make_rate(estimator: Any) -> Rate:

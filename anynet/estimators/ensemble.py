@@ -20,7 +20,7 @@ OF_THE_DATA = ("classes_", "_labels", "n_outputs_", "out_activation_", "n_featur
 def fit_ensemble(estimator: Any, samples: Samples) -> None:
     """Train ``n_ensemble`` networks, each as it would be trained alone with its seed.
 
-    On Ctrl-C they keep what they have learnt, as one network does.
+    On Ctrl-C they keep the weights so far, as a single network does.
     """
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_ensemble)
@@ -46,23 +46,23 @@ def fit_ensemble(estimator: Any, samples: Samples) -> None:
 
 
 def refuse_for_ensemble(estimator: Any) -> None:
-    """Refuse what means one network.
+    """Refuse parameters that apply to a single network.
 
     Raises
     ------
     ValueError
-        If such a thing was asked for.
+        If such a parameter is set.
     """
     if estimator.warm_start:
         message = (
-            f"warm_start=True goes on from the weights of one network, n_ensemble is "
+            f"warm_start=True continues from the weights of one network, n_ensemble is "
             f"{estimator.n_ensemble}: set one of them back, or fit each of estimators_ further"
         )
         raise ValueError(message)
 
 
 def _network(estimator: Any, seed: int) -> Any:
-    """Return an estimator of one network, which knows what was found out about the data."""
+    """Return an estimator of one network, with the attributes that follow from the data."""
     own = {"n_ensemble": 1, "random_state": seed, "progress_bar": False}
     network = type(estimator)(**estimator.get_params(deep=False) | own)
     known = {name: value for name, value in vars(estimator).items() if name in OF_THE_DATA}

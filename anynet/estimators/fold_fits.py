@@ -1,8 +1,8 @@
-"""All candidates on all folds: trained as populations, and alone where that cannot be.
+"""All candidates on all folds, trained as populations where that is possible.
 
-A fold is a list of places in one table that all share. Weights of 0 for the samples of other folds
-would do as well, but then every step would compute samples that count for nothing, and a member
-would see other batches than the same fit alone.
+A fold is a list of indices into one table that all fits share. Weights of 0 for the samples of the
+other folds would be an alternative, but every step would then compute samples without effect, and
+a member would see other batches than the same fit alone.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.samples import check_samples
 from anynet.training.trainer import group_members
 
-OPTIONS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}  # those that fit has
+OPTIONS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}  # of fit
 
 
 def network_of(estimator: Any) -> BaseMLP | None:
-    """Return the network that an estimator is, or that ends a pipeline; None if there is none."""
+    """Return the estimator or the last step of a pipeline if it is a network, else None."""
     if _is_pipeline(estimator):
         estimator = estimator.steps[-1][1]
-    # A class derived from these may train in another way.
+    # A derived class may train in a different way.
     return estimator if type(estimator) in (MLPClassifier, MLPRegressor) else None
 
 
@@ -53,11 +53,11 @@ class FoldFit:
     estimator : estimator
     fold : int
     places : ndarray
-        Of the samples that it is trained on.
+        Indices of the samples that it is trained on.
     failure : Exception or None
         Why it is not fitted.
     seconds : float
-        What it took, its share of what was done for several.
+        Its share of the time.
     member : Fit or None
         The fit of its network in a population; None if it is trained alone.
     """
@@ -77,11 +77,11 @@ class FoldFit:
         return network is not None and can_be_member(network)
 
     def become_member(self, given: Given, shared: SharedRows) -> None:
-        """Do all that comes before training, as ``fit`` of the estimator does it."""
+        """Do everything that ``fit`` of the estimator does before training."""
         start = time.perf_counter()
         try:
             self.member = self._fit(given, shared)
-        except Exception as error:  # what it is, GridSearchCV says or counts by error_score
+        except Exception as error:  # GridSearchCV raises it or applies error_score
             self.failure = error
         self.seconds = time.perf_counter() - start
 
@@ -90,7 +90,7 @@ class FoldFit:
         X, y, options = given.on(self.places)
         if network is not self.estimator:
             self.estimator._validate_params()
-            X = self.estimator[:-1].fit_transform(X, y)  # its steps are the pipeline's own
+            X = self.estimator[:-1].fit_transform(X, y)  # the fitted steps belong to the pipeline
         network._validate_params()
         samples = check_samples(network, X, y, **options)
         if network is not self.estimator:
@@ -101,7 +101,7 @@ class FoldFit:
         return fit
 
     def finish(self) -> None:
-        """Take over what the member has learnt, but for what only more training needs."""
+        """Take over the results of the member, without its optimizer."""
         if self.member is not None:
             self.failure = self.member.failure
             self.seconds += self.member.total_seconds
@@ -110,13 +110,13 @@ class FoldFit:
 
 
 class Given:
-    """What ``fit`` of the search was given: samples, a target, and what goes to the estimators."""
+    """The arguments of ``fit`` of the search: samples, a target, and options of the estimators."""
 
     def __init__(self, X: Any, y: Any, options: Mapping[str, Any]) -> None:
         self.X, self.y, self.options = X, y, options
 
     def on(self, places: np.ndarray) -> tuple[Any, Any, dict[str, Any]]:
-        """Return the part of some samples, and the options of ``fit`` for them."""
+        """Return some of the samples, and the options of ``fit`` for them."""
         options = _check_method_params(self.X, self.options, places)
         return _safe_indexing(self.X, places), _safe_indexing(self.y, places), options
 
@@ -135,14 +135,14 @@ def fit_all(
     Parameters
     ----------
     estimator : estimator
-        One that ``network_of`` finds a network in.
+        A network, or a pipeline that ends in one.
     candidates : sequence of mapping
         Parameters to set.
     folds : sequence of ndarray
-        Places of training samples.
+        Indices of training samples.
     given : Given
     n_jobs : int or None
-        How many that are trained alone are trained at a time.
+        Number of fits that are trained at a time, of those that are trained alone.
     verbose : int
 
     Returns
@@ -153,7 +153,7 @@ def fit_all(
     Raises
     ------
     ValueError
-        If the estimator has no parameter of a name.
+        If the estimator does not have a parameter of this name.
     """
     made = [
         FoldFit(_candidate(estimator, parameters), fold, places)
@@ -197,9 +197,9 @@ def _candidate(estimator: Any, parameters: Mapping[str, Any]) -> Any:
 
 
 def _share(estimator: Any, given: Given) -> SharedRows | None:
-    """Return what all fits share; None if each must look at its samples by itself.
+    """Return the samples that all fits share; None if each fit must check its own.
 
-    It then says what is wrong with them, or trains on a fold with which nothing is wrong.
+    Each fit then reports what is wrong with its samples; those of some folds may be valid.
     """
     if _is_pipeline(estimator):
         return None if given.options else SharedRows(None)
@@ -210,12 +210,12 @@ def _share(estimator: Any, given: Given) -> SharedRows | None:
         warnings.simplefilter("ignore")
         try:
             return SharedRows(check_samples(clone(estimator), given.X, given.y, weight).rows)
-        except Exception:  # whatever it is: a fit says it better, or does not mind
+        except Exception:  # each fit reports it, if it concerns its fold
             return None
 
 
 def _fit_alone(fits: Sequence[FoldFit], given: Given, n_jobs: int | None) -> None:
-    """Fit some as they are, several at a time."""
+    """Fit some alone, several at a time."""
     calls = [delayed(_fit_one)(one.estimator, given, one.places) for one in fits]
     results = Parallel(n_jobs=n_jobs)(calls)
     for one, (estimator, failure, seconds) in zip(fits, results, strict=True):
@@ -229,18 +229,18 @@ def _fit_one(
     try:
         X, y, options = given.on(places)
         estimator.fit(X, y, **options)
-    except Exception as error:  # GridSearchCV raises it or counts it, by error_score
+    except Exception as error:  # GridSearchCV raises it or applies error_score
         failure = error
     return estimator, failure, time.perf_counter() - start
 
 
 class SharedRows:
-    """Tables of samples, one for as many fits as it can serve.
+    """Tables of samples, each shared by as many fits as possible.
 
     Parameters
     ----------
     whole : Rows
-        All samples. Most often they serve every fold; one with targets or weights of its own,
+        All samples. Usually they serve every fold; a fold with its own targets or weights,
         because it lacks a class or balances its classes, gets a table with the same inputs.
     """
 
@@ -249,7 +249,7 @@ class SharedRows:
         self.of_folds: dict[int, list[Rows]] = {}
 
     def having(self, rows: Rows, places: np.ndarray) -> Rows:
-        """Return a table that has these samples at these places."""
+        """Return a table that has these samples at these indices."""
         for table in self.tables:
             if _has(table.y, rows.y, places) and _has(table.weight, rows.weight, places):
                 return table

@@ -16,7 +16,7 @@ from anynet.typing import Params
 if TYPE_CHECKING:
     from anynet.estimators.optimizers import SolverStep
 
-PRINTS_UNTIL = (1, 15)  # SciPy's L-BFGS takes no iprint from this version on
+PRINTS_UNTIL = (1, 15)  # the first version of SciPy whose L-BFGS has no iprint
 
 
 def minimise(
@@ -86,7 +86,7 @@ def minimise(
 
 
 def refuse_for_lbfgs(estimator: Any, *, validated: bool) -> None:
-    """Refuse what needs epochs and is not scikit-learn's, whose own parameters it ignores.
+    """Refuse parameters of anynet that need epochs; those of scikit-learn are ignored.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def refuse_for_lbfgs(estimator: Any, *, validated: bool) -> None:
     Raises
     ------
     ValueError
-        If such a thing was asked for.
+        If such a parameter is set.
     """
     asked = {
         "dropout": estimator.dropout,

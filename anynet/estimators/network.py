@@ -1,4 +1,4 @@
-"""The network of an estimator, and its weights as the attributes ``coefs_``, ``intercepts_``, …"""
+"""The network of an estimator, and its weights as fitted attributes such as ``coefs_``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""scikit-learn's forms of SGD, of Adam and of the L2 penalty.
+"""scikit-learn's training step: packed parameters, the L2 penalty, its forms of SGD and Adam.
+
+In a small network the calls of an update cost more than their arithmetic. On parameters that are
+packed into two vectors, the weights and the rest, an optimizer makes half as many or fewer, which
+saves up to a third of the time of a fit. L-BFGS needs a vector anyway, and the penalty one of the
+weights.
 
 The optimizers differ from those of ``anynet.optim``, which follow torch, only in where the learning
 rate and ε enter. They update their own state in place.
@@ -8,17 +13,119 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
 from anynet.members import is_number, per_member
+from anynet.nn.layers.dense import form_gradients
+from anynet.nn.network import Network
+from anynet.optim import Optimizer, bound_to
 from anynet.optim.optimizers import AdamState, SGDState
 from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
 from anynet.typing import Array, Grads, Key, LayerStates, Namespace, Params
+
+
+class _Slot(NamedTuple):
+    """Where one parameter lies."""
+
+    layer: int
+    name: str
+    group: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PackedNetwork:
+    """A network with the parameters ``({"weight": (*P, W), "bias": (*P, V)},)``.
+
+    Weights of dense layers are in ``weight``; biases, and gains of normalised layers, in ``bias``;
+    both in the order of the layers. A training step takes it in place of a ``Network``.
+
+    Parameters
+    ----------
+    network : Network
+        Without layers that keep state.
+    """
+
+    network: Network
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs of each layer, and the number of outputs of the last."""
+        return self.network.widths
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters."""
+        return self.network.n_parameters
+
+    @cached_property
+    def _slots(self) -> tuple[_Slot, ...]:
+        """One entry a parameter, in order."""
+        slots = []
+        ends = {"weight": 0, "bias": 0}
+        for index, shapes in enumerate(self.network.shapes()):
+            for name, shape in shapes.items():
+                group = "weight" if name == "weight" else "bias"
+                start = ends[group]
+                ends[group] = start + math.prod(shape)
+                slots.append(_Slot(index, name, group, start, ends[group], shape))
+        return tuple(slots)
+
+    def init(self, seed: int, backend: Backend) -> Params:
+        """Draw initial parameters; see ``Network.init``."""
+        return self.pack(self.network.init(seed, backend), backend.xp)
+
+    def trainable(self, params: Params) -> Params:
+        """Return all parameters."""
+        return params
+
+    def with_frozen(self, trained: Params, params: Params) -> Params:
+        """Return the trained parameters, which are all."""
+        del params
+        return trained
+
+    def apply(
+        self, params: Params, x: Array, *, backend: Backend, key: Key | None, states: LayerStates
+    ) -> tuple[Array, Any, LayerStates]:
+        """Compute the logits, a pullback to packed gradients, and the states; see ``Network``."""
+        unpacked = self.unpack(params, backend.xp)
+        logits, pullback, states = self.network.apply(
+            unpacked, x, backend=backend, key=key, states=states
+        )
+
+        def packed(dy: Array, need_dx: bool = False) -> tuple[Grads, Array | None]:
+            grads, dx = pullback(dy, need_dx)
+            return self.pack(form_gradients(grads, backend), backend.xp), dx
+
+        return logits, packed, states
+
+    def pack(self, params: Any, xp: Namespace) -> Params:
+        """Join a tree of parameters or gradients into the vectors; copies them."""
+        groups: dict[str, list[Array]] = {"weight": [], "bias": []}
+        for layer, name, group, _, _, shape in self._slots:
+            leaf = params[layer][name]
+            if len(shape) > 1:
+                leaf = xp.reshape(leaf, (*leaf.shape[: -len(shape)], -1))
+            groups[group].append(leaf)
+        return ({group: xp.concat(leaves, axis=-1) for group, leaves in groups.items()},)
+
+    def unpack(self, packed: Params, xp: Namespace) -> Params:
+        """Cut the vectors into the parameters of ``network``; shares memory if possible."""
+        params: list[dict[str, Array]] = [{} for _ in self.network.layers]
+        for layer, name, group, start, stop, shape in self._slots:
+            part = packed[0][group][..., start:stop]
+            if len(shape) > 1:
+                part = xp.reshape(part, (*part.shape[:-1], *shape))
+            params[layer][name] = part
+        return tuple(params)
 
 
 @dataclass(frozen=True)
@@ -95,6 +202,7 @@ class ClassicalMomentum:
     nesterov: bool = True
 
     def init(self, params: Params, *, backend: Backend) -> SGDState:
+        """Return the velocity before the first update, zero; none without momentum."""
         if self._has_none:
             return SGDState(())
         return SGDState(tree.map(backend.xp.zeros_like, params))
@@ -108,6 +216,7 @@ class ClassicalMomentum:
         *,
         backend: Backend,
     ) -> tuple[Params, SGDState]:
+        """Return the next parameters and velocity."""
         xp = backend.xp
         steps = tree.map(lambda g: g * per_member(rate, g, xp), grads)
         if self._has_none:
@@ -156,6 +265,7 @@ class ShortAdam:
     epsilon: float = 1e-8
 
     def init(self, params: Params, *, backend: Backend) -> AdamState:
+        """Return the running sums before the first update, zero."""
         xp = backend.xp
         updates = xp.zeros((), dtype=xp.int32, device=backend.device)
         return AdamState(updates, tree.map(xp.zeros_like, params), tree.map(xp.zeros_like, params))
@@ -163,6 +273,7 @@ class ShortAdam:
     def update(
         self, grads: Grads, state: AdamState, params: Params, rate: Array, *, backend: Backend
     ) -> tuple[Params, AdamState]:
+        """Return the next parameters and running sums."""
         xp = backend.xp
         updates = state.updates + 1
         time = xp.astype(updates, backend.float_dtype)
@@ -192,6 +303,39 @@ class ShortAdam:
         mean = tree.map(first, state.mean, grads)
         square = tree.map(second, state.square, grads)
         return tree.map(moved, params, mean, square), AdamState(updates, mean, square)
+
+
+@dataclass(frozen=True)
+class UnpackedOptimizer:
+    """An optimizer of packed parameters that updates them layer by layer with another.
+
+    It serves optimizers whose update of an array depends on more than its elements: those with
+    parameter groups, and those of other packages.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    packed : PackedNetwork
+    """
+
+    optimizer: Optimizer
+    packed: PackedNetwork
+
+    def init(self, params: Params, *, backend: Backend) -> Any:
+        """Return the state of the inner optimizer before the first update."""
+        return self.optimizer.init(self.packed.unpack(params, backend.xp), backend=backend)
+
+    def update(
+        self, grads: Grads, state: Any, params: Params, rate: Array, *, backend: Backend
+    ) -> tuple[Params, Any]:
+        """Return the packed parameters and the state after one update."""
+        xp = backend.xp
+        inner = bound_to(self.packed.network, self.optimizer)
+        moved, state = inner.update(
+            self.packed.unpack(grads, xp), state, self.packed.unpack(params, xp), rate,
+            backend=backend,
+        )  # fmt: skip
+        return self.packed.pack(moved, xp), state
 
 
 def _correction(beta: float, time: Array, xp: Namespace) -> Array:

@@ -18,14 +18,14 @@ from anynet.optim.optimizers import OPTIMIZERS
 
 
 class Such(HasMethods):
-    """An object of which a condition holds; a class, in place of one of its objects, is refused.
+    """A constraint: a condition that holds for an object; a class in its place is refused.
 
-    It extends a constraint of scikit-learn's because no other kinds are let pass.
+    It extends a constraint of scikit-learn, which accepts no other kinds.
 
     Parameters
     ----------
     words : str or callable
-        What it is, for the message; a function is called when the message is made.
+        Description for the message; a function is called when the message is made.
     condition : callable
         ``value -> bool``.
     """
@@ -36,6 +36,7 @@ class Such(HasMethods):
         self.condition = condition
 
     def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value is accepted."""
         return not isinstance(val, type) and self.condition(val)
 
     def __str__(self) -> str:

@@ -13,18 +13,18 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import to_host
 from anynet.estimators.base import BaseMLP, documented
-from anynet.estimators.losses import SummedOverOutputs
 from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAME
 from anynet.estimators.samples import check_weights
+from anynet.estimators.targets import SummedOverOutputs
 from anynet.nn.losses import LOSSES
 from anynet.typing import Array
 
 
 @documented
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multi-layer perceptron regressor: scikit-learn's, on any array, and more.
+    """Multi-layer perceptron regressor with scikit-learn's interface, on arrays of any library.
 
-    With scikit-learn's parameters a fit is scikit-learn's own, to rounding.
+    With scikit-learn's parameters, a fit equals that of scikit-learn to rounding.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         MLPRegressor
-            Itself.
+            The estimator itself.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -129,7 +129,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R², its mean over the outputs.
+        """Return R², averaged over the outputs.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         target: np.ndarray,
         weight: np.ndarray | None,
     ) -> float:
-        """R² on the host, from logits."""
+        """Return R² of logits on the host."""
         with np.errstate(over="ignore"):
             predicted = self._value_loss().link(logits, np)
         if not np.isfinite(predicted).all():

@@ -23,7 +23,7 @@ DENSE_BYTES = 2**30  # a sparse matrix that needs no more as an array becomes on
 
 
 class Samples(NamedTuple):
-    """What ``fit`` was given, checked.
+    """The checked arguments of ``fit``.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Samples(NamedTuple):
     y : ndarray
         The target as it was given.
     given : tuple of Rows and ndarray, or None
-        The same of a validation set.
+        The same for a validation set.
     home : Backend or None
         Where the inputs live; None is the host.
     dtype : str
-        Of the weights to be.
+        Of the weights that are trained.
     """
 
     rows: Rows
@@ -57,12 +57,12 @@ def check_samples(
     sample_weight_val: Any = None,
     incremental: bool = False,
 ) -> Samples:
-    """Check what ``fit`` was given, and set the attributes that tell of it, such as ``classes_``.
+    """Check the arguments of ``fit``, and set attributes that follow from them: ``classes_`` etc.
 
     Raises
     ------
     ValueError
-        If it cannot be trained on.
+        If an argument is invalid.
     """
     estimator._hidden_sizes()
     if estimator.solver == "lbfgs":
@@ -93,7 +93,7 @@ def _check_validation(
     home: Backend | None,
     dtype: str,
 ) -> tuple[Rows, np.ndarray] | None:
-    """Check the validation set that was passed to ``fit``, if any."""
+    """Check the validation set that was passed to ``fit``, if there is one."""
     if X is None and y is None:
         if sample_weight is not None:
             message = "sample_weight_val was given without X_val and y_val"
@@ -150,7 +150,7 @@ def exact_integers(y: Any) -> Any:
     scikit-learn would convert them to float64, in which labels beyond 2^53 are merged.
     """
     dtype = getattr(y, "dtype", None)
-    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # an attribute of pandas' own types
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # an attribute of pandas' types
     if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "iu" and not y.isna().any():
         return y.to_numpy(dtype=numpy_dtype)
     return y
@@ -170,7 +170,7 @@ def check_weights(sample_weight: Any, y: Any, dtype: str) -> np.ndarray | None:
         return None
     check_dense(sample_weight, "sample_weight")
     weight: np.ndarray = _check_sample_weight(to_host(sample_weight), y, dtype=np.dtype(dtype))
-    if not weight.any():  # before version 1.9 scikit-learn let that pass
+    if not weight.any():  # scikit-learn checks it since version 1.9
         message = "Sample weights must contain at least one non-zero number."
         raise ValueError(message)
     return weight
@@ -182,13 +182,13 @@ def check_class_weight(class_weight: Any, *, several: bool) -> None:
     Raises
     ------
     ValueError
-        If one is no number of at least 0, or a list stands where there is one classification.
+        If a factor is negative or not a number, or if a list is given for one classification.
     """
     if isinstance(class_weight, str):
         return
     if isinstance(class_weight, list) and not several:
         message = (
-            "class_weight must be a dict {class: factor} or 'balanced', got a list: that is for "
+            "class_weight must be a dict {class: factor} or 'balanced', got a list, which is for "
             "several classifications or labels at once, with a dict for each column of y"
         )
         raise ValueError(message)
@@ -206,7 +206,7 @@ def check_class_weight(class_weight: Any, *, several: bool) -> None:
 
 
 def check_on_device(estimator: Any, X: Any, home: Backend, *, reset: bool) -> Any:
-    """Check inputs without moving them; scikit-learn would, unless its dispatch is on.
+    """Check inputs where they live; scikit-learn would copy them to the host without its dispatch.
 
     Raises
     ------

@@ -19,18 +19,17 @@ from anynet.estimators.fold_fits import FoldFit, Given, fit_all, network_of
 
 
 class PopulationSearchCV(GridSearchCV):
-    """``GridSearchCV`` that trains candidates × folds at once where they differ in numbers alone.
+    """Grid search that trains candidates × folds at once if they differ only in numbers.
 
     Parameters, attributes and results are those of ``sklearn.model_selection.GridSearchCV``, the
     scores to rounding.
 
-    Candidates of ``MLPClassifier`` or ``MLPRegressor`` that share all but ``learning_rate_init``,
-    ``alpha``, ``momentum``, ``dropout`` (above 0), ``label_smoothing``, ``random_state`` and what
-    says when to stop make one population, on all folds with equally many samples. What cannot be
-    trained with others is trained alone, ``n_jobs`` at a time: ``solver="lbfgs"``, ``n_ensemble``
-    above 1, an optimizer or a loss of one's own. At the end of a pipeline, candidates make one
-    population on each fold, where they are given the same numbers. For all other estimators it is
-    ``GridSearchCV``.
+    Candidates of ``MLPClassifier`` or ``MLPRegressor`` that differ only in ``learning_rate_init``,
+    ``alpha``, ``momentum``, ``dropout`` (above 0), ``label_smoothing``, ``random_state`` and the
+    parameters of stopping form one population, on all folds of the same size. Others are trained
+    alone, ``n_jobs`` at a time: ``solver="lbfgs"``, ``n_ensemble`` above 1, user-defined optimizers
+    and losses. At the end of a pipeline, candidates form one population on each fold if the
+    earlier steps give them the same inputs. For all other estimators it is ``GridSearchCV``.
 
     Parameters
     ----------
@@ -38,13 +37,13 @@ class PopulationSearchCV(GridSearchCV):
     param_grid : dict or list of dict
         Names of parameters, and the values to try.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        See ``GridSearchCV``. ``verbose`` tells of groups instead of single fits.
+        See ``GridSearchCV``. ``verbose`` reports groups instead of single fits.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
 refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
-        See ``GridSearchCV``. A fit time in ``cv_results_`` is the share of that of all.
+        See ``GridSearchCV``. A fit time in ``cv_results_`` is the share of the total time.
 
     Examples
     --------
@@ -72,7 +71,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         if network_of(self.estimator) is None:
             return super().fit(X, y, **params)  # type: ignore[no-any-return]
         self._validate_params()
-        self._get_scorers()  # better told before training than after
+        self._get_scorers()  # reported before training
         X, y = indexable(X, y)
         split, options = self._route(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
@@ -99,7 +98,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         return self
 
     def _route(self, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what the splitter takes and what ``fit`` of the estimator takes."""
+        """Return the arguments of the splitter and those of ``fit`` of the estimator."""
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
             return routed.splitter.split, routed.estimator.fit
@@ -108,7 +107,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
 
 
 def _handing_out(estimator: Any, fits: Iterator[FoldFit]) -> Any:
-    """Return the estimator as one whose clones find their fit already made.
+    """Return an estimator whose clones take a finished fit instead of training.
 
     ``GridSearchCV`` fits candidate after candidate, each on fold after fold, then the best on all.
     """

@@ -1,4 +1,4 @@
-"""scikit-learn's rules of convergence, kept on the host between epochs."""
+"""scikit-learn's rules of convergence and of the learning rate, applied between epochs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ ADAPTIVE_DIVISOR = 5.0
 
 @dataclass
 class Patience:
-    """Counts the epochs that brought no improvement by at least ``tol``.
+    """Count the epochs without an improvement by at least ``tol``.
 
     Parameters
     ----------
     tol : float
     limit : int or inf
-        More epochs than this in a row mean convergence.
+        Training has converged after more consecutive epochs than this.
     best : float
-        The best figure so far: the smallest loss, or the highest validation score.
+        The smallest loss, or the highest validation score, so far.
     waited : int
     rising : bool
-        Whether the figure is a score.
+        Whether a validation score is observed instead of a loss.
     nan_waits : bool
-        Whether NaN counts as no improvement. scikit-learn lets it start the count anew, which
-        matters where training diverged; of a scorer of the user's it may be every epoch's figure.
+        Whether NaN counts as no improvement. In scikit-learn it resets the count, which matters
+        for diverged training; a scorer of the user may return NaN in every epoch.
     """
 
     tol: float
@@ -36,7 +36,7 @@ class Patience:
     nan_waits: bool = False
 
     def observe(self, figure: float) -> bool:
-        """Take in an epoch's figure and return whether it is the best; NaN never is."""
+        """Record the figure of an epoch and return whether it is the best; NaN never is."""
         if self.rising:
             stuck, better = figure < self.best + self.tol, figure > self.best
         else:
@@ -49,11 +49,11 @@ class Patience:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the limit is passed."""
+        """Whether the limit is exceeded."""
         return self.waited > self.limit
 
     def describe(self) -> str:
-        """Return why training ends, in scikit-learn's words."""
+        """Return why training ends; the text is scikit-learn's."""
         what = "Validation score" if self.rising else "Training loss"
         return (
             f"{what} did not improve more than tol={self.tol:f} "
@@ -85,7 +85,7 @@ class Rate:
             self.current = self.initial / (samples_seen + 1) ** self.power
 
     def exhaust(self) -> str:
-        """React to convergence: lower the rate and return "", or say why training ends."""
+        """Lower the rate and return "", or return why training ends."""
         if self.rule != "adaptive":
             return " Stopping."
         if self.current <= SMALLEST_RATE:

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
 from anynet.config import register, registered
-from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
+from anynet.members import Bounded, is_number, number, per_member
 from anynet.nn.activations import logistic
 from anynet.nn.metrics import ACCURACY, R2, SUBSET_ACCURACY, Metric
 from anynet.typing import Array, Namespace
@@ -46,7 +45,7 @@ class Loss(Protocol):
 
 @register("loss")
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Bounded):
     """Softmax and cross-entropy as one function, through log-sum-exp; targets are classes (B,).
 
     Parameters
@@ -62,12 +61,7 @@ class CrossEntropy:
     link_name: ClassVar[str] = "softmax"
     varies: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        if is_number(self.label_smoothing) and not 0 <= self.label_smoothing < 1:
-            message = f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}"
-            raise InvalidArgumentError(message)
+    label_smoothing: float = number(0.0, below=1)
 
     def __call__(
         self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
@@ -125,7 +119,7 @@ class BinaryCrossEntropy:
 
 
 @dataclass(frozen=True)
-class ValueLoss:
+class ValueLoss(Bounded):
     """Base of losses of values: the mean over the outputs of a function of each.
 
     A subclass has a ``kind`` and ``pointwise``; one that is not in the units of the target has a
@@ -194,12 +188,7 @@ class Huber(ValueLoss):
 
     kind: ClassVar[str] = "huber"
 
-    delta: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.delta > 0:
-            message = f"Huber's delta must be above 0, got {self.delta!r}"
-            raise InvalidArgumentError(message)
+    delta: float = number(1.0, above=0)
 
     def pointwise(self, logits: Array, target: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the loss, and the residual clipped to [−δ, δ]."""

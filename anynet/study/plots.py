@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from anynet.data.files import replacing
-from anynet.study.results import shown
+from anynet.study.results import shown, words
 from anynet.study.summary import Summary, deviation, mean
 
 ACCENT = "#2f6db5"
@@ -154,9 +154,8 @@ CAPTIONS = {
 
 
 def _label(summary: Summary) -> str:
-    if len(summary.point) == 1:
-        return shown(next(iter(summary.point.values())))
-    return ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in summary.point.items())
+    point = summary.point
+    return shown(*point.values()) if len(point) == 1 else words(point)
 
 
 def _colors(summaries: Sequence[Summary]) -> list[Any]:

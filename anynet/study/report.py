@@ -12,7 +12,7 @@ from anynet.data.files import replacing
 from anynet.errors import printable
 from anynet.study import plots
 from anynet.study.claims import REPORTED, Claim, judge
-from anynet.study.results import Row, shown
+from anynet.study.results import Row, shown, words
 from anynet.study.summary import Plan, Summary, choose, decimals, mean, spread, summarise
 
 FILE = "report.md"
@@ -150,11 +150,8 @@ def _seconds(summary: Summary) -> str:
 def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
         return "No point is chosen: all have runs that diverged in the first epoch."
-    what = ", ".join(
-        f"{name.replace('_', ' ')} {_literal(shown(value))}" for name, value in chosen.point.items()
-    )
     return (
-        f"Chosen by validation accuracy: **{what}**. Its test accuracy is "
+        f"Chosen by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy is "
         f"**{spread(chosen.values('test_accuracy'))}**."
     )
 
@@ -180,17 +177,13 @@ def _line(claim: Claim) -> str:
 
 def _method(setting: Setting) -> str:
     training, validation, test = setting.split
-    fixed = ", ".join(
-        f"{name.replace('_', ' ')} {_literal(shown(value))}"
-        for name, value in setting.fixed.items()
-        if value not in (None, False, 0)
-    )
+    fixed = {name: value for name, value in setting.fixed.items() if value not in (None, False, 0)}
     return (
         f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
         f"validation, the same for all runs, and {test:,} to test. Each run keeps the weights of "
         f"its best epoch by validation accuracy. Seconds exclude validation. Those of runs that "
         f"were trained as one population are equal shares of one measurement and have no standard "
         f"deviation.\n\n"
-        f"Fixed options: {fixed}.\n\n"
+        f"Fixed options: {_literal(words(fixed))}.\n\n"
         f"Computed by {setting.machine}."
     )

@@ -147,6 +147,11 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def words(point: Mapping[str, Any]) -> str:
+    """Write options as text: ``learning rate 0.1, layers 128,64``."""
+    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in point.items())
+
+
 def to_csv(rows: Iterable[Row]) -> str:
     """Return rows as CSV with a header; a missing figure is empty."""
     rows = list(rows)

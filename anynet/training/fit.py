@@ -26,8 +26,8 @@ from anynet.optim import ReduceOnPlateau, Warmup
 from anynet.training.checkpoint import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
-from anynet.training.history import Callback, ProgressCallback
-from anynet.training.input_range import warn_of_range
+from anynet.training.diagnostics import warn_of_range
+from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
 from anynet.training.inputs import (
     check_memory,
     check_network,
@@ -44,7 +44,6 @@ from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
 from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
-from anynet.training.stopping import EarlyStopping, Plateau
 
 
 @takes_options
@@ -210,8 +209,11 @@ def prepare(
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     network, parts, options = resolve_parts(network, y, options)
     loss, schedule = parts.loss, parts.schedule
-    class_weight = check_class_weight(options.class_weight, loss, network.n_outputs)
-    scoring = scoring_of(options.scoring, loss)
+    class_weight, scoring = options.class_weight, options.scoring
+    if class_weight is not None:
+        class_weight = check_class_weight(class_weight, loss, network.n_outputs)
+    if scoring is not None:
+        scoring = scoring_of(scoring, loss)
     rows = check(data, network, loss, backend, class_weight=class_weight)
     warn_of_range(rows.x, network, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
@@ -233,11 +235,13 @@ def prepare(
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
         check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
-    shape = options.image_shape or image_shape_of(x)
-    top = full_ink(network)
-    augment = as_pipeline(
-        options.augment, network.n_inputs, shape, backend, top=top, task=loss.task
-    )
+    augment = None
+    if options.augment is not None:
+        shape = options.image_shape or image_shape_of(x)
+        top = full_ink(network)
+        augment = as_pipeline(
+            options.augment, network.n_inputs, shape, backend, top=top, task=loss.task
+        )
     step = TrainingStep(
         network,
         loss,
@@ -311,4 +315,5 @@ def _check_metadata(metadata: Any) -> None:
     if metadata is not None and not isinstance(metadata, dict):
         message = f"metadata must be a dict, got the type {type(metadata).__name__}"
         raise InvalidArgumentError(message)
-    to_json(metadata or {})
+    if metadata:
+        to_json(metadata)

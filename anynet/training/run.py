@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +14,17 @@ from anynet.data.batches import Batches, block_order, epoch_order
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value
-from anynet.training.chance import best_guess, no_better_than_guessing
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import Saver, saving
+from anynet.training.diagnostics import best_guess, no_better_than_guessing
 from anynet.training.evaluate import Evaluation, finish, means, target_spread
-from anynet.training.first_weights import first_weights
 from anynet.training.history import (
     Callback,
+    EarlyStopping,
     EpochRecord,
     History,
+    Plateau,
     Progress,
     ProgressCallback,
     StopReason,
@@ -31,9 +33,8 @@ from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
 from anynet.training.scoring import LOSS, score_outputs
-from anynet.training.state import Sums, TrainState, Weights
+from anynet.training.state import Sums, TrainState, Weights, first_weights
 from anynet.training.step import TrainingStep
-from anynet.training.stopping import EarlyStopping, Plateau
 from anynet.training.trainer import Epoch, Member, train
 
 
@@ -83,7 +84,9 @@ class Run(Member):
             On Ctrl-C; its ``model`` is the best so far.
         """
         try:
-            with saving(self) as self.saver:
+            saver: AbstractContextManager[Saver | None]
+            saver = nullcontext() if self.checkpoints is None else saving(self, self.checkpoints)
+            with saver as self.saver:
                 self.watched = self.progress is not None or self.saver is not None
                 train([self], alone=True)
         except KeyboardInterrupt as interrupt:

@@ -115,7 +115,7 @@ def test_gemm_takes_any_shape(m: int, k: int, n: int, members: int, seed: int) -
     )
 
 
-def test_scan_folds_the_step_over_the_rows_of_the_order(backend: Backend) -> None:
+def test_loops_apply_the_step_to_each_row_of_the_order(backend: Backend) -> None:
     state = (backend.to_device(np.zeros(3, dtype=np.float32)),)
     order = backend.to_device(np.array([[0, 2], [1, 1], [2, 0]], dtype=np.int32))
     data = backend.to_device(np.array([1.0, 10.0, 100.0], dtype=np.float32))
@@ -123,7 +123,7 @@ def test_scan_folds_the_step_over_the_rows_of_the_order(backend: Backend) -> Non
     np.testing.assert_array_equal(backend.to_host(result), [((101 / 2) + 20) / 2 + 101] * 3)
 
 
-def test_scan_leaves_host_arrays_alone(backend: Backend) -> None:
+def test_loops_do_not_change_host_arrays(backend: Backend) -> None:
     host = np.ones(4096, dtype=np.float32)
     order = backend.to_device(np.zeros((2, 2), dtype=np.int32))
     data = backend.to_device(np.array([5.0], dtype=np.float32))

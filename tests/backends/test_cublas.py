@@ -198,12 +198,12 @@ def test_the_workspace_follows_the_stream(library: Library) -> None:
             assert library.calls[index + 1][2] == 1024
 
 
-def test_a_refusal_is_told() -> None:
+def test_a_refused_product_raises() -> None:
     with pytest.raises(BackendError, match="2 × 3 × 4: status 13"):
         multiply(make(Library(status=13)), np.ones((2, 3)), np.ones((3, 4)), np.empty((2, 4)))
 
 
-def test_the_handle_is_given_back(library: Library) -> None:
+def test_the_handle_is_destroyed(library: Library) -> None:
     handle = make(library)
     del handle
     assert library.calls[-1][0] == "cublasDestroy_v2"

@@ -190,7 +190,7 @@ def test_gemm_is_the_specification(paper, rng, transposes, lead, alpha, beta) ->
     assert (got is given) == (factor_is_cublass and beta != 0)
 
 
-def test_what_does_not_fit_cublas_goes_to_cupy(paper) -> None:
+def test_products_that_cublas_cannot_compute_use_cupy(paper) -> None:
     library = Library()
     backend = backend_of(paper, library)
     whole = np.arange(6).reshape(2, 3)

@@ -238,7 +238,7 @@ def test_loops_share_no_memory() -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-def test_a_state_of_another_shape_is_recorded_anew() -> None:
+def test_a_state_of_another_shape_is_recorded_again() -> None:
     loop = fibonacci_loop()
     order, data = np.zeros((4, 1), dtype=np.int32), np.array([1.0])
     fibonacci(loop, order, data)

@@ -66,7 +66,7 @@ class LooksAtTheLoss:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_cannot_be_captured_runs_step_by_step(case: str) -> None:
+def test_steps_that_cannot_be_captured_run_one_by_one(case: str) -> None:
     backend = make_backend(case)
     state, order = np.zeros(3, np.float32), np.arange(40, dtype=np.int32).reshape(-1, 1) % 2
     data = backend.to_device(np.array([1.0, 10.0], dtype=np.float32))
@@ -80,7 +80,7 @@ def test_what_cannot_be_captured_runs_step_by_step(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_failed_capture_leaves_the_device_usable(case: str, digits) -> None:
-    test_what_cannot_be_captured_runs_step_by_step(case)
+    test_steps_that_cannot_be_captured_run_one_by_one(case)
     network = anynet.mlp([64, 16, 10], scale=digits.scale)
     backend = make_backend(case)
     model, plain = (

@@ -148,7 +148,7 @@ def test_the_recorded_loop_gives_the_plain_loops_bits(rng, options: dict[str, An
         assert_same_bits(recorded, plain_loop(step, start(), order, rows))
 
 
-def test_parts_of_an_order_and_other_batch_sizes_go_on_from_one_state(rng) -> None:
+def test_parts_of_an_order_and_other_batch_sizes_continue_from_one_state(rng) -> None:
     step, start, order, rows = make(rng, optimizer=Adam())
     short = order[:1, :5]
     recorded, expected, loop = start(), start(), recorded_loop(step)
@@ -188,7 +188,7 @@ def test_loops_of_one_step_share_no_memory(rng) -> None:
     assert_same_bits(first, kept)
 
 
-def test_what_was_given_stays_as_it_was(rng) -> None:
+def test_the_given_state_is_not_changed(rng) -> None:
     step, start, order, rows = make(rng)
     state = start()
     for leaf in tree.leaves(state):
@@ -233,7 +233,7 @@ def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
     assert calls == [1, 1, 1, 1, 1]  # one try at recording, and each row once
 
 
-def test_a_step_that_swaps_its_leaves_is_repeated_right() -> None:
+def test_a_step_that_swaps_its_leaves_is_repeated_correctly() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         a, b = state
         return b, a + rows
@@ -247,7 +247,7 @@ def test_a_step_that_swaps_its_leaves_is_repeated_right() -> None:
     assert [float(leaf) for leaf in swapped] == [3 + 2, 5 + 1 + 4]
 
 
-def test_a_step_that_adds_to_an_array_of_its_own_is_repeated_right() -> None:
+def test_a_step_that_adds_to_its_own_array_is_repeated_correctly() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         total = np.zeros(2)
         total += rows
@@ -294,7 +294,7 @@ def test_calls_of_several_results_are_not_recorded() -> None:
     np.testing.assert_array_equal(state[0], [9.75 - 1, 9.75 - 1])
 
 
-def test_an_error_half_way_comes_out_and_no_step_is_taken_twice() -> None:
+def test_an_error_in_the_middle_is_raised_and_no_step_is_repeated() -> None:
     taken = []
 
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
@@ -312,7 +312,7 @@ def test_an_error_half_way_comes_out_and_no_step_is_taken_twice() -> None:
     assert taken == [1, 2, 3]
 
 
-def test_an_error_of_the_step_comes_out_as_it_is() -> None:
+def test_an_error_of_the_step_is_raised_unchanged() -> None:
     def step(*_: Any) -> Any:
         message = "of the step's own"
         raise KeyError(message)

@@ -101,7 +101,7 @@ def usable(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_forked_workers_give_what_the_parent_gives(name: str, tmp_path: Path) -> None:
+def test_forked_workers_give_the_results_of_the_parent(name: str, tmp_path: Path) -> None:
     """GNU's OpenMP waits forever in such a child if it may take more than one thread."""
     assert outcome(SAME, usable(name), tmp_path, "multiprocessing") == "the same"
 
@@ -124,7 +124,7 @@ def test_forked_workers_may_use_jax_where_the_parent_did_not(tmp_path: Path) -> 
         "jax",
     ],
 )
-def test_workers_started_anew_give_what_the_parent_gives(name: str, tmp_path: Path) -> None:
+def test_new_processes_give_the_results_of_the_parent(name: str, tmp_path: Path) -> None:
     assert outcome(SAME, usable(name), tmp_path, "loky") == "the same"
 
 

@@ -18,12 +18,12 @@ import anynet
 from anynet.backends import backend_of, select, to_numpy
 
 
-def test_numpy_is_always_there() -> None:
+def test_numpy_is_always_available() -> None:
     backend = anynet.get_backend("numpy")
     assert (backend.name, backend.device_name(), backend.dtype) == ("numpy", "cpu", "float32")
 
 
-def test_auto_says_why() -> None:
+def test_auto_reports_the_reason() -> None:
     backend = anynet.get_backend()
     assert backend.name in ("numpy", "cupy")
     assert "no GPU is used" in backend.reason or "a CUDA device works" in backend.reason
@@ -120,7 +120,7 @@ def test_the_table_has_a_row_for_every_library() -> None:
     assert all(row.reason for row in rows)
 
 
-def test_arrays_tell_their_backend() -> None:
+def test_backend_of_finds_the_library_of_an_array() -> None:
     torch = pytest.importorskip("torch")
     jnp = pytest.importorskip("jax.numpy")
     assert backend_of(np.ones(2)) is None
@@ -190,7 +190,7 @@ def test_type_checkers_see_every_public_name() -> None:
     assert sorted(names) == anynet.__all__
 
 
-def test_kernels_that_leave_avx512_unused_are_told_of(tmp_path) -> None:
+def test_kernels_that_leave_avx512_unused_are_reported(tmp_path) -> None:
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text("flags : fpu avx2 avx512f avx512bw\n")
     code = (

@@ -27,7 +27,7 @@ def test_results_are_in_order(backend: Backend) -> None:
 
 
 @pytest.mark.skipif(blas._load_openblas() is None, reason="NumPy's BLAS is not OpenBLAS")
-def test_numpy_gives_each_core_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_balances_batches_over_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = anynet.get_backend("numpy")
     monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
     assert backend.batch_sizes(32, 2**19) == [4] * 8  # 2 MiB a batch
@@ -61,7 +61,7 @@ def test_a_failure_is_raised_and_threads_are_restored(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(blas._load_openblas() is None, reason="NumPy's BLAS is not OpenBLAS")
-def test_what_has_not_begun_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_have_not_begun_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = anynet.get_backend("numpy")
     monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
     begun = []

@@ -87,7 +87,7 @@ def test_a_warm_up_comes_first_and_streams_wait_for_each_other(recorder: Any) ->
     assert replay.__self__.replayed == 1
 
 
-def test_a_failed_capture_gives_the_stream_back(recorder: Any) -> None:
+def test_a_failed_capture_restores_the_stream(recorder: Any) -> None:
     made, _, now = recorder
     with pytest.raises(RuntimeError, match="previous error during capture"):
         made.capture(lambda: None, lambda: 1 / 0)

@@ -59,7 +59,7 @@ def test_every_step_sees_its_own_block() -> None:
     assert device.copied_while_busy == 6  # each block but the first came beside steps
 
 
-def test_a_place_that_others_used_is_waited_for() -> None:
+def test_copies_wait_for_earlier_use_of_the_memory() -> None:
     """Memory comes from a pool: steps asked for before may still read what was there."""
     device, order = LateDevice(), []
     device.asked.append(lambda: order.append("step before"))
@@ -68,7 +68,7 @@ def test_a_place_that_others_used_is_waited_for() -> None:
     assert order == ["step before", "copied"]
 
 
-def test_no_blocks_ask_for_nothing() -> None:
+def test_without_blocks_no_work_is_submitted() -> None:
     assert list(double_buffered(iter([]), LateDevice())) == []
 
 
@@ -79,7 +79,7 @@ def test_sent_blocks_are_on_the_device_and_may_be_overwritten_after_use(backend:
     assert [int(backend.to_host(one)) for one in results] == [400 + 7 * i for i in range(5)]
 
 
-def test_host_memory_takes_what_is_written(backend: Backend) -> None:
+def test_host_memory_is_writable(backend: Backend) -> None:
     memory = backend.host_empty((4, 3), np.dtype(np.uint8))
     assert isinstance(memory, np.ndarray)
     assert (memory.shape, memory.dtype) == ((4, 3), np.uint8)
@@ -88,7 +88,7 @@ def test_host_memory_takes_what_is_written(backend: Backend) -> None:
     np.testing.assert_array_equal(backend.to_host(backend.to_device(memory)), 7)
 
 
-def test_running_out_of_memory_is_told_from_other_errors(backend: Backend) -> None:
+def test_out_of_memory_errors_are_recognized(backend: Backend) -> None:
     assert backend.is_out_of_memory(MemoryError())
     assert not backend.is_out_of_memory(RuntimeError("shapes differ"))
     errors = {"torch": "torch.cuda.OutOfMemoryError", "jax": "jax.errors.JaxRuntimeError"}

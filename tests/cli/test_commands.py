@@ -14,7 +14,7 @@ from PIL import Image
 
 import anynet as library
 from anynet.cli import PACKAGES
-from anynet.cli.options import OPTIMIZERS, SCHEDULE_NAMES
+from anynet.cli.options import OPTIMIZERS, schedule_names
 from anynet.cli.reports import Report, table
 from anynet.nn import ACTIVATIONS
 
@@ -279,7 +279,7 @@ def test_the_help_lists_the_values_that_there_are(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
     says = " ".join(anynet("train", "--help").out.split())
-    for names in ((*ACTIVATIONS, "scaled_tanh"), OPTIMIZERS, SCHEDULE_NAMES):
+    for names in ((*ACTIVATIONS, "scaled_tanh"), OPTIMIZERS, schedule_names()):
         assert f": {', '.join(names)} (default: " in says
 
 

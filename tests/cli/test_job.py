@@ -3,8 +3,9 @@
 import json
 import shutil
 import tracemalloc
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from anynet.cli import progress, with_flags
 from anynet.cli.job import Job
 from anynet.cli.options import TrainOptions
 from anynet.cli.recipe import fit_options
+from anynet.optim import SGD, Constant
+from anynet.optim.optimizers import OPTIMIZERS
+from anynet.optim.schedules import SCHEDULES
 from anynet.training.model_file import CHECKPOINTS
 from anynet.training.options import OPTION_NAMES
 
@@ -126,3 +130,35 @@ def test_an_error_of_training_names_the_flag(fails: Any, tmp_path: Path) -> None
     says = fails("train", "digits", *diverging, "--json", "--out", tmp_path / "run")
     assert "--clip-norm" in says
     assert "clip_norm" not in says
+
+
+@dataclass(frozen=True)
+class Halving(Constant):
+    """A schedule of the user's own."""
+
+    kind: ClassVar[str] = "half_rate"
+
+    def __call__(self, step: Any, steps_per_epoch: int, *, backend: Any) -> Any:
+        return super().__call__(step, steps_per_epoch, backend=backend) / 2
+
+
+@dataclass(frozen=True)
+class Own(SGD):
+    """An optimizer of the user's own."""
+
+    kind: ClassVar[str] = "own_sgd"
+
+
+def test_own_registered_parts_are_choices(
+    anynet: Any, fails: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ("--optimizer", "own_sgd", "--schedule", "half-rate", "--learning-rate", 0.2)
+    train = ("train", "digits", "--layers", 8, "--epochs", 1, "--backend", "numpy", "--json")
+    assert "own_sgd" in fails(*train, *own, "--out", tmp_path / "own", code=2)
+    monkeypatch.setitem(OPTIMIZERS, Own.kind, Own)
+    monkeypatch.setitem(SCHEDULES, Halving.kind, Halving)
+    result = json.loads(anynet(*train, *own, "--out", tmp_path / "own").out)
+    usual = ("--optimizer", "sgd", "--schedule", "constant", "--learning-rate", 0.1)
+    expected = json.loads(anynet(*train, *usual, "--out", tmp_path / "usual").out)
+    assert result["test_accuracy"] == expected["test_accuracy"]
+    assert "own_sgd" in anynet("train", "--help").out

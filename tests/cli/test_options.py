@@ -15,7 +15,7 @@ from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
-from anynet.cli.options import OPTIMIZERS, SCHEDULE_NAMES, TrainOptions
+from anynet.cli.options import OPTIMIZERS, TrainOptions, schedule_names
 from anynet.cli.train import options_of
 from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
@@ -55,7 +55,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "momentum": SHARES,
     "nesterov": st.booleans(),
     "weight_decay": st.none() | AMOUNTS,
-    "schedule": st.sampled_from(SCHEDULE_NAMES),
+    "schedule": st.sampled_from(schedule_names()),
     "decay": RATES,
     "decay_epochs": COUNTS,
     "warmup": AMOUNTS,

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, mean_absolute_err
 import anynet
 from anynet import optim
 from anynet.backends import get_backend
-from anynet.estimators.losses import GroupedCrossEntropy, SummedOverOutputs
+from anynet.estimators.targets import GroupedCrossEntropy, SummedOverOutputs
 from anynet.nn import ACTIVATIONS, AbsoluteError, CrossEntropy, Huber, Poisson, SquaredError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

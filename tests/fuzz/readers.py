@@ -111,8 +111,8 @@ def _npz() -> tuple[bytes, ...]:
     )
 
 
-def _model_file(loss: str | None, y: Any, outputs: int, **options: Any) -> bytes:
-    network = anynet.mlp([64, 4, outputs], scale=1 / 255, **options)
+def _model_file(loss: str | None, y: Any, outputs: int, frozen: Any = (), **options: Any) -> bytes:
+    network = anynet.mlp([64, 4, outputs], scale=1 / 255, **options).freeze(frozen)
     metadata = {
         "classes": list("ab"),
         "image": {"shape": [8, 8], "box": 8},
@@ -128,6 +128,7 @@ def _models() -> tuple[bytes, ...]:
     return (
         _model_file(None, np.array([0, 1, 0, 1]), 2, dropout=0.5, layer_norm=True),
         _model_file("huber", np.arange(4.0), 1, activation="gelu"),
+        _model_file(None, np.array([0, 1, 0, 1]), 2, batch_norm=True, frozen=[1]),
     )
 
 

@@ -161,7 +161,7 @@ def test_probabilities_sum_to_one(backend: Backend, rng: np.random.Generator) ->
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
 def test_label_smoothing_is_checked(smoothing: float) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"label_smoothing must be in \[0, 1\)"):
+    with pytest.raises(InvalidArgumentError, match=r"label_smoothing must be .*below 1"):
         CrossEntropy(smoothing)
 
 

@@ -164,5 +164,5 @@ def test_inputs_are_scaled_shifted_and_then_dropped(backend64: Backend) -> None:
     shifted, _ = network.layers[0].apply({}, x, backend=backend64, key=None)
     np.testing.assert_allclose(backend64.to_host(shifted), [[-1, 0, 1, -0.6]], atol=1e-15)
     assert Network.from_config(network.to_config()) == network
-    with pytest.raises(InvalidArgumentError, match="dropout rate"):
+    with pytest.raises(InvalidArgumentError, match="dropout: rate"):
         anynet.mlp([4, 3], input_dropout=1.0)

@@ -152,6 +152,7 @@ def test_invalid_groups_are_refused(make: Any, message: str) -> None:
         make()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_an_estimators_solver_may_have_groups(digits) -> None:
     x, y = digits.train[0][:200] / 16, digits.train[1][:200]
     solver = AdamW(groups=(Group(index=0, rate=0.0),))

@@ -20,7 +20,7 @@ from anynet.optim import (
     Warmup,
     as_schedule,
 )
-from anynet.training.stopping import Plateau
+from anynet.training.history import Plateau
 
 STEPS_PER_EPOCH = 7
 STEPS = range(40)

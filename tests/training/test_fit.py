@@ -14,7 +14,7 @@ import anynet
 from anynet.backends import Backend
 from anynet.nn import BinaryCrossEntropy
 from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau, Warmup
-from anynet.training.chance import no_better_than_guessing
+from anynet.training.diagnostics import no_better_than_guessing
 
 
 @pytest.fixture

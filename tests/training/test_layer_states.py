@@ -21,8 +21,7 @@ from anynet.data.splits import train_validation_split
 from anynet.data.subset import Subset
 from anynet.nn import BatchNorm, CrossEntropy, Dense, Network, ParameterFree, Standardize
 from anynet.optim import SGD, Constant
-from anynet.training.first_weights import first_weights
-from anynet.training.state import initial_state
+from anynet.training.state import first_weights, initial_state
 from anynet.training.step import TrainingStep
 
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 32, "backend": "numpy", "learning_rate": 0.3}
@@ -152,7 +151,7 @@ def test_a_batch_size_of_one_is_refused(data) -> None:
 @pytest.mark.skip_backend("strict", reason="its arrays are those of no library")
 def test_inputs_are_standardised_as_by_scikit_learn(backend: Backend, rng, monkeypatch) -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
-    monkeypatch.setattr("anynet.training.first_weights.BLOCK_NUMBERS", 70)
+    monkeypatch.setattr("anynet.training.state.BLOCK_NUMBERS", 70)
     x = (rng.standard_normal((97, 7)) * 10.0 ** np.arange(-3, 4) + 5).astype(np.float32)
     x[:, 2] = 0.1
     index = np.sort(rng.permutation(97)[:60])

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 import anynet
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from anynet.training.chance import best_guess, no_better_than_guessing
+from anynet.training.diagnostics import best_guess, no_better_than_guessing
 
 OPTIONS: dict[str, Any] = {"epochs": 6, "backend": "numpy", "patience": None}
 

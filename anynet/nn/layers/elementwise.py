@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from anynet.backends import Backend
 from anynet.config import lookup, register
-from anynet.errors import InvalidArgumentError
-from anynet.members import is_number, per_member
-from anynet.nn.activations import ACTIVATIONS
+from anynet.members import Bounded, is_number, number, per_member
+from anynet.nn.activations import ACTIVATIONS, Derivative
 from anynet.nn.layers.layer import Elementwise
 from anynet.typing import Array, Key
-
-Derivative: TypeAlias = Callable[[Array], Array]
-"""From the gradient of the output to that of the input."""
 
 
 @register("layer")
@@ -69,7 +64,7 @@ class Scale(Elementwise):
 
 @register("layer")
 @dataclass(frozen=True)
-class Dropout(Elementwise):
+class Dropout(Bounded, Elementwise):
     """Set a random share of the inputs to zero while training, and scale the rest up to match.
 
     Inverted dropout (Srivastava et al. 2014, section 10): inference is the identity. A draw takes
@@ -85,12 +80,7 @@ class Dropout(Elementwise):
     kind: ClassVar[str] = "dropout"
     varies: ClassVar[tuple[str, ...]] = ("rate",)
 
-    rate: float = 0.5
-
-    def __post_init__(self) -> None:
-        if is_number(self.rate) and (isinstance(self.rate, bool) or not 0 <= self.rate < 1):
-            message = f"the dropout rate must be at least 0 and below 1, got {self.rate!r}"
-            raise InvalidArgumentError(message)
+    rate: float = number(0.5, below=1)
 
     @staticmethod
     def to_varying(rate: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard
 import numpy as np
 
 from anynet.backends import Backend
+from anynet.nn.activations import Derivative
 from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState
 
 Pullback: TypeAlias = Callable[..., tuple[LayerGrads, Array | None]]
@@ -94,9 +95,7 @@ class Elementwise(ParameterFree):
     A subclass is a frozen dataclass with a ``kind`` and the method ``compute``.
     """
 
-    def compute(
-        self, x: Array, *, backend: Backend, key: Key | None
-    ) -> tuple[Array, Callable[[Array], Array]]:
+    def compute(self, x: Array, *, backend: Backend, key: Key | None) -> tuple[Array, Derivative]:
         """Return the output, and a function from its gradient to that of the input."""
         raise NotImplementedError
 
@@ -113,7 +112,7 @@ class Elementwise(ParameterFree):
         return y, without_params(derivative)
 
 
-def without_params(derivative: Callable[[Array], Array]) -> Pullback:
+def without_params(derivative: Derivative) -> Pullback:
     """Make the pullback of a layer that has no parameters from its derivative."""
 
     def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from anynet.backends import Backend
 from anynet.config import register
-from anynet.errors import InvalidArgumentError
+from anynet.members import Bounded, number
 from anynet.nn.layers.layer import ParameterFree, Pullback, Shapes, without_params
 from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState, Namespace
 
@@ -55,13 +55,13 @@ class LayerNorm(_GainAndBias):
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
         """Return the normalised samples, and the pullback."""
-        mean, variance = _moments(x, -1, backend.xp)
-        return _normalised(params, x, mean, variance, self.epsilon, -1, backend.xp)
+        centred, _, variance = _centred(x, -1, backend.xp)
+        return _normalised(params, centred, variance, self.epsilon, -1, backend.xp)
 
 
 @register("layer")
 @dataclass(frozen=True)
-class BatchNorm(_GainAndBias):
+class BatchNorm(Bounded, _GainAndBias):
     """Shift and scale each feature to mean 0 and variance 1, then by a learned gain and bias.
 
     While training, mean and variance are those of the batch, and the state, ``mean`` and
@@ -84,13 +84,8 @@ class BatchNorm(_GainAndBias):
 
     kind: ClassVar[str] = "batch_norm"
 
-    momentum: float = 0.1
+    momentum: float = number(0.1, above=0, most=1)
     epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.momentum <= 1:
-            message = f"the momentum of BatchNorm must be in (0, 1], got {self.momentum!r}"
-            raise InvalidArgumentError(message)
 
     def init_state(self, n_in: int) -> dict[str, np.ndarray]:
         """Return a running mean of 0 and a running variance of 1."""
@@ -103,27 +98,26 @@ class BatchNorm(_GainAndBias):
         xp, n_samples = backend.xp, x.shape[-2]
         if key is None or n_samples == 1:
             mean, variance = (state[name][..., None, :] for name in ("mean", "variance"))
-            return *_normalised(params, x, mean, variance, self.epsilon, None, xp), state
-        mean, variance = _moments(x, -2, xp)
+            return *_normalised(params, x - mean, variance, self.epsilon, None, xp), state
+        centred, mean, variance = _centred(x, -2, xp)
         unbiased = variance * (n_samples / (n_samples - 1))
         following = {
             name: state[name] + self.momentum * (batch[..., 0, :] - state[name])
             for name, batch in (("mean", mean), ("variance", unbiased))
         }
-        return *_normalised(params, x, mean, variance, self.epsilon, -2, xp), following
+        return *_normalised(params, centred, variance, self.epsilon, -2, xp), following
 
 
-def _moments(x: Array, axis: int, xp: Namespace) -> tuple[Array, Array]:
-    """Return the mean and the biased variance along an axis, which is kept."""
+def _centred(x: Array, axis: int, xp: Namespace) -> tuple[Array, Array, Array]:
+    """Return x − mean, the mean and the biased variance along an axis, which is kept."""
     mean = xp.mean(x, axis=axis, keepdims=True)
     centred = x - mean
-    return mean, xp.mean(centred * centred, axis=axis, keepdims=True)
+    return centred, mean, xp.mean(centred * centred, axis=axis, keepdims=True)
 
 
 def _normalised(
     params: LayerParams,
-    x: Array,
-    mean: Array,
+    centred: Array,
     variance: Array,
     epsilon: float,
     axis: int | None,
@@ -131,11 +125,11 @@ def _normalised(
 ) -> tuple[Array, Pullback]:
     """Return gain · (x − mean) / √(variance + ε) + bias, and its pullback.
 
-    ``axis`` is that of ``x`` whose moments mean and variance are; None if they are constants.
+    ``axis`` is the axis over which mean and variance were taken; None if they are constants.
     """
     gain, bias = (params[name][..., None, :] for name in ("gain", "bias"))
     deviation = xp.sqrt(variance + epsilon)
-    normal = (x - mean) / deviation
+    normal = centred / deviation
 
     def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
         grads = {"gain": xp.sum(dy * normal, axis=-2), "bias": xp.sum(dy, axis=-2)}

@@ -17,11 +17,10 @@ from anynet.errors import CheckpointError
 from anynet.nn.network import Network
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
-from anynet.training.history import EpochRecord, History, StopReason
+from anynet.training.history import EpochRecord, History, Plateau, StopReason
 from anynet.training.options import OPTION_NAMES, FitOptions
 from anynet.training.signals import Deferred, deferred_signals
 from anynet.training.state import TrainState, Weights
-from anynet.training.stopping import Plateau
 
 if TYPE_CHECKING:
     from anynet.training.run import Run
@@ -116,13 +115,10 @@ def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def saving(run: Run) -> Iterator[Saver | None]:
-    """Give a run its saver, and put signals off meanwhile; None if it keeps no checkpoints."""
-    if run.checkpoints is None:
-        yield None
-        return
+def saving(run: Run, folder: CheckpointFolder) -> Iterator[Saver]:
+    """Give a run its saver, and defer signals meanwhile."""
     with deferred_signals() as signals:
-        yield Saver(run, run.checkpoints, signals)
+        yield Saver(run, folder, signals)
 
 
 def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
