@@ -186,7 +186,7 @@ def test_an_interrupt_is_raised_and_leaves_the_loop_usable() -> None:
 
 
 class Fibonacci:
-    """(a, b) ← (b, a + b + the row's value): one leaf becomes another; their buffers must not mix."""
+    """(a, b) ← (b, a + b + the row's value): buffers of swapped leaves must not mix."""
 
     def __call__(self, state: Any, rows: Any, data: Any) -> Any:
         return (state[1], state[0] + state[1] + data[int(rows[0])])

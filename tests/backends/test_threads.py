@@ -131,7 +131,8 @@ WAYS = {
 
 
 @pytest.mark.skipif(
-    not os.path.isdir("/proc/self/task"), reason="threads are counted on Linux only"
+    not os.path.isdir("/proc/self/task"),  # noqa: PTH112
+    reason="threads are counted on Linux only",
 )
 @pytest.mark.skipif(CORES < 2, reason="one core always has one thread")
 @pytest.mark.parametrize("name", NAMES)

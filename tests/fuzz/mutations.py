@@ -122,7 +122,7 @@ def within_gzip(mutate: Mutation) -> Mutation:
 
 
 def within_zip(mutate: Mutation) -> Mutation:
-    """Corrupt a member or its name and repack it with a valid checksum, or corrupt the container."""
+    """Corrupt a member or its name and repack it with a valid checksum, or corrupt the archive."""
 
     def corrupt(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
         if random.random() < 0.5:
