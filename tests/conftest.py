@@ -49,6 +49,9 @@ CASES = {
     "jax-cuda": ("jax", "cuda"),
 }
 REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
+#: Files of the tests that a run without torch and JAX skipped: to write, and to run later.
+RECORD_SKIPPED = os.environ.get("ANYNET_RECORD_SKIPPED", "")
+ONLY_SKIPPED = os.environ.get("ANYNET_ONLY_SKIPPED", "")
 REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"
 
 # A job in the background of a shell is deaf to Ctrl-C, and tests press it.
@@ -110,8 +113,32 @@ def cuda_devices() -> tuple[str, ...]:
     return tuple(device for device in found if device.startswith("cuda"))
 
 
+def record_skipped(nodeid: str) -> None:
+    """Add a test, or a module, to the file that ANYNET_RECORD_SKIPPED names."""
+    if RECORD_SKIPPED:
+        with Path(RECORD_SKIPPED).open("a") as file:
+            file.write(f"{nodeid}\n")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Record a skipped test."""
+    if report.skipped and "PYTEST_XDIST_WORKER" not in os.environ:
+        record_skipped(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Record a skipped module."""
+    if report.skipped:
+        record_skipped(report.nodeid)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the CUDA cases out where no device is, unless they are asked for."""
+    """Deselect CUDA cases without a device, and tests that ANYNET_ONLY_SKIPPED does not list."""
+    if ONLY_SKIPPED:
+        listed = set(Path(ONLY_SKIPPED).read_text().splitlines())
+        passed = [item for item in items if not {item.nodeid, item.nodeid.split("::")[0]} & listed]
+        config.hook.pytest_deselected(items=passed)
+        items[:] = [item for item in items if item not in set(passed)]
     if REQUIRE_GPU or "cuda" in config.getoption("markexpr") or cuda_devices():
         return
     left_out = [item for item in items if item.get_closest_marker("cuda")]

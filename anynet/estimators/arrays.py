@@ -96,11 +96,6 @@ def deliver_labels(labels: np.ndarray, classes: Any, home: Backend | None) -> An
         return labels
 
 
-def dense(array: Any) -> np.ndarray:
-    """Convert a sparse matrix to an array."""
-    return np.asarray(array.toarray() if sp.issparse(array) else array)
-
-
 def infer(
     network: Network,
     params: Params,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,14 +31,11 @@ from anynet.estimators.stopping import Patience, Rate
 from anynet.optim import SGD, Adam, AdamW, Constant, ReduceOnPlateau, RMSprop, as_optimizer
 from anynet.training.evaluate import Evaluation
 from anynet.training.history import Callback, EpochRecord, Plateau
-from anynet.training.placement import split_by_memory
 from anynet.training.state import Sums, TrainState, Weights, copy
 from anynet.training.trainer import Epoch, Member, train
 from anynet.typing import Params
 
 MOST_AHEAD = 64  # epochs that are queued on a device at once
-HOST_BYTES = 2**30  # for the members that are trained at once, where free memory is unknown
-PLAIN = (bool, int, float, str, tuple, list, np.ndarray, np.generic, NoneType)
 
 
 class Memory(NamedTuple):
@@ -369,46 +364,6 @@ class Fit(Member):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-
-
-def train_together(fits: Sequence[Fit]) -> None:
-    """Train fits with one ``key`` to their ends, as many at once as fit into memory.
-
-    If one fails, its ``failure`` is set and the others continue.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C. The estimators that were being trained then have the weights of the last epoch,
-        or with ``early_stopping`` the best.
-    """
-    with fits[0].step.backend.context():
-        for part in split_by_memory(fits, unknown=HOST_BYTES):
-            try:
-                train(part)
-            except KeyboardInterrupt:
-                for fit in part:
-                    if fit.best is not None:
-                        fit.interrupt()
-                raise
-
-
-def can_be_member(estimator: Any) -> bool:
-    """Return whether an estimator can be trained in a population.
-
-    It must be one network, trained by a stochastic solver, whose parts are those of anynet: a
-    user-defined part may not support a population axis.
-    """
-    parts = [estimator.solver, estimator.learning_rate, getattr(estimator, "loss", None)]
-    in_steps = estimator.solver != "lbfgs" and estimator.n_ensemble == 1
-    return in_steps and all(map(_is_own, parts))
-
-
-def _is_own(part: Any) -> bool:
-    if not dataclasses.is_dataclass(part):
-        return isinstance(part, PLAIN)
-    inner = [getattr(part, field.name) for field in dataclasses.fields(part)]
-    return type(part).__module__.partition(".")[0] == "anynet" and all(map(_is_own, inner))
 
 
 @contextmanager

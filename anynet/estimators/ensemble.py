@@ -1,19 +1,26 @@
-"""``n_ensemble``: several networks in one estimator, trained as one population."""
+"""Several fits trained as one population: those of ``n_ensemble``, and those of a search."""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
+from types import NoneType
 from typing import Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from anynet.estimators.bridges import FIGURES
-from anynet.estimators.descent import Fit, can_be_member, progress_bar, train_together
+from anynet.estimators.descent import Fit, progress_bar
 from anynet.estimators.network import WEIGHTS
 from anynet.estimators.samples import Samples
-from anynet.training.trainer import group_members
+from anynet.training.placement import split_by_memory
+from anynet.training.trainer import group_members, train
 
+HOST_BYTES = 2**30  # for the members that are trained at once, where free memory is unknown
+PLAIN = (bool, int, float, str, tuple, list, np.ndarray, np.generic, NoneType)
 OF_THE_DATA = ("classes_", "_labels", "n_outputs_", "out_activation_", "n_features_in_")
 
 
@@ -79,3 +86,43 @@ def _train(fits: list[Fit]) -> None:
     for fit in fits:
         if fit.failure is not None:
             raise fit.failure
+
+
+def train_together(fits: Sequence[Fit]) -> None:
+    """Train fits with one ``key`` to their ends, as many at once as fit into memory.
+
+    If one fails, its ``failure`` is set and the others continue.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C. The estimators that were being trained then have the weights of the last epoch,
+        or with ``early_stopping`` the best.
+    """
+    with fits[0].step.backend.context():
+        for part in split_by_memory(fits, unknown=HOST_BYTES):
+            try:
+                train(part)
+            except KeyboardInterrupt:
+                for fit in part:
+                    if fit.best is not None:
+                        fit.interrupt()
+                raise
+
+
+def can_be_member(estimator: Any) -> bool:
+    """Return whether an estimator can be trained in a population.
+
+    It must be one network, trained by a stochastic solver, whose parts are those of anynet: a
+    user-defined part may not support a population axis.
+    """
+    parts = [estimator.solver, estimator.learning_rate, getattr(estimator, "loss", None)]
+    in_steps = estimator.solver != "lbfgs" and estimator.n_ensemble == 1
+    return in_steps and all(map(_is_own, parts))
+
+
+def _is_own(part: Any) -> bool:
+    if not dataclasses.is_dataclass(part):
+        return isinstance(part, PLAIN)
+    inner = [getattr(part, field.name) for field in dataclasses.fields(part)]
+    return type(part).__module__.partition(".")[0] == "anynet" and all(map(_is_own, inner))

@@ -7,7 +7,6 @@ a member would see other batches than the same fit alone.
 
 from __future__ import annotations
 
-import difflib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,11 +20,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
+from anynet.checks import did_you_mean
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import home_of
 from anynet.estimators.base import BaseMLP
 from anynet.estimators.classifier import MLPClassifier
-from anynet.estimators.descent import Fit, can_be_member, train_together
+from anynet.estimators.descent import Fit
+from anynet.estimators.ensemble import can_be_member, train_together
 from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.samples import check_samples
 from anynet.training.trainer import group_members
@@ -191,8 +192,7 @@ def _candidate(estimator: Any, parameters: Mapping[str, Any]) -> Any:
         return made.set_params(**clone(parameters, safe=False))
     except ValueError as error:
         unknown = next((name for name in parameters if name not in known), "")
-        near = difflib.get_close_matches(unknown, known, n=1)
-        message = f"param_grid: {error}" + (f" Did you mean {near[0]!r}?" if near else "")
+        message = f"param_grid: {str(error).rstrip('.')}{did_you_mean(unknown, known)}"
         raise ValueError(message) from error
 
 

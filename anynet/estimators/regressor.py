@@ -122,7 +122,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
 
         def function(logits: Array, backend: Backend) -> Array:
-            values = self._value_loss().link(logits, backend.xp)
+            values = self._model_loss().link(logits, backend.xp)
             return backend.xp.mean(values, axis=0) if self._is_ensemble else values  # type: ignore[no-any-return]
 
         values, _ = self._forward(X, "predict", function)
@@ -139,21 +139,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         predicted = to_host(self.predict(X))
         return float(r2_score(to_host(y), predicted, sample_weight=to_host(sample_weight)))
 
-    def _value_loss(self) -> Any:
+    def _model_loss(self) -> Any:
         return LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
 
-    def _model_loss(self) -> Any:
-        return self._value_loss()
-
     def _loss(self) -> Any:
-        loss, n_outputs = self._value_loss(), self.n_outputs_
+        loss, n_outputs = self._model_loss(), self.n_outputs_
         if n_outputs == 1:
             return loss
         return SummedOverOutputs(loss, n_outputs, value_is_mean=loss.kind == "squared_error")
 
     def _read_target(self, y: Any, *, incremental: bool) -> None:  # noqa: ARG002
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        loss = self._value_loss()
+        loss = self._model_loss()
         self.out_activation_ = getattr(loss, "link_name", "identity")
         least = getattr(loss, "least_target", -np.inf)
         if np.any(y < least):
@@ -181,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> float:
         """Return R² of logits on the host."""
         with np.errstate(over="ignore"):
-            predicted = self._value_loss().link(logits, np)
+            predicted = self._model_loss().link(logits, np)
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(target, predicted, sample_weight=weight))

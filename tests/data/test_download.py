@@ -38,7 +38,7 @@ def test_a_wrong_checksum_keeps_the_old_file(server, tmp_path):
     server.pages["/file"] = b"other"
     (tmp_path / "file").write_bytes(b"old")
     came = hashlib.md5(b"other").hexdigest()
-    refused(server.url + "file", tmp_path, f"expected the md5 {MD5}, came {came}")
+    refused(server.url + "file", tmp_path, f"expected the md5 {MD5}, got {came}")
     assert (tmp_path / "file").read_bytes() == b"old"
 
 

@@ -248,7 +248,7 @@ def test_parts_of_ones_own_are_trained_alone(values) -> None:
 
 def test_what_does_not_fit_into_memory_is_trained_in_turn(classes, monkeypatch) -> None:
     at_once = classes.fit(anynet, **QUICK)
-    monkeypatch.setattr("anynet.estimators.descent.HOST_BYTES", 1)
+    monkeypatch.setattr("anynet.estimators.ensemble.HOST_BYTES", 1)
     in_turn = classes.fit(anynet, **QUICK)
     np.testing.assert_allclose(in_turn.predict_proba(classes.X), at_once.predict_proba(classes.X))
 

@@ -266,7 +266,7 @@ def test_steps_that_fail(classes) -> None:
     with pytest.warns(FitFailedWarning, match="9 fits failed out of a total of 12"):
         both(classes, grid, estimator=pipeline, error_score=0.0)
     search = anynet.PopulationSearchCV(pipeline, {"network__alfa": [1.0]})
-    with pytest.raises(ValueError, match=r"Did you mean 'network__alpha'\?"):
+    with pytest.raises(ValueError, match=r"did you mean 'network__alpha'\?"):
         search.fit(classes.X, classes.y)
 
 
@@ -332,7 +332,7 @@ def test_samples_that_cannot_be_trained_on(classes) -> None:
 
 def test_grids_that_say_nothing(classes) -> None:
     search = anynet.PopulationSearchCV(network(classes), {"alfa": [1.0]}, cv=2)
-    with pytest.raises(ValueError, match=r"(?s)Invalid parameter 'alfa'.*Did you mean 'alpha'"):
+    with pytest.raises(ValueError, match=r"(?s)Invalid parameter 'alfa'.*did you mean 'alpha'"):
         search.fit(classes.X, classes.y)
     for grid, words in (({"alpha": []}, "non-empty sequence"), ([], "no candidates")):
         with pytest.raises(ValueError, match=words):

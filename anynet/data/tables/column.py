@@ -75,6 +75,8 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
             f"{name} must be numbers, booleans, text or dates, one a row, got shape {array.shape} "
             f"of type {array.dtype}{advice}"
         )
+        if array.ndim == 1:
+            raise InvalidArgumentError(message)
         raise UnusableColumnError(message, "nested values")
     if kind == "M":
         return as_text(np.datetime_as_string(array).tolist())

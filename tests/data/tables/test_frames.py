@@ -122,3 +122,15 @@ def test_a_wide_table_without_inputs_names_some_columns() -> None:
     with pytest.raises(DataError, match=r"'c5' is ignored.*994 more") as caught:
         anynet.load_tabular_dataset(columns, "y")
     assert "'c6'" not in str(caught.value)
+
+
+def test_numbers_of_numpy_among_objects_are_not_nested_values() -> None:
+    frame = pd.DataFrame({"a": pd.Series([np.float64(1), np.int64(2)], dtype=object), "y": [0, 1]})
+    table = anynet.Table.of(frame)
+    assert table.left_out == {}
+    np.testing.assert_array_equal(table.columns["a"], [1, 2])
+
+
+def test_a_column_of_an_unknown_type_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="complex128"):
+        anynet.Table.of(pd.DataFrame({"a": np.array([1j, 2j])}))
