@@ -169,7 +169,7 @@ def test_a_study_of_failures_has_a_report(tmp_path: Path, row) -> None:
     plan = plan_of(experiment)
     rows = [row(0, None, options=plan.options[0])]
     text = write_report(tmp_path, setting("grid"), [plan], rows).read_text()
-    assert "No point is chosen" in text
+    assert "No point is selected" in text
     assert "nan" not in text.lower()
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
 
