@@ -151,8 +151,8 @@ def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
         return "No point is selected: all have runs that diverged in the first epoch."
     return (
-        f"Selected by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy is "
-        f"**{spread(chosen.values('test_accuracy'))}**."
+        f"Selected by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy "
+        f"is **{spread(chosen.values('test_accuracy'))}**."
     )
 
 
@@ -179,9 +179,9 @@ def _method(setting: Setting) -> str:
     training, validation, test = setting.split
     fixed = {name: value for name, value in setting.fixed.items() if value not in (None, False, 0)}
     return (
-        f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, the "
-        f"same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch with "
-        f"the best validation accuracy. Seconds exclude validation. Those of runs that were "
+        f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, "
+        f"the same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch "
+        f"with the best validation accuracy. Seconds exclude validation. Those of runs that were "
         f"trained as one population are equal shares of one measurement and have no standard "
         f"deviation.\n\n"
         f"Fixed options: {_literal(words(fixed))}.\n\n"
