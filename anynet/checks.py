@@ -55,7 +55,7 @@ def is_whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def check_whole(name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
+def check_whole(name: str, value: Any, least: int = 1, most: float = 2**63 - 1) -> int:
     """Return a whole number as Python's int.
 
     Raises

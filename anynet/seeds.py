@@ -6,11 +6,12 @@ backend trains. Randomness inside a step is counter-based instead: see ``Backend
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
+from anynet.checks import check_whole
 
 
 class Purpose(IntEnum):
@@ -39,7 +40,5 @@ def device_seed(seed: int) -> int:
 
 
 def _sequence(seed: int, purpose: Purpose, epoch: int) -> np.random.SeedSequence:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        message = f"seed must be an integer of at least 0, got {seed!r}"
-        raise InvalidArgumentError(message)
-    return np.random.SeedSequence((int(seed), int(purpose), epoch))
+    whole = check_whole("seed", seed, 0, math.inf)
+    return np.random.SeedSequence((whole, int(purpose), epoch))

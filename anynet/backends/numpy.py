@@ -54,7 +54,9 @@ class NumPyBackend(Backend):
                 flags = (transpose_a, transpose_b)
                 call_or_note(add_product, accumulate, alpha, a, b, gemm, beta, *flags)
                 return accumulate
-        return super()._gemm(a, b, *options)
+        if accumulate is not None or not isinstance(alpha, int) or alpha != 1:
+            return super()._gemm(a, b, *options)
+        return self._multiply(a.mT if transpose_a else a, b.mT if transpose_b else b)
 
     def _multiply(self, a: Any, b: Any) -> Any:
         return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
@@ -100,23 +102,29 @@ class NumPyBackend(Backend):
 class NumPyLoop(RecordedLoop[State]):
     """A recorded loop whose products use as many threads as pay off."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._small: dict[int, bool] = {}  # by the size of a batch
+
     def run(self, state: State, order: Array, data: Any) -> State:
         """Apply the step once for each row of ``order``, see ``Loop``."""
-        with one_thread_a_product() if _is_small(state, order) else warn_if_threads_wait():
+        size = order.shape[-1]
+        if size not in self._small:
+            self._small[size] = _is_small(state, size)
+        one_thread = self._small[size] and max_threads() > 1
+        with one_thread_a_product() if one_thread else warn_if_threads_wait():
             return super().run(state, order, data)
 
 
-def _is_small(state: Any, order: Any) -> bool:
+def _is_small(state: Any, batch_size: int) -> bool:
     """Whether all products of a step are too small to gain from threads.
 
     Threads that wait for each other cost more than they save there, and many times as much if other
     processes use the cores. The shapes alone decide: the number of threads changes the rounding of
     a product, and the same run must give the same bits.
     """
-    if max_threads() < 2:
-        return False
     largest = max((math.prod(leaf.shape[-2:]) for leaf in tree.leaves(state)), default=0)
-    return bool(order.shape[-1] * largest <= SMALL_PRODUCT)
+    return batch_size * largest <= SMALL_PRODUCT
 
 
 def _fit_for_blas(a: Any, b: Any, c: Any, alpha: Any) -> bool:

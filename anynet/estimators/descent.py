@@ -190,7 +190,7 @@ class Fit(Member):
         if self.held is not None:
             self.validation = validation_of(self.estimator, self.held, network, self.step)
         params = load_params(self.estimator, network, backend)
-        return Weights(self.network.pack(params, backend.xp))
+        return Weights(self.network.pack(params, backend))
 
     def begin(self, state: TrainState) -> TrainState:
         """Continue with the optimizer of the previous ``partial_fit``."""

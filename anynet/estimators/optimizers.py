@@ -21,7 +21,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.members import is_number, per_member
-from anynet.nn.layers.dense import form_gradients
+from anynet.nn.layers.dense import ProductGradient
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, bound_to
 from anynet.optim.optimizers import AdamState, SGDState
@@ -81,7 +81,7 @@ class PackedNetwork:
 
     def init(self, seed: int, backend: Backend) -> Params:
         """Draw initial parameters; see ``Network.init``."""
-        return self.pack(self.network.init(seed, backend), backend.xp)
+        return self.pack(self.network.init(seed, backend), backend)
 
     def trainable(self, params: Params) -> Params:
         """Return all parameters."""
@@ -103,15 +103,18 @@ class PackedNetwork:
 
         def packed(dy: Array, need_dx: bool = False) -> tuple[Grads, Array | None]:
             grads, dx = pullback(dy, need_dx)
-            return self.pack(form_gradients(grads, backend), backend.xp), dx
+            return self.pack(grads, backend), dx
 
         return logits, packed, states
 
-    def pack(self, params: Any, xp: Namespace) -> Params:
+    def pack(self, params: Any, backend: Backend) -> Params:
         """Join a tree of parameters or gradients into the vectors; copies them."""
+        xp = backend.xp
         groups: dict[str, list[Array]] = {"weight": [], "bias": []}
         for layer, name, group, _, _, shape in self._slots:
             leaf = params[layer][name]
+            if isinstance(leaf, ProductGradient):
+                leaf = leaf.form(backend)
             if len(shape) > 1:
                 leaf = xp.reshape(leaf, (*leaf.shape[: -len(shape)], -1))
             groups[group].append(leaf)
@@ -196,6 +199,7 @@ class ClassicalMomentum:
     """
 
     kind: ClassVar[str] = "classical_momentum"
+    takes_products: ClassVar[bool] = True  # packed gradients have none
     varies: ClassVar[tuple[str, ...]] = ("momentum",)
 
     momentum: float = 0.9
@@ -259,6 +263,7 @@ class ShortAdam:
     """
 
     kind: ClassVar[str] = "short_adam"
+    takes_products: ClassVar[bool] = True  # packed gradients have none
 
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -318,6 +323,8 @@ class UnpackedOptimizer:
     packed : PackedNetwork
     """
 
+    takes_products: ClassVar[bool] = True  # packed gradients have none
+
     optimizer: Optimizer
     packed: PackedNetwork
 
@@ -335,7 +342,7 @@ class UnpackedOptimizer:
             self.packed.unpack(grads, xp), state, self.packed.unpack(params, xp), rate,
             backend=backend,
         )  # fmt: skip
-        return self.packed.pack(moved, xp), state
+        return self.packed.pack(moved, backend), state
 
 
 def _correction(beta: float, time: Array, xp: Namespace) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from anynet.augment import as_pipeline
 from anynet.backends import backend_of, lives_on
+from anynet.checks import check_whole
 from anynet.errors import InvalidArgumentError
 from anynet.seeds import device_seed
 from anynet.training.ensemble import Ensemble
@@ -61,9 +62,7 @@ def predict_augmented(
     >>> mean.shape
     (359, 10)
     """
-    if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
-        message = f"times must be a whole number of at least 1, got {times!r}"
-        raise InvalidArgumentError(message)
+    check_whole("times", times)
     models = model.models if isinstance(model, Ensemble) else (model,)
     backend, network = models[0].backend, models[0].network
     models = tuple(one if one.backend == backend else one.to(backend) for one in models)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet.backends import to_numpy
+from anynet.checks import check_whole
 from anynet.errors import InvalidArgumentError
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
@@ -80,9 +81,7 @@ def cross_validate(
         message = f"data must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
         raise InvalidArgumentError(message)
     n_samples = len(data[1])
-    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= n_samples:
-        message = f"folds must be from 2 to the {n_samples} samples, got {folds!r}"
-        raise InvalidArgumentError(message)
+    check_whole("folds", folds, 2, n_samples)
     if any("samples" in config for config in configs):
         message = "samples cannot be an option here: the folds say which samples a model trains on"
         raise InvalidArgumentError(message)

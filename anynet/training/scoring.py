@@ -1,14 +1,14 @@
-"""``scoring``: a score of scikit-learn's that chooses the epoch whose weights are kept."""
+"""``scoring``: a score of scikit-learn that selects the epoch whose weights are kept."""
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 
@@ -32,11 +32,9 @@ def scoring_of(scoring: Any, loss: Loss) -> str | None:
         raise InvalidArgumentError(message)
     names = [LOSS, *_metrics().get_scorer_names()]
     if scoring not in names:
-        near = difflib.get_close_matches(scoring, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         message = (
             f"scoring must be 'loss' or the name of a scorer of scikit-learn "
-            f"(sklearn.metrics.get_scorer_names()), got {scoring!r}{hint}"
+            f"(sklearn.metrics.get_scorer_names()), got {scoring!r}{did_you_mean(scoring, names)}"
         )
         raise InvalidArgumentError(message)
     return scoring

@@ -141,7 +141,7 @@ def test_unknown_layers_in_a_configuration_raise(entry) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True])
 def test_invalid_seeds_raise(seed) -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match="seed must be an integer of at least 0"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"seed must be .* at least 0"):
         anynet.mlp([2, 2]).init(seed, anynet.get_backend("numpy"))
 
 

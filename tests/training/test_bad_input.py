@@ -113,7 +113,7 @@ def test_one_target_column_gives_values_or_labels_for_a_network_with_one_output(
         ({"learning_rate": "fast"}, "a number or a schedule"),
         ({"optimizer": "magic"}, "optimizer must be one of sgd, rmsprop, adam, adamw"),
         ({"loss": "magic"}, "loss must be one of cross_entropy"),
-        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"validation": 6}, "leave at least 1 of the 6"),
         ({"validation": (X, Y[:2])}, "validation: x has 6 rows and y has 2"),
         ({"callbacks": 3}, "callbacks must be a function of an EpochRecord, or a list, got 3"),

@@ -402,7 +402,7 @@ def test_ctrl_c_raises_with_the_models_so_far(some: Any) -> None:
         ([{"dropout": 1.0}], r"configs\[0\].*dropout must be in \[0, 1\)"),
         ([{"patience": 0}], "patience must be"),
         ([{"network": anynet.mlp([3, 10])}], "network takes 3 inputs"),
-        ([{}, {"seed": -1}], r"configs\[1\]: seed must be an integer of at least 0"),
+        ([{}, {"seed": -1}], r"configs\[1\]: seed must be a whole number of at least 0"),
         ([{"network": "mlp"}], r"configs\[0\]: network must be a Network such as"),
     ],
 )
