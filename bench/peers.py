@@ -1,9 +1,9 @@
-"""One training job in every library: anynet on each backend, its peers, and the products alone.
+"""One training job in every library: anynet on each backend, its peers, and only the products.
 
-Each contender has a worker process of its own, which sleeps while the others run; rounds
+Each contender has its own worker process, which sleeps while the others run; rounds
 interleave them. All have the same network, data, initial weights, batch size and constant rate,
-in float32 (the report's algorithm: float64), and the same order of batches where the library lets
-one give it. The losses they reach are compared, so that nobody skips work. Writes JSON lines, a
+in float32 (the report's algorithm: float64), and the same order of batches if the library accepts
+one. Their losses are compared, to detect contenders that skip work. Writes JSON lines, a
 Markdown table and a PNG for each workload, and one page that sums up all in the folder.
 
     python -m bench.peers --workload mnist-small table --data-dir DIR
@@ -85,7 +85,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def set_environment(threads: int | None) -> None:
-    """Bind this process and its workers to so many cores, and let JAX workers share a GPU."""
+    """Bind this process and its workers to a number of cores; JAX workers share a GPU."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if threads is None:
         return
@@ -96,7 +96,7 @@ def set_environment(threads: int | None) -> None:
 
 
 def adapt(job: Job, options: argparse.Namespace) -> Job:
-    """Return the job with what the command line asks for."""
+    """Return the job with the options of the command line."""
     quick = options.quick and job.samples > QUICK_ROWS
     samples = options.samples or (QUICK_ROWS if quick else job.samples)
     epochs = options.epochs or job.epochs

@@ -1,4 +1,4 @@
-"""Many networks one by one and at once: anynet, ``jax.vmap`` and ``torch.func.vmap``.
+"""Many networks one by one and together: anynet, ``jax.vmap`` and ``torch.func.vmap``.
 
 The report's network with a seed of its own for each member: initial weights, order of batches. All
 contenders do the same job, each in a worker process, in rounds that interleave them, and the mean
@@ -38,13 +38,13 @@ CONTENDERS = {
     "jax.vmap": f"{MODULES}.jax_population:Vmap",
     "torch.func.vmap": f"{MODULES}.torch_population:Vmap",
 }
-AIM = 0.75  # of the time of one by one, on two cores
+AIM = 0.75  # fraction of the time one by one, on two cores
 HEADINGS = ("contender", "us_per_member_and_step", *COLUMNS[2:6], "train_loss", "agrees")
 
 
 @dataclass(frozen=True)
 class PopulationJob(Job):
-    """A job that members of different seeds do."""
+    """A job of members with different seeds."""
 
     members: int = 32
 
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, machine = make_rows(job, found), describe_machine()
     for row in rows:
         row["us_per_member_and_step"] = round(row.pop("us_per_step") / job.members, 2)
-        row["us_per_step"] = row["us_per_member_and_step"]  # what the picture's labels show
+        row["us_per_step"] = row["us_per_member_and_step"]  # the labels of the picture
     title = (
         f"{job.members} networks {list(job.layers)}, batch {job.batch_size}, {job.samples:,} rows "
         f"of {job.data().source} data — {machine['processor']}, {machine['cores']} cores"

@@ -50,10 +50,10 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 def kill_at_random(process: subprocess.Popen[str], rng: random.Random) -> bool:
     """Kill a process, sometimes while it starts and otherwise during one of its epochs.
 
-        Returns
-        -------
-        bool
-    Whether the process was still running.
+    Returns
+    -------
+    bool
+        Whether the process was still running.
     """
     assert process.stderr is not None
     if rng.random() < 0.2:
