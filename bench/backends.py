@@ -184,7 +184,7 @@ def make_chart(table: Sequence[Row], title: str) -> Chart:
 def main() -> None:
     """Run the job and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", help="where MNIST's files are")
+    parser.add_argument("--data-dir", help="folder of MNIST's files")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3, help="epochs in each round")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))

@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the jobs and write the results; return 1 if a contender failed or the runs differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--tables", nargs="+", help="such as digits; all if absent")
+    parser.add_argument("--tables", nargs="+", help="tables such as digits; default: all")
     parser.add_argument("--kind", nargs="+", choices=("fit", "predict"), default=["fit", "predict"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
     set_environment(options.threads)

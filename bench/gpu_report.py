@@ -62,8 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="time limit of all parts in seconds"
+    )
     options = parser.parse_args(arguments)
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for index, workload in enumerate(options.workload):
             left = deadline - time.monotonic()
             if index and left <= 0:
-                print(f"{workload}: left out, no time left", file=sys.stderr)
+                print(f"{workload}: skipped, no time left", file=sys.stderr)
                 sound = False
                 continue
             job = adapt(WORKLOADS[workload], options)
@@ -62,21 +62,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(CPU_WORKLOADS))
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="all usable if absent")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="default: all usable")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--samples", type=int, help="rows of the data, if not the workload's own")
-    parser.add_argument("--epochs", type=int, help="in a round, if not the workload's own")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
+    parser.add_argument("--samples", type=int, help="number of rows; default: the workload's")
+    parser.add_argument("--epochs", type=int, help="epochs per round; default: the workload's")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
     parser.add_argument(
         "--seconds",
         type=float,
         default=float("inf"),
-        help="begin no further round or workload after this time, shared by the workloads",
+        help="seconds for all workloads, after which no round or workload starts",
     )
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for one run")
-    parser.add_argument("--quick", action="store_true", help="at most 15,000 rows, 3 rounds")
+    parser.add_argument(
+        "--timeout", type=float, default=600, help="time limit of one run in seconds"
+    )
+    parser.add_argument("--quick", action="store_true", help="limit to 15,000 rows and 3 rounds")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
     if options.quick:
@@ -134,7 +136,7 @@ def publish(job: Job, found: Sequence[Measurement], options: argparse.Namespace)
         draw(options.out / f"{stem}.png", [make_chart(rows, title)])
     differing = [row["contender"] for row in rows if row["agrees"] is False]
     if differing:
-        print(f"{job.name}: other results than the reference: {differing}", file=sys.stderr)
+        print(f"{job.name}: results differ from the reference: {differing}", file=sys.stderr)
     return not failed and not differing
 
 

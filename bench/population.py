@@ -1,8 +1,8 @@
 """Many networks one by one and together: anynet, ``jax.vmap`` and ``torch.func.vmap``.
 
-The report's network with a seed of its own for each member: initial weights, order of batches. All
-contenders do the same job, each in a worker process, in rounds that interleave them, and the mean
-of the losses that their members reach is compared (in a shared order it differs: the batches do).
+The report's network with a different seed for each member: initial weights, order of batches. All
+contenders do the same job, each in a worker process, in rounds that interleave them. The mean loss
+of their members is compared (with a shared order it differs, because the batches differ).
 Writes JSON lines, a Markdown table and a PNG.
 
     python -m bench.population --data-dir DIR
@@ -125,8 +125,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     return parser.parse_args(arguments)
 

@@ -199,14 +199,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run recipes, or print the table of results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", help="names of files in recipes/, without .toml")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from the first on")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--report", action="store_true", help="time the report's algorithm too")
-    parser.add_argument("--idle", action="store_true", help="note that nothing else is running")
-    parser.add_argument("--keep", type=Path, help="a folder for the models")
-    parser.add_argument("--data-dir", type=Path, help="where the data files are")
+    parser.add_argument("--report", action="store_true", help="also time the report's algorithm")
+    parser.add_argument(
+        "--idle", action="store_true", help="record that the machine is otherwise idle"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the models")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data files")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--table", action="store_true", help="print what the results say")
+    parser.add_argument("--table", action="store_true", help="print the table of results")
     options = parser.parse_args(arguments)
     for name in options.recipes:
         measure(

@@ -84,7 +84,7 @@ def time_calls(calls: list[Any], rows: np.ndarray, order: np.ndarray) -> np.ndar
 def main() -> None:
     """Profile the two networks at batch 64."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", help="where MNIST's files are")
+    parser.add_argument("--data-dir", help="folder of MNIST's files")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     machine = describe_machine()

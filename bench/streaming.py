@@ -203,17 +203,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, default=1.5, help="size of the file")
-    parser.add_argument("--resident-gigabytes", type=float, default=2.0, help="in memory, at most")
+    parser.add_argument("--gigabytes", type=float, default=1.5, help="size of the file in GB")
+    parser.add_argument(
+        "--resident-gigabytes", type=float, default=2.0, help="maximum size in memory"
+    )
     parser.add_argument("--layers", type=int, nargs="+", default=[784, 128, 64, 10])
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=2, help="of each run; the last is timed")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs per run; the last is timed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backend", default="numpy")
     parser.add_argument("--device", default=None)
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--file", type=Path, default=None, help="kept, and used if it is there")
-    parser.add_argument("--name", default="streaming", help="of the results")
+    parser.add_argument("--file", type=Path, default=None, help="data file, kept and reused")
+    parser.add_argument("--name", default="streaming", help="name of the results")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     return parser.parse_args(arguments)
 

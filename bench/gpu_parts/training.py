@@ -104,6 +104,6 @@ def parse(about: str | None) -> argparse.Namespace:
     """Read the command line of a part."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
-    parser.add_argument("--tiny", action="store_true", help="a few steps, to try the script")
+    parser.add_argument("--tiny", action="store_true", help="run a few steps, to test the script")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     return parser.parse_args()

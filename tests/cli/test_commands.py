@@ -252,10 +252,10 @@ def test_usage_errors_exit_with_code_2(fails: Command, arguments: list[str]) -> 
 
 
 def test_usage_errors_contain_the_expected_value(fails: Command) -> None:
-    assert fails("train", "digits", "--layers", "128,x", code=2) == (
-        "anynet: error: argument --layers: expected whole numbers of at least 1, such as 128,64, "
-        "not '128,x' (see anynet train --help)\n"
-    )
+    error = fails("train", "digits", "--layers", "128,x", code=2)
+    assert error.startswith("anynet: error: argument --layers: ")
+    for fact in ("at least 1", "such as 128,64", "'128,x'", "(see anynet train --help)\n"):
+        assert fact in error
 
 
 @pytest.mark.parametrize(

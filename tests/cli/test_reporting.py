@@ -178,7 +178,7 @@ def odd_names(tmp_path: Path) -> tuple[Path, Path]:
     try:
         table.write_text("\n".join(["a,b,y", *lines]) + "\n")
     except OSError:
-        pytest.skip("this file system has UTF-8 names alone")
+        pytest.skip("this file system supports UTF-8 names only")
     np.savez(archive, x_train=rng.random((80, 3)), y_train=np.arange(80) % 2)
     return table, archive
 
@@ -269,7 +269,7 @@ def _wait_for_workers(leader: int) -> None:
         if busy >= 2:
             return
         time.sleep(0.1)
-    pytest.fail("no workers were seen")
+    pytest.fail("no workers were found")
 
 
 def test_ctrl_c_during_imports_exits_without_a_traceback(tmp_path: Path) -> None:

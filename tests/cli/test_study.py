@@ -227,7 +227,8 @@ def test_samplers_of_optuna_are_errors_if_it_is_missing(
     monkeypatch.setitem(sys.modules, "optuna", None)
     options = ("--config", config(tmp_path, SEARCH), "--n-trials", 3, "--sampler", "tpe")
     message = fails("study", "grid", "digits", *options, "--out", tmp_path / "out")
-    assert "needs optuna: pip install optuna, or use --sampler random" in message
+    for fact in ("pip install optuna", "--sampler random"):
+        assert fact in message
     assert not (tmp_path / "out").exists()
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import threading
 import tomllib
 from collections.abc import Callable
@@ -78,8 +79,8 @@ def test_the_output_of_a_classification(anynet: Command, place: Path, tmp_path: 
     )
     assert lines[3].startswith("test accuracy 0.")
     notes = err.splitlines()
-    assert notes[0] == "anynet: note: Number is not used: it numbers the rows"
-    assert notes[1].startswith("anynet: note: Name is not used: 200 different values in 200 rows")
+    assert notes[0].startswith("anynet: note: Number is not used: ")
+    assert notes[1].startswith("anynet: note: Name is not used: 200 ")
     assert "accuracy 0." in notes[2]
 
 
@@ -124,7 +125,7 @@ def test_the_run_folder_of_a_classification(place: Path) -> None:
     assert (config["target"], config["task"], config["test"]) == ("Survived", "classification", 0.2)
     assert (config["optimizer"], config["batch-size"], config["validation"]) == ("adam", 32, 32)
     assert config["about"]["test_accuracy"] > 0.6
-    assert config["about"]["notes"][0] == "Number is not used: it numbers the rows"
+    assert config["about"]["notes"][0].startswith("Number is not used: ")
     assert (place / "survived" / "confusion.png").exists()
 
 
@@ -259,14 +260,17 @@ def test_deviations_from_the_training_rows_are_reported(
     code, out, err = anynet("predict", place / "survived", new)
     assert (code, len(out.splitlines())) == (0, 3)
     start = f"anynet: warning: {new}: "
-    assert [line.removeprefix(start)[:44] for line in err.splitlines()] == [
-        "training had no column 'class', 'Extra': ign",
-        "Class: there is no such column; did you mean",
-        "Age: there is no such column: taken as missi",
-        "Fare: 1 of 2 rows holds no number ('free' in",
-        "Port: 1 of 2 rows holds a category that trai",
-        "Day: 1 of 2 rows holds no value, unlike thos",
+    facts = [
+        "no column 'class', 'Extra': ignored",
+        "^Class: .*no such column; did you mean",
+        "^Age: .*no such column: .*missing",
+        "^Fare: 1 of 2 rows .*number .*'free' in",
+        "^Port: 1 of 2 rows .*category",
+        "^Day: 1 of 2 rows .*no value",
     ]
+    for line, fact in zip(err.splitlines(), facts, strict=True):
+        assert line.startswith(start)
+        assert re.search(fact, line.removeprefix(start))
 
 
 def test_existing_prediction_files_are_not_overwritten(
@@ -343,7 +347,7 @@ def test_column_types_can_be_given(anynet: Command, place: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ship.csv"], "the column of ship.csv to predict, by --target COLUMN: it has 'Num"),
+        (["ship.csv"], "--target COLUMN: it has 'Num"),
         (["ship.csv", "--target", "survived"], "no column 'survived'; did you mean 'Survived'?"),
         (["ship.csv", "--target", "Name"], "which are not classes"),
         (["ship.csv", "--target", "Sex", "--task", "regression"], "holds no number, but text"),
@@ -359,7 +363,7 @@ def test_column_types_can_be_given(anynet: Command, place: Path, tmp_path: Path)
         (["digits", "--columns", "a=number"], "--columns is an option of tables"),
         (["digits", "--decimal", ","], "--decimal is an option of tables"),
         (["ship.csv", "--target", "Fare", "--decimal", ",", "--thousands", ","], "must differ"),
-        (["/dev/zero", "--target", "Fare"], "'/dev/zero' is a device: expected a table"),
+        (["/dev/zero", "--target", "Fare"], "'/dev/zero' is a device"),
         (["/dev/zero"], "'/dev/zero' is a device"),
         (["ship.csv", "--target", "Fare", "--test", "/dev/zero"], "'/dev/zero' is a device"),
     ],
@@ -384,7 +388,7 @@ def test_invalid_training_arguments_are_errors(
     [
         (["predict", "fare", "ship.csv", "--top", "2"], "--top is for classes"),
         (["predict", "fare", "none.csv"], "cannot read 'none.csv'"),
-        (["predict", "fare", "other.csv"], "none of the columns that the model reads"),
+        (["predict", "fare", "other.csv"], "none of the columns"),
         (["evaluate", "fare", "other.csv"], "'other.csv' has no column 'Fare'"),
         (["predict", "fare", "ragged.csv"], "line 3 has 1 field, separated by ','"),
     ],

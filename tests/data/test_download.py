@@ -13,7 +13,7 @@ CONTENT = bytes(range(256)) * 5000  # more than one chunk
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
-def refused(url, folder, match, error=DataError, **options):
+def assert_raises(url, folder, match, error=DataError, **options):
     """Check that the download raises in one line with the given reason and leaves no file."""
     before = sorted(folder.iterdir())
     with pytest.raises(error, match=match) as caught:
@@ -38,7 +38,7 @@ def test_a_wrong_checksum_raises_and_keeps_the_old_file(server, tmp_path):
     server.pages["/file"] = b"other"
     (tmp_path / "file").write_bytes(b"old")
     came = hashlib.md5(b"other").hexdigest()
-    refused(server.url + "file", tmp_path, f"expected the md5 {MD5}, got {came}")
+    assert_raises(server.url + "file", tmp_path, f"expected the md5 {MD5}, got {came}")
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
@@ -52,14 +52,14 @@ def test_a_failed_download_leaves_no_empty_folder(server, tmp_path):
 
 
 def test_a_missing_page_raises(server, tmp_path):
-    refused(server.url + "file", tmp_path, "404")
+    assert_raises(server.url + "file", tmp_path, "404")
 
 
 def test_a_refused_connection_raises(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        refused(f"http://127.0.0.1:{port}/file", tmp_path, "cannot download")
+        assert_raises(f"http://127.0.0.1:{port}/file", tmp_path, "cannot download")
 
 
 def test_a_server_that_stops_sending_raises(server, tmp_path):
@@ -75,7 +75,7 @@ def test_a_server_that_stops_sending_raises(server, tmp_path):
         done.wait(10)
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, "timed out", timeout=0.2)
+    assert_raises(server.url + "file", tmp_path, "timed out", timeout=0.2)
     done.set()
 
 
@@ -87,12 +87,12 @@ def test_a_broken_connection_raises(server, tmp_path):
         handler.wfile.write(CONTENT[:1000])
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, f"ended after 1000 of {len(CONTENT)}")
+    assert_raises(server.url + "file", tmp_path, f"ended after 1000 of {len(CONTENT)}")
 
 
 def test_an_announced_size_above_the_limit_raises(server, tmp_path):
     server.pages["/file"] = CONTENT
-    refused(server.url + "file", tmp_path, f"gives {len(CONTENT)} bytes", max_bytes=1000)
+    assert_raises(server.url + "file", tmp_path, f"gives {len(CONTENT)} bytes", max_bytes=1000)
 
 
 def test_an_unannounced_size_above_the_limit_raises(server, tmp_path):
@@ -103,7 +103,7 @@ def test_an_unannounced_size_above_the_limit_raises(server, tmp_path):
             handler.wfile.write(CONTENT)
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, "too many bytes", max_bytes=4 << 20)
+    assert_raises(server.url + "file", tmp_path, "too many bytes", max_bytes=4 << 20)
 
 
 def test_a_file_of_unannounced_size_is_downloaded(server, tmp_path):
@@ -127,12 +127,14 @@ def test_ctrl_c_leaves_no_file(server, tmp_path):
         assert any(tmp_path.iterdir()), "the temporary file is in the folder of the target"
         raise pressed
 
-    refused(server.url + "file", tmp_path, "pressed", error=KeyboardInterrupt, progress=interrupt)
+    assert_raises(
+        server.url + "file", tmp_path, "pressed", error=KeyboardInterrupt, progress=interrupt
+    )
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "file:///etc/hostname", "x", "", "data:,x"])
 def test_other_url_schemes_raise(url, tmp_path):
-    refused(url, tmp_path, "http or https", error=InvalidArgumentError)
+    assert_raises(url, tmp_path, "http or https", error=InvalidArgumentError)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_redirects_to_other_schemes_raise(server, tmp_path, target, match):
         handler.end_headers()
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, match)
+    assert_raises(server.url + "file", tmp_path, match)
 
 
 def test_redirects_are_followed(server, tmp_path):
@@ -162,7 +164,7 @@ def test_redirects_are_followed(server, tmp_path):
 
 @pytest.mark.parametrize("url", ["http://", "http://[", "http://127.0.0.1:x/", "http://a b/\n"])
 def test_invalid_addresses_raise(url, tmp_path):
-    refused(url, tmp_path, "cannot download")
+    assert_raises(url, tmp_path, "cannot download")
 
 
 def test_an_unwritable_target_raises(server, tmp_path):

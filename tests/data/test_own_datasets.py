@@ -20,7 +20,7 @@ def save(tmp_path):
     return save
 
 
-def refused(path, match):
+def assert_raises(path, match):
     with pytest.raises(DataError, match=match) as caught:
         load_dataset(path)
     assert "\n" not in str(caught.value)
@@ -165,7 +165,7 @@ def test_classes_come_from_training_and_test_set(save):
     ],
 )
 def test_invalid_arrays_raise(save, arrays, match):
-    refused(save(**arrays), match)
+    assert_raises(save(**arrays), match)
 
 
 def test_a_folder_of_idx_files_is_read(tmp_path, make_four):
@@ -188,15 +188,15 @@ def test_a_folder_without_a_test_set_is_split(tmp_path):
 
 
 def test_invalid_folders_raise(tmp_path):
-    refused(tmp_path, "no training files")
+    assert_raises(tmp_path, "no training files")
     write_idx(tmp_path / "train-images", X)
-    refused(tmp_path, "is alone")
+    assert_raises(tmp_path, "is alone")
     write_idx(tmp_path / "train-labels", Y.astype("u1"))
     write_idx(tmp_path / "train-labels-2", Y.astype("u1"))
-    refused(tmp_path, "several files of labels")
-    refused(tmp_path / "nowhere", "does not exist")
-    refused(str(tmp_path / "nowhere.npz"), "does not exist")
-    refused(tmp_path / "train-images", "cannot be read as a zip")
+    assert_raises(tmp_path, "several files of labels")
+    assert_raises(tmp_path / "nowhere", "does not exist")
+    assert_raises(str(tmp_path / "nowhere.npz"), "does not exist")
+    assert_raises(tmp_path / "train-images", "cannot be read as a zip")
 
 
 def test_a_file_in_the_current_folder_is_found(save, monkeypatch):

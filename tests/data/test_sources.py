@@ -196,7 +196,7 @@ def test_a_file_changed_after_opening_raises(tmp_path, x, y) -> None:
         source = open_each(tmp_path, kind, x, y)
         path = source.path
         path.write_bytes(path.read_bytes()[:-4])
-        with pytest.raises(DataError, match="was changed since it was opened"):
+        with pytest.raises(DataError, match="changed since"):
             source.read(np.arange(3))
         path.unlink()
         with pytest.raises(DataError, match="cannot read"):

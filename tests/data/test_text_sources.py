@@ -111,7 +111,7 @@ def test_detected_separators_are_reported_and_given_ones_are_used(tmp_path: Path
     source = anynet.open_source(path, "y", decimal=".")
     np.testing.assert_array_equal(source.read(np.arange(2)), [[1.016], [2.35]])
     np.save(tmp_path / "x.npy", np.eye(2))
-    with pytest.raises(InvalidArgumentError, match="is not a text file: decimal cannot be used"):
+    with pytest.raises(InvalidArgumentError, match="not a text file: decimal"):
         anynet.open_source(tmp_path / "x.npy", decimal=",")
     with pytest.raises(InvalidArgumentError, match="decimal must be one of"):
         anynet.open_source(path, "y", decimal=";")
@@ -146,7 +146,7 @@ def test_an_index_is_not_an_input(tmp_path: Path, frame: Any, name: str) -> None
         shuffled.reset_index().to_csv(path, index=False)
     else:
         shuffled.to_csv(path, sep="," if name == "t.csv" else "\t")
-    with pytest.warns(UserWarning, match="is not used: it is the index of a data frame"):
+    with pytest.warns(UserWarning, match="not used: .*index of a data frame"):
         source = anynet.open_source(path, "y")
     assert source.columns == ["size", "größe", "amount"]
     np.testing.assert_array_equal(source.y, shuffled["y"])
@@ -169,9 +169,9 @@ def test_composed_and_decomposed_unicode_names_are_equal(tmp_path: Path) -> None
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_pipes_and_devices_raise(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(DataError, match="is a pipe, which cannot be read in part"):
+    with pytest.raises(DataError, match="is a pipe"):
         anynet.open_source(tmp_path / "pipe.csv", "y")
-    with pytest.raises(DataError, match="is a device, which cannot be read in part"):
+    with pytest.raises(DataError, match="is a device"):
         anynet.open_source("/dev/zero")
 
 

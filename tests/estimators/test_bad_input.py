@@ -148,7 +148,7 @@ def test_invalid_class_weights_raise(class_weight, message: str) -> None:
 
 def test_invalid_class_weights_for_several_columns_raise() -> None:
     several = np.stack([Y, Y], axis=1)
-    with pytest.raises(ValueError, match="a dict for each column of y, got 2"):
+    with pytest.raises(ValueError, match="dict for each column of y, got 2"):
         anynet.MLPClassifier(class_weight=[{0: 1.0}, 2]).fit(X, several)
     model = anynet.MLPClassifier(class_weight=[{0: 1.0}, {1: 0.0}], max_iter=2, tol=1e9)
     model.set_params(n_iter_no_change=1)
@@ -200,7 +200,7 @@ def test_invalid_validation_sets_raise() -> None:
 @pytest.mark.parametrize("wide", ["y", "y_val"])
 def test_a_validation_target_of_another_width_raises(name: str, wide: str) -> None:
     targets = {"y": Y, "y_val": Y} | {wide: np.stack([Y, Y], axis=1)}
-    with pytest.raises(ValueError, match=r"y_val must have rows as y has, of shape \("):
+    with pytest.raises(ValueError, match=r"y_val must .*of shape \("):
         getattr(anynet, name)().fit(X, **targets, X_val=X)
 
 

@@ -68,7 +68,7 @@ def test_every_activation_matches(classes, activation: str, shuffle: bool) -> No
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 def test_poisson_regression_matches(solver: str, table) -> None:
     if table.estimator == "MLPClassifier":
-        pytest.skip("a loss of values")
+        pytest.skip("needs a regression loss")
     options = COMMON | {"loss": "poisson", "solver": solver, "learning_rate_init": 0.01}
     assert_same_run(table.fit(anynet, **options), table.fit(oracle, **options))
 
@@ -76,7 +76,7 @@ def test_poisson_regression_matches(solver: str, table) -> None:
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_early_stopping_matches(solver: str, table) -> None:
     if table.estimator == "MLPClassifier" and table.y.ndim == 1 and table.y.max() > 1:
-        pytest.skip("scikit-learn stratifies two classes only, whatever it documents")
+        pytest.skip("scikit-learn stratifies two classes only")
     options = COMMON | {"early_stopping": True, "tol": 0.01, "n_iter_no_change": 3, "max_iter": 60}
     ours, theirs = (table.fit(library, solver=solver, **options) for library in (anynet, oracle))
     assert_same_run(ours, theirs)
@@ -165,7 +165,7 @@ def test_unscaled_inputs_stop_at_the_same_iteration(
     table, solver: str, dtype: str, weighted: bool, rng
 ) -> None:
     if table.estimator != "MLPClassifier":
-        pytest.skip("probabilities of 0 and 1 are of classes")
+        pytest.skip("needs class probabilities of 0 and 1")
     weight = [rng.uniform(size=len(table.X)).astype(dtype)] if weighted else []
     table = table._replace(X=(table.X * 100).astype(dtype))
     options = COMMON | SOLVERS[solver] | {"alpha": 1e-4, "max_iter": 40, "n_iter_no_change": 3}

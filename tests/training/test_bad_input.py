@@ -22,8 +22,8 @@ NETWORK = anynet.mlp([3, 2])
     [
         (X, "data must be \\(x, y\\) or \\(x, y, sample_weight\\), got ndarray"),
         ((X,), "data must be \\(x, y\\)"),
-        ((X[:, :2], Y), "the network takes 3 inputs, data's x has 2 columns"),
-        ((X[0], Y), "a row per sample and a column per input, got shape \\(3,\\)"),
+        ((X[:, :2], Y), "3 inputs, data's x has 2 columns"),
+        ((X[0], Y), "data's x .*got shape \\(3,\\)"),
         ((X, Y[:4]), "x has 6 rows and y has 4"),
         ((X[:0], Y[:0]), "data has no rows"),
         ((X.astype(str), Y), "must hold real numbers"),
@@ -75,7 +75,7 @@ def test_a_wrong_type_of_network_raises_with_the_received_type(
 
 
 def test_passing_a_dataset_raises_with_the_attribute_to_use() -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match="got Dataset: its attribute train"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"got Dataset: .*train"):
         anynet.fit(NETWORK, anynet.load_dataset("digits"))
 
 
@@ -116,7 +116,7 @@ def test_one_target_column_gives_values_or_labels_for_a_network_with_one_output(
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"validation": 6}, "leave at least 1 of the 6"),
         ({"validation": (X, Y[:2])}, "validation: x has 6 rows and y has 2"),
-        ({"callbacks": 3}, "callbacks must be a function of an EpochRecord, or a list, got 3"),
+        ({"callbacks": 3}, "callbacks must be .*EpochRecord.* got 3"),
         ({"callbacks": [print, None]}, "callbacks must be a function"),
         ({"backend": "abacus"}, "backend must be one of"),
     ],
@@ -129,17 +129,17 @@ def test_invalid_options_raise(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [
-        ("squared_error", np.zeros((6, 3)), "must have 2 columns, one an output"),
-        (None, np.arange(6.0), "must have 2 columns.*choose loss='cross_entropy' if these are"),
-        (None, Y.astype(float), "0.0 and 1.0 alone.* loss='cross_entropy' for classes"),
-        (None, np.eye(6)[:, :2], "0.0 and 1.0 alone.*loss='binary_cross_entropy' for labels"),
-        (None, Y + 5, "got values from 5 to 6.*loss='squared_error' for values"),
+        ("squared_error", np.zeros((6, 3)), "must have 2 columns"),
+        (None, np.arange(6.0), "must have 2 columns.*loss='cross_entropy'"),
+        (None, Y.astype(float), "0.0 and 1.0 .*loss='cross_entropy'"),
+        (None, np.eye(6)[:, :2], "0.0 and 1.0 .*loss='binary_cross_entropy'"),
+        (None, Y + 5, "got values from 5 to 6.*loss='squared_error'"),
         (None, np.stack([Y, Y + 5], axis=1), "only 0 and 1.*loss='squared_error'"),
         ("squared_error", np.full((6, 2), np.nan), "NaN or infinity"),
         ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1 .*loss='squared_error'"),
         ("poisson", -np.ones((6, 2)), "must be at least 0 for the loss poisson"),
         ("cross_entropy", np.full(6, 0.5), "whole numbers.*loss='squared_error'"),
-        ("cross_entropy", np.zeros((6, 2)), "one class a sample.*loss='binary_cross_entropy'"),
+        ("cross_entropy", np.zeros((6, 2)), "one class .*loss='binary_cross_entropy'"),
     ],
 )
 def test_targets_that_do_not_fit_the_loss_raise(
@@ -153,7 +153,7 @@ def test_predict_with_invalid_input_raises() -> None:
     model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match="takes 3 inputs, x has 4 columns"):
         model.predict(np.zeros((2, 4)))
-    with pytest.raises(anynet.InvalidArgumentError, match=r"column 1: fill or drop .* first$"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"column 1: fill or drop"):
         model.predict([[0, np.nan, 0]])
     assert model.predict(np.zeros((0, 3))).shape == (0,)
 
@@ -163,7 +163,7 @@ def test_integer_targets_of_a_regression_need_an_explicit_loss() -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="choose loss='squared_error'"):
         anynet.fit(network, (X, y), backend="numpy")
     model = anynet.fit(network, (X, y), loss="squared_error", epochs=1, backend="numpy")
-    with pytest.raises(anynet.InvalidArgumentError, match="use predict, or train it with loss="):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"use predict.*loss="):
         model.predict_proba(X)
 
 
@@ -214,11 +214,11 @@ def test_arbitrary_arguments_either_train_or_raise_an_error_of_anynet(
     [
         (
             {"optimizer": anynet.optim.Adam},
-            "optimizer must be a name or an object such as Adam(), got <class",
+            "object such as Adam(), got <class",
         ),
-        ({"learning_rate": anynet.optim.Cosine}, "a schedule such as Cosine(0.1), got the <class"),
+        ({"learning_rate": anynet.optim.Cosine}, "such as Cosine(0.1), got the <class"),
         ({"learning_rate": lambda epoch: 0.1 / epoch}, "must be a number or a schedule"),
-        ({"loss": anynet.nn.Huber}, "loss must be one such as Huber()"),
+        ({"loss": anynet.nn.Huber}, "such as Huber()"),
     ],
 )
 def test_classes_and_functions_in_place_of_instances_raise(options, message) -> None:

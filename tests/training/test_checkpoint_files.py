@@ -102,7 +102,7 @@ def test_resume_uses_the_previous_checkpoint_if_the_newest_is_damaged(
     anynet.fit(network, data, **options, checkpoint=tmp_path)
     older, newest = sorted(tmp_path.glob("step-*"))
     damage(newest)
-    with pytest.warns(RuntimeWarning, match=r"cannot be read.*checksum.*the one before"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be read.*checksum"):
         same(straight, anynet.resume(tmp_path, data))
     damage(older)
     damage(newest)
@@ -117,7 +117,7 @@ def test_a_damaged_checkpoint_does_not_count_towards_keep(data, network, tmp_pat
     newer = tmp_path / "step-000000999999.safetensors"
     newer.write_bytes(good.read_bytes())
     damage(newer)
-    with pytest.warns(RuntimeWarning, match="continuing from the one before"):
+    with pytest.warns(RuntimeWarning, match="cannot be read"):
         anynet.resume(tmp_path, data, epochs=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "lock",
@@ -290,5 +290,5 @@ def test_invalid_policies_raise(options: dict[str, Any]) -> None:
 
 
 def test_metadata_that_json_cannot_hold_raise(data, network, tmp_path: Path) -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match="metadata must be what JSON can hold"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"metadata .*JSON"):
         anynet.fit(network, data, metadata={"array": data[0]}, checkpoint=tmp_path)

@@ -224,9 +224,9 @@ def test_resume_with_different_data_raises(data, network, tmp_path: Path) -> Non
     swapped[[0, 1]] = swapped[[1, 0]]
     assert y[0] != y[1]
     for other in ((changed, y), (x, swapped), (x[:-1], y[:-1])):
-        with pytest.raises(anynet.CheckpointError, match="data differ") as told:
+        with pytest.raises(anynet.CheckpointError, match="data differ") as caught:
             anynet.resume(tmp_path, other, epochs=2)
-        assert ("of other values" in str(told.value)) == (len(other[1]) == len(y))
+        assert ("of other values" in str(caught.value)) == (len(other[1]) == len(y))
     with pytest.raises(anynet.CheckpointError, match="data differ"):
         anynet.resume(tmp_path, (x, y, np.full(len(y), 0.5)), epochs=2)
     assert anynet.resume(tmp_path, (x.astype(np.float64), list(y)), epochs=2)  # equal values
@@ -249,7 +249,7 @@ def test_runs_on_sources_resume_and_check_their_data(
         anynet.fit(network, opened(), **options, checkpoint=run, progress=stop_at(2, 100))
     same(straight, anynet.resume(run, opened()))
     if shuffle == "blocks":
-        with pytest.raises(anynet.CheckpointError, match="the shuffle and the window of before"):
+        with pytest.raises(anynet.CheckpointError, match=r"shuffle and .*window"):
             anynet.resume(run, opened(window=5_000))
     changed = data[0].astype(np.float32)
     changed[100] += 1

@@ -197,7 +197,7 @@ def test_a_diverging_loss_raises_with_a_suggestion(backend: Backend, digits, net
 def test_an_overflow_of_the_validation_loss_raises(rng) -> None:
     x, y = rng.standard_normal((50, 2)), rng.standard_normal(50)
     held_out = (np.full((5, 2), 1e30), np.zeros(5))
-    with pytest.raises(anynet.DivergedError, match="the validation loss is not finite in epoch 1"):
+    with pytest.raises(anynet.DivergedError, match="validation loss is not finite in epoch 1"):
         anynet.fit(anynet.mlp([2, 4, 1]), (x, y), validation=held_out, backend="numpy")
 
 
@@ -393,7 +393,7 @@ def test_a_classifier_no_better_than_guessing_is_reported(digits, validation: fl
     options: dict[str, Any] = {"epochs": 3, "backend": "numpy", "validation": validation}
     model = anynet.fit(network, digits.train, learning_rate=1000.0, **options)
     assert re.search(
-        r"no better than the 2\.3 of guessing: .* another learning rate \(now 1000\)",
+        r"2\.3 of guessing: .*learning rate \(now 1000\)",
         model.history.warning,
     )
     assert anynet.fit(network, digits.train, **options).history.warning == ""

@@ -31,9 +31,9 @@ def fit(x: Any, backend: Backend | str = "numpy", **options: Any) -> None:
     ],
 )
 def test_the_warning_contains_the_range(x: np.ndarray, low: str, high: str) -> None:
-    with pytest.warns(UserWarning, match="x holds values") as told:
+    with pytest.warns(UserWarning, match="x holds values") as caught:
         fit(x)
-    assert f"from {low} to {high}, " in str(told[0].message)
+    assert f"from {low} to {high}, " in str(caught[0].message)
 
 
 @pytest.mark.skip_backend("strict", reason="its arrays belong to no library")

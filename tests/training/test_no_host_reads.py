@@ -1,8 +1,8 @@
-"""A training step never reads the device from the host, nor sends it numbers: a graph can hold it.
+"""A training step neither reads from the device nor copies numbers to it, as graphs require.
 
-The whole step, with every layer, loss, optimizer and schedule, runs on two libraries that refuse:
-array_api_strict on its second device, whose arrays will not become Python numbers, and torch's meta
-device, which has no content that could be read and where each operator's tensors are looked at.
+The step, with every layer, loss, optimizer and schedule, runs on two guarded libraries:
+array_api_strict on its second device, whose arrays do not convert to Python numbers, and torch's
+meta device, which has no content to read and where the tensors of each operator are checked.
 """
 
 from __future__ import annotations

@@ -97,10 +97,10 @@ def test_saving_to_a_missing_folder_raises_with_the_fix(model, tmp_path: Path) -
     path = tmp_path / "absent" / "m"
     with pytest.raises(anynet.InvalidArgumentError) as caught:
         model.save(path)
-    assert str(caught.value) == (
-        f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it, or "
-        f"choose another"
-    )
+    message = str(caught.value)
+    assert message.startswith(f"cannot write {str(path)!r}: ")
+    for fact in (f"no folder {str(path.parent)!r}", "create it"):
+        assert fact in message
 
 
 def test_a_file_that_cannot_be_written_raises_with_its_name(model, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def change(saved: Path, config=None, tensors=None) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (lambda c: c | {"format": 99}, "model format 99, this version of anynet reads 1"),
+        (lambda c: c | {"format": 99}, "format 99, .* reads 1"),
         (lambda c: {}, "cannot be read"),  # noqa: ARG005
         (lambda c: [c], "cannot be read"),
         (lambda c: c | {"network": {"n_inputs": 64, "layers": [{"kind": "x"}]}}, "unknown layer"),

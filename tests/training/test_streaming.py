@@ -263,7 +263,7 @@ def test_nonfinite_numbers_raise_with_their_row_and_column(folder, data) -> None
 def test_incompatible_sources_raise(folder, source, message) -> None:
     with pytest.raises((InvalidArgumentError, anynet.DataError), match=message):
         anynet.fit(NETWORK, source(folder), **OPTIONS)
-    with pytest.raises(InvalidArgumentError, match="takes 3 inputs, data's x has 20"):
+    with pytest.raises(InvalidArgumentError, match="3 inputs, data's x has 20"):
         anynet.fit(anynet.mlp([3, 4]), anynet.open_source(folder), **OPTIONS)
 
 
@@ -310,7 +310,7 @@ def test_running_out_of_device_memory_falls_back_with_a_warning(data, monkeypatc
     expected = anynet.fit(NETWORK, data, **OPTIONS, backend="numpy")
     monkeypatch.setattr(InMemory, "window", 10_000)
     backend = small(largest=data[0].nbytes - 1)
-    with pytest.warns(RuntimeWarning, match=r"ran out of memory .* sent in blocks instead"):
+    with pytest.warns(RuntimeWarning, match=r"out of memory .*blocks"):
         model = anynet.fit(NETWORK, data, **OPTIONS, backend=backend)
     assert same(model, expected)
     with pytest.raises(MemoryError):

@@ -1,6 +1,7 @@
 """Loading a table as a data set: no leakage from test rows, reports of ignored data."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_test_rows_do_not_affect_the_preprocessing(rows: dict[str, Any]) -> None
     assert other.preprocessing == data.preprocessing
     np.testing.assert_array_equal(other.train[0], data.train[0])
     (note,) = other.notes
-    assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
+    assert re.search("^test rows: colour: 20 of 20 rows .*category", note)
 
 
 @pytest.mark.parametrize("unit", [1e298, 1e200, 1e-200, 1e-299])
@@ -91,7 +92,7 @@ def test_extreme_targets_of_test_rows_are_dropped_and_reported(rows: dict[str, A
     data = anynet.load_tabular_dataset(rows, target="price", test=new)
     assert len(data.test[1]) == 1
     (note,) = data.notes
-    assert "price: 1 of 2 rows have no value that the model knows ('1e+308' in row 1)" in note
+    assert re.search(r"price: 1 of 2 rows .*'1e\+308' in row 1", note)
 
 
 def test_rows_without_a_target_are_dropped(rows: dict[str, Any]) -> None:
@@ -99,10 +100,9 @@ def test_rows_without_a_target_are_dropped(rows: dict[str, Any]) -> None:
     price[7] = "dear"
     data = anynet.load_tabular_dataset(rows | {"price": price}, target="price")
     assert len(data.train[0]) + len(data.test[0]) == 92
-    assert data.notes == (
-        "price: 7 rows have no target: left out",
-        "price: 1 rows have a target that is not a number ('dear' in row 8): left out",
-    )
+    missing, invalid = data.notes
+    assert re.search("^price: 7 rows .*no target", missing)
+    assert re.search("^price: 1 rows .*not a number .*'dear' in row 8", invalid)
 
 
 def test_a_separate_table_of_test_rows(rows: dict[str, Any]) -> None:
@@ -112,17 +112,15 @@ def test_a_separate_table_of_test_rows(rows: dict[str, Any]) -> None:
     assert data.test[1].tolist() == [0, 1]
     assert len(data.notes) == 3
     assert all(note.startswith("test rows: ") for note in data.notes)
-    assert (
-        "sold: 1 of 3 rows have no value that the model knows ('often' in row 2)" in data.notes[0]
-    )
-    assert "colour: there is no such column: taken as missing in every row" in data.notes[2]
+    assert re.search("sold: 1 of 3 rows .*'often' in row 2", data.notes[0])
+    assert re.search("colour: .*no such column.* missing", data.notes[2])
 
 
 def test_few_distinct_integers_are_classes_unless_the_task_is_given(rows: dict[str, Any]) -> None:
     rows["stars"] = np.arange(100) % 5
     data = anynet.load_tabular_dataset(rows, target="stars")
     assert data.classes == ("0", "1", "2", "3", "4")
-    assert "5 different whole numbers are taken as classes" in data.notes[0]
+    assert re.search("5 .*classes", data.notes[0])
     assert anynet.load_tabular_dataset(rows, target="stars", task="regression").classes == ()
     assert anynet.load_tabular_dataset(rows, target="stars", task="classification").notes == ()
 
@@ -130,16 +128,14 @@ def test_few_distinct_integers_are_classes_unless_the_task_is_given(rows: dict[s
 def test_rare_categories_are_reported(rows: dict[str, Any]) -> None:
     rows["town"] = [f"town {i % 60}" for i in range(100)]
     data = anynet.load_tabular_dataset(rows, target="price", columns={"town": "category"})
-    assert data.notes[0] == (
-        "town: the 49 most frequent categories have an input each, and the others share one"
-    )
+    assert re.search("^town: the 49 most frequent categories", data.notes[0])
     data = anynet.load_tabular_dataset(
         rows, target="price", columns={"town": "category"}, test=rows
     )
     known = rows["town"]
     assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare categories
     (note,) = data.preprocessing.encode(rows | {"town": ["Rome", *known[1:]]})[1]
-    assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
+    assert re.search("town: 1 of 100 rows .*category .*'Rome'", note)
     config = data.preprocessing.to_config()
     assert Preprocessing.from_config(json.loads(json.dumps(config))) == data.preprocessing
     earlier = {name: value for name, value in config.items() if name != "marks"}
@@ -185,21 +181,21 @@ def test_tables_that_cannot_be_learnt_raise(
 def test_invalid_mappings_of_columns_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="the same number of values"):
         anynet.Table.of({"a": [1], "b": [1, 2]})
-    with pytest.raises(InvalidArgumentError, match="a mapping of names to columns, got list"):
+    with pytest.raises(InvalidArgumentError, match=r"mapping.* got list"):
         anynet.read_table([[1, 2]])
     with pytest.raises(InvalidArgumentError, match="a must be numbers, booleans, text or dates"):
         anynet.Table.of({"a": [[1, 2]]})
 
 
 def test_load_dataset_raises_for_tables_with_the_function_to_use(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="is a table: load it by anynet"):
+    with pytest.raises(InvalidArgumentError, match=r"is a table: .*anynet"):
         anynet.load_dataset(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("start", [b"\x1f\x8b", b"PK\x03\x04"])
 def test_compressed_files_and_folders_raise(tmp_path: Path, start: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(start)
-    with pytest.raises(DataError, match="is compressed or a spreadsheet: save the table as CSV"):
+    with pytest.raises(DataError, match=r"compressed.* CSV"):
         anynet.read_table(tmp_path / "x.csv")
     with pytest.raises(DataError, match="is a folder"):
         anynet.read_table(tmp_path)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -52,29 +53,20 @@ def test_the_order_of_columns_does_not_affect_the_result(preprocessing: Preproce
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
-        ({"colour": ["pink", "red", "pink"]}, "colour: 2 of 3 rows hold a category that training "),
-        ({"colour": ["pink", "red", "pink"]}, "have ('pink' in row 1): taken as none of those"),
-        (
-            {"colour": ["", "red", "red"]},
-            "colour: 1 of 3 rows holds no value, unlike those for training",
-        ),
-        (
-            {"size": ["3", "big", "4"]},
-            "size: 1 of 3 rows holds no number ('big' in row 2): taken as",
-        ),
-        ({"bought": ["1.5.24", "x", ""]}, "bought: 2 of 3 rows hold no date ('1.5.24' in row 1)"),
-        ({"new": ["maybe", "no", True]}, "new: 1 of 3 rows holds no boolean ('maybe' in row 1)"),
-        ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
-        ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
-        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': ignored"),
-        ({"size": ["3", "-", "."]}, "size: 2 of 3 rows hold a placeholder ('-' in row 2): taken"),
-        ({"size": [2**60 + 1, 1, "x"]}, "size: 1 of 3 rows holds no number ('x' in row 3)"),
-        ({"new": ["None", "no", 2]}, "new: 1 of 3 rows holds no boolean ('2' in row 3)"),
-        ({"colour": [1.0, 2.0, None]}, "colour: 2 of 3 rows hold a category that training did "),
-        (
-            {"weight": [1, 2, 3], "b": [1, 2, 3]},
-            "training had no column 'weight', 'b': ignored",
-        ),
+        ({"colour": ["pink", "red", "pink"]}, r"^colour: 2 of 3 rows .*categor"),
+        ({"colour": ["pink", "red", "pink"]}, r"^colour: .*'pink' in row 1"),
+        ({"colour": ["", "red", "red"]}, r"^colour: 1 of 3 rows .*no value"),
+        ({"size": ["3", "big", "4"]}, r"^size: 1 of 3 rows .*number .*'big' in row 2"),
+        ({"bought": ["1.5.24", "x", ""]}, r"^bought: 2 of 3 rows .*date .*'1\.5\.24' in row 1"),
+        ({"new": ["maybe", "no", True]}, r"^new: 1 of 3 rows .*boolean .*'maybe' in row 1"),
+        ({"size": None}, r"^size: .*no such column.* missing"),
+        ({"size": None, "Size": [1, 2, 3]}, r"^size: .*did you mean 'Size'\?"),
+        ({"size": None, "Size": [1, 2, 3]}, r"no column 'Size': ignored"),
+        ({"size": ["3", "-", "."]}, r"^size: 2 of 3 rows .*placeholder .*'-' in row 2"),
+        ({"size": [2**60 + 1, 1, "x"]}, r"^size: 1 of 3 rows .*number .*'x' in row 3"),
+        ({"new": ["None", "no", 2]}, r"^new: 1 of 3 rows .*boolean .*'2' in row 3"),
+        ({"colour": [1.0, 2.0, None]}, r"^colour: 2 of 3 rows .*categor"),
+        ({"weight": [1, 2, 3], "b": [1, 2, 3]}, r"no column 'weight', 'b': ignored"),
     ],
 )
 def test_deviations_from_the_training_rows_are_reported(
@@ -83,7 +75,7 @@ def test_deviations_from_the_training_rows_are_reported(
     new = {name: values[:3] for name, values in ROWS.items()} | change
     table = Table.of({name: values for name, values in new.items() if values is not None})
     x, notes = preprocessing.encode(table)
-    assert any(fact in note for note in notes), notes
+    assert any(re.search(fact, note) for note in notes), notes
     assert x.shape == (3, preprocessing.n_inputs)
     assert np.all(np.isfinite(x))
     with pytest.warns(UserWarning, match=r".") as caught:
@@ -121,9 +113,7 @@ def test_ignored_columns_may_be_missing(preprocessing: Preprocessing) -> None:
 
 
 def test_a_table_with_other_columns_raises(preprocessing: Preprocessing) -> None:
-    with pytest.raises(
-        DataError, match="none of the columns that the model reads: expected 'size'"
-    ):
+    with pytest.raises(DataError, match=r"none of the columns .*expected 'size'"):
         preprocessing.encode({"a": [1], "price": [1]})
 
 
@@ -168,7 +158,7 @@ def damaged(config: Any, *path: Any, value: Any) -> Any:
 def test_invalid_configurations_raise(
     preprocessing: Preprocessing, path: tuple[Any, ...], value: Any
 ) -> None:
-    with pytest.raises(ModelFileError, match="does not describe its table correctly"):
+    with pytest.raises(ModelFileError, match="describe its table"):
         Preprocessing.from_config(damaged(preprocessing.to_config(), *path, value=value))
 
 
