@@ -325,7 +325,7 @@ def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shuffle": "rows"}, "shuffle must be one of blocks, exact"),
+        ({"shuffle": "rows"}, "shuffle must be one of .blocks., .exact."),
         ({"window": 0}, "window must be a whole number"),
         ({"target": np.arange(3)}, "there are 3 targets"),
     ],
