@@ -12,7 +12,7 @@ from anynet.data.prefetch import read_ahead
 
 
 def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "anynet-reader"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("anynet-reader")]
 
 
 def test_items_keep_their_order_and_the_thread_ends() -> None:

@@ -323,7 +323,7 @@ def test_missing_pyarrow_raises_with_the_install_command(tmp_path, monkeypatch) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shuffle": "rows"}, "shuffle must be one of blocks, exact"),
+        ({"shuffle": "rows"}, "shuffle must be one of .blocks., .exact."),
         ({"window": 0}, "window must be a whole number"),
         ({"target": np.arange(3)}, "there are 3 targets"),
     ],

@@ -155,7 +155,12 @@ def test_rare_categories_are_reported(rows: dict[str, Any]) -> None:
         ({"price": [0, 5e-324] * 50}, {"task": "regression"}, DataError, "as close to each other"),
         ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but text"),
         ({}, {"task": "classification"}, DataError, "task='regression'"),
-        ({}, {"task": "clustering"}, InvalidArgumentError, "task must be one of classification"),
+        (
+            {},
+            {"task": "clustering"},
+            InvalidArgumentError,
+            "task must be one of 'classification', 'regression'",
+        ),
         ({}, {"test": 1.0}, InvalidArgumentError, "test must be a share in (0, 1)"),
         ({}, {"test": "none.csv"}, DataError, "cannot read 'none.csv': No such file"),
         (
