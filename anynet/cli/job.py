@@ -179,8 +179,7 @@ class Job:
         predicted = np.asarray(model.predict(x))
         scores = [self._score(y[part], predicted[part]) for part in (held_out, kept)]
         seconds = sum(record.seconds for record in history.records)
-        weighted = options.class_weight is not None
-        warnings = [history.warning, report.warning(weighted=weighted)]
+        warnings = [history.warning, report.warning(weighted=options.class_weight is not None)]
         return report, {
             "dataset": self.dataset.name,
             **{f"test_{name}": value for name, value in report.measures().items()},
@@ -193,8 +192,7 @@ class Job:
             "notes": list(self.dataset.notes),
             "seconds": seconds,
             "samples_per_second": len(kept) * len(history.records) / max(seconds, 1e-9),
-            **{name: getattr(options, name) for name in ("backend", "device", "dtype")},
-            "precision": options.precision,
+            **{n: getattr(options, n) for n in ("backend", "device", "dtype", "precision")},
         }
 
     def report(self, model: Model, x: Any, y: Any) -> Report | ValueReport:
