@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from anynet.data.assemble import check_counts, flatten
 from anynet.data.catalogue import CATALOGUE, Published
 from anynet.data.dataset import Arrays, Dataset
-from anynet.data.files import CHUNK, expanded, is_file, is_folder, quoted
+from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.idx import encode_idx, read_idx
 from anynet.errors import DataError
 
@@ -266,11 +267,8 @@ def _owner(path: Path, labels: npt.NDArray[Any]) -> str | None:
 
 
 def _md5_of(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _sha256_of(array: npt.NDArray[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.checks import check_whole
+from anynet.checks import check_choice, check_whole
 from anynet.data.files import expanded, is_file, is_folder, quoted, reading, special_kind
 from anynet.data.idx import find_idx, read_idx
 from anynet.data.npy import read_npy
@@ -86,9 +86,7 @@ def open_source(
     >>> source.shape, source.y.tolist()
     ((4, 4), [0, 1, 2, 3])
     """
-    if shuffle not in SHUFFLES:
-        message = f"shuffle must be one of {', '.join(SHUFFLES)}, got {shuffle!r}"
-        raise InvalidArgumentError(message)
+    check_choice("shuffle", shuffle, SHUFFLES)
     check_whole("window", window)
     check_marks(decimal, thousands)
     exact = shuffle == "exact"

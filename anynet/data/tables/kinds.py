@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anynet.checks import did_you_mean
+from anynet.checks import check_choice
 from anynet.data.tables.column import EXACT, is_missing
 from anynet.data.tables.hints import emptying, rewriting, typical
 from anynet.data.tables.table import Table
@@ -76,12 +76,7 @@ def infer_kinds(
     wanted = wanted or {}
     for name, kind in wanted.items():
         table.require(name)
-        if kind not in KINDS:
-            message = (
-                f"the kind of {name!r} must be one of {', '.join(KINDS)}, got {kind!r}"
-                f"{did_you_mean(kind, KINDS)}"
-            )
-            raise InvalidArgumentError(message)
+        check_choice(f"the kind of {name!r}", kind, KINDS)
         if name == target:
             message = f"{name!r} is the target: choose its task, not its kind"
             raise InvalidArgumentError(message)

@@ -124,20 +124,6 @@ class Values:
 Target = Classes | Values
 
 
-def check_task(task: str | None) -> str | None:
-    """Check the name of a task, and return it.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is unknown.
-    """
-    if task is not None and task not in TASKS:
-        message = f"task must be one of {', '.join(TASKS)}, got {task!r}"
-        raise InvalidArgumentError(message)
-    return task
-
-
 def infer_task(table: Table, name: str) -> str:
     """Judge by the values of a target what its task is.
 
