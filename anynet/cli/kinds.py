@@ -109,12 +109,6 @@ def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
     return Kind(f"a number {limits}", float, accepts, float)
 
 
-def fraction() -> Kind:
-    """Accept numbers from 0 to below 1."""
-    expects = "a number from 0 to below 1"
-    return Kind(expects, float, lambda value: _is_number(value) and 0 <= value < 1, float)
-
-
 def choice(names: Callable[[], Sequence[str]]) -> Kind:
     """Accept one of the names that are known at the time."""
     return Kind("one of {names}", str, lambda value: value in names(), str, names)
@@ -244,11 +238,11 @@ def share_or_path() -> Kind:
     )
 
 
-def switch() -> Kind:
-    """Accept true or false; on the shell ``--name`` or ``--no-name``."""
-    return Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
-
-
+FRACTION = Kind(
+    "a number from 0 to below 1", float, lambda value: _is_number(value) and 0 <= value < 1, float
+)
+#: On the shell ``--name`` or ``--no-name``.
+SWITCH = Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
 FILE = path("the path of a file")
 FOLDER = path("the path of a folder")
 TOML_FILE = path("the path of a TOML file")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
-from anynet.data.files import clear_parts, replacing, sync_folder
+from anynet.data.files import clear_parts, folder_of, replacing, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
 from anynet.training.checkpoint.folder import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
@@ -166,27 +166,24 @@ def new_folder(path: Path, *, numbered: bool = False) -> Iterator[NewFolder]:
         refuse_existing(path)
     name = f".{path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
     new = NewFolder(path, path.with_name(name), numbered)
-    absent = [parent for parent in path.parents if not os.path.lexists(parent)]
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(folder_of(path))
             with contextlib.suppress(FileNotFoundError):
                 path.lstat()  # which fails for a name that is too long
             new.scratch.mkdir()
         except OSError as error:
             message = f"cannot write the run folder {path}: {error.strerror or error}"
             raise InvalidArgumentError(message) from error
-        yield new
-        new.settle()
-    except BaseException as error:
-        if (new.scratch / MODEL_FILE).is_file():
-            new.keep_model(error)
-        else:
-            shutil.rmtree(new.scratch, ignore_errors=True)
-            for parent in absent:
-                with contextlib.suppress(OSError):  # another run is in it
-                    parent.rmdir()
-        raise
+        try:
+            yield new
+            new.settle()
+        except BaseException as error:
+            if (new.scratch / MODEL_FILE).is_file():
+                new.keep_model(error)
+            else:
+                shutil.rmtree(new.scratch, ignore_errors=True)
+            raise
 
 
 @contextmanager

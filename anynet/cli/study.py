@@ -153,7 +153,12 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             require_optuna(arguments.sampler)
     else:
-        experiments = _experiments(name, arguments)
+        if name == REPORT:
+            experiments = list(EXPERIMENTS.values())
+        else:
+            title, (option,) = EXPERIMENTS[name].title, EXPERIMENTS[name].options
+            values = tuple(dict.fromkeys(arguments.values))
+            experiments = [single(name, title, option, values)]
         options = {**DEFAULTS, **table_defaults(given), **given}
         studied = tuple(dict.fromkeys(name for each in experiments for name in each.options))
     base = Job.load(TrainOptions(**options), silent=options.get("quiet", False))
@@ -188,15 +193,6 @@ def run(arguments: argparse.Namespace) -> int:
             complain(f"interrupted: {kept}", "anynet: ")
             return exit_code(error)
     return 0
-
-
-def _experiments(name: str, arguments: argparse.Namespace) -> list[Experiment]:
-    if name == REPORT:
-        return list(EXPERIMENTS.values())
-    experiment = EXPERIMENTS[name]
-    (option,) = experiment.options
-    values = tuple(dict.fromkeys(arguments.values))
-    return [single(name, experiment.title, option, values)]
 
 
 def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:

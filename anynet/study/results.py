@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anynet.data.files import folder_of, one_line, replacing
+from anynet.data.locks import locked_folder
 from anynet.errors import DataError, InvalidArgumentError
 from anynet.training.history import StopReason
 
@@ -202,7 +203,8 @@ class Results:
             except OSError as error:
                 message = f"cannot write the study folder {folder}: {error.strerror or error}"
                 raise InvalidArgumentError(message) from error
-            stack.enter_context(_locked(folder))
+            taken = f"{folder} is in use by another study: wait for it, or choose another folder"
+            stack.enter_context(locked_folder(folder, taken))
             rows = _read(folder / FILE, about) if (folder / FILE).exists() else {}
             results = cls(folder, about, rows)
             results.write()
@@ -262,23 +264,3 @@ def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> No
                 f"not {here!r}; choose another folder"
             )
             raise InvalidArgumentError(message)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder; the system unlocks it even if this process is killed."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows, where the user must not start two
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            message = f"{folder} is in use by another study: wait for it, or choose another folder"
-            raise InvalidArgumentError(message) from error
-        yield
-    finally:
-        os.close(handle)
