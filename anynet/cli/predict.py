@@ -213,12 +213,12 @@ def as_table(answers: Sequence[dict[str, Any]]) -> str:
     names = [name + number for number in numbers for name in ("class", "probability")]
     rows = [["file", "index", *names]]
     for answer in answers:
-        pairs = [(each["class"], f"{each['probability']:.4f}") for each in answer["top"]]
+        cells = [answer["file"], str(answer["index"])]
+        for each in answer["top"]:
+            cells += [each["class"], f"{each['probability']:.4f}"]
         if not answer.get("certain", True):
-            pairs[0] = (f"{pairs[0][0]}?", pairs[0][1])
-        rows.append(
-            [answer["file"], str(answer["index"]), *(cell for pair in pairs for cell in pair)]
-        )
+            cells[2] += "?"
+        rows.append(cells)
     return table(rows, left=len(rows[0]))
 
 
