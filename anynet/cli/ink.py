@@ -102,7 +102,8 @@ def conventional(grey: Floats, wanted: ImageFormat) -> bool:
     longest = 1 + max(np.ptp(rows), np.ptp(columns))
     if wanted.box == max(wanted.shape):
         return bool(longest >= wanted.box - 1)
-    offset = np.subtract(ndimage.center_of_mass(grey), np.divide(wanted.shape, 2))
+    mass = grey.sum(axis=1) @ np.arange(len(grey)), grey.sum(axis=0) @ np.arange(len(grey[0]))
+    offset = np.array(mass) / grey.sum() - np.array(wanted.shape) / 2
     return bool(abs(longest - wanted.box) <= 1 and np.abs(offset).max() < 1)
 
 
@@ -150,7 +151,8 @@ def fit_ink(ink: Floats, wanted: ImageFormat) -> Floats:
     height, width = ink.shape
     centre = (height / 2, width / 2)
     if wanted.box < max(wanted.shape):
-        centre = ndimage.center_of_mass(ink)
+        across = ink.sum(axis=1) @ np.arange(height), ink.sum(axis=0) @ np.arange(width)
+        centre = across[0] / ink.sum(), across[1] / ink.sum()
     row = start_of(centre[0], height, wanted.shape[0])
     column = start_of(centre[1], width, wanted.shape[1])
     frame = np.zeros(wanted.shape)
