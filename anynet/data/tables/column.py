@@ -39,9 +39,9 @@ class UnusableColumnError(InvalidArgumentError):
         What it contains, for a message about a table.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = reason or message
 
 
 def as_column(values: Any, name: str = "a column") -> np.ndarray:
