@@ -23,10 +23,9 @@ from anynet.backends.blas import (
     warn_if_threads_wait,
 )
 from anynet.backends.loops import RecordedLoop
-from anynet.backends.numpy_calls import CallRecorder
+from anynet.backends.numpy_calls import CallRecorder, call_or_note
 from anynet.backends.numpy_namespace import xp
 from anynet.backends.portable import Backend, Loop, Result, State, Step
-from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
 

@@ -74,10 +74,10 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
     seeds = {row.seed for row in runs.values()}
     seconds = sum(row.seconds for row in runs.values())
     return (
-        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, at most "
-        f"{setting.fixed['epochs']} epochs each; {_duration(seconds)} of training. Numbers are "
-        f"means over the seeds ± their standard deviation. Points are chosen by validation "
-        f"accuracy; test accuracy is reported only for the chosen point."
+        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, "
+        f"maximum of {setting.fixed['epochs']} epochs; {_duration(seconds)} of training. Numbers "
+        f"are means over the seeds ± standard deviation. Points are selected by validation "
+        f"accuracy; test accuracy is reported only for the selected point."
     )
 
 
@@ -149,10 +149,10 @@ def _seconds(summary: Summary) -> str:
 
 def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
-        return "No point is chosen: all have runs that diverged in the first epoch."
+        return "No point is selected: all have runs that diverged in the first epoch."
     return (
-        f"Chosen by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy is "
-        f"**{spread(chosen.values('test_accuracy'))}**."
+        f"Selected by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy "
+        f"is **{spread(chosen.values('test_accuracy'))}**."
     )
 
 
@@ -179,10 +179,10 @@ def _method(setting: Setting) -> str:
     training, validation, test = setting.split
     fixed = {name: value for name, value in setting.fixed.items() if value not in (None, False, 0)}
     return (
-        f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
-        f"validation, the same for all runs, and {test:,} to test. Each run keeps the weights of "
-        f"its best epoch by validation accuracy. Seconds exclude validation. Those of runs that "
-        f"were trained as one population are equal shares of one measurement and have no standard "
+        f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, "
+        f"the same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch "
+        f"with the best validation accuracy. Seconds exclude validation. Those of runs that were "
+        f"trained as one population are equal shares of one measurement and have no standard "
         f"deviation.\n\n"
         f"Fixed options: {_literal(words(fixed))}.\n\n"
         f"Computed by {setting.machine}."

@@ -120,7 +120,7 @@ def test_no_augmentation_gives_no_pipeline(nothing: Any) -> None:
         ([Affine(), 3], 64, None, "got 3"),
         (7, 64, None, "got 7"),
         ("elastic", 63, None, r"63 columns are not a square: pass image_shape=\(rows, columns\)"),
-        ("flip", 20, (4, 6), "of the 20 columns that a sample has, got"),
+        ("flip", 20, (4, 6), "20 columns .*got"),
         ("flip", 20, 20, "got 20"),
         ("flip", 20, (4.0, 5.0), "image_shape must be"),
         ("flip", 20, (-4, -5), "image_shape must be"),
@@ -140,7 +140,7 @@ def test_noise_and_mixup_work_on_tables(given: str) -> None:
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (Affine, {"rotation": 90}, "rotation must be a number of at least 0 and below 90, in deg"),
+        (Affine, {"rotation": 90}, "rotation must be .*at least 0 and below 90"),
         (Affine, {"rotation": -1}, "got -1"),
         (Affine, {"shear": float("nan")}, "got nan"),
         (Affine, {"scale": 1}, "below 1"),

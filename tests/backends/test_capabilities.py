@@ -73,7 +73,7 @@ def test_gemm_accepts_alpha_as_a_device_array(backend64: Backend, rng) -> None:
 def test_numpys_blas_accumulates_in_place(rng, dtype, transpose_a, transpose_b) -> None:
     backend = create(None, dtype, "")
     if find_gemm(dtype) is None:
-        pytest.skip("this NumPy does not carry OpenBLAS beside it")
+        pytest.skip("this NumPy does not include OpenBLAS")
     a = rng.standard_normal((60, 150) if transpose_a else (150, 60)).astype(dtype)
     b = rng.standard_normal((140, 60) if transpose_b else (60, 140)).astype(dtype)
     start = rng.standard_normal((150, 140)).astype(dtype)

@@ -21,7 +21,7 @@ from anynet.backends import cublas
 
 from .test_cublas import Library, make, products
 
-MODULES = ("cupy", "cupy_streams")
+MODULES = ("cupy",)
 
 
 class Stream:

@@ -20,7 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "momentum and clipping": {"optimizer": SGD(momentum=0.9, nesterov=True), "clip_norm": 0.5},
     "adam, averaged": {"optimizer": Adam(), "learning_rate": Cosine(0.01), "average": 0.9},
-    "from the host": {"resident": False},
+    "streamed from the host": {"resident": False},
     "batch normalisation": {"batch_norm": True},
     "with progress": {"progress": lambda _: None},
 }

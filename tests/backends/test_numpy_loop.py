@@ -133,8 +133,8 @@ CASES = {
     },
     "scale": {"network": anynet.mlp([20, 24, 8, 3], scale=0.5)},
     "weights": {"weight": np.linspace(0, 2, 200, dtype=np.float32)},
-    "large enough for BLAS to add": {"network": anynet.mlp([20, 900, 40, 3])},
-    "an average of such": {"network": anynet.mlp([20, 900, 3]), "average": 0.9},
+    "large enough for accumulation by BLAS": {"network": anynet.mlp([20, 900, 40, 3])},
+    "averaged, large enough for BLAS": {"network": anynet.mlp([20, 900, 3]), "average": 0.9},
 }
 
 

@@ -211,7 +211,7 @@ def test_blas_kernels_without_available_avx512_are_reported(tmp_path) -> None:
     if "openblas" not in str(np.show_config(mode="dicts")).lower():
         pytest.skip("NumPy's BLAS is not OpenBLAS")
     if platform.machine() != "x86_64":
-        pytest.skip("the kernels are of x86-64")
+        pytest.skip("needs x86-64 kernels")
     assert report("Haswell").endswith("OPENBLAS_CORETYPE=SkylakeX in the environment may be faster")
     assert report("SkylakeX") == ""
     cpu_info.write_text("flags : fpu avx2\n")

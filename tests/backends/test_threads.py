@@ -105,7 +105,7 @@ found = {"pools": [pool["num_threads"] for pool in pools if pool["user_api"] in 
 names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
 found["xla"] = sum("XLAEigen" in name for name in names)
 found["torch"] = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
-found["told"] = anynet.get_backend(BACKEND).describe()["threads"]
+found["described"] = anynet.get_backend(BACKEND).describe()["threads"]
 print(json.dumps(found))
 """
 FIT = """
@@ -144,7 +144,7 @@ def test_a_limit_of_one_thread_applies_to_all_thread_pools(name: str, way: str, 
     code, settings = WAYS[way]
     code = f"BACKEND = {usable(name)!r}\n" + code + REPORT
     found = in_a_process(code, settings, tmp_path)
-    assert found["told"] == "1"
+    assert found["described"] == "1"
     assert set(found["pools"]) == {1}
     assert found["torch"] in (1, None)
     assert found["xla"] <= 1
@@ -175,7 +175,7 @@ def two_threads() -> Iterator[None]:
     before = blas.max_threads()
     blas.set_max_threads(2)
     if blas.max_threads() != 2:
-        pytest.skip("NumPy's BLAS has no setting that anynet knows")
+        pytest.skip("anynet does not support the settings of NumPy's BLAS")
     yield
     blas.set_max_threads(before)
 

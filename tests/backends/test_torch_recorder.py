@@ -33,7 +33,7 @@ class Graph:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return recorder, log and current streams, on a stand-in for ``torch.cuda``."""
-    from anynet.backends import torch_streams
+    from anynet.backends import torch as torch_backend
 
     log: list[str] = []
     main, side = Stream("main", log), Stream("side", log)
@@ -60,14 +60,14 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Any:
         log.append("end")
         now[0] = main
 
-    monkeypatch.setattr(torch_streams, "_side_stream", lambda _: side)
+    monkeypatch.setattr(torch_backend, "_side_stream", lambda _: side)
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: now[0])
     monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: now.__setitem__(0, stream))
     monkeypatch.setattr(torch.cuda, "stream", on)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    return torch_streams.TorchRecorder(torch.device("cpu")), log, now
+    return torch_backend.TorchRecorder(torch.device("cpu")), log, now
 
 
 def test_a_warm_up_precedes_the_capture_and_streams_wait_for_each_other(recorder: Any) -> None:

@@ -100,7 +100,7 @@ def test_out_of_memory_errors_are_recognized(backend: Backend) -> None:
 
 def test_torch_copies_on_a_separate_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from anynet.backends.torch_streams import TorchCopier
+    from anynet.backends.torch import TorchCopier
 
     log: list[str] = []
 

@@ -33,7 +33,7 @@ def test_a_dry_run_on_the_cpu_runs_all_parts(tmp_path: Path) -> None:
 
 def test_every_part_reports_a_missing_device(tmp_path: Path) -> None:
     if any("cuda:0" in status.devices for status in anynet.available_backends()):
-        pytest.skip("a CUDA device is here")
+        pytest.skip("a CUDA device is present")
     assert gpu_report.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu-report.json").read_text())
     for part in report["parts"][1:]:

@@ -46,11 +46,11 @@ class Reader:
 def search(reader: Reader, inputs: int, folder: Path, seed: int = 0) -> dict[str, int]:
     """Give a reader corrupted files; return the numbers of accepted and rejected files.
 
-        Raises
-        ------
-        AssertionError
-    If the reader raises anything except an error of anynet with one line of printable
-            characters, or if a file needs too much time or memory.
+    Raises
+    ------
+    AssertionError
+        If the reader raises anything except an error of anynet with one line of printable
+        characters, or if a file needs too much time or memory.
     """
     random = Random(f"{reader.name} {seed}")
     valid = reader.valid()

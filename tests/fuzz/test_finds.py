@@ -43,7 +43,9 @@ from anynet.training.checkpoint.folder import KEY
 PICTURES = ImageFormat((28, 28), 20, 255.0)
 
 
-def refused(read: Callable[[], Any], match: str, error: type[AnynetError] = DataError) -> None:
+def assert_raises(
+    read: Callable[[], Any], match: str, error: type[AnynetError] = DataError
+) -> None:
     """Check that a reader raises a short error and allocates little memory."""
     tracemalloc.start()
     try:
@@ -80,13 +82,15 @@ def npy(header: str, elements: bytes = b"", version: bytes = b"\x01\x00") -> byt
 def test_invalid_configuration_files_raise(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(text.encode("latin-1"))
-    refused(lambda: read_config(path), message, InvalidArgumentError)
+    assert_raises(lambda: read_config(path), message, InvalidArgumentError)
 
 
 def test_a_number_too_large_to_print_in_a_study_raises(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text("[grid]\nepochs = 0x" + "f" * 9000)
-    refused(lambda: read_study(path, searched=False), "a list of values", InvalidArgumentError)
+    assert_raises(
+        lambda: read_study(path, searched=False), "a list of values", InvalidArgumentError
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,8 +111,8 @@ def test_invalid_npy_headers_raise(tmp_path: Path, header: str) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("x.npy", plain.read_bytes())
         file.writestr("y.npy", plain.read_bytes())
-    refused(lambda: read_rows(plain, 784, PICTURES), "damaged|axes")
-    refused(lambda: load_dataset(archive), "damaged|axes")
+    assert_raises(lambda: read_rows(plain, 784, PICTURES), "damaged|axes")
+    assert_raises(lambda: load_dataset(archive), "damaged|axes")
 
 
 def test_a_decompression_bomb_in_a_header_raises(tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_a_decompression_bomb_in_a_header_raises(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in ("x.npy", "y.npy"):
             file.writestr(name, npy(" " * (1 << 26), version=b"\x02\x00"))
-    refused(lambda: load_dataset(path), "damaged header")
+    assert_raises(lambda: load_dataset(path), "damaged header")
 
 
 def test_archives_write_only_to_the_given_paths(tmp_path: Path) -> None:
@@ -181,7 +185,7 @@ def test_the_unmodified_model_loads(tmp_path: Path) -> None:
 )
 def test_invalid_model_configurations_raise(tmp_path: Path, change: Any) -> None:
     path = change_model(tmp_path, change)
-    refused(lambda: anynet.load(path, "numpy"), "cannot read", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot read", ModelFileError)
 
 
 @pytest.mark.parametrize(
@@ -207,21 +211,21 @@ def test_invalid_safetensors_headers_raise(
     header = json.dumps({"__metadata__": {"anynet": json.dumps(config)}, name: tensor}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    refused(lambda: anynet.load(path, "numpy"), "cannot be read|should have", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot be read|should have", ModelFileError)
 
 
 @pytest.mark.parametrize("length", [0, 2**31, 2**63, 2**64 - 1])
 def test_invalid_lengths_of_safetensors_headers_raise(tmp_path: Path, length: int) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", length) + b"{}")
-    refused(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
 
 
 def test_a_table_with_undecodable_column_names_raises(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "x.csv"
     path.write_bytes(b"\x99,n\n1,2\n")
-    refused(lambda: anynet.open_source(path, "n"), "cannot be read")
+    assert_raises(lambda: anynet.open_source(path, "n"), "cannot be read")
 
 
 @pytest.mark.parametrize("extents", [(2**32 - 1, 0), (0, 5)])
@@ -229,7 +233,7 @@ def test_samples_without_values_raise(tmp_path: Path, extents: tuple[int, int]) 
     """A billion of them need no bytes in the file, but needed gigabytes of block positions."""
     path = tmp_path / "x.idx"
     path.write_bytes(struct.pack(">HBBII", 0, 8, 2, *extents))
-    refused(lambda: anynet.open_source(path), "expected samples, each with values")
+    assert_raises(lambda: anynet.open_source(path), "expected samples, each with values")
 
 
 def test_results_with_a_lone_surrogate_are_kept(tmp_path: Path) -> None:
@@ -260,7 +264,7 @@ def test_a_png_with_more_pixels_than_its_bytes_can_hold_raises(tmp_path: Path) -
     header = b"IHDR" + struct.pack(">IIBBBBB", 9000, 9000, 1, 0, 0, 0, 0)
     path = tmp_path / "x.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(header) + chunk(b"IDAT" + bytes(9)))
-    refused(lambda: read_rows(path, 784, PICTURES), "9000×9000 pixels cannot be in 54 bytes")
+    assert_raises(lambda: read_rows(path, 784, PICTURES), "9000×9000 pixels cannot be in 54 bytes")
 
 
 def test_a_jpeg_with_too_many_scans_raises(tmp_path: Path) -> None:
@@ -271,7 +275,7 @@ def test_a_jpeg_with_too_many_scans_raises(tmp_path: Path) -> None:
     last = content[content.rindex(b"\xff\xda") : -2]
     path = tmp_path / "x.jpg"
     path.write_bytes(content[:-2] + last * (MOST_SCANS + 1) + content[-2:])
-    refused(lambda: read_rows(path, 784, PICTURES), f"more than {MOST_SCANS} scans")
+    assert_raises(lambda: read_rows(path, 784, PICTURES), f"more than {MOST_SCANS} scans")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
