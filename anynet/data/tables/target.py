@@ -250,10 +250,9 @@ def find_classes(table: Table, name: str) -> Classes:
         )
         raise DataError(message)
     if len(levels) > max(2, MOST_CLASSES * table.n_rows):
-        hint = rewriting(names)
-        example = hint[0] if hint else typical(names)
-        advice = f", or {hint[1]}" if hint else ""
-        advice = ", or task='regression' if these are numbers" if numeric else advice
+        example, way = rewriting(names) or (typical(names), "")
+        way = "task='regression' if these are numbers" if numeric else way
+        advice = f", or {way}" if way else ""
         message = (
             f"{table.name}: the target {name!r} has {len(levels)} different values in "
             f"{table.n_rows} rows, such as {example[:30]!r}, which are not classes: choose "
