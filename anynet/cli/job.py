@@ -16,7 +16,7 @@ from anynet.cli.progress import ProgressBar, download_bar
 from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
 from anynet.cli.terminal import complain, say
 from anynet.data import Dataset, dataset_names, load_dataset
-from anynet.data.download import Progress
+from anynet.data.fetch import Progress
 from anynet.data.files import one_line
 from anynet.data.read import is_too_large, open_dataset
 from anynet.data.splits import TEST_FRACTION, train_validation_split

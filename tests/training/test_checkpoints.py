@@ -18,7 +18,7 @@ import anynet
 from anynet import tree
 from anynet.augment import Affine
 from anynet.backends import Backend
-from anynet.data import fingerprint
+from anynet.data import subset
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training.checkpoint import folder as folders
 from anynet.training.checkpoint.container import read_container, write_container
@@ -261,7 +261,7 @@ def test_runs_on_sources_resume_and_check_their_data(
 def test_the_fingerprint_samples_large_inputs_and_reads_all_targets(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
+    monkeypatch.setattr(subset, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     changed = data[0].copy()
     changed[-1] += 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded
-from anynet.data.fingerprint import fingerprint
+from anynet.data.subset import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network

@@ -12,7 +12,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.config import from_config, is_registered, to_config
-from anynet.data.fingerprint import fingerprint
+from anynet.data.subset import fingerprint
 from anynet.errors import CheckpointError
 from anynet.nn.network import Network
 from anynet.training.checkpoint.container import Container
