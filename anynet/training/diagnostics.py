@@ -51,7 +51,7 @@ def warn_of_range(x: Any, network: Network, backend: Backend) -> None:
         f"well from: scale them to about [-1, 1], by anynet.mlp(…, scale=1 / "
         f"{max(abs(low), abs(high)):.6g}) or by standardising the columns of x"
     )
-    warnings.warn(message, UserWarning, stacklevel=4)
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 class Guess(NamedTuple):
