@@ -4,8 +4,8 @@
 array_api_strict on its fictitious second device, torch, JAX and CuPy. ``float64`` tests use
 ``backend64``. A library that is not installed skips its cases, unless ANYNET_REQUIRE_BACKENDS
 names it. On a machine without a CUDA device the CUDA cases are deselected, unless ``-m`` names
-them: then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX where they
-are installed.
+them: then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX
+where they are installed.
 """
 
 from __future__ import annotations
