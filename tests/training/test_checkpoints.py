@@ -125,7 +125,7 @@ def test_a_float64_regression_with_sample_weights_resumes(
         anynet.fit(
             network, data, **options, backend=backend, checkpoint=tmp_path, progress=stop_at(3, 30)
         )
-    with pytest.raises(anynet.InvalidArgumentError, match="arrays to validate on"):
+    with pytest.raises(anynet.InvalidArgumentError, match="validation arrays"):
         anynet.resume(tmp_path, data)
     again = anynet.resume(tmp_path, data, validation=options["validation"])
     same(straight, again)

@@ -57,3 +57,13 @@ def test_scaled_inputs_have_no_warning(x: np.ndarray, options: dict[str, Any]) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(x, **options)
+
+
+@pytest.mark.parametrize("train", [anynet.fit, anynet.fit_population])
+def test_the_warning_is_located_at_the_call(train: Any) -> None:
+    arguments: tuple[Any, ...] = (anynet.mlp([4, 3, 2]), (BYTES, np.arange(100) % 2))
+    if train is anynet.fit_population:
+        arguments += ([{}],)
+    with pytest.warns(UserWarning, match="x holds values") as caught:
+        train(*arguments, epochs=1, learning_rate=1e-9, backend="numpy")
+    assert caught[0].filename == __file__
