@@ -153,20 +153,18 @@ class CsvTable(TableFile):
             yield lines if lines.endswith(newline) else lines + self._line(file)
 
     def _line(self, file: BinaryIO) -> bytes:
+        newline = "\n".encode(self.encoding)
         line = file.readline(MOST_BYTES)
-        while self.encoding != "utf-8" and not self._ends(line):
-            rest = file.read(1) if len(line) % 2 else file.readline(MOST_BYTES)
-            line += rest
+        # In UTF-16 a byte within a character may look like a line feed.
+        while len(line) < MOST_BYTES and (len(line) % len(newline) or not line.endswith(newline)):
+            rest = file.read(1) if len(line) % len(newline) else file.readline(MOST_BYTES)
             if not rest:
                 break
+            line += rest
         if len(line) >= MOST_BYTES:
             message = f"{quoted(self.path)} has a line of over {MOST_BYTES} bytes: expected CSV"
             raise DataError(message)
         return line
-
-    def _ends(self, line: bytes) -> bool:
-        """Return whether UTF-16 ends with a line feed, not with a byte that looks like one."""
-        return len(line) % 2 == 0 and line.endswith("\n".encode(self.encoding))
 
     def _parse(
         self, text: bytes, columns: Sequence[str], types: Mapping[str, str] | None = None
