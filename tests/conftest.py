@@ -3,9 +3,9 @@
 ``backend`` runs a test on every array library: NumPy, NumPy with read-only inputs,
 array_api_strict on its fictitious second device, torch, JAX and CuPy. ``float64`` tests use
 ``backend64``. A library that is not installed skips its cases, unless ANYNET_REQUIRE_BACKENDS
-names it. On a machine without a CUDA device the CUDA cases are left out, unless ``-m`` names them:
-then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX where they
-are installed.
+names it. On a machine without a CUDA device the CUDA cases are deselected, unless ``-m`` names
+them: then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX
+where they are installed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CASES = {
     "jax-cuda": ("jax", "cuda"),
 }
 REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
-#: Files of the tests that a run without torch and JAX skipped: to write, and to run later.
+#: Paths of lists of skipped tests: one to write, and one with the only tests to run.
 RECORD_SKIPPED = os.environ.get("ANYNET_RECORD_SKIPPED", "")
 ONLY_SKIPPED = os.environ.get("ANYNET_ONLY_SKIPPED", "")
 REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"

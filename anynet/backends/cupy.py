@@ -145,11 +145,11 @@ class CuPyBackend(GraphBackend):
             return cupyx.empty_pinned(shape, dtype)
 
     def stream(self, blocks: Iterator[Block]) -> Generator[Block, None, None]:
-        """Copy each block while steps run on the one before."""
+        """Copy each block while steps run on the previous block."""
         return double_buffered(blocks, CuPyCopier())
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
-        """Compute it in one call of cuBLAS, in the memory of ``accumulate`` if given."""
+        """Compute the product in one call of cuBLAS, in the memory of ``accumulate`` if given."""
         fits = a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0
         if self.products is None or not fits:
             return super()._gemm(a, b, *options)
@@ -214,7 +214,7 @@ class CuPyBackend(GraphBackend):
         return bits
 
     def recorder(self) -> CuPyRecorder:
-        """Return what captures graphs on the device."""
+        """Return the recorder of graphs on the device."""
         return CuPyRecorder()
 
     def context(self) -> Any:

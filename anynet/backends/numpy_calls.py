@@ -1,9 +1,9 @@
-"""A step on NumPy as a list of calls that write into the same arrays at every batch.
+"""Record a step on NumPy as a list of calls that write into the same arrays for every batch.
 
-The step runs once on ``Recorded`` arrays, which note its calls. Two rewrites of the list then move
-fewer bytes and keep the results. A call is a ``functools.partial`` that writes into its keyword
-``out`` or its first argument: a repeated call writes into the array that it returned when it was
-recorded. NumPy passes recorded arrays on by its protocols ``__array_ufunc__`` (NEP 13) and
+The step runs once on ``Recorded`` arrays, which record its calls. Two rewrites of the list then
+move fewer bytes and keep the results. A call is a ``functools.partial`` that writes into its
+keyword ``out`` or its first argument: a repeated call writes into the array that it returned when
+it was recorded. NumPy passes recorded arrays on by its protocols ``__array_ufunc__`` (NEP 13) and
 ``__array_function__`` (NEP 18).
 """
 
@@ -138,7 +138,7 @@ def _owned(target: Any) -> np.ndarray:
 
 
 def _typed(values: list[Any]) -> list[Any]:
-    """Turn Python's numbers into arrays of the dtype that NEP 50 gives them."""
+    """Convert Python numbers to arrays, with the dtype of NEP 50."""
     dtype = next(value.dtype for value in values if isinstance(value, (np.ndarray, np.generic)))
     kinds: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "u": (int,)}
     numbers = kinds.get(dtype.kind, ())

@@ -114,10 +114,10 @@ def find_files(published: Published, roots: list[Path]) -> tuple[Path, list[Path
     """
     names = (*published.folders, ".")
     folders = [root / name for root in roots for name in names]
-    found = []
-    for folder in folders:
-        files = [_find(folder, name) for name in published.files]
-        found.append((folder, [file for file in files if file is not None]))
+    found = [
+        (folder, [file for name in published.files if (file := _find(folder, name))])
+        for folder in folders
+    ]
     folder, paths = max(found, key=lambda each: len(each[1]))
     return (folder if paths else roots[0]), paths
 

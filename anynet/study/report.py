@@ -11,7 +11,7 @@ from typing import Any
 from anynet.data.files import replacing
 from anynet.errors import printable
 from anynet.study import plots
-from anynet.study.claims import REPORTED, Claim, judge
+from anynet.study.claims import REPORTED, judge
 from anynet.study.results import Row, shown, words
 from anynet.study.summary import Plan, Summary, choose, decimals, mean, spread, summarise
 
@@ -73,9 +73,10 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
     runs = {row.key: row for some in found.values() for each in some for row in each.rows}
     seeds = {row.seed for row in runs.values()}
     seconds = sum(row.seconds for row in runs.values())
+    duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (
         f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, "
-        f"maximum of {setting.fixed['epochs']} epochs; {_duration(seconds)} of training. Numbers "
+        f"maximum of {setting.fixed['epochs']} epochs; {duration} of training. Numbers "
         f"are means over the seeds ± standard deviation. Points are selected by validation "
         f"accuracy; test accuracy is reported only for the selected point."
     )
@@ -84,10 +85,6 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
 def _literal(text: str) -> str:
     """Escape text for one line of Markdown, so that it forms no table, link, code or HTML."""
     return re.sub(r"([\\`*\[\]<>|&#~])", r"\\\1", printable(text))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str]:
@@ -105,10 +102,10 @@ def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str
     parts.append(_chosen(chosen))
     finished = [summary for summary in shown_first[:MOST_POINTS] if summary.eligible]
     if finished:
-        for what, draw in plots.PLOTS.items():
+        for what, (draw, caption) in plots.PLOTS.items():
             file = f"{name}-{what}.png"
             draw(folder / file, finished, plan.experiment.title)
-            parts.append(f"![{plan.experiment.title}: {plots.CAPTIONS[what]}]({file})")
+            parts.append(f"![{plan.experiment.title}: {caption}]({file})")
     return parts
 
 
@@ -125,9 +122,10 @@ def _table(
     lines = [header, ["---"] * len(header)]
     for summary in summaries:
         strong = "**" if summary is chosen else ""
-        cells = [f"{strong}{_literal(shown(summary.point[name]))}{strong}" for name in options]
+        cells = [_literal(shown(summary.point[name])) for name in options]
+        cells.append(spread(summary.values("validation_accuracy")))
+        cells = [f"{strong}{cell}{strong}" for cell in cells]
         cells += [
-            f"{strong}{spread(summary.values('validation_accuracy'))}{strong}",
             f"{mean(summary.values('best_epoch')):.1f}",
             f"{mean(summary.values('epochs_run')):.1f}",
             _seconds(summary),
@@ -159,7 +157,7 @@ def _chosen(chosen: Summary | None) -> str:
 def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     lines = ["| the report | measured here | |", "| --- | --- | --- |"]
     for claim in judge(found, setting.fixed["epochs"]):
-        lines.append(_line(claim))
+        lines.append(f"| {claim.reported} | {claim.measured} | {claim.verdict} |")
     note = (
         "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
         "difference, paired by seed, excludes zero (Student's t); otherwise the comparison is "
@@ -169,10 +167,6 @@ def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     if setting.dataset != "mnist":
         note += f" The report used MNIST; this is {setting.dataset}."
     return "\n".join(lines) + "\n\n" + note
-
-
-def _line(claim: Claim) -> str:
-    return f"| {claim.reported} | {claim.measured} | {claim.verdict} |"
 
 
 def _method(setting: Setting) -> str:

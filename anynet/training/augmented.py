@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a model says of several versions of each sample."""
+"""Test-time augmentation: the mean prediction over several versions of each sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def predict_augmented(
     seed: int = 0,
     image_shape: tuple[int, int] | None = None,
 ) -> Any:
-    """Predict from each sample and new versions of it, and take the mean.
+    """Return the mean prediction over each sample and augmented versions of it.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def predict_augmented(
     x : array of shape (N, I)
         As for ``Model.predict``.
     augment, image_shape
-        As for ``fit``; weaker than in training is often better. Mixup, and classes that are
-        ``halved``, need labels, which a prediction has none of.
+        As for ``fit``; weaker augmentations than in training are often better. Mixup and
+        ``halved`` classes are refused, because they need labels.
     times : int
-        New versions of each sample, besides itself.
+        Number of augmented versions of each sample, in addition to the sample itself.
     seed : int
-        Draws them.
+        Seed of the augmented versions.
 
     Returns
     -------

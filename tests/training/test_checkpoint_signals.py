@@ -83,7 +83,9 @@ def test_a_thread_writes_checkpoints_without_handling_signals(
     same(models[0], anynet.resume(tmp_path / "run", data))
 
 
-def test_ctrl_c_in_the_last_batch_of_a_run_keeps_its_results(data, network, tmp_path: Path) -> None:
+def test_ctrl_c_in_the_last_batch_keeps_the_results_of_the_run(
+    data, network, tmp_path: Path
+) -> None:
     straight = anynet.fit(network, data, epochs=1, backend="numpy")
     with pytest.raises(anynet.TrainingInterrupted) as stop:
         anynet.fit(

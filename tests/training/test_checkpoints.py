@@ -18,7 +18,7 @@ import anynet
 from anynet import tree
 from anynet.augment import Affine
 from anynet.backends import Backend
-from anynet.data import fingerprint
+from anynet.data import subset
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training.checkpoint import folder as folders
 from anynet.training.checkpoint.container import read_container, write_container
@@ -125,7 +125,7 @@ def test_a_float64_regression_with_sample_weights_resumes(
         anynet.fit(
             network, data, **options, backend=backend, checkpoint=tmp_path, progress=stop_at(3, 30)
         )
-    with pytest.raises(anynet.InvalidArgumentError, match="arrays to validate on"):
+    with pytest.raises(anynet.InvalidArgumentError, match="validation arrays"):
         anynet.resume(tmp_path, data)
     again = anynet.resume(tmp_path, data, validation=options["validation"])
     same(straight, again)
@@ -261,7 +261,7 @@ def test_runs_on_sources_resume_and_check_their_data(
 def test_the_fingerprint_samples_large_inputs_and_reads_all_targets(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
+    monkeypatch.setattr(subset, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     changed = data[0].copy()
     changed[-1] += 1

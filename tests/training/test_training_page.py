@@ -1,4 +1,4 @@
-"""The page about training: its Python is run."""
+"""The docs page about training: its Python runs, and its lists are complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anynet.optim import OPTIMIZERS
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 
 
-def test_the_pages_python_runs(
+def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

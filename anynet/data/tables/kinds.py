@@ -191,12 +191,9 @@ def _wanted(table: Table, name: str, kind: str) -> Found:
     if kind == "ignored":
         return Found(kind, "as you requested")
     column = table.columns[name]
-    if kind == "number":
-        values = to_numbers(column)[0]
-        absent = np.isnan(values)
-    else:
-        absent = np.isnan(to_days(column)[0]) if kind == "date" else is_missing(column)
-    if absent.all():
+    read = {"number": to_numbers, "date": to_days}.get(kind)
+    values = read(column)[0] if read else column
+    if is_missing(values).all():
         cells = to_text(column[~is_missing(column)])
         hint = rewriting(cells) if cells.size else None
         advice = f": {hint[1]}, not as {hint[0][:30]!r}" if hint else ""

@@ -254,11 +254,10 @@ def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, l
     y, absent = preprocessing.labels(table)
     notes = []
     if absent.any():
-        row = int(np.flatnonzero(absent)[0])
-        cell = str(table.columns[preprocessing.target.column][row])[:30]
+        name = preprocessing.target.column
         notes.append(
-            f"{preprocessing.target.column}: {np.sum(absent):,} of {absent.size:,} rows have no "
-            f"value that the model knows ({cell!r} in {table.where(row)}): left out"
+            f"{name}: {np.sum(absent):,} of {absent.size:,} rows have no value that the model "
+            f"knows ({table.shown(name, absent)}): left out"
         )
         table, y = table.take(~absent), y[~absent]
     x, more = preprocessing.encode(table)
