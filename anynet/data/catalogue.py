@@ -206,7 +206,7 @@ def find_published(name: object) -> Published:
         return CATALOGUE[name]
     known = dataset_names()
     message = (
-        f"there is no data set {name!r}{did_you_mean(name, known)}: expected one of "
+        f"there is no data set {name!r}{did_you_mean(name, known)}; expected one of "
         f"{', '.join(known)}, or the path of an .npz file or of a folder of IDX files"
     )
     raise InvalidArgumentError(message)

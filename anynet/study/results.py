@@ -26,6 +26,9 @@ VERSION = 1
 FILE = "results.json"
 MOST = 2**63 - 1  # of counts and seconds
 
+#: Options that earlier files lack, with the values that their runs had.
+LATER_OPTIONS = {"batch_norm": False}
+
 #: Columns of the CSV file beside the options and the seed.
 FIGURES = ("validation_accuracy", "test_accuracy", "best_epoch", "epochs_run", "seconds", "stopped")
 
@@ -241,6 +244,8 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
         if not isinstance(content["study"], dict) or not isinstance(content["rows"], list):
             message = "expected a study and its rows"
             raise ValueError(message)
+        for described in (content["study"], *content["rows"]):
+            _complete(described, about)
         rows = [Row.from_json(entry) for entry in content["rows"]]
     except (ValueError, KeyError, RecursionError) as error:
         message = (
@@ -250,6 +255,14 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
         raise DataError(message) from error
     _check_same(path, content["study"], about)
     return {row.key: row for row in rows}
+
+
+def _complete(described: Any, about: dict[str, Any]) -> None:
+    """Add the options of this study that are newer than the file."""
+    known = about.get("options", {})
+    later = {name: value for name, value in LATER_OPTIONS.items() if name in known}
+    if later and isinstance(described, dict) and isinstance(described.get("options"), dict):
+        described["options"] = later | described["options"]
 
 
 def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -395,7 +395,7 @@ class Cohort:
                     validated[index],
                     seconds / len(trained),
                     weights=lambda: self._of(self._weights(), index),
-                    rate=lambda: _shortest(rates()[() if self.alone else index]),
+                    rate=lambda: _shortest(rates()[index]),
                     keep=lambda: improved.__setitem__(index, True),
                 )
                 try:
@@ -420,10 +420,12 @@ class Cohort:
             member.finish(functools.partial(self._copy_of, self.state, index))
 
     def _rates(self) -> np.ndarray:
-        """Return the learning rates (*P,) of the last update."""
+        """Return the learning rates (P,) of the last update, with P = 1 for a single fit."""
         step = with_numbers(self.step, self.numbers)
-        rate: Any = step.schedule(self.state.step - 1, step.steps_per_epoch, backend=self.backend)
-        return self.backend.to_host(rate * self.state.rate_factor)
+        # An array: NumPy raises scalars to a power to other bits than the arrays of the loop.
+        last = self.backend.xp.reshape(self.state.step, (1,)) - 1
+        rate: Any = step.schedule(last, step.steps_per_epoch, backend=self.backend)
+        return self.backend.to_host(rate * self.state.rate_factor).reshape(-1)
 
     def _keep(self, improved: np.ndarray) -> None:
         """Copy the weights of the members in the mask ``improved``."""

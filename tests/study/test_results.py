@@ -159,3 +159,17 @@ def test_a_row_with_wrong_keys_raises(row) -> None:
     for bad in (None, [], {}, {k: v for k, v in good.items() if k != "curve"}):
         with pytest.raises(ValueError, match="expected a row"):
             Row.from_json(bad)
+
+
+def test_a_study_of_a_version_without_an_option_continues(tmp_path: Path, row) -> None:
+    with Results.open(tmp_path / "study", ABOUT) as results:
+        results.add([row(0)])
+    options = {**ABOUT["options"], "batch_norm": False}
+    with Results.open(tmp_path / "study", {**ABOUT, "options": options}) as again:
+        assert [found.options["batch_norm"] for found in again.rows.values()] == [False]
+    other = {**ABOUT, "options": {**options, "batch_norm": True}}
+    with (
+        pytest.raises(InvalidArgumentError, match="batch_norm"),
+        Results.open(tmp_path / "study", other),
+    ):
+        pytest.fail("it was opened")

@@ -95,3 +95,16 @@ def test_scheduled_dropout_applies_to_all_dropout_layers(data) -> None:
 def test_plateau_is_accepted_for_the_learning_rate_only(data, network) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="weight_decay must be"):
         anynet.fit(network, data, weight_decay=ReduceOnPlateau(0.1), backend="numpy")
+
+
+def test_the_recorded_learning_rate_is_the_one_of_the_update() -> None:
+    x = np.random.default_rng(0).standard_normal((64, 3))
+    rates = anynet.optim.Exponential(0.1, 0.9)
+    options = {"epochs": 8, "batch_size": 16, "learning_rate": rates, "backend": "numpy"}
+    network, data = anynet.mlp([3, 2]), (x, np.arange(64) % 2)
+    single = anynet.fit(network, data, **options)
+    (member,) = anynet.fit_population(network, data, [{}], **options)
+    xp = anynet.get_backend("numpy").xp
+    used = 0.1 * 0.9 ** xp.arange(8, dtype=xp.float32)  # an array, as in the loop
+    for model in (single, member):
+        assert model.history.to_dict()["learning_rate"] == [float(str(rate)) for rate in used]
