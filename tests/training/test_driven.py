@@ -93,3 +93,17 @@ def test_driven_dropout_acts_on_all_dropout_layers(data) -> None:
 def test_the_learning_rate_alone_may_wait_for_a_plateau(data, network) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="weight_decay must be"):
         anynet.fit(network, data, weight_decay=ReduceOnPlateau(0.1), backend="numpy")
+
+
+@pytest.mark.parametrize("name", ["momentum", "dropout", "label_smoothing"])
+@pytest.mark.parametrize("schedule", [Constant(1.0), Cosine(0.1, final=2.0), Warmup(Cosine(1.5))])
+def test_a_schedule_that_leaves_the_range_is_refused(data, network, name: str, schedule) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=name) as caught:
+        anynet.fit(network, data, backend="numpy", **{name: schedule})
+    assert repr(schedule) in str(caught.value)
+
+
+def test_numbers_of_numpy_are_learning_rates(data, network) -> None:
+    options = {"epochs": 1, "backend": "numpy"}
+    model = anynet.fit(network, data, learning_rate=np.float32(0.25), **options)
+    same(model, anynet.fit(network, data, learning_rate=0.25, **options))
