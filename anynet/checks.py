@@ -65,6 +65,20 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
         raise InvalidArgumentError(message)
 
 
+def check_bool(name: str, value: Any) -> bool:
+    """Return a bool of Python or NumPy as Python's bool.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is of another type, such as ``"no"``, which would count as true.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        message = f"{name} must be True or False, got {value!r}"
+        raise InvalidArgumentError(message)
+    return bool(value)
+
+
 def is_whole(value: object) -> bool:
     """Whether a value is an integer of Python or NumPy; bool is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

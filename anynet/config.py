@@ -138,6 +138,12 @@ def lookup(family: str, kind: Any, argument: str = "") -> Any:
 
 
 def _advice(family: str, kind: Any) -> str:
+    if callable(kind) and not isinstance(kind, type) and hasattr(kind, "__name__"):
+        name = kind.__name__
+        known = name in registered(family)
+        return f": pass its name, {name!r}" + (
+            "" if known else f", after registering it with @anynet.register({family!r})"
+        )
     near = did_you_mean(kind, registered(family))
     article = "an" if family[0] in "aeiou" else "a"
     return near or (

@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Namespace
 
@@ -36,11 +38,13 @@ class Bounds(NamedTuple):
         return sound and not isinstance(value, bool)
 
     def __str__(self) -> str:
-        low = f"of at least {self.least:g}" if self.above < self.least else f"above {self.above:g}"
+        low = f" above {self.above:g}" if self.above > -math.inf else ""
+        if self.above < self.least:
+            low = f" of at least {self.least:g}"
         high = f" and below {self.below:g}" if self.below < math.inf else ""
         high += f" and at most {self.most:g}" if self.most < math.inf else ""
         unit = f", in {self.unit}" if self.unit else ""
-        return f"a {'' if high else 'finite '}number {low}{high}{unit}"
+        return f"a {'' if high else 'finite '}number{low}{high}{unit}"
 
 
 def number(default: Any, **bounds: Any) -> Any:
@@ -64,7 +68,11 @@ class Bounded:
             bounds, value = field.metadata.get("bounds"), getattr(self, field.name)
             if bounds is None or (value is None and field.default is None):
                 continue
+            if isinstance(value, np.generic):  # as Python's number, which files can hold
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             is_array = value is not None and not isinstance(value, (int, float, Sequence))
+            is_array = is_array and not callable(value)
             if not is_array and not (is_number(value) and bounds.hold(value)):
                 kind = getattr(self, "kind", type(self).__name__)
                 message = f"{kind}: {field.name} must be {bounds}, got {value!r}"

@@ -45,7 +45,11 @@ def train_validation_split(
     """
     is_share = isinstance(validation, (float, np.floating))
     if not (is_share or is_whole(validation)):
-        message = f"validation must be a number of samples or a share in (0, 1), got {validation!r}"
+        is_short = isinstance(validation, (str, bool))
+        shown = repr(validation) if is_short else type(validation).__name__
+        message = (
+            f"validation must be (x, y), a number of samples or a share in (0, 1), got {shown}"
+        )
         raise InvalidArgumentError(message)
     held_out = validation
     if is_share:

@@ -153,6 +153,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         loss = self._model_loss()
         self.out_activation_ = getattr(loss, "link_name", "identity")
         least = getattr(loss, "least_target", -np.inf)
+        if getattr(y.dtype, "kind", "f") not in "biuf":
+            message = f"y must hold numbers, got dtype {y.dtype}"
+            raise ValueError(message)
         if np.any(y < least):
             message = f"the loss {loss.kind} needs y >= {least:g}: some values of y are smaller"
             raise ValueError(message)

@@ -37,6 +37,21 @@ def require(module: str) -> Any:
         raise BackendError(message) from error
 
 
+def check_model(model: Any) -> None:
+    """Refuse what is not a model.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The message names the type, and the conversion to use.
+    """
+    if isinstance(model, Model):
+        return
+    advice = ": pass its to_model()" if hasattr(model, "to_model") else ""
+    message = f"model must be a Model, as fit returns it, got {type(model).__name__}{advice}"
+    raise InvalidArgumentError(message)
+
+
 def own_form(part: Any, name: str, target: str, what: str) -> Any:
     """Return the export form of a user-defined part, an attribute of the part.
 
@@ -111,6 +126,7 @@ def _exported(layer: AnyLayer) -> Any:
 
 def host_pieces(model: Model) -> list[Piece]:
     """Return the layers of a model with copies of their arrays as NumPy arrays."""
+    check_model(model)
     layers, params = model.network.layers, model.params
     states = model.states or ({},) * len(layers)
     rows: Any = tree.map(lambda leaf: np.array(model.backend.to_host(leaf)), (params, states))

@@ -14,7 +14,7 @@ import anynet
 from anynet import tree
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
-from anynet.export.common import host_pieces, own_form, require
+from anynet.export.common import check_model, host_pieces, own_form, require
 from anynet.export.onnx_graph import Graph, activation, batch_norm, label, layer_norm, link
 from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
 from anynet.training.model import Model
@@ -89,6 +89,7 @@ def to_onnx(
     ----------
     Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
     """
+    check_model(model)
     chosen = _check_outputs(outputs, OUTPUTS[model.loss.task])
     names = None
     if classes is not None:

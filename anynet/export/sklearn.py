@@ -9,7 +9,7 @@ import numpy as np
 
 from anynet.backends import Backend, get_backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.common import fold_affine, host_pieces, link_name, require
+from anynet.export.common import check_model, fold_affine, host_pieces, link_name, require
 from anynet.nn import (
     Activation,
     BatchNorm,
@@ -65,6 +65,7 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     BackendError
         If scikit-learn is missing.
     """
+    check_model(model)
     coefs, intercepts, activation = _dense_layers(model)
     name = link_name(model.loss, "scikit-learn")
     if name not in THEIR_LINKS[model.loss.task]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
+from anynet.checks import check_whole, is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import AnyLayer, Pullback, is_stateful
@@ -30,16 +31,17 @@ class Network:
     ----------
     n_inputs : int
         Columns of the data.
-    layers : tuple of layers
-        See ``anynet.nn.Layer`` and ``anynet.nn.StatefulLayer``.
+    layers : sequence of layers
+        Kept as a tuple. See ``anynet.nn.Layer`` and ``anynet.nn.StatefulLayer``.
     frozen : tuple of int
         Indices of layers that are not trained, see ``freeze``.
 
     Raises
     ------
     InvalidArgumentError
-        If ``frozen`` is not a tuple of increasing indices of layers, or leaves no parameter to
-        train; or if a layer that is fitted to the data is not the first.
+        If there is no layer, or an entry is not one; if ``frozen`` is not a tuple of increasing
+        indices of layers, or leaves no parameter to train; or if a layer that is fitted to the
+        data is not the first.
     """
 
     n_inputs: int
@@ -47,13 +49,16 @@ class Network:
     frozen: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_whole("n_inputs", self.n_inputs)
+        object.__setattr__(self, "layers", _checked_layers(self.layers))
         if late := [at for at, one in enumerate(self.layers) if at and hasattr(one, "fit_state")]:
             at = late[0]
             message = f"a layer of kind {self.layers[at].kind} must be the first, got it as {at}"
             raise InvalidArgumentError(message)
         if not self.frozen:
             return
-        known = [at for at in range(len(self.layers)) if at in self.frozen]
+        frozen = self.frozen if isinstance(self.frozen, tuple) else ()
+        known = [at for at in range(len(self.layers)) if at in frozen]
         if self.frozen != tuple(known):
             message = (
                 f"frozen must hold increasing indices of the {len(self.layers)} layers, got "
@@ -81,9 +86,14 @@ class Network:
         InvalidArgumentError
             If an index is not one of a layer, or no parameter is left to train.
         """
-        indices, count = list(layers), len(self.layers)
-        if wrong := [at for at in indices if at not in range(-count, count)]:
-            message = f"layers must be indices of the {count} layers, got {wrong[0]!r}"
+        count = len(self.layers)
+        indices: list[Any] = list(layers) if isinstance(layers, Iterable) else [layers]
+        wrong = [at for at in indices if not is_whole(at) or not -count <= at < count]
+        if wrong or not isinstance(layers, Iterable):
+            message = (
+                f"layers must be a list of indices from {-count} to {count - 1}, such as [0, 1], "
+                f"got {(wrong or indices)[0]!r}"
+            )
             raise InvalidArgumentError(message)
         return replace(self, frozen=tuple(sorted({int(at) % count for at in indices})))
 
@@ -278,6 +288,18 @@ class Network:
         return layer.apply_with_state(
             params[index], states[index], x, backend=backend, key=layer_key
         )
+
+
+def _checked_layers(layers: Any) -> tuple[AnyLayer, ...]:
+    """Return the layers as a tuple, or say which of them is not a layer."""
+    if not isinstance(layers, (tuple, list)) or not layers:
+        message = f"layers must be a tuple of layers such as (Dense(10),), got {layers!r}"
+        raise InvalidArgumentError(message)
+    for at, layer in enumerate(layers):
+        if isinstance(layer, type) or not (hasattr(layer, "shapes") and hasattr(layer, "init")):
+            message = f"layers must be objects such as Dense(10), got {layer!r} at index {at}"
+            raise InvalidArgumentError(message)
+    return tuple(layers)
 
 
 def place(host: Any, backend: Backend) -> Any:

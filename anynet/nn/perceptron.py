@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from anynet.checks import is_whole
+from anynet.checks import check_bool, is_whole
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import (
     Activation,
@@ -80,17 +80,23 @@ def mlp(
     >>> anynet.mlp([784, 128, 64, 10], scale=1 / 255).n_outputs
     10
     """
-    sizes = list(layer_sizes)
+    sizes = list(layer_sizes) if isinstance(layer_sizes, Iterable) else []
     if len(sizes) < 2 or not all(is_whole(size) and size > 0 for size in sizes):
         message = (
             f"layer_sizes must be at least two positive integers, inputs first and outputs last, "
             f"such as [784, 128, 64, 10], got {layer_sizes!r}"
         )
         raise InvalidArgumentError(message)
+    check_bool("layer_norm", layer_norm)
+    check_bool("batch_norm", batch_norm)
+    check_bool("standardize", standardize)
     if layer_norm and batch_norm:
         message = "layer_norm and batch_norm normalise the same place: choose one"
         raise InvalidArgumentError(message)
-    factor = 1.0 if scale is None else float(scale)
+    factor = Scale(1.0 if scale is None else scale, offset).factor  # checks both
+    if factor == 0:
+        message = "scale must not be 0: every input would become 0"
+        raise InvalidArgumentError(message)
     if standardize and (factor != 1 or offset):
         message = f"standardize scales the inputs: leave out scale={scale} and offset={offset}"
         raise InvalidArgumentError(message)
@@ -100,7 +106,7 @@ def mlp(
     hidden_initializer = initializer or initializer_for(activation)
     layers: list[AnyLayer] = [Standardize()] if standardize else []
     if factor != 1 or offset:
-        layers.append(Scale(factor, float(offset)))
+        layers.append(Scale(float(factor), float(offset)))
     if input_dropout:
         layers.append(Dropout(input_dropout))
     for units in sizes[1:-1]:

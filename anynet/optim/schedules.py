@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 from anynet.backends import Backend
@@ -281,10 +282,10 @@ def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
             message = f"{name} must be a number or a schedule of the step, got {value!r}"
             raise InvalidArgumentError(message)
         return value  # type: ignore[no-any-return]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         message = f"{name} must be a number or a schedule, got {value!r}"
         raise InvalidArgumentError(message)
-    if not 0 <= value < math.inf:
+    if not 0 <= float(value) < math.inf:
         message = f"{name} must be a finite number of at least 0, got {value!r}"
         raise InvalidArgumentError(message)
     return Constant(float(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,12 @@ class Ensemble:
     """
 
     def __init__(self, models: Sequence[Model], metadata: dict[str, Any] | None = None) -> None:
+        listed = list(models) if isinstance(models, Iterable) else [models]
+        wrong = [one for one in listed if not isinstance(one, Model)]
+        if wrong or not isinstance(models, Iterable):
+            got = type((wrong or listed)[0]).__name__
+            message = f"models must be a sequence of Model, such as [model, other], got {got}"
+            raise InvalidArgumentError(message)
         self.models = tuple(models)
         self.metadata = metadata or {}
         if not self.models:

@@ -14,6 +14,7 @@ import numpy as np
 from anynet.augment import as_pipeline
 from anynet.augment.pipeline import as_augmentations
 from anynet.backends import Backend
+from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.splits import train_validation_split
@@ -204,6 +205,8 @@ def prepare(
         ``check_rows``, or a function that caches its results.
     """
     check_progress(progress)
+    if resident is not None:
+        check_bool("resident", resident)
     _check_metadata(metadata)
     data = with_targets(data)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())

@@ -200,6 +200,9 @@ class History(Described):
             raise InvalidArgumentError(message) from error
         if ax is None:
             _, ax = plt.subplots()
+        if not hasattr(ax, "twinx"):
+            message = f"ax must be Axes of Matplotlib or None, got {ax!r}"
+            raise InvalidArgumentError(message)
         scores, columns = ax.twinx(), self.to_dict()
         for axes, figure, style in ((ax, "loss", "-"), (scores, self.metric, "--")):
             for part, colour in (("train", "C0"), ("validation", "C1")):

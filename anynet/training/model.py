@@ -190,7 +190,10 @@ class Model(Described):
     def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Evaluation:
         """Return mean loss and score as ``Evaluation(loss, score)``; see ``score``."""
         if y is None:
-            x, y = with_targets(x) if isinstance(x, Source) else (x, y)
+            if not isinstance(x, Source):
+                message = "y is missing: pass the targets, as in score(x, y)"
+                raise InvalidArgumentError(message)
+            x, y = with_targets(x)
         rows = check_rows((x, y, sample_weight), self.network, self.loss, self.backend)
         spread = target_spread(rows.y, rows.weight, self.loss)
         kind = HostBatches if isinstance(rows.x, Source) else ResidentBatches

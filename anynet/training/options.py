@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias, TypedDict, TypeVar
 
-from anynet.checks import check_whole, did_you_mean
+from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
@@ -116,6 +116,7 @@ class FitOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_bool("shuffle", self.shuffle)
         check_whole("epochs", self.epochs)
         check_whole("batch_size", self.batch_size)
         device_seed(self.seed)  # checks it

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
 from anynet.backends import Backend
-from anynet.checks import did_you_mean
+from anynet.checks import check_bool, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.losses import Loss
@@ -120,7 +121,9 @@ def fit_population(
     chosen = choose_backend(backend, device, dtype, data)
     common = {"network": network, "validation": validation, "callbacks": callbacks, **options}
     _check_configs(configs)
-    if memory_limit is not None and not memory_limit > 0:
+    check_bool("shared_order", shared_order)
+    limit: Any = memory_limit
+    if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
         message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
         raise InvalidArgumentError(message)
     check_progress(progress)

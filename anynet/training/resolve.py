@@ -11,10 +11,11 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
+from anynet.members import is_number
 from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
-from anynet.optim import Optimizer, Schedule, as_optimizer, as_schedule, bound_to
+from anynet.optim import Optimizer, Schedule, Warmup, as_optimizer, as_schedule, bound_to
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
@@ -55,7 +56,7 @@ def resolve_parts(
         With these parts instead of names, and without the numbers that are now in the parts.
     """
     driving = {
-        name: as_schedule(getattr(options, name), name)
+        name: _driving(getattr(options, name), name)
         for name in PLACEHOLDERS
         if is_schedule(getattr(options, name))
     }
@@ -84,6 +85,17 @@ def resolve_parts(
         options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved
     )
     return network, parts, resolved
+
+
+def _driving(given: Any, name: str) -> Schedule:
+    """Return the schedule of a number other than the learning rate, within the number's range."""
+    schedule = as_schedule(given, name)
+    inner = schedule.schedule if isinstance(schedule, Warmup) else schedule
+    highest = max(getattr(inner, "value", 0.0), getattr(inner, "final", 0.0))
+    if name != "weight_decay" and is_number(highest) and highest >= 1:
+        message = f"{name} must stay in [0, 1), got a schedule that reaches {highest:g}: {given!r}"
+        raise InvalidArgumentError(message)
+    return schedule
 
 
 def _overridden(part: Any, options: FitOptions, *names: str) -> Any:

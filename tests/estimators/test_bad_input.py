@@ -233,3 +233,8 @@ def test_lazy_frames_raise() -> None:
     pl = pytest.importorskip("polars")
     with pytest.raises(anynet.AnynetError, match=r"X is a lazy frame.*collect"):
         anynet.MLPClassifier().fit(pl.DataFrame(np.zeros((4, 2))).lazy(), [0, 1, 0, 1])
+
+
+def test_text_is_not_a_target_of_a_regressor() -> None:
+    with pytest.raises(ValueError, match="y must hold numbers, got dtype <U1"):
+        anynet.MLPRegressor(max_iter=2).fit(np.eye(4), np.array(["a", "b", "c", "d"]))

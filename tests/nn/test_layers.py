@@ -194,8 +194,8 @@ def test_layer_norm_output_has_mean_zero_and_variance_one(backend64: Backend, rn
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Dense(0), "units of at least 1, got 0"),
-        (lambda: Dense(2.5), "units of at least 1, got 2.5"),
+        (lambda: Dense(0), "units must be a whole number of at least 1, got 0"),
+        (lambda: Dense(2.5), "units must be a whole number of at least 1, got 2.5"),
         (lambda: Dense(2, "magic"), "initializer must be one of he_normal"),
         (lambda: Dropout(1.0), "at least 0 and below 1, got 1.0"),
         (lambda: Dropout(-0.1), "got -0.1"),

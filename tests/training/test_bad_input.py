@@ -234,3 +234,38 @@ def test_options_of_the_wrong_type_raise() -> None:
             make()
     with pytest.raises(anynet.InvalidArgumentError, match="activation must be one of"):
         anynet.mlp([64, 10], activation="rleu")
+
+
+FITTED = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
+
+
+@pytest.mark.parametrize(
+    ("call", "facts"),
+    [
+        (lambda: anynet.fit(NETWORK, (X, Y), backend="numpy", shuffle="no"), ("shuffle", "'no'")),
+        (lambda: anynet.fit(NETWORK, (X, Y), backend="numpy", resident="no"), ("resident", "'no'")),
+        (lambda: anynet.fit(NETWORK, (X, Y), validation=X), ("validation", "(x, y)", "ndarray")),
+        (
+            lambda: anynet.fit_population(NETWORK, (X, Y), [{}], shared_order="no"),
+            ("shared_order", "'no'"),
+        ),
+        (
+            lambda: anynet.fit_population(NETWORK, (X, Y), [{}], memory_limit="1 GB"),
+            ("memory_limit", "'1 GB'"),
+        ),
+        (lambda: FITTED.score(X), ("y is missing", "score(x, y)")),
+        (lambda: anynet.Ensemble(FITTED), ("models", "got Model")),
+        (lambda: anynet.Ensemble([FITTED, NETWORK]), ("models", "got Network")),
+        (lambda: FITTED.history.plot("loss"), ("ax", "'loss'")),
+        (lambda: anynet.export.to_onnx(NETWORK, "m.onnx"), ("model", "got Network")),
+        (lambda: anynet.export.to_sklearn(NETWORK), ("model", "got Network")),
+        (lambda: anynet.export.torch_state_dict(NETWORK), ("model", "got Network")),
+        (lambda: anynet.mlp([3, 2, 2], activation=np.tanh), ("activation", "'tanh'")),
+    ],
+)
+def test_other_arguments_are_checked(call: Any, facts: tuple[str, ...]) -> None:
+    with pytest.raises(anynet.InvalidArgumentError) as caught:
+        call()
+    message = str(caught.value)
+    assert all(fact in message for fact in facts), message
+    assert "\n" not in message

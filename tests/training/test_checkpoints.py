@@ -301,3 +301,15 @@ def test_checkpoints_of_earlier_versions_resume(tmp_path: Path) -> None:
     resumed = anynet.resume(tmp_path, data, epochs=4)
     for mine, theirs in zip(tree.leaves(resumed.params), tree.leaves(straight.params), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    "option", [{"learning_rate": 0.5}, {"optimizer": "adam"}, {"loss": "squared_error"}]
+)
+def test_a_run_does_not_continue_with_other_options(tmp_path, option: dict[str, Any]) -> None:
+    data = np.zeros((6, 3), dtype=np.float32), np.array([0, 1, 0, 1, 0, 1])
+    anynet.fit(anynet.mlp([3, 2]), data, epochs=1, backend="numpy", checkpoint=tmp_path)
+    ((name, value),) = option.items()
+    with pytest.raises(anynet.InvalidArgumentError, match=name) as caught:
+        anynet.resume(tmp_path, data, epochs=2, **option)
+    assert repr(value) in str(caught.value)

@@ -108,3 +108,17 @@ def test_the_recorded_learning_rate_is_the_one_of_the_update() -> None:
     used = 0.1 * 0.9 ** xp.arange(8, dtype=xp.float32)  # an array, as in the loop
     for model in (single, member):
         assert model.history.to_dict()["learning_rate"] == [float(str(rate)) for rate in used]
+
+
+@pytest.mark.parametrize("name", ["momentum", "dropout", "label_smoothing"])
+@pytest.mark.parametrize("schedule", [Constant(1.0), Cosine(0.1, final=2.0), Warmup(Cosine(1.5))])
+def test_a_schedule_that_leaves_the_range_is_refused(data, network, name: str, schedule) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=name) as caught:
+        anynet.fit(network, data, backend="numpy", **{name: schedule})
+    assert repr(schedule) in str(caught.value)
+
+
+def test_numbers_of_numpy_are_learning_rates(data, network) -> None:
+    options = {"epochs": 1, "backend": "numpy"}
+    model = anynet.fit(network, data, learning_rate=np.float32(0.25), **options)
+    same(model, anynet.fit(network, data, learning_rate=0.25, **options))

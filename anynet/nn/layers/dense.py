@@ -11,7 +11,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
-from anynet.checks import did_you_mean
+from anynet.checks import check_whole, did_you_mean
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers.layer import Pullback, Shapes
@@ -40,9 +40,7 @@ class Dense:
     initializer: str = "he_normal"
 
     def __post_init__(self) -> None:
-        if type(self.units) is not int or self.units < 1:
-            message = f"a dense layer needs units of at least 1, got {self.units!r}"
-            raise InvalidArgumentError(message)
+        object.__setattr__(self, "units", check_whole("dense: units", self.units))
         get_initializer(self.initializer)
 
     def shapes(self, n_in: int) -> tuple[Shapes, int]:

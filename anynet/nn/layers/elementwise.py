@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from anynet.backends import Backend
 from anynet.config import lookup, register
-from anynet.members import Bounded, is_number, number, per_member
+from anynet.members import Bounded, Bounds, is_number, number, per_member
 from anynet.nn.activations import ACTIVATIONS, Derivative
 from anynet.nn.layers.layer import Elementwise
 from anynet.typing import Array, Key
@@ -38,7 +40,7 @@ class Activation(Elementwise):
 
 @register("layer")
 @dataclass(frozen=True)
-class Scale(Elementwise):
+class Scale(Bounded, Elementwise):
     """Compute factor · x + offset: map raw inputs such as bytes to [0, 1] as part of the network.
 
     Parameters
@@ -51,8 +53,8 @@ class Scale(Elementwise):
 
     kind: ClassVar[str] = "scale"
 
-    factor: float
-    offset: float = 0.0
+    factor: float = dataclasses.field(metadata={"bounds": Bounds(least=-math.inf)})
+    offset: float = number(0.0, least=-math.inf)
 
     def compute(self, x: Array, *, backend: Backend, key: Key | None) -> tuple[Array, Derivative]:  # noqa: ARG002
         """Return the scaled input, and its derivative."""

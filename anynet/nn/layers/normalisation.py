@@ -29,7 +29,7 @@ class _GainAndBias:
 
 @register("layer")
 @dataclass(frozen=True)
-class LayerNorm(_GainAndBias):
+class LayerNorm(Bounded, _GainAndBias):
     """Shift and scale each sample to mean 0 and variance 1, then by a learned gain and bias.
 
     Parameters
@@ -44,7 +44,7 @@ class LayerNorm(_GainAndBias):
 
     kind: ClassVar[str] = "layer_norm"
 
-    epsilon: float = 1e-5
+    epsilon: float = number(1e-5, above=0)
 
     def apply(
         self,
@@ -85,7 +85,7 @@ class BatchNorm(Bounded, _GainAndBias):
     kind: ClassVar[str] = "batch_norm"
 
     momentum: float = number(0.1, above=0, most=1)
-    epsilon: float = 1e-5
+    epsilon: float = number(1e-5, above=0)
 
     def init_state(self, n_in: int) -> dict[str, np.ndarray]:
         """Return a running mean of 0 and a running variance of 1."""

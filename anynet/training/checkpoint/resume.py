@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from anynet.backends import Backend, get_backend
@@ -107,15 +108,18 @@ def resume(
     >>> len(model.history.records)
     4
     """
+    given: dict[str, Any] = {"loss": loss, "optimizer": optimizer, "learning_rate": learning_rate}
+    for name, value in given.items():
+        if isinstance(value, (Real, str)):
+            message = (
+                f"a run continues with the {name} in its checkpoint: leave it out, or "
+                f"pass the object if it is of an unregistered class, got {value!r}"
+            )
+            raise InvalidArgumentError(message)
     with _opened(checkpoint) as folder:
         found = folder.newest()
         found = found._replace(content=completed(found.content))
-        own = {
-            "loss": loss,
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "augment": augment,
-        }
+        own = given | {"augment": augment}
         network, options, arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
