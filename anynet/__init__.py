@@ -1,10 +1,10 @@
-"""anynet: fully connected networks that train on whatever arrays you have.
+"""anynet: fully connected networks on NumPy, CuPy, torch or JAX arrays.
 
 Public names are imported when they are first used, so that ``import anynet`` loads no array
 library, no scikit-learn and no plotting.
 """
 
-TYPE_CHECKING = False  # which type checkers take as true; typing takes time to import
+TYPE_CHECKING = False  # type checkers treat it as true; importing typing would take time
 
 if TYPE_CHECKING:
     from anynet import augment, export, nn, optim
@@ -103,8 +103,8 @@ __all__ = [
     "set_threads",
 ]
 
-#: The subpackages, lowest floor first: a name is looked up from below, so that only what it
-#: imports anyway is imported.
+#: The subpackages, lowest floor first: names are looked up in this order, so that only floors below
+#: the one with the name are imported.
 _SUBPACKAGES = (
     "errors",
     "config",

@@ -64,12 +64,27 @@ def check_bool(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+    """Check that a value is one of some choices.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not; the message has all choices.
+    """
+    known = list(choices)
+    if value not in known:
+        near = did_you_mean(value, filter(None, map(str, known)))
+        message = f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}{near}"
+        raise InvalidArgumentError(message)
+
+
 def is_whole(value: object) -> bool:
     """Whether a value is an integer of Python or NumPy; bool is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def check_whole(name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
+def check_whole(name: str, value: Any, least: int = 1, most: float = 2**63 - 1) -> int:
     """Return a whole number as Python's int.
 
     Raises

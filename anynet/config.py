@@ -162,7 +162,7 @@ def to_config(part: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        The kind and the fields; those declared with ``compare=False`` are left out.
+        The kind and the fields; those declared with ``compare=False`` are omitted.
     """
     config: dict[str, Any] = {"kind": part.kind}
     for field in dataclasses.fields(part):

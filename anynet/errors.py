@@ -18,7 +18,7 @@ class AnynetError(Exception):
     """Base of every error that anynet raises on purpose.
 
     Its message is one line that can be shown, whatever it quotes from a file: what is not printable
-    is escaped, and the middle of a very long message is left out.
+    is escaped, and the middle of a very long message is omitted.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -37,7 +37,7 @@ class BackendError(AnynetError):
 
 
 class DataError(AnynetError):
-    """A data file or data set is absent, damaged, or not what it claims to be."""
+    """A data file or data set is absent, damaged, or has another format than expected."""
 
 
 class PathError(InvalidArgumentError, DataError):

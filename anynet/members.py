@@ -80,7 +80,7 @@ class Bounded:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is one number for all members, and not an array with one per member."""
+    """Whether a value is one number for all members, and not an array with one for each member."""
     return isinstance(value, (int, float))
 
 

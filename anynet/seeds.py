@@ -1,20 +1,21 @@
 """Host randomness: a NumPy generator for each use of a seed, all independent of one another.
 
-Initial weights, batch orders and splits are drawn on the host, so they are the same whichever
-backend trains. Randomness inside a step is counter-based instead: see ``Backend.random_bits``.
+Initial weights, batch orders and splits are drawn on the host, so they are the same on
+every backend. Randomness inside a step is counter-based instead: see ``Backend.random_bits``.
 """
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
+from anynet.checks import check_whole
 
 
 class Purpose(IntEnum):
-    """What a stream of numbers is for. The values shape every seeded result: never renumber."""
+    """The use of a stream of numbers. Seeded results depend on the values: do not change them."""
 
     WEIGHTS = 0
     ORDER = 1
@@ -34,12 +35,10 @@ def host_generator(seed: int, purpose: Purpose, epoch: int = 0) -> np.random.Gen
 
 
 def device_seed(seed: int) -> int:
-    """Return the word that keys ``Backend.random_bits``: 31 bits, which every int32 holds."""
+    """Return the word that keys ``Backend.random_bits``: 31 bits, which fit into int32."""
     return int(_sequence(seed, Purpose.DEVICE, 0).generate_state(1)[0] >> 1)
 
 
 def _sequence(seed: int, purpose: Purpose, epoch: int) -> np.random.SeedSequence:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        message = f"seed must be an integer of at least 0, got {seed!r}"
-        raise InvalidArgumentError(message)
-    return np.random.SeedSequence((int(seed), int(purpose), epoch))
+    whole = check_whole("seed", seed, 0, math.inf)
+    return np.random.SeedSequence((whole, int(purpose), epoch))

@@ -1,6 +1,6 @@
 """Trees: tuples, lists, dicts and NamedTuples of arrays, handled as one value.
 
-A leaf is anything that is none of these; ``None`` is a tree without leaves, and dicts go by sorted
+A leaf is any other object; ``None`` is a tree without leaves, and dicts are ordered by sorted
 keys, both as in JAX.
 """
 
@@ -13,7 +13,7 @@ Tree = TypeVar("Tree")
 
 
 def map(function: Callable[..., Any], tree: Tree, *others: Any) -> Tree:
-    """Apply ``function`` to the corresponding leaves of trees of one shape.
+    """Apply ``function`` to the corresponding leaves of trees with the same structure.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def map(function: Callable[..., Any], tree: Tree, *others: Any) -> Tree:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """All leaves, in order."""
+    """Return all leaves in order."""
     return [leaf for _, leaf in flatten(tree)]
 
 
@@ -89,7 +89,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _children(tree: Any) -> list[tuple[str, Any]] | None:
-    """Names and children of an inner node, or None for a leaf."""
+    """Return the names and children of an inner node, or None for a leaf."""
     if isinstance(tree, dict):
         return [(name, tree[name]) for name in sorted(tree)]
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

@@ -1,4 +1,4 @@
-"""Types that the whole house shares: what an array is, and how parameters are kept.
+"""Common types: arrays, parameters, random keys.
 
 No array library is named here. ``Array`` lists the part of the array API standard's array object
 that anynet uses (https://data-apis.org/array-api/latest/API_specification/array_object.html).
@@ -74,7 +74,7 @@ Grads: TypeAlias = tuple[LayerGrads, ...]
 
 
 class Key(NamedTuple):
-    """Where in a run a random draw stands; the same key always gives the same bits.
+    """The position of a random draw in a run; the same key always gives the same bits.
 
     A key is passed to ``apply`` while training; None in its place means inference.
     """

@@ -1,1 +1,1 @@
-"""Benches: one script a question, run as ``python -m bench.NAME``."""
+"""Benchmarks: one script per question, run as ``python -m bench.NAME``."""

@@ -1,8 +1,8 @@
-"""What augmentation inside the step costs: seconds for 60,000 images, beside plain steps.
+"""Cost of augmentation inside the step: seconds for 60,000 images, compared with plain steps.
 
-Every backend has a process of its own, in which epochs of plain and of augmented training take
-turns. The images are random bytes of MNIST's shape, the network is the report's, 784-128-64-10 at
-batch 64. Validation, placing the data and compiling are not in the time. Writes JSON lines and a
+Every backend has its own process, in which epochs of plain and of augmented training alternate.
+The images are random bytes of MNIST's shape, the network is the report's, 784-128-64-10 at batch
+64. The time excludes validation, placement of the data and compilation. Writes JSON lines and a
 Markdown table.
 
     python -m bench.augment
@@ -33,7 +33,7 @@ COLUMNS = ("backend", "batch_size", "augment", "seconds", "added", "of_a_plain_e
 
 
 def main() -> int:
-    """Measure each backend in a process of its own, and write what was found."""
+    """Measure each backend in its own process, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backends", nargs="+", default=["numpy", "jax", "torch"])
     parser.add_argument("--device", default="cpu")
@@ -83,7 +83,7 @@ def measure(name: str, options: argparse.Namespace) -> list[Row]:
                 backend=backend,
             )
             assert model.history is not None
-            if lap:  # the first lap compiles
+            if lap:  # the first epoch compiles
                 found.append(model.history.records[0].seconds)
     plain = statistics.median(seconds[PLAIN])
     about: dict[str, Any] = {"machine": describe_machine()}

@@ -1,9 +1,10 @@
 """One training job on every usable backend, and by the report's own algorithm.
 
-The job is the report's: its network on MNIST (or random data of its shape where the files are not
-there), plain SGD, batch 64, a validation set of 5,000 scored each epoch; anynet in float32. Rounds
-interleave the contenders, each in a worker process, since a shared machine drifts; a first round,
-which compiles and warms up, is timed apart. Writes JSON lines, a Markdown table and a PNG.
+The job is the report's: its network on MNIST (or random data of its shape if the files are
+missing), plain SGD, batch 64, a validation set of 5,000 scored each epoch; anynet in float32.
+Rounds interleave the contenders, each in a worker process, because the speed of a shared machine
+varies; a first round, which compiles and warms up, is timed separately. Writes JSON lines, a
+Markdown table and a PNG.
 
     python -m bench.backends --data-dir DIR --out bench/results
 """
@@ -45,7 +46,7 @@ Samples = tuple[np.ndarray, np.ndarray]
 
 
 class Trainer:
-    """What both contenders share: the samples, and the score of what was trained last."""
+    """Common base of both contenders: the samples, and the score of the last training run."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -93,7 +94,7 @@ class Fit(Trainer):
 
 
 class Report(Trainer):
-    """The report's algorithm from the same initial weights; its data are scaled beforehand."""
+    """The report's algorithm with the same initial weights and with inputs scaled beforehand."""
 
     def __init__(self, job: Job, device: str) -> None:
         assert not device
@@ -125,7 +126,7 @@ on_numpy, on_cupy, on_torch, on_jax = (
 
 
 def load(job: Job) -> tuple[tuple[Samples, Samples], str]:
-    """Return training and test samples, and where they are from."""
+    """Return training and test samples, and their origin."""
     try:
         dataset = anynet.load_dataset("mnist", job.data_dir, download=False)
     except anynet.DataError:
@@ -135,12 +136,12 @@ def load(job: Job) -> tuple[tuple[Samples, Samples], str]:
 
 
 def make_rows(job: Job, found: Sequence[Measurement]) -> list[Row]:
-    """Return one row a contender, fastest first.
+    """Return one row per contender, fastest first.
 
     Raises
     ------
     RuntimeError
-        If a contender failed: the ratios are to the report's, and all are wanted.
+        If a contender failed: ratios relative to the report's time need all of them.
     """
     for one in found:
         if one.failure:
@@ -183,7 +184,7 @@ def make_chart(table: Sequence[Row], title: str) -> Chart:
 def main() -> None:
     """Run the job and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", help="where MNIST's files are")
+    parser.add_argument("--data-dir", help="folder of MNIST's files")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3, help="epochs in each round")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))

@@ -1,4 +1,4 @@
-"""What the rounds of ``bench.peers`` show: one row a contender, and whether all did one job."""
+"""Results of the rounds of ``bench.peers``: one row per contender, and checks of equal work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.jobs import Job
 from bench.results import Chart, Row
 from bench.rounds import Measurement
 
-SAME_CLASSES = 0.999  # share of predictions that must agree
+SAME_CLASSES = 0.999  # fraction of predictions that must agree
 COLUMNS = (
     "contender",
     "us_per_step",
@@ -28,9 +28,9 @@ COLUMNS = (
 
 
 def make_rows(job: Job, found: Sequence[Measurement]) -> list[Row]:
-    """Return one row a contender that came through, fastest first.
+    """Return one row per contender that completed, fastest first.
 
-    Ratios are of medians: to the first anynet among them, and to the fastest floor.
+    Ratios are of medians, relative to the first anynet contender and to the fastest floor.
     """
     found = [one for one in found if not one.failure]
     medians = {one.name: statistics.median(one.seconds) / job.epochs for one in found}
@@ -61,12 +61,12 @@ def make_rows(job: Job, found: Sequence[Measurement]) -> list[Row]:
 
 
 def cores_used(measurement: Measurement) -> float:
-    """Return CPU seconds a second while it ran."""
+    """Return the CPU seconds per second of the run."""
     return sum(timing.cpu_seconds for timing in measurement.timings) / sum(measurement.seconds)
 
 
 def compare(one: Measurement, reference: Measurement | None) -> Row:
-    """Return what a contender reached, and whether the reference reached the same."""
+    """Return the result of a contender, and whether it agrees with the reference."""
     row: Row = {"train_loss": None, "agrees": None}
     if one.name.startswith(FLOOR):
         return row
@@ -84,7 +84,7 @@ def compare(one: Measurement, reference: Measurement | None) -> Row:
 
 
 def make_chart(rows: Sequence[Row], title: str) -> Chart:
-    """Return seconds per epoch as bars: anynet and the floor in their own colours."""
+    """Return seconds per epoch as bars, with separate colours for anynet and the floor."""
     return Chart(
         title=title,
         axis="seconds per epoch (median, with the fastest and slowest round)",
@@ -105,7 +105,7 @@ def colour(name: str) -> str:
 
 
 def label(row: Row) -> str:
-    """Return what stands beside a contender's bar."""
+    """Return the label beside a contender's bar."""
     steps = f"{time_of(row)} µs a step"
     if row["reference"] is None:
         return steps
@@ -113,6 +113,6 @@ def label(row: Row) -> str:
 
 
 def time_of(row: Row) -> str:
-    """Return the microseconds of a step, to about four digits."""
+    """Return the microseconds per step, to about four digits."""
     value = row["us_per_step"]
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""Draw the test images that a model gets wrong, those it is surest of first.
+"""Draw the misclassified test images of a model, in order of decreasing confidence.
 
 python -m bench.draw_errors best-cpu-0.safetensors --out docs/accuracy-errors.png
 """
@@ -22,9 +22,9 @@ COLUMNS = 10
 def find_errors(
     model: anynet.Model, dataset: anynet.Dataset
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which test samples are wrong, their predicted classes and how sure those were.
+    """Return the misclassified test samples, their predicted classes and their confidence.
 
-    The surest error comes first.
+    The error with the highest confidence comes first.
     """
     ready = preprocessed(dataset, preprocessing_in(model))
     probabilities = np.asarray(model.predict_proba(ready.test[0]))
@@ -36,9 +36,9 @@ def find_errors(
 
 
 def draw_errors(path: Path, model: anynet.Model, dataset: anynet.Dataset, most: int) -> int:
-    """Draw the images as they came, each under its true and its predicted class.
+    """Draw the original images, each below its true and its predicted class.
 
-    Returns how many errors there are in all.
+    Return the total number of errors.
     """
     from matplotlib.figure import Figure
 
@@ -62,12 +62,12 @@ def draw_errors(path: Path, model: anynet.Model, dataset: anynet.Dataset, most: 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw what a model file gets wrong."""
+    """Draw the misclassified images of a model file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .safetensors file or a run folder")
     parser.add_argument("--dataset", default="mnist")
-    parser.add_argument("--data-dir", help="where the data files are")
-    parser.add_argument("--most", type=int, default=30, help="how many are drawn")
+    parser.add_argument("--data-dir", help="folder of the data files")
+    parser.add_argument("--most", type=int, default=30, help="maximum number of images")
     parser.add_argument("--out", type=Path, default=Path("errors.png"))
     options = parser.parse_args(arguments)
     dataset = anynet.load_dataset(options.dataset, options.data_dir)

@@ -1,8 +1,8 @@
-"""Fit and predict of anynet's estimators beside scikit-learn's, skorch's and a loop in torch.
+"""Fit and predict of estimators: anynet, scikit-learn, skorch and a plain torch loop.
 
 All have scikit-learn's defaults (one hidden layer of 100, Adam), the same number of epochs and the
 same dtype. anynet and scikit-learn draw the same weights and batches, and their losses must be
-equal to rounding. Each contender has a worker process of its own; rounds interleave them. Writes
+equal within rounding. Each contender has its own worker process; rounds interleave them. Writes
 JSON lines, a Markdown table and a PNG.
 
     python -m bench.estimators
@@ -33,7 +33,7 @@ CONTENDERS = {
     "skorch": "bench.table_contenders:Skorch",
     "torch": "bench.table_contenders:Torch",
 }
-SAME_LOSS = {"float64": 1e-6, "float32": 1e-2}  # relative; roundings grow from step to step
+SAME_LOSS = {"float64": 1e-6, "float32": 1e-2}  # relative; rounding errors grow from step to step
 TABLE = ("job", "contender", "milliseconds", "fastest", "slowest", "ratio_to_scikit_learn", "score")
 
 
@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the jobs and write the results; return 1 if a contender failed or the runs differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--tables", nargs="+", help="such as digits; all if absent")
+    parser.add_argument("--tables", nargs="+", help="tables such as digits; default: all")
     parser.add_argument("--kind", nargs="+", choices=("fit", "predict"), default=["fit", "predict"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
     set_environment(options.threads)
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_rows(job: TableJob, found: Sequence[Measurement]) -> list[Row]:
-    """Return one row a contender that came through, fastest first."""
+    """Return one row per contender that completed, fastest first."""
     found = [one for one in found if not one.failure]
     medians = {one.name: statistics.median(one.seconds) for one in found}
     yardstick = medians.get(YARDSTICK)
@@ -100,7 +100,7 @@ def make_rows(job: TableJob, found: Sequence[Measurement]) -> list[Row]:
 
 
 def differs(job: TableJob, found: Sequence[Measurement]) -> bool:
-    """Whether anynet and scikit-learn did not end at one training loss."""
+    """Return whether anynet and scikit-learn reached different training losses."""
     outcomes = {one.name: one.outcome for one in found}
     if job.kind != "fit" or not {REFERENCE, YARDSTICK} <= outcomes.keys():
         return False
@@ -124,7 +124,7 @@ def publish(rows: list[Row], options: argparse.Namespace) -> None:
 
 
 def make_chart(compared: list[Row], title: str) -> Chart:
-    """Show anynet's share of scikit-learn's time for each fit."""
+    """Show anynet's time relative to scikit-learn's for each fit."""
     scales = [row["ratio_to_scikit_learn"] / row["milliseconds"] for row in compared]
     low, high = (
         [row[end] * scale for row, scale in zip(compared, scales, strict=True)]

@@ -1,8 +1,8 @@
-"""What a CUDA machine says about anynet, in one command of at most eight minutes.
+"""Report of anynet on a CUDA machine, in one command of at most eight minutes.
 
 Describes the machine, runs the CUDA tests, compares captured loops with steps called one by one,
-trains populations, and runs the peers. Each part is a process with a time limit; all are tried,
-and what failed is reported with the end of its output. Writes ``gpu-report.json``, ``.md`` and
+trains populations, and runs the peers. Each part is a process with a time limit; all parts run,
+and a failed part is reported with the end of its output. Writes ``gpu-report.json``, ``.md`` and
 ``.png``, and the output of each part, into ``--out``. The exit code is 1 if a part failed.
 
     python -m bench.gpu_report --out DIR [--data-dir MNIST]
@@ -32,7 +32,7 @@ from bench.results import Chart, Row, draw, read_lines, to_markdown
 from bench.summary import find_results, result_paths
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 470  # for all parts; the rest of eight minutes is for the report itself
+SECONDS = 470  # for all parts; the remainder of eight minutes is for the report itself
 LIMITS = {"machine": 45, "graph": 70, "population": 60, "tests": 120, "peers": float("inf")}
 TAIL = 40  # lines of a failed part's output
 WHOLE_BATCHES = 57_344  # rows: whole batches of 64 and of 4096, so one shape is compiled
@@ -41,7 +41,7 @@ DRY_PEERS = ("anynet-numpy", "floor", "numpy-loop")
 
 
 class Part(NamedTuple):
-    """A process of the report: its module, its arguments, and the seconds that it may take."""
+    """A process of the report: its module, its arguments, and its time limit in seconds."""
 
     name: str
     arguments: list[str]
@@ -49,7 +49,7 @@ class Part(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a part went: ran, failed, timed out or skipped; and the end of its output."""
+    """The outcome of a part: ran, failed, timed out or skipped; and the end of its output."""
 
     name: str
     status: str
@@ -62,13 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="time limit of all parts in seconds"
+    )
     options = parser.parse_args(arguments)
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     for old in [*options.out.glob("*.jsonl"), *options.out.glob("peers-*.md")]:
-        old.unlink()  # so that the report shows this run only
+        old.unlink()  # the report contains this run only
     deadline = time.monotonic() + options.seconds
     parts = list_parts(options)
     outcomes = [run(parts[0], options.out, deadline)]
@@ -84,9 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def list_parts(options: argparse.Namespace) -> list[Part]:
-    """Return the parts in order; the last may take what the others leave.
+    """Return the parts in order; the last part may use the remaining time.
 
-    A dry run has no limit for a part: how fast a CPU is, and what else it does, is not its subject.
+    A dry run has no time limit per part, because it does not measure the speed of the CPU.
     """
     common = ["--device", options.device, "--out", str(options.out)]
     tiny = ["--tiny"] if options.device == "cpu" else []
@@ -111,7 +113,7 @@ def list_parts(options: argparse.Namespace) -> list[Part]:
 
 
 def why_not(options: argparse.Namespace) -> str:
-    """Return why the other parts cannot run, empty if they may."""
+    """Return why the other parts cannot run, or an empty string if they can."""
     path = options.out / "machine.jsonl"
     if path.exists() and not read_lines(path)[0]["backends"]:
         return f"no {options.device.upper()} device"
@@ -119,7 +121,7 @@ def why_not(options: argparse.Namespace) -> str:
 
 
 def run(part: Part, out: Path, deadline: float) -> Outcome:
-    """Run a part until it ends or its time is over; its whole process group ends with it."""
+    """Run a part until it ends or exceeds its limit, and terminate its process group."""
     limit = min(part.seconds, deadline - time.monotonic())
     if limit <= 0:
         return Outcome(part.name, "timed out", 0, "the parts before left no time")
@@ -150,7 +152,7 @@ def run(part: Part, out: Path, deadline: float) -> Outcome:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started."""
+    """Terminate a process and its children."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -160,7 +162,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def write_report(out: Path, outcomes: Sequence[Outcome], device: str) -> None:
-    """Gather what the parts wrote into one JSON file, one page and one picture."""
+    """Combine the results of the parts into one JSON file, one page and one picture."""
     machine, graph, population = (
         read_lines(path) if (path := out / f"{name}.jsonl").exists() else []
         for name in ("machine", "graph", "population")
@@ -193,7 +195,7 @@ def to_page(
     peers: dict[str, list[Row]],
     pages: Sequence[str],
 ) -> str:
-    """Return the report as Markdown; ``pages`` are those that the peers wrote."""
+    """Return the report as Markdown; ``pages`` are the pages of the peers."""
     about = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
     parts = [
         {
@@ -226,12 +228,12 @@ def to_page(
 
 
 def measured(population: Sequence[Row]) -> list[Row]:
-    """Return the rows that hold a measurement."""
+    """Return the rows that contain a measurement."""
     return [row for row in population if "gain" in row]
 
 
 def population_chart(rows: Sequence[Row]) -> Chart:
-    """Return the cost of a step of one network, alone and inside the population, as bars."""
+    """Return the cost of a step per network, alone and in the population, as bars."""
     bars = [
         (f"{row['backend']}, {what}", row[column])
         for row in rows

@@ -1,7 +1,7 @@
-"""The jobs of the benches: a network, its data, its initial weights and the order of its batches.
+"""The jobs of the benchmarks: a network, its data, initial weights and batch order.
 
-Every contender gets the same job. Data, weights and orders follow from the job alone, so a worker
-process makes its own.
+Every contender gets the same job. The job determines data, weights and orders, so each worker
+process makes its own copy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
 class Data(NamedTuple):
-    """Inputs (N, I) as they come, what multiplies them, classes (N,), and where they are from."""
+    """Unscaled inputs (N, I), their scale factor, classes (N,), and their origin."""
 
     x: np.ndarray
     scale: float | None
@@ -29,14 +29,14 @@ class Data(NamedTuple):
     source: str
 
     def scaled(self, dtype: type = np.float32) -> np.ndarray:
-        """Return the inputs multiplied beforehand, as users of other libraries do."""
+        """Return the scaled inputs, as users of other libraries prepare them."""
         x = self.x.astype(dtype)
         return x if self.scale is None else x * dtype(self.scale)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one round of a contender does: so many epochs of plain SGD, or one prediction."""
+    """The work of one round of a contender: epochs of plain SGD, or one prediction."""
 
     name: str
     layers: tuple[int, ...]
@@ -49,11 +49,11 @@ class Job:
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches an epoch has, the short one included."""
+        """Return the number of batches per epoch, including the short one."""
         return -(-self.samples // self.batch_size)
 
     def data(self) -> Data:
-        """Return real MNIST where its files are, random data of its shape, or the table."""
+        """Return MNIST if its files exist, random data of its shape, or the table."""
         return table_data(self) if self.layers[0] != 784 else mnist_or_random(self)
 
     def initial(self) -> Layers:
@@ -72,7 +72,7 @@ class Job:
 
 
 def mnist_or_random(job: Job) -> Data:
-    """Return the first samples of MNIST, or random bytes where its files are not there."""
+    """Return the first samples of MNIST, or random bytes if its files are missing."""
     try:
         x, y = anynet.load_dataset("mnist", job.data_dir, download=False).train
         source = "mnist"
@@ -93,7 +93,7 @@ def random_images(rows: int = MNIST_ROWS) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table_data(job: Job) -> Data:
-    """Return normal columns whose classes a plane divides, with a tenth of them flipped."""
+    """Return normal columns with classes separated by a plane, a tenth of them flipped."""
     rng = np.random.default_rng(SEED)
     x = rng.standard_normal((job.samples, job.layers[0])).astype(np.float32)
     score = x @ rng.standard_normal((job.layers[0], job.layers[-1]))

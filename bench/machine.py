@@ -1,4 +1,4 @@
-"""What a measurement was taken on: machine, versions, BLAS and threads."""
+"""Description of the environment of a measurement: machine, versions, BLAS and threads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def processor() -> str:
-    """Return the processor's name where the system tells it."""
+    """Return the processor's name if the system provides it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -55,7 +55,7 @@ def processor() -> str:
 
 
 def gpu() -> str | None:
-    """Return name, driver and memory of the first GPU, as nvidia-smi tells them."""
+    """Return name, driver and memory of the first GPU, as reported by nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None

@@ -1,9 +1,9 @@
-"""One training job in every library: anynet on each backend, its peers, and the products alone.
+"""One training job in every library: anynet on each backend, its peers, and only the products.
 
-Each contender has a worker process of its own, which sleeps while the others run; rounds
+Each contender has its own worker process, which sleeps while the others run; rounds
 interleave them. All have the same network, data, initial weights, batch size and constant rate,
-in float32 (the report's algorithm: float64), and the same order of batches where the library lets
-one give it. The losses they reach are compared, so that nobody skips work. Writes JSON lines, a
+in float32 (the report's algorithm: float64), and the same order of batches if the library accepts
+one. Their losses are compared, to detect contenders that skip work. Writes JSON lines, a
 Markdown table and a PNG for each workload, and one page that sums up all in the folder.
 
     python -m bench.peers --workload mnist-small table --data-dir DIR
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for index, workload in enumerate(options.workload):
             left = deadline - time.monotonic()
             if index and left <= 0:
-                print(f"{workload}: left out, no time left", file=sys.stderr)
+                print(f"{workload}: skipped, no time left", file=sys.stderr)
                 sound = False
                 continue
             job = adapt(WORKLOADS[workload], options)
@@ -62,21 +62,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(CPU_WORKLOADS))
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="all usable if absent")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="default: all usable")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--samples", type=int, help="rows of the data, if not the workload's own")
-    parser.add_argument("--epochs", type=int, help="in a round, if not the workload's own")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
+    parser.add_argument("--samples", type=int, help="number of rows; default: the workload's")
+    parser.add_argument("--epochs", type=int, help="epochs per round; default: the workload's")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
     parser.add_argument(
         "--seconds",
         type=float,
         default=float("inf"),
-        help="begin no further round or workload after this time, shared by the workloads",
+        help="seconds for all workloads, after which no round or workload starts",
     )
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for one run")
-    parser.add_argument("--quick", action="store_true", help="at most 15,000 rows, 3 rounds")
+    parser.add_argument(
+        "--timeout", type=float, default=600, help="time limit of one run in seconds"
+    )
+    parser.add_argument("--quick", action="store_true", help="limit to 15,000 rows and 3 rounds")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
     if options.quick:
@@ -85,7 +87,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def set_environment(threads: int | None) -> None:
-    """Bind this process and its workers to so many cores, and let JAX workers share a GPU."""
+    """Bind this process and its workers to a number of cores; JAX workers share a GPU."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if threads is None:
         return
@@ -96,7 +98,7 @@ def set_environment(threads: int | None) -> None:
 
 
 def adapt(job: Job, options: argparse.Namespace) -> Job:
-    """Return the job with what the command line asks for."""
+    """Return the job with the options of the command line."""
     quick = options.quick and job.samples > QUICK_ROWS
     samples = options.samples or (QUICK_ROWS if quick else job.samples)
     epochs = options.epochs or job.epochs
@@ -134,7 +136,7 @@ def publish(job: Job, found: Sequence[Measurement], options: argparse.Namespace)
         draw(options.out / f"{stem}.png", [make_chart(rows, title)])
     differing = [row["contender"] for row in rows if row["agrees"] is False]
     if differing:
-        print(f"{job.name}: other results than the reference: {differing}", file=sys.stderr)
+        print(f"{job.name}: results differ from the reference: {differing}", file=sys.stderr)
     return not failed and not differing
 
 

@@ -1,8 +1,8 @@
-"""Many networks one by one and at once: anynet, ``jax.vmap`` and ``torch.func.vmap``.
+"""Many networks one by one and together: anynet, ``jax.vmap`` and ``torch.func.vmap``.
 
-The report's network with a seed of its own for each member: initial weights, order of batches. All
-contenders do the same job, each in a worker process, in rounds that interleave them, and the mean
-of the losses that their members reach is compared (in a shared order it differs: the batches do).
+The report's network with a different seed for each member: initial weights, order of batches. All
+contenders do the same job, each in a worker process, in rounds that interleave them. The mean loss
+of their members is compared (with a shared order it differs, because the batches differ).
 Writes JSON lines, a Markdown table and a PNG.
 
     python -m bench.population --data-dir DIR
@@ -38,13 +38,13 @@ CONTENDERS = {
     "jax.vmap": f"{MODULES}.jax_population:Vmap",
     "torch.func.vmap": f"{MODULES}.torch_population:Vmap",
 }
-AIM = 0.75  # of the time of one by one, on two cores
+AIM = 0.75  # fraction of the time one by one, on two cores
 HEADINGS = ("contender", "us_per_member_and_step", *COLUMNS[2:6], "train_loss", "agrees")
 
 
 @dataclass(frozen=True)
 class PopulationJob(Job):
-    """A job that members of different seeds do."""
+    """A job of members with different seeds."""
 
     members: int = 32
 
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, machine = make_rows(job, found), describe_machine()
     for row in rows:
         row["us_per_member_and_step"] = round(row.pop("us_per_step") / job.members, 2)
-        row["us_per_step"] = row["us_per_member_and_step"]  # what the picture's labels show
+        row["us_per_step"] = row["us_per_member_and_step"]  # the labels of the picture
     title = (
         f"{job.members} networks {list(job.layers)}, batch {job.batch_size}, {job.samples:,} rows "
         f"of {job.data().source} data — {machine['processor']}, {machine['cores']} cores"
@@ -125,8 +125,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--threads", type=int, help="cores that each worker may use")
-    parser.add_argument("--data-dir", help="where MNIST's files are; else random data")
+    parser.add_argument("--threads", type=int, help="number of cores of each worker")
+    parser.add_argument("--data-dir", help="folder of MNIST's files; default: random data")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     return parser.parse_args(arguments)
 

@@ -1,9 +1,10 @@
-"""What the recipes reach: several seeds on the official test set, always at the final epoch.
+"""Accuracies of the recipes: several seeds, official test set, always the final epoch.
 
-A recipe is a file of options for ``anynet train``, in ``recipes/``. No test image decides anything:
-a recipe holds no rows out, stops at no score and keeps the last epoch's weights. With ``--report``,
-the report's float64 algorithm trains the same layers for its 15 epochs in the same process.
-Results are a JSON file a recipe, written after every seed; a seed that is run again is replaced.
+A recipe is a file of options for ``anynet train``, in ``recipes/``. Test images never affect
+training: a recipe has no validation rows, no early stopping, and keeps the last epoch's weights.
+With ``--report``, the report's float64 algorithm trains the same layers for its 15 epochs in the
+same process.
+Results are one JSON file per recipe, written after every seed; repeated seeds are replaced.
 
     python -m bench.recipes report-128-64 --seeds 5 --report --data-dir DIR
     python -m bench.recipes best-cpu --seeds 3 --keep DIR
@@ -41,7 +42,7 @@ REPORT_HELD_OUT = 5_000
 
 
 class Recipe:
-    """A file of options, and the data and backend that it asks for."""
+    """A file of options, with its data and backend."""
 
     def __init__(self, name: str, data_dir: Path | None = None, **changes: Any) -> None:
         path = RECIPES / f"{name}.toml"
@@ -60,11 +61,11 @@ class Recipe:
 
     @property
     def members(self) -> int:
-        """How many networks answer together."""
+        """Return the number of networks whose predictions are averaged."""
         return int(self.about.get("members", 1))
 
     def fit(self, dataset: anynet.Dataset, seed: int) -> anynet.Model | anynet.Ensemble:
-        """Train with a seed; a committee's members have seeds of their own that follow from it."""
+        """Train with a seed; the seeds of a committee's members are derived from it."""
         arguments = vars(recipe.fit_options(self.options, dataset)) | {
             "network": recipe.network_of(self.options, dataset),
             "patience": None,
@@ -94,7 +95,7 @@ class Recipe:
         return {"seed": seed, "accuracy": accuracy, "wrong": wrong, "seconds": round(seconds, 2)}
 
     def run_report(self) -> Row:
-        """Train the same layers as the report did, scoring its held-out rows after each epoch."""
+        """Train the same layers with the report's algorithm, which scores validation rows."""
         (x, y), (x_test, y_test) = self.dataset.train, self.dataset.test
         kept, held_out = train_validation_split(len(x), REPORT_HELD_OUT, 0)
         sizes = [x.shape[1], *self.options.layers, len(self.dataset.classes)]
@@ -126,7 +127,7 @@ def measure(
     data_dir: Path | None = None,
     results: Path = RESULTS,
 ) -> dict[str, Any]:
-    """Run a recipe, and write what it reached after every seed."""
+    """Run a recipe, and write its results after every seed."""
     one = Recipe(name, data_dir)
     path = results / f"{name}.json"
     recorded = {k: v for k, v in dataclasses.asdict(one.options).items() if v is not None}
@@ -161,7 +162,7 @@ def _write(path: Path, found: dict[str, Any]) -> None:
 
 
 def reached(found: dict[str, Any]) -> str:
-    """Say mean and standard deviation of the test accuracies, and over how many seeds."""
+    """Return mean and standard deviation of the test accuracies and the number of seeds."""
     accuracies = [row["accuracy"] for row in found["seeds"]]
     if len(accuracies) == 1:
         return f"{accuracies[0]:.4f} (1 seed)"
@@ -170,7 +171,7 @@ def reached(found: dict[str, Any]) -> str:
 
 
 def make_table(results: Path = RESULTS) -> list[Row]:
-    """Return a row for each recipe: what it must reach, what it did, and in what time.
+    """Return a row for each recipe: required accuracy, reached accuracy, and time.
 
     Seconds are those of runs on an otherwise idle machine, compilation included.
     """
@@ -195,17 +196,19 @@ def make_table(results: Path = RESULTS) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run recipes, or print the table of what was measured."""
+    """Run recipes, or print the table of results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", help="names of files in recipes/, without .toml")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from the first on")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--report", action="store_true", help="time the report's algorithm too")
-    parser.add_argument("--idle", action="store_true", help="note that nothing else is running")
-    parser.add_argument("--keep", type=Path, help="a folder for the models")
-    parser.add_argument("--data-dir", type=Path, help="where the data files are")
+    parser.add_argument("--report", action="store_true", help="also time the report's algorithm")
+    parser.add_argument(
+        "--idle", action="store_true", help="record that the machine is otherwise idle"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the models")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data files")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--table", action="store_true", help="print what the results say")
+    parser.add_argument("--table", action="store_true", help="print the table of results")
     options = parser.parse_args(arguments)
     for name in options.recipes:
         measure(

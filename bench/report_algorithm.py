@@ -1,6 +1,6 @@
-"""The report's algorithm, in float64 NumPy and in its own words: the yardstick and the oracle.
+"""The report's algorithm in float64 NumPy: the baseline for time and the test reference.
 
-Nothing here uses anynet. It does what the report describes, neither more nor less: ``update`` is
+This file does not use anynet. It implements exactly what the report describes: ``update`` is
 one mini-batch step of its formulas; ``fit`` shuffles, runs every mini-batch and scores the
 validation set each epoch.
 """
@@ -69,7 +69,7 @@ def backward(
 def update(
     layers: Layers, x: np.ndarray, y: np.ndarray, learning_rate: float
 ) -> tuple[Layers, float]:
-    """One step of mini-batch gradient descent; returns new layers and the batch's loss."""
+    """Return new layers after one step of mini-batch gradient descent, and the batch's loss."""
     zs, outputs = forward(layers, x)
     grads = backward(layers, zs, outputs, y)
     stepped = [
@@ -87,7 +87,7 @@ def train_epoch(
     learning_rate: float,
     batch_size: int,
 ) -> tuple[Layers, float]:
-    """Copy the samples into an order and run every mini-batch; returns the mean loss too."""
+    """Copy the samples in a given order and run every mini-batch; return also the mean loss."""
     x_shuffled, y_shuffled = x[order], one_hot[order]
     total = 0.0
     for start in range(0, len(x), batch_size):

@@ -1,4 +1,4 @@
-"""Rows of a bench as JSON lines, as a Markdown table, and as a picture."""
+"""Benchmark results as JSON lines, as a Markdown table, and as a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 class Chart(NamedTuple):
-    """Rows as bars: a title, and for each row its name, colour, length, spread and label."""
+    """A bar chart: a title, and name, colour, length, spread and label of each row."""
 
     title: str
     axis: str
@@ -24,14 +24,14 @@ class Chart(NamedTuple):
 
 
 def to_markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """Format some columns of rows as a Markdown table."""
+    """Format selected columns of rows as a Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     lines += ["| " + " | ".join(cell(row.get(name)) for name in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def cell(value: Any) -> str:
-    """Format one cell; what is not known is left empty."""
+    """Format one cell; unknown values are empty."""
     return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
@@ -47,7 +47,7 @@ def read_lines(path: Path) -> list[Row]:
 
 
 def draw(path: Path, charts: Sequence[Chart]) -> None:
-    """Draw charts one below another."""
+    """Draw charts below each other."""
     from matplotlib.figure import Figure
 
     heights = [len(chart.names) + 2.5 for chart in charts]

@@ -1,4 +1,4 @@
-"""Rounds that interleave contenders, each in a worker process of its own."""
+"""Rounds that interleave contenders, each in its own worker process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Worker:
     Parameters
     ----------
     name : str
-        What the contender is called in tables.
+        Name of the contender in tables.
     factory : str
         ``module:attribute`` of a callable ``(job, device)`` that makes the contender.
     device : str
     timeout : float
-        Seconds after which an answer is no longer waited for.
+        Maximum number of seconds to wait for an answer.
     """
 
     def __init__(self, name: str, factory: str, device: str, timeout: float = 600) -> None:
@@ -40,7 +40,7 @@ class Worker:
         self.imported = False
 
     def wait_for_import(self) -> None:
-        """Wait until the libraries are imported, which begins as soon as the worker is made."""
+        """Wait until the worker, which starts at once, has imported the libraries."""
         if not self.imported:
             self.receive("import")
             self.imported = True
@@ -51,7 +51,7 @@ class Worker:
         Raises
         ------
         WorkerError
-            If the contender raised, its process died, or it took too long and was ended.
+            If the contender raised, its process died, or it exceeded the timeout.
         """
         self.wait_for_import()
         try:
@@ -75,12 +75,12 @@ class Worker:
         return value
 
     def death(self) -> WorkerError:
-        """Return the error that tells how the process ended."""
+        """Return an error with the way in which the process ended."""
         self.process.join(5)
         return WorkerError(f"its process ended with exit code {self.process.exitcode}")
 
     def close(self) -> None:
-        """End the process: a worker whose connection is closed ends by itself."""
+        """End the process by closing its connection."""
         self.connection.close()
         self.process.join(10)
         if self.process.is_alive():
@@ -89,7 +89,7 @@ class Worker:
 
 @dataclass
 class Measurement:
-    """What the rounds found about one contender."""
+    """The measurements of one contender."""
 
     name: str
     warm_up: float = float("nan")
@@ -99,12 +99,12 @@ class Measurement:
 
     @property
     def seconds(self) -> list[float]:
-        """Wall time of each round."""
+        """Return the wall time of each round."""
         return [timing.seconds for timing in self.timings]
 
     @property
     def outcome(self) -> Any:
-        """What the last round gave: a loss, or predicted classes."""
+        """Return the result of the last round: a loss, or predicted classes."""
         return self.timings[-1].outcome
 
 
@@ -113,17 +113,17 @@ def measure(
 ) -> list[Measurement]:
     """Time a job on every worker, in rounds that interleave them.
 
-    A first run of each, which places data and compiles, is timed apart. Each round begins with
-    another contender. A worker that fails is left out from there on.
+    A first run of each, which places data and compiles, is timed separately. Each round starts with
+    a different contender. A worker that fails is excluded from later rounds.
 
     Parameters
     ----------
     workers : sequence of Worker
     job : object
-        What each contender is made for.
+        The job of each contender.
     rounds : int
     limit : float
-        Seconds after which no further round begins, the first excepted.
+        Seconds after which no further round starts, except the first.
     """
     start = time.monotonic()
     found = {worker.name: Measurement(worker.name) for worker in workers}

@@ -1,7 +1,7 @@
-"""A grid search over candidates and folds: anynet's populations beside one fit after another.
+"""A grid search over candidates and folds: anynet's populations compared with single fits.
 
-One grid of learning rates and penalties on the digits, no refit. All search with anynet's
-``MLPClassifier`` but one, which has scikit-learn's own. Rounds interleave them in this process, and
+One grid of learning rates and penalties on the digits, no refit. All searches use anynet's
+``MLPClassifier`` except one, which uses scikit-learn's. Rounds interleave them in this process, and
 all must find the same scores. Writes JSON lines and a Markdown table.
 
     python -m bench.search
@@ -33,7 +33,7 @@ FOLDS = 5
 JOBS = -1
 REFERENCE = "PopulationSearchCV"
 COLUMNS = ("contender", "seconds", "fastest", "slowest", "ratio", "mean_score")
-SAME_SCORE = 1e-3  # of all fits' mean accuracy: rounding moves a sample or two across a border
+SAME_SCORE = 1e-3  # mean accuracy of all fits: rounding changes the class of one or two samples
 
 
 def contenders(epochs: int, batch_size: int) -> dict[str, Any]:
@@ -67,12 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=1797)
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # that so many epochs have not converged is agreed
+    warnings.simplefilter("ignore")  # too few epochs for convergence, by design
     X, y = load_digits(return_X_y=True)
     X, y = X[: options.samples] / 16, y[: options.samples]
     searches = contenders(options.epochs, options.batch_size)
     runs = {name: partial(search.fit, X, y) for name, search in searches.items()}
-    for run in runs.values():  # processes start, loops are recorded
+    for run in runs.values():  # starts processes and records loops
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     names = list(runs)

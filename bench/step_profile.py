@@ -1,7 +1,8 @@
-"""Where a training step's time goes on NumPy: each recorded call, timed where it runs.
+"""Profile of a training step on NumPy: the time of each recorded call in place.
 
-The calls of NumPy's recorded loop run in their order on real batches with a clock between them, and
-are summed by what they do. The clock itself costs about 0.1 µs a call. Writes a Markdown table.
+The calls of NumPy's recorded loop run in their order on real batches, each is timed, and the times
+are summed by kind of operation. The clock itself costs about 0.1 µs per call. Writes a Markdown
+table.
 
     python -m bench.step_profile --data-dir DIR --out bench/results
 """
@@ -27,7 +28,7 @@ COLUMNS = ("kind", "calls", "us_per_step", "share")
 
 
 def kind_of(call: Any) -> str:
-    """Say what a recorded call does."""
+    """Return the kind of a recorded call."""
     function, arrays = call.func, [a for a in call.args if isinstance(a, np.ndarray)]
     out = call.keywords.get("out", arrays[0])
     if function is np.dot:
@@ -52,7 +53,7 @@ def profile(job: Job) -> list[Row]:
         seconds = time_calls(recording.calls, recording.rows, order)
     total: dict[str, list[float]] = defaultdict(lambda: [0, 0.0])
     for call, spent in zip(recording.calls, seconds, strict=True):
-        # a bound product is a plain function: BLAS adds to the weights
+        # a bound product is a plain function: BLAS accumulates into the weights
         kind = kind_of(call) if hasattr(call, "func") else "products"
         total[kind][0] += 1
         total[kind][1] += spent
@@ -83,7 +84,7 @@ def time_calls(calls: list[Any], rows: np.ndarray, order: np.ndarray) -> np.ndar
 def main() -> None:
     """Profile the two networks at batch 64."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", help="where MNIST's files are")
+    parser.add_argument("--data-dir", help="folder of MNIST's files")
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     machine = describe_machine()

@@ -1,4 +1,4 @@
-"""Training from disk beside training from memory: samples a second, and the memory it takes.
+"""Training from disk compared with training from memory: samples per second and memory.
 
 Writes a file of random float32 rows, then trains the same network on it in two worker processes, in
 rounds that interleave them: ``anynet.open_source`` of the file, and the same rows (or the first of
@@ -29,7 +29,7 @@ from bench.results import to_markdown, write_lines
 from bench.rounds import Worker, measure
 
 CONTENDERS = {"in memory": "bench.streaming:InMemory", "from disk": "bench.streaming:FromDisk"}
-CHUNK = 20_000  # rows written at a time
+CHUNK = 20_000  # rows per write
 AIMS = {"speed": 0.8, "extra_mib": 1024}
 COLUMNS = (
     "contender",
@@ -44,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Job:
-    """What both do: a network, and the file."""
+    """The common job: a network and the file."""
 
     name: str
     path: str
@@ -56,7 +56,7 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """One run; the seconds are those of its last epoch, when all memory has been touched."""
+    """One run; the seconds are those of the last epoch, after all memory has been used."""
 
     seconds: float
     samples: int
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 class FromDisk:
-    """``fit`` on ``open_source``, as users call it."""
+    """``fit`` on ``open_source``."""
 
     resident = False
 
@@ -75,7 +75,7 @@ class FromDisk:
         self.network = anynet.mlp(job.layers)
         self.data: Any = anynet.open_source(job.path, job.path.replace(".npy", "-y.npy"))
         few = np.zeros((640, job.layers[0]), np.float32), np.zeros(640, np.int64)
-        self.fit(few)  # imports and caches are not training's
+        self.fit(few)  # imports and caches do not belong to training
 
     def fit(self, data: Any) -> anynet.Model:
         return anynet.fit(
@@ -113,18 +113,18 @@ class InMemory(FromDisk):
 
 
 def resident_bytes(name: str) -> int:
-    """Return ``VmRSS`` or its peak ``VmHWM``, as the kernel counts them; mapped files included."""
+    """Return ``VmRSS`` or its peak ``VmHWM`` from the kernel, which include mapped files."""
     words = Path("/proc/self/status").read_text().split()
     return int(words[words.index(f"{name}:") + 1]) * 1024
 
 
 def reset_peak() -> None:
-    """Let the peak begin anew."""
+    """Reset the peak."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def write_file(path: Path, n_samples: int, n_inputs: int) -> None:
-    """Write rows that can be learnt: the class is the largest of the first ten inputs."""
+    """Write learnable rows: the class is the index of the largest of the first ten inputs."""
     generator = np.random.default_rng(0)
     labels = []
     with path.open("wb") as file:
@@ -203,17 +203,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, default=1.5, help="size of the file")
-    parser.add_argument("--resident-gigabytes", type=float, default=2.0, help="in memory, at most")
+    parser.add_argument("--gigabytes", type=float, default=1.5, help="size of the file in GB")
+    parser.add_argument(
+        "--resident-gigabytes", type=float, default=2.0, help="maximum size in memory"
+    )
     parser.add_argument("--layers", type=int, nargs="+", default=[784, 128, 64, 10])
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=2, help="of each run; the last is timed")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs per run; the last is timed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backend", default="numpy")
     parser.add_argument("--device", default=None)
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--file", type=Path, default=None, help="kept, and used if it is there")
-    parser.add_argument("--name", default="streaming", help="of the results")
+    parser.add_argument("--file", type=Path, default=None, help="data file, kept and reused")
+    parser.add_argument("--name", default="streaming", help="name of the results")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     return parser.parse_args(arguments)
 

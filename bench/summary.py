@@ -1,4 +1,4 @@
-"""All workloads of ``bench.peers`` on one page, and what anynet aims at beside what was found.
+"""All workloads of ``bench.peers`` on one page, with targets and results.
 
 python -m bench.summary --results bench/results
 """
@@ -16,7 +16,7 @@ from bench.results import Row, read_lines, to_markdown
 
 
 class Target(NamedTuple):
-    """The time of a contender, as a multiple of anynet's, that anynet aims at: at least so much."""
+    """A target: the minimum time of a contender, as a multiple of anynet's time."""
 
     workload: str
     contender: str
@@ -46,13 +46,13 @@ TARGETS = {
 
 
 def result_paths(folder: Path, device: str, kind: str) -> list[Path]:
-    """Return where ``bench.peers`` writes the results of each workload."""
+    """Return the result paths of ``bench.peers`` for each workload."""
     suffix = "" if device == "cpu" else f"-{device}"
     return [folder / f"peers-{name}{suffix}.{kind}" for name in WORKLOADS]
 
 
 def find_results(folder: Path, device: str) -> dict[str, list[Row]]:
-    """Return the rows of each workload that was run on the device."""
+    """Return the rows of each workload that ran on the device."""
     paths = [path for path in result_paths(folder, device, "jsonl") if path.exists()]
     found = [rows for rows in map(read_lines, paths) if rows]
     return {rows[0]["workload"]: rows for rows in found}
@@ -86,7 +86,7 @@ def cell_of(row: Row) -> str:
 
 
 def target_rows(found: dict[str, list[Row]], device: str) -> Sequence[Row]:
-    """Return what is wanted and what was found, for the targets that were measured."""
+    """Return target and result of each measured target."""
     rows = []
     for target in TARGETS[device]:
         ratios = {

@@ -1,4 +1,4 @@
-"""Who fits a table: anynet's estimators, scikit-learn's, skorch's, and a plain loop in torch."""
+"""Contenders that fit a table: estimators of anynet, scikit-learn, skorch; a torch loop."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bench.tables import ALPHA, HIDDEN, LEARNING_RATE, SEED, TableJob
 
 
 class TableContender(ABC):
-    """Made once for a job; a run fits anew or predicts, and ends with the result on the host."""
+    """Made once for a job; each run fits or predicts and ends with the result on the host."""
 
     def __init__(self, job: TableJob, device: str) -> None:
-        warnings.simplefilter("ignore")  # that so many epochs have not converged is agreed
+        warnings.simplefilter("ignore")  # too few epochs for convergence, by design
         self.job = job
         self.device = device
         self.data = job.data()
@@ -23,7 +23,7 @@ class TableContender(ABC):
             self.fit()
 
     def run(self) -> float:
-        """Return the last training loss, or the share or mean of what is predicted."""
+        """Return the last training loss, or a summary of the predictions."""
         outcome = float("nan")
         for _ in range(self.job.repeats):
             if self.job.kind == "fit":
@@ -55,7 +55,7 @@ class ScikitLearn(TableContender):
     options: dict[str, Any] = {}  # noqa: RUF012  (constant)
 
     def library(self) -> Any:
-        """The module that holds both estimators."""
+        """Return the module that contains both estimators."""
         import sklearn.neural_network
 
         return sklearn.neural_network
@@ -81,7 +81,7 @@ class ScikitLearn(TableContender):
 
 
 class Anynet(ScikitLearn):
-    """``anynet`` by the same code, on NumPy, or on CUDA where that is asked for."""
+    """``anynet`` with the same code, on NumPy, or on CUDA if requested."""
 
     backend: str | None = None
 
@@ -111,14 +111,14 @@ class Torch(TableContender):
         super().__init__(job, device)
 
     def network(self) -> Any:
-        """The network in the job's dtype."""
+        """Return the network in the job's dtype."""
         nn, data = self.torch.nn, self.data
         outputs = int(data.y.max()) + 1 if self.job.classifies else 1
         layers = nn.Linear(data.X.shape[1], HIDDEN[0]), nn.ReLU(), nn.Linear(HIDDEN[0], outputs)
         return nn.Sequential(*layers).to(self.device, getattr(self.torch, self.job.dtype))
 
     def target(self) -> Any:
-        """Classes as int64, or values as a column of the job's dtype."""
+        """Return classes as int64, or values as a column of the job's dtype."""
         y = self.data.y
         return y.astype(np.int64) if self.job.classifies else y.astype(self.job.dtype)[:, None]
 

@@ -1,4 +1,4 @@
-"""Tables for estimators: four that scikit-learn ships, and a generated one."""
+"""Tables for estimators: four from scikit-learn, and a generated one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALPHA = 1e-4
 
 
 class Split(NamedTuple):
-    """A table in two parts, its columns of mean 0 and variance 1."""
+    """A table in two parts, with columns of mean 0 and variance 1."""
 
     X: np.ndarray
     y: np.ndarray
@@ -25,10 +25,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class TableJob:
-    """To fit an estimator on a table, or to predict all of it.
+    """A job that fits an estimator on a table, or predicts all of it.
 
-    scikit-learn's defaults: one hidden layer of 100, Adam at 0.001, α 0.0001; so many epochs and
-    no stopping before.
+    scikit-learn's defaults: one hidden layer of 100, Adam at 0.001, α 0.0001; a fixed number of
+    epochs without early stopping.
     """
 
     table: str
@@ -36,20 +36,20 @@ class TableJob:
     dtype: str = "float64"
     epochs: int = 30
     kind: str = "fit"
-    repeats: int = 1  # of a fit or prediction in one run, so that the clock can tell
+    repeats: int = 1  # repetitions in one run, so that the time can be measured
 
     @property
     def name(self) -> str:
-        """What the job is called in tables."""
+        """Return the name of the job in tables."""
         return f"{self.kind} {self.table}, batch {self.batch_size}, {self.dtype}"
 
     @property
     def classifies(self) -> bool:
-        """Whether the target is a class."""
+        """Return whether the target is a class."""
         return self.table != "diabetes"
 
     def data(self) -> Split:
-        """The table in the job's dtype."""
+        """Return the table in the job's dtype."""
         split = load(self.table)
         X, X_test = (np.ascontiguousarray(part, dtype=self.dtype) for part in (split.X, split[2]))
         return split._replace(X=X, X_test=X_test)
@@ -57,7 +57,7 @@ class TableJob:
 
 @functools.cache
 def load(table: str) -> Split:
-    """Return a table, three quarters for training."""
+    """Return a table, with three quarters for training."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import scale

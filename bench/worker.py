@@ -1,9 +1,9 @@
-"""A process that holds one contender, runs it when asked, and sleeps in between.
+"""A process with one contender, which it runs on request; it sleeps between requests.
 
-Two BLAS libraries in one process spin against each other. Asleep in processes of their own they do
-not, once their threads have given up waiting for work (OpenBLAS: after 0.1 s), which an answer
-waits for. ``process_time`` counts all threads of a process, so each answer also tells what the
-worker computed while it should have slept.
+Two BLAS libraries in one process compete for the cores by busy waiting. In separate, sleeping
+processes they do not, once their threads stop waiting for work (OpenBLAS: after 0.1 s); an answer
+waits for that. ``process_time`` counts all threads of a process, so each answer also contains the
+CPU time that the worker used while it should have slept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.machine import thread_pools
 
 
 class Timing(NamedTuple):
-    """One run: what came out, its wall time, and CPU seconds of the run and of the sleep before."""
+    """One run: its result, its wall time, and CPU seconds of the run and of the preceding sleep."""
 
     outcome: Any
     seconds: float
@@ -28,7 +28,7 @@ class Timing(NamedTuple):
 
 
 def load_factory(path: str) -> Any:
-    """Return the attribute that ``module:attribute`` names."""
+    """Return the attribute given as ``module:attribute``."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -1,4 +1,4 @@
-"""One of each augmentation, and what tests do with them."""
+"""One instance of each augmentation, and helpers for their tests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CASES: list[Any] = [
 
 
 def key(backend: Backend, seed: int | tuple[int, ...] = 5, step: int = 3) -> Key:
-    """Where in a run an augmentation draws."""
+    """Return the key of the random numbers of one step."""
     words = backend.to_device(np.asarray(seed, dtype=np.int32))
     return Key(words, backend.to_device(np.asarray(step, dtype=np.int32)))
 
 
 def pipeline(backend: Backend, *augmentations: Any, shape: tuple[int, int] = (8, 8)) -> Pipeline:
-    """Bind augmentations to images of bytes."""
+    """Bind augmentations to byte images."""
     made = as_pipeline(augmentations, shape[0] * shape[1], shape, backend, top=255.0)
     assert made is not None
     return made

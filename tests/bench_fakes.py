@@ -1,4 +1,4 @@
-"""Contenders for the tests of the bench's worker processes."""
+"""Fake contenders for the tests of the bench's worker processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Steady:
-    """Reaches one loss, always."""
+    """Always reach the same loss."""
 
     loss = 2.0
 
@@ -22,13 +22,13 @@ class Steady:
 
 
 class Idle(Steady):
-    """Skips work."""
+    """Skip work."""
 
     loss = 2.3
 
 
 class Broken(Steady):
-    """Fails in its second run."""
+    """Fail in the second run."""
 
     runs = 0
 
@@ -41,7 +41,7 @@ class Broken(Steady):
 
 
 class Dying(Steady):
-    """Takes its process with it."""
+    """Terminate the process."""
 
     def run(self) -> float:
         os._exit(3)

@@ -3,9 +3,9 @@
 ``backend`` runs a test on every array library: NumPy, NumPy with read-only inputs,
 array_api_strict on its fictitious second device, torch, JAX and CuPy. ``float64`` tests use
 ``backend64``. A library that is not installed skips its cases, unless ANYNET_REQUIRE_BACKENDS
-names it. On a machine without a CUDA device the CUDA cases are left out, unless ``-m`` names them:
-then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX where they
-are installed.
+names it. On a machine without a CUDA device the CUDA cases are deselected, unless ``-m`` names
+them: then they skip, and under ANYNET_REQUIRE_GPU=1 they fail for CuPy, and for torch and JAX
+where they are installed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one thread each
+if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores: one thread each
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What JAX compiles is kept between processes and between runs.
+# JAX reuses compiled code across processes and runs.
 COMPILED = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -49,21 +49,21 @@ CASES = {
     "jax-cuda": ("jax", "cuda"),
 }
 REQUIRED = {name for name in os.environ.get("ANYNET_REQUIRE_BACKENDS", "").split(",") if name}
-#: Files of the tests that a run without torch and JAX skipped: to write, and to run later.
+#: Paths of lists of skipped tests: one to write, and one with the only tests to run.
 RECORD_SKIPPED = os.environ.get("ANYNET_RECORD_SKIPPED", "")
 ONLY_SKIPPED = os.environ.get("ANYNET_ONLY_SKIPPED", "")
 REQUIRE_GPU = os.environ.get("ANYNET_REQUIRE_GPU") == "1"
 
-# A job in the background of a shell is deaf to Ctrl-C, and tests press it.
+# Background jobs of a shell ignore Ctrl-C, and tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("shared machine", deadline=None)  # one may wait for another's work
+settings.register_profile("shared machine", deadline=None)  # one test process may wait for another
 settings.load_profile("shared machine")
 
 
 @dataclass(frozen=True)
 class ReadOnlyBackend(NumPyBackend):
-    """NumPy whose device arrays refuse to be written: nothing may rely on aliasing."""
+    """NumPy with read-only device arrays: no code may rely on aliasing."""
 
     name: ClassVar[str] = "readonly"
 
@@ -75,7 +75,7 @@ class ReadOnlyBackend(NumPyBackend):
 
 @dataclass(frozen=True)
 class StrictBackend(Backend):
-    """array_api_strict on a device of its own: only the standard's calls, and no mixing."""
+    """array_api_strict on its second device: only standard calls, and no mixing of devices."""
 
     name: ClassVar[str] = "strict"
 
@@ -83,11 +83,11 @@ class StrictBackend(Backend):
         return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
 
     def context(self) -> AbstractContextManager[Any]:
-        return np.errstate(all="ignore")  # it computes with NumPy
+        return np.errstate(all="ignore")  # array_api_strict computes with NumPy
 
 
 def make_backend(case: str, dtype: str = "float32") -> Backend:
-    """Make the backend of a case, or skip or fail where it cannot be used."""
+    """Make the backend of a case, or skip or fail if it is not usable."""
     name, device = CASES[case]
     if name == "readonly":
         import array_api_compat.numpy as xp
@@ -148,14 +148,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_compiled_code() -> Iterator[None]:
-    """Free what JAX compiled for a module, which would otherwise stay for the whole run."""
+    """Free the code that JAX compiled for a module, which would otherwise stay in memory."""
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
 
 
 def float64_context(case: str) -> AbstractContextManager[Any]:
-    """JAX has float64 only where it is enabled."""
+    """Return a context that enables float64 in JAX."""
     if not case.startswith("jax"):
         return nullcontext()
     jax = pytest.importorskip("jax")
@@ -178,7 +178,7 @@ PARAMS = [
 
 @pytest.fixture(params=PARAMS)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each array library in turn, in float32."""
+    """Return the backend of each array library in turn, in float32."""
     made = make_backend(_params(request))
     with made.context():
         yield made
@@ -186,7 +186,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture(params=PARAMS)
 def backend64(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each array library in turn, in float64."""
+    """Return the backend of each array library in turn, in float64."""
     case = _params(request)
     with float64_context(case):
         made = make_backend(case, "float64")
@@ -196,11 +196,11 @@ def backend64(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A generator with a fixed seed."""
+    """Return a generator with a fixed seed."""
     return np.random.default_rng(20261123)
 
 
 @pytest.fixture(scope="session")
 def digits() -> anynet.Dataset:
-    """scikit-learn's 8×8 digits."""
+    """Return scikit-learn's 8×8 digits."""
     return anynet.load_dataset("digits")

@@ -1,4 +1,4 @@
-"""Independent ways to the same numbers, in plain float64 NumPy."""
+"""Independent reference computations in plain float64 NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 def numeric_gradient(
     function: Callable[[np.ndarray], float], point: np.ndarray, step: float = 1e-6
 ) -> np.ndarray:
-    """Central differences of a scalar function, element by element."""
+    """Return central differences of a scalar function, element by element."""
     gradient = np.zeros_like(point)
     for index in np.ndindex(point.shape):
         shift = np.zeros_like(point)

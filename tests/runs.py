@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: runs that are left, and how they are compared."""
+"""Helpers of the checkpoint tests: interrupt runs and compare them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FIRST = "step-000000000000.safetensors"
 
 
 def curve(model: anynet.Model) -> list[Any]:
-    """The history, but for its seconds."""
+    """Return the history without its durations."""
     assert model.history is not None
     return [record._replace(seconds=0.0) for record in model.history.records]
 
 
 def same(one: anynet.Model, other: anynet.Model) -> None:
-    """Assert that two runs came to the same, bit for bit."""
+    """Assert that two runs have bitwise equal results."""
     assert one.history is not None
     assert other.history is not None
     assert curve(one) == curve(other)
@@ -33,7 +33,7 @@ def same(one: anynet.Model, other: anynet.Model) -> None:
 
 
 def stop_at(*moment: int) -> Callable[[anynet.Progress], None]:
-    """Have Ctrl-C pressed in an epoch, when so many samples of it are seen."""
+    """Return a progress callback that interrupts an epoch after a number of samples."""
 
     def progress(now: anynet.Progress) -> None:
         if (now.epoch, now.samples) >= moment:

@@ -1,4 +1,4 @@
-"""What the documentation shows is run: the README's Python, and the examples of docstrings."""
+"""Documentation: the README's Python, commands and links, and the examples of docstrings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anynet.cli import build_parser
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_readmes_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_readme_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, Any] = {}
@@ -28,7 +28,7 @@ def test_the_readmes_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     assert names["model"].score(*names["data"].test) > 0.95
 
 
-def test_the_readmes_commands_parse() -> None:
+def test_the_readme_commands_parse() -> None:
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     commands = [line.partition(" #")[0] for line in shell.splitlines() if "anynet " in line]
     commands = [line[line.index("anynet ") :] for line in commands]
@@ -37,7 +37,7 @@ def test_the_readmes_commands_parse() -> None:
         assert build_parser().parse_args(shlex.split(command)[1:]).run
 
 
-def test_the_readmes_links_lead_somewhere() -> None:
+def test_the_readme_links_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (Path(__file__).parent.parent / target).exists(), target
 
@@ -50,6 +50,6 @@ IMPORTABLE = [n for n in MODULES if not n.startswith((*LIBRARIES, "anynet.__main
 
 
 @pytest.mark.parametrize("name", IMPORTABLE)
-def test_examples_in_docstrings_are_true(name: str) -> None:
+def test_docstring_examples_give_the_shown_results(name: str) -> None:
     # walk_packages names files: anynet.training.fit is the module, not the function of that name
     assert doctest.testmod(importlib.import_module(name)).failed == 0

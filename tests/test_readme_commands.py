@@ -1,4 +1,4 @@
-"""The README's commands run as they stand, in their order, in an empty folder."""
+"""The README's commands run unchanged, in their order, in an empty folder."""
 
 import os
 import re
@@ -13,7 +13,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def commands() -> list[list[str]]:
-    """Return the arguments of each ``anynet`` command; what pip and pytest do is CI's to test."""
+    """Return the arguments of each ``anynet`` command; CI tests the pip and pytest commands."""
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
     parts = [part for line in lines for part in line.partition(" #")[0].split(" && ")]
     split = [words for part in parts if (words := shlex.split(part))]
@@ -38,7 +38,7 @@ def run(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return out
 
 
-def test_quick_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
     quick = [each for each in commands() if each[0] != "study" and "mnist" not in each]
     quick = [each for each in quick if "runs/wide" not in each]
     assert {each[0] for each in quick} == {"train", "example", "predict"}
@@ -73,7 +73,9 @@ def test_all_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("runs/study-report-digits/report.md").is_file()
 
 
-def test_example_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_command_does_not_overwrite_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "deep" / "er"
     run(["example", str(folder)], capsys)
     names = {"ship.csv", "new.csv", "photo.png", "study.toml"}

@@ -1,4 +1,4 @@
-"""The page about bad files, numbers, threads and processes: what it shows is run."""
+"""The docs page about bad files, numbers, threads and processes: its examples run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "robustness.md").read_text()
 
 
 def run(arguments: list[str], folder: Path) -> str:
-    """Run Python where a setting of the process does not meet other tests."""
+    """Run Python in a separate process, whose settings do not affect other tests."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -28,7 +28,7 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_pages_python_runs(tmp_path: Path) -> None:
+def test_the_python_example_runs(tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     said, threads = run(["-c", code], tmp_path).splitlines()
     assert said.startswith(
@@ -37,7 +37,7 @@ def test_the_pages_python_runs(tmp_path: Path) -> None:
     assert int(threads) >= 1
 
 
-def test_the_pages_command_runs(tmp_path: Path) -> None:
+def test_the_command_runs(tmp_path: Path) -> None:
     (command,) = re.findall(r"```sh\nanynet (.*?)\n```", PAGE)
     assert "test accuracy" in run(["-m", "anynet", *command.split()], tmp_path)
     assert "threads = 1" in (tmp_path / "runs" / "one" / "config.toml").read_text()

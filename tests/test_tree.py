@@ -1,4 +1,4 @@
-"""Trees of arrays: shapes are kept and mismatches told."""
+"""Trees of arrays: structure is preserved and mismatches raise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 TREE = ({"weight": 1, "bias": 2}, {}, Pair([3, None], 4))
 
 
-def test_map_keeps_the_shape() -> None:
+def test_map_preserves_the_structure() -> None:
     doubled = tree.map(lambda leaf: 2 * leaf, TREE)
     assert doubled == ({"weight": 2, "bias": 4}, {}, Pair([6, None], 8))
     assert isinstance(doubled[2], Pair)
@@ -39,6 +39,6 @@ def test_flatten_names_every_leaf() -> None:
 
 
 @pytest.mark.parametrize("other", [({},), ({"weight": 1, "bias": 2}, {}), 3, ({"w": 1}, {}, ())])
-def test_trees_of_other_shapes_are_refused(other) -> None:
+def test_trees_with_different_structures_raise(other) -> None:
     with pytest.raises(ValueError, match=r"trees differ in shape: .* against"):
         tree.map(lambda a, _: a, TREE, other)

@@ -1,4 +1,4 @@
-"""docs/write-your-own.md runs as it stands, on each backend, and its parts are saved and loaded."""
+"""docs/write-your-own.md runs unchanged on each backend; its parts are saved and loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 PAGE = (Path(__file__).parents[1] / "docs" / "write-your-own.md").read_text()
 BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-N_PARTS = 1 + 6 + 1  # imports, one block for each family, forms for exports
+N_PARTS = 1 + 6 + 1  # imports, one block per family, export forms
 FAMILIES = ("activation", "layer", "loss", "optimizer", "schedule", "augmentation")
 KINDS = ("softsign", "residual", "log_cosh", "sign_sgd", "halving", "brightness")
 OPTIONS: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module of the page."""
+    """Return a folder with the module of the page."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "parts.py").write_text("\n\n".join(BLOCKS[:N_PARTS]))
     return folder
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of the page, imported; its kinds are forgotten afterwards."""
+    """Import the module of the page; its kinds are unregistered afterwards."""
     monkeypatch.syspath_prepend(folder)
     import importlib
 
@@ -63,7 +63,7 @@ def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_each_part_takes_at_most_ten_lines() -> None:
+def test_each_part_needs_at_most_ten_lines() -> None:
     for block in BLOCKS[1:7]:
         lines = [line for line in block.splitlines() if line.strip()]
         assert len(lines) <= 10, block
@@ -101,7 +101,7 @@ def test_the_command_runs(folder: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_fresh_process_needs_the_module(parts, folder: Path, rows) -> None:
+def test_a_new_process_must_import_the_module(parts, folder: Path, rows) -> None:
     layers = own_network(parts.Residual(8))
     anynet.fit(layers, rows, checkpoint=folder / "new", **OPTIONS).save(folder / "own.safetensors")
     load = "import anynet; print(anynet.load('own.safetensors', 'numpy').network.layers[2].kind)"
@@ -112,7 +112,7 @@ def test_a_fresh_process_needs_the_module(parts, folder: Path, rows) -> None:
     assert "@anynet.register('activation')" in refused.stderr
 
 
-def test_estimators_are_saved_with_own_parts(parts, folder: Path, rows) -> None:
+def test_estimators_with_user_defined_parts_are_saved(parts, folder: Path, rows) -> None:
     estimator = anynet.MLPRegressor(
         parts.LogCosh(), (8,), "softsign", solver=parts.SignSGD(),
         learning_rate=parts.Halving(0.01), max_iter=3, tol=1.0,
@@ -124,7 +124,7 @@ def test_estimators_are_saved_with_own_parts(parts, folder: Path, rows) -> None:
     assert "register" in python(load, folder).stderr
 
 
-def test_own_parts_in_a_population_are_their_single_runs(parts, rows) -> None:
+def test_user_defined_parts_in_a_population_match_single_runs(parts, rows) -> None:
     network = own_network(parts.Residual(8))
     configs: list[dict[str, Any]] = [
         {"learning_rate": parts.Halving(0.01), "seed": 0},
@@ -138,13 +138,13 @@ def test_own_parts_in_a_population_are_their_single_runs(parts, rows) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_an_own_augmentation_is_averaged_in_prediction(parts, rows) -> None:
+def test_a_user_defined_augmentation_is_averaged_in_prediction(parts, rows) -> None:
     model = anynet.fit(own_network(), rows, **OPTIONS)
     mean = anynet.predict_augmented(model, rows[0], parts.Brightness(0.1), times=2)
     np.testing.assert_allclose(mean, model.predict_proba(rows[0]), atol=0.2)
 
 
-def test_exports_of_own_parts_are_right_or_refused(parts, rows, tmp_path: Path) -> None:
+def test_exports_of_user_defined_parts_match_or_raise(parts, rows, tmp_path: Path) -> None:
     onnxruntime, torch = pytest.importorskip("onnxruntime"), pytest.importorskip("torch")
     model = anynet.fit(own_network(parts.Residual(8)), rows, **OPTIONS)
     anynet.export.to_onnx(model, tmp_path / "own.onnx", outputs=["probabilities"])
@@ -164,7 +164,7 @@ def test_exports_of_own_parts_are_right_or_refused(parts, rows, tmp_path: Path) 
             anynet.export.to_sklearn(one)
 
 
-def test_missing_export_forms_are_named(parts, rows, monkeypatch) -> None:
+def test_missing_export_forms_raise_with_the_function_to_define(parts, rows, monkeypatch) -> None:
     pytest.importorskip("onnx")
     monkeypatch.delattr(parts.softsign, "to_onnx")
     monkeypatch.delattr(parts.softsign, "to_torch")
@@ -179,7 +179,7 @@ def test_missing_export_forms_are_named(parts, rows, monkeypatch) -> None:
         anynet.export.to_onnx(anynet.fit(network, rows, **OPTIONS))
 
 
-def test_a_loss_without_the_name_of_its_link_is_refused(parts, rows, monkeypatch) -> None:
+def test_a_loss_without_a_link_name_raises(parts, rows, monkeypatch) -> None:
     pytest.importorskip("onnx")
     network = anynet.mlp([64, 8, 1], activation="relu")
     y = rows[1].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Treatments of digits: what scanners, cameras, pens and programs do to a picture.
+"""Treatments of digits: effects of scanners, cameras, pens and programs on a picture.
 
 Each takes a digit of MNIST (28×28, uint8, light on dark) and a random generator, and returns the
 content of an image file. `ARRAYS` does the same with a batch, and returns an array for a .npy file.
@@ -37,7 +37,7 @@ def encoded(image: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) 
 
 
 def share(digit: np.ndarray, side: int = 28) -> np.ndarray:
-    """Scale a digit to side × side, and return the share of ink in each pixel, 0 to 1."""
+    """Scale a digit to side × side, and return the amount of ink in each pixel, 0 to 1."""
     image = Image.fromarray(digit)
     if side != 28:
         image = image.resize((side, side), Image.Resampling.BICUBIC)
@@ -49,7 +49,7 @@ def drawn(ink: np.ndarray, paper: float = 255.0, pen: float = 0.0) -> np.ndarray
 
 
 def placed(ink: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Put ink somewhere on an empty page."""
+    """Place ink at some position on an empty page."""
     page = np.zeros(shape)
     y, x = (rng.integers(room - size + 1) for room, size in zip(shape, ink.shape, strict=True))
     page[y : y + ink.shape[0], x : x + ink.shape[1]] = ink
@@ -91,7 +91,7 @@ def salt_and_pepper(part: float, side: int) -> Treatment:
 
 
 def specks(number: int, side: int = 280, radius: float = 4) -> Treatment:
-    """Dots of ink in the margin."""
+    """Add dots of ink in the margin."""
 
     def treat(digit: np.ndarray, rng: np.random.Generator) -> bytes:
         ink = share(digit, side)
@@ -117,7 +117,7 @@ def framed(width: int, side: int = 28, sides: int = 4) -> Treatment:
 
 
 def framed_inside(digit: np.ndarray, rng: np.random.Generator) -> bytes:
-    """A box around the digit, some way from the edge."""
+    """Draw a box around the digit, at some distance from the edge."""
     page = np.pad(np.pad(share(digit, 140), 2, constant_values=1), 30)
     return encoded(either_way(page, rng))
 
@@ -194,7 +194,7 @@ def one_bit(digit: np.ndarray, rng: np.random.Generator) -> bytes:
 
 def turned_by_exif(digit: np.ndarray, rng: np.random.Generator) -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by a quarter clockwise
+    exif[0x0112] = 6  # displayed with a quarter turn clockwise
     return encoded(np.rot90(either_way(share(digit, 112), rng)), "JPEG", exif=exif)
 
 
@@ -217,7 +217,7 @@ def margin(digit: np.ndarray, rng: np.random.Generator) -> bytes:
 
 
 def stroke(change: int) -> Treatment:
-    """Strokes thicker or thinner by about so many tenths of a pixel of MNIST."""
+    """Make strokes thicker or thinner, in tenths of an MNIST pixel (approximate)."""
 
     def treat(digit: np.ndarray, rng: np.random.Generator) -> bytes:
         ink = share(digit, 280)
@@ -229,7 +229,7 @@ def stroke(change: int) -> Treatment:
 
 
 def hairline(digit: np.ndarray, rng: np.random.Generator) -> bytes:
-    """The midline of the strokes, four pixels wide on 400 × 400."""
+    """Draw the midline of the strokes, four pixels wide on 400 × 400."""
     line = np.pad(ndimage.gaussian_filter(share(digit, 200), 4) > 0.35, 1)
     before = ~line
     while (line != before).any():
@@ -243,7 +243,7 @@ def hairline(digit: np.ndarray, rng: np.random.Generator) -> bytes:
 
 
 def cropped(digit: np.ndarray, rng: np.random.Generator) -> bytes:
-    """No margin at all."""
+    """Remove the whole margin."""
     ink = share(digit, 280)
     rows, columns = (np.flatnonzero((ink > 0.3).any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -256,7 +256,7 @@ def rotated(digit: np.ndarray, rng: np.random.Generator) -> bytes:
 
 
 def photographed(digit: np.ndarray, rng: np.random.Generator) -> bytes:
-    """All at once, gently: a page in uneven light, noise, blur, JPEG."""
+    """Combine mild treatments: a page in uneven light, noise, blur, JPEG."""
     along, radius = _light(400, rng)
     page = drawn(placed(share(digit, 250), (400, 400), rng), 210, 50)
     page *= 0.85 + 0.1 * along - 0.1 * radius**2
@@ -339,7 +339,7 @@ def sample(number: int = 300, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def accuracies(model: Any, digits: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, float]]:
-    """Measure the share of right answers for each treatment; no answer is a wrong one."""
+    """Measure the accuracy for each treatment; a missing answer counts as wrong."""
     wanted = image_format(model)
 
     def right(rows: Any) -> float:

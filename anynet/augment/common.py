@@ -1,4 +1,4 @@
-"""What augmentations share: the layout of samples and random numbers."""
+"""Common parts of augmentations: the layout of samples, and random numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BYTES_VARIANCE = 4 * (256**2 - 1) / 12  # of the sum of four bytes
 
 
 class Layout(NamedTuple):
-    """How samples are images.
+    """The layout of samples that are images.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ PURPOSE = 2**16  # of the first part's draws: layers count from 0
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The augmentations of a training step; a hashable value, like the step that holds it.
+    """The augmentations of a training step; a hashable value, like the step.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Pipeline:
 
 
 def as_augmentations(given: Any) -> tuple[Any, ...]:
-    """Return the augmentations that one, several, or names separated by commas stand for.
+    """Return a tuple of augmentations from one, several, or a string of names.
 
     Raises
     ------

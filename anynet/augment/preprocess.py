@@ -132,7 +132,7 @@ def _transform(x: np.ndarray, steps: Sequence[Any], shape: tuple[int, int]) -> n
 
 
 def _sample_rows(images: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Interpolate each row of (N, H, W) linearly at positions in it; beyond its ends it is 0."""
+    """Interpolate each row of (N, H, W) linearly at positions in it; outside of the row it is 0."""
     height, width = images.shape[1:]
     positions = np.clip(columns.astype(images.dtype), -1, width)
     left = np.floor(positions)
@@ -147,12 +147,12 @@ def _sample_rows(images: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def to_config(steps: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the configurations of preprocessing steps, which JSON can hold."""
+    """Return the configurations of preprocessing steps as JSON."""
     return [config.to_config(step) for step in steps]
 
 
 def from_config(configs: Any) -> tuple[Any, ...]:
-    """Make the steps of which ``to_config`` returned the configurations.
+    """Return the preprocessing steps from the result of ``to_config``.
 
     Raises
     ------

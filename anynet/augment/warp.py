@@ -91,7 +91,7 @@ class Warp:
 def sample(
     images: Array, y: Array, x: Array, image_shape: tuple[int, int], *, backend: Backend
 ) -> Array:
-    """Interpolate images between their pixels; beyond the borders they are 0.
+    """Interpolate images between their pixels; outside of the borders they are 0.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""NumPy's own BLAS, called directly for its α and β, which ``numpy.matmul`` lacks.
+"""Direct calls of NumPy's BLAS, for α and β, which ``numpy.matmul`` lacks.
 
 It must be the library that NumPy has loaded: a second copy would have a second pool of threads, and
 the two would wait for each other. Where it is not found, ``find_gemm`` returns None.
@@ -27,10 +27,10 @@ LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
 def unused_vectors(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
-    """Return advice where the processor has AVX-512 and OpenBLAS does not use it, else "".
+    """Return advice if the processor has AVX-512 and OpenBLAS does not use it, otherwise "".
 
-    OpenBLAS knows processors by their model; one that is newer than OpenBLAS gets the kernels of an
-    old one.
+    OpenBLAS selects kernels by the model of the processor; a processor that is newer than OpenBLAS
+    gets the kernels of an old one.
     """
     corename = _find("openblas_get_corename")
     if corename is None:

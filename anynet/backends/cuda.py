@@ -1,4 +1,4 @@
-"""What CuPy and torch share on CUDA: steps captured as graphs, and blocks copied beside the steps.
+"""Common code of CuPy and torch on CUDA: steps captured as graphs, and copies during steps.
 
 A step of a small network is dozens of kernels of a few microseconds each, and launching one from
 Python takes longer than it runs. A graph launches all of them at once. It replays on the addresses
@@ -76,7 +76,7 @@ class GraphRecorder(Recorder):
 
 
 class GraphReport(LoopReport):
-    """What the graphs of a backend have done so far."""
+    """Counts of captured and replayed graphs of a backend."""
 
     def fail(self, error: Exception) -> None:
         """Warn, once, that steps run without graphs from here on."""
@@ -110,7 +110,7 @@ class GraphBackend(Backend):
 
     @abstractmethod
     def recorder(self) -> GraphRecorder:
-        """Return what captures graphs on the device."""
+        """Return the recorder of graphs on the device."""
 
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return a loop that captures its steps as CUDA graphs and replays them."""
@@ -119,13 +119,13 @@ class GraphBackend(Backend):
         return RecordedLoop(step, self.recorder(), self.graphs)
 
     def describe(self) -> dict[str, str]:
-        """Return what this backend is, as text."""
+        """Return the properties of this backend as text."""
         loop = {} if self.graphs is None else {"loop": self.graphs.describe()}
         return super().describe() | loop
 
 
 class Copier(Protocol):
-    """What a library provides for transfers: memory, copies on a stream of their own, events."""
+    """The transfers of a library: memory, copies on a separate stream, events."""
 
     def empty(self, array: np.ndarray) -> Any:
         """Return uninitialized memory of the device for such an array."""
@@ -138,7 +138,7 @@ class Copier(Protocol):
 
 
 def double_buffered(blocks: Iterator[Block], copier: Copier) -> Generator[Block, None, None]:
-    """Copy blocks to the device while steps run on the one before.
+    """Copy blocks to the device while steps run on the previous block.
 
     The steps on a block are submitted before the next block is copied, so the device works while
     the host waits for that copy. The memory of a block is written again only after its steps: the

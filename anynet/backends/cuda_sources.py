@@ -1,4 +1,4 @@
-"""CUDA sources of anynet's own kernels; they include no header."""
+"""CUDA sources of the kernels of anynet, without headers."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class JaxBackend(Backend):
         jax.device_put(0, self.device).block_until_ready()
 
     def memory(self) -> Memory | None:
-        """Return the device's free and total memory, None where JAX does not report it."""
+        """Return the device's free and total memory, or None if JAX does not report it."""
         statistics = self.device.memory_stats()
         if not statistics or "bytes_limit" not in statistics:
             return None
@@ -65,7 +65,7 @@ class JaxBackend(Backend):
         return super().is_out_of_memory(error) or "RESOURCE_EXHAUSTED" in str(error)
 
     def describe(self) -> dict[str, str]:
-        """Return what this backend is, as text."""
+        """Return the properties of this backend as text."""
         return super().describe() | {"version": jax.__version__, "loop": "compiled"}
 
     def _threads(self) -> int | None:
@@ -101,7 +101,7 @@ def _started() -> tuple[int, int]:
     """Return the process and the number of threads of JAX.
 
     The first call comes before JAX starts its threads, which it does once. XLA starts NPROC of
-    them, by default one per core; it does not know OMP_NUM_THREADS, which the others follow.
+    them, by default one per core; it ignores OMP_NUM_THREADS, which the other libraries use.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdecimal() and int(asked) > 0:

@@ -26,7 +26,7 @@ Replay = Callable[[Array], None]
 
 
 class Recorder(ABC):
-    """How a library copies arrays and records steps.
+    """The interface by which a library copies arrays and records steps.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Recorder(ABC):
 
 @dataclass
 class LoopReport:
-    """What recorded loops have done so far.
+    """Counts of recordings and replayed steps.
 
     Attributes
     ----------
@@ -86,12 +86,12 @@ class LoopReport:
     failure: str | None = None
 
     def fail(self, error: Exception) -> None:
-        """Enter a failed recording."""
+        """Record that a recording failed."""
         self.failure = " ".join(f"{type(error).__name__}: {error}".split())
 
 
 class DataArray:
-    """An array of the data, as recordings read it: in place, or in a buffer.
+    """An array of the data that recordings read: in place, or in a buffer.
 
     An array is first read in place; it is watched, but not kept alive. If a later run passes
     another array, a small one is copied into a buffer from then on.
@@ -102,7 +102,7 @@ class DataArray:
         self.buffer: Any = None
 
     def follow(self, array: Any, recorder: Recorder) -> bool:
-        """Let recordings read ``array``; return False if they must be made again for that."""
+        """Let recordings read ``array``; return False if new recordings are needed."""
         if self.buffer is None and self.watched() is array:
             return True
         if self.buffer is not None and alike(self.buffer, array):
@@ -160,7 +160,7 @@ class RecordedLoop(Loop[State]):
         return state
 
     def _follow(self, data: Any) -> None:
-        """Let the recordings read this data, or drop them."""
+        """Make the recordings read this data, or discard them."""
         arrays = dict(tree.flatten(data))
         if arrays.keys() != self._data.keys():
             self._data = {path: DataArray(array) for path, array in arrays.items()}

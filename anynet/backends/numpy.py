@@ -23,10 +23,9 @@ from anynet.backends.blas import (
     warn_if_threads_wait,
 )
 from anynet.backends.loops import RecordedLoop
-from anynet.backends.numpy_calls import CallRecorder
+from anynet.backends.numpy_calls import CallRecorder, call_or_note
 from anynet.backends.numpy_namespace import xp
 from anynet.backends.portable import Backend, Loop, Result, State, Step
-from anynet.backends.recording import call_or_note
 from anynet.errors import BackendError
 from anynet.typing import Array
 
@@ -73,7 +72,7 @@ class NumPyBackend(Backend):
         return [members // batches + (index < members % batches) for index in range(batches)]
 
     def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run them on one thread per core, whose products use no other threads."""
+        """Run the computations on one thread per core; their products use no other threads."""
         threads = min(len(tasks), max_threads())
         if threads < 2:
             return super().together(tasks)
@@ -86,7 +85,7 @@ class NumPyBackend(Backend):
                 raise
 
     def describe(self) -> dict[str, str]:
-        """Return what this backend is, as text."""
+        """Return the properties of this backend as text."""
         advice = unused_vectors()
         description = super().describe() | {"loop": "recorded"}
         return description | ({"advice": advice} if advice else {})
@@ -95,12 +94,12 @@ class NumPyBackend(Backend):
         return max_threads()
 
     def context(self) -> AbstractContextManager[Any]:
-        """Silence floating-point warnings: training checks its loss and reports more."""
+        """Silence floating-point warnings: training checks its loss and reports divergence."""
         return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
 
 
 class NumPyLoop(RecordedLoop[State]):
-    """A recorded loop whose products use as many threads as pay off."""
+    """A recorded loop with one thread for small products."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

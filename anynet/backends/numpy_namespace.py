@@ -15,8 +15,8 @@ from typing import Any
 import array_api_compat.numpy as compat
 import numpy as np
 
+from anynet.backends.numpy_calls import Recorded
 from anynet.backends.portable import extend
-from anynet.backends.recording import Recorded
 
 SHORT_ROW = 32  # elements
 

@@ -28,7 +28,7 @@ Step = Callable[[State, Array, Any], State]
 class Loop(Generic[State]):
     """A training loop: one step, applied once for each row of an order.
 
-    Its owner keeps the loop for a whole run: the loop holds what it has recorded of its step.
+    The loop owns the recordings of its step, so keep it for a whole run.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ class Backend:
 
 @dataclass(frozen=True)
 class StandardBackend(Backend):
-    """Any other library that follows the array API standard, by the portable bodies alone.
+    """Any other library of the array API standard, with the portable bodies only.
 
     Its arrays name their namespace by ``__array_namespace__``.
     """
@@ -339,7 +339,7 @@ class StandardBackend(Backend):
 
 
 def device_index(device: str | None) -> int:
-    """Return N of ``cuda:N``, or 0 where there is none."""
+    """Return N of ``cuda:N``, or 0 without a number."""
     return int((device or "").partition(":")[2] or 0)
 
 

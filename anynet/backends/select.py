@@ -1,4 +1,4 @@
-"""Choosing a backend, and reporting which libraries work here."""
+"""Choose a backend, and report which libraries work on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRECISIONS = ("tf32", "bfloat16", "float16")
 
 
 class BackendStatus(NamedTuple):
-    """What ``available_backends`` reports about one library."""
+    """The status of one library, see ``available_backends``."""
 
     name: str
     usable: bool
@@ -44,7 +44,7 @@ def get_backend(
     dtype: str = "float32",
     precision: str | None = None,
 ) -> Backend:
-    """Return the array library and device that training will run on.
+    """Return the backend: array library, device and precision of training.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def set_threads(count: int) -> None:
 
 
 class SharedSetting:
-    """A setting of the process which several threads may hold at one value at the same time.
+    """A setting of the process that several threads may hold at the same value.
 
     The first to hold it saves the value found, which the last one restores.
 
@@ -77,7 +77,7 @@ class SharedSetting:
         self._saved: Any = None
 
     def set(self, value: Any) -> None:
-        """Change the setting, as soon as nobody holds it."""
+        """Change the setting when no thread holds it."""
         with self._lock:
             self._saved = value
             if self._holders == 0:

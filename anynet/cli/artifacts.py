@@ -13,57 +13,53 @@ import tomli_w
 import anynet
 from anynet.cli import plots
 from anynet.cli.config import ABOUT, NOT_RECORDED
+from anynet.cli.job import Job
 from anynet.cli.options import TrainOptions
 from anynet.cli.reports import Report, ValueReport
-from anynet.cli.runs import CONFIG_FILE
+from anynet.cli.runs import CONFIG_FILE, kept, write_text
 from anynet.cli.terminal import warn
-from anynet.data.files import in_unicode, is_unicode, one_line, replacing
+from anynet.data.files import in_unicode, is_unicode, one_line
 from anynet.training import Model
 
 
-def write_run(
-    folder: Path,
-    model: Model,
-    report: Report | ValueReport,
-    options: TrainOptions,
-    result: dict[str, Any],
-) -> None:
-    """Write the files of a run beside its model.
+def write_run(folder: Path, model: Model, job: Job) -> tuple[Report | ValueReport, dict[str, Any]]:
+    """Save the model of a run, score it, and write the other files of the run.
 
     Parameters
     ----------
     folder : Path
-        Folder of the run, which exists.
+        Folder of the run.
     model : Model
         The weights of the best epoch, with the history.
+    job : Job
+        The run.
+
+    Returns
+    -------
     report : Report or ValueReport
         Scores of the test set.
-    options : TrainOptions
-        The options that repeat the run.
     result : dict
-        The results of the run, for the table ``[about]`` in config.toml.
+        The results of the run, which are in the table ``[about]`` of config.toml.
     """
-    history = model.history
+    history, options = model.history, job.options
     assert history is not None, "only a loaded model has none"
-    write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
-    write_text(folder / "history.csv", history.to_csv())
-    name = in_unicode(result["dataset"])
-    sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
-    _draw(
-        plots.save_curves,
-        folder / "curves.png",
-        history.records,
-        history.best_epoch,
-        f"{name}, {'-'.join(map(str, sizes))}",
-        history.metric,
-    )
-    rows = f"({len(report.true):,} rows)"
-    if isinstance(report, Report):
-        title = f"{name}: test accuracy {report.accuracy:.4f} {rows}"
-        _draw(plots.save_confusion, folder / "confusion.png", report, title)
-    else:
-        title = f"{name}: test R² {report.score:.4f} {rows}"
-        _draw(plots.save_predictions, folder / "predicted.png", report, title)
+    with kept(model, folder):
+        report, result = job.measure(model)
+        write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
+        write_text(folder / "history.csv", history.to_csv())
+        name = in_unicode(result["dataset"])
+        sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
+        title = f"{name}, {'-'.join(map(str, sizes))}"
+        curves = history.records, history.best_epoch, title, history.metric
+        _draw(plots.save_curves, folder / "curves.png", *curves)
+        rows = f"({len(report.true):,} rows)"
+        if isinstance(report, Report):
+            title = f"{name}: test accuracy {report.accuracy:.4f} {rows}"
+            _draw(plots.save_confusion, folder / "confusion.png", report, title)
+        else:
+            title = f"{name}: test R² {report.score:.4f} {rows}"
+            _draw(plots.save_predictions, folder / "predicted.png", report, title)
+    return report, result
 
 
 def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
@@ -80,12 +76,6 @@ def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
         raise
     except Exception as error:  # matplotlib may raise anything
         warn(f"{path.name} was not drawn: {one_line(error)}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file as a whole, or not at all."""
-    with replacing(path) as file:
-        file.write(text.encode())
 
 
 def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:

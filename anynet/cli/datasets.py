@@ -33,9 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _list(arguments.data_dir, arguments.json)
     if arguments.name is None:
         arguments.usage_error(f"{arguments.action} needs the NAME of a data set")
-    if arguments.action == "fetch":
-        return _fetch(arguments.name, arguments.data_dir, arguments.json)
-    return _verify(arguments.name, arguments.data_dir, arguments.json)
+    act = _fetch if arguments.action == "fetch" else _verify
+    return act(arguments.name, arguments.data_dir, arguments.json)
 
 
 def _list(data_dir: Path | None, as_json: bool) -> int:

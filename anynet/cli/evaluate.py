@@ -22,7 +22,6 @@ from anynet.cli.recipe import augmentations_of, preprocessed
 from anynet.cli.reports import Report, ValueReport, class_report, row_report, warn_of_baseline
 from anynet.cli.runs import refuse_as_data, trained_from
 from anynet.cli.terminal import say, say_json, say_text, warn
-from anynet.data import Dataset
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.load import labelled_rows, rows_to_score
 from anynet.errors import InvalidArgumentError
@@ -66,15 +65,10 @@ def _score(model: Model, arguments: argparse.Namespace) -> tuple[str, str, Repor
     dataset = load_samples(arguments.dataset, data_dir)
     check_fit(model, dataset)
     dataset = preprocessed(dataset, preprocessing_in(model))
-    return dataset.name, "test rows", _compare(model, dataset, arguments)
-
-
-def _compare(model: Model, dataset: Dataset, arguments: argparse.Namespace) -> Report:
-    """Compare the classes, by the mean over augmented versions of each row if asked for."""
     x, y = dataset.test
     options = TrainOptions(**given_options(arguments))
     augmentations = augmentations_of(options, dataset)
-    if augmentations:
+    if augmentations:  # the mean over augmented versions of each row
         mean = predict_augmented(
             model,
             x,
@@ -83,11 +77,13 @@ def _compare(model: Model, dataset: Dataset, arguments: argparse.Namespace) -> R
             seed=options.seed,
             image_shape=dataset.image_shape,
         )
-        return Report.of(y, np.argmax(mean, axis=1), dataset.classes, mean)
-    if arguments.times is not None:
+        report = Report.of(y, np.argmax(mean, axis=1), dataset.classes, mean)
+    elif arguments.times is not None:
         message = "--times is the number of augmented versions of each image: add --augment"
         raise InvalidArgumentError(message)
-    return class_report(model, x, y, dataset.classes)
+    else:
+        report = class_report(model, x, y, dataset.classes)
+    return dataset.name, "test rows", report
 
 
 def _score_table(

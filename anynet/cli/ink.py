@@ -85,13 +85,12 @@ def prepare(grey: Floats, top: float, wanted: ImageFormat) -> Floats:
         raise DataError(message)
     upright = top - grey if on_light_paper(grey) else grey
     if wanted.strokes:
-        if conventional(upright / top, wanted):
-            return in_units(upright, top, wanted)
-        fitted = fit_ink(find_ink(grey / top), wanted)
+        ready = conventional(upright / top, wanted)
     else:
-        if grey.shape == wanted.shape and upright.min() <= NEAR * top:
-            return in_units(upright, top, wanted)
-        fitted = fit_ink(stretched(upright), wanted)
+        ready = grey.shape == wanted.shape and upright.min() <= NEAR * top
+    if ready:
+        return in_units(upright, top, wanted)
+    fitted = fit_ink(find_ink(grey / top) if wanted.strokes else stretched(upright), wanted)
     return in_units(fitted, fitted.max(), wanted)
 
 

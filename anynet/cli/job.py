@@ -16,7 +16,7 @@ from anynet.cli.progress import ProgressBar, download_bar
 from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
 from anynet.cli.terminal import complain, say
 from anynet.data import Dataset, dataset_names, load_dataset
-from anynet.data.download import Progress
+from anynet.data.fetch import Progress
 from anynet.data.files import one_line
 from anynet.data.read import is_too_large, open_dataset
 from anynet.data.splits import TEST_FRACTION, train_validation_split
@@ -174,13 +174,17 @@ class Job:
         """
         history, options, (x, y) = model.history, self.options, self.dataset.train
         assert history is not None, "only a loaded model has none"
-        report = self.report(model, *self.dataset.test)
+        test, preprocessing = self.dataset.test, self.dataset.preprocessing
+        report: Report | ValueReport
+        if preprocessing is None:
+            report = class_report(model, *test, self.dataset.classes)
+        else:
+            report = row_report(model, *test, preprocessing)
         kept, held_out = self.split()
         predicted = np.asarray(model.predict(x))
         scores = [self._score(y[part], predicted[part]) for part in (held_out, kept)]
         seconds = sum(record.seconds for record in history.records)
-        weighted = options.class_weight is not None
-        warnings = [history.warning, report.warning(weighted=weighted)]
+        warnings = [history.warning, report.warning(weighted=options.class_weight is not None)]
         return report, {
             "dataset": self.dataset.name,
             **{f"test_{name}": value for name, value in report.measures().items()},
@@ -193,16 +197,8 @@ class Job:
             "notes": list(self.dataset.notes),
             "seconds": seconds,
             "samples_per_second": len(kept) * len(history.records) / max(seconds, 1e-9),
-            **{name: getattr(options, name) for name in ("backend", "device", "dtype")},
-            "precision": options.precision,
+            **{n: getattr(options, n) for n in ("backend", "device", "dtype", "precision")},
         }
-
-    def report(self, model: Model, x: Any, y: Any) -> Report | ValueReport:
-        """Compare what a model predicts with what is true."""
-        preprocessing = self.dataset.preprocessing
-        if preprocessing is None:
-            return class_report(model, x, y, self.dataset.classes)
-        return row_report(model, x, y, preprocessing)
 
     def _score(self, true: Any, predicted: Any) -> float | None:
         """Return accuracy or R²; None without rows."""

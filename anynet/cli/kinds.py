@@ -40,10 +40,7 @@ class Kind:
 
     def from_text(self, text: str) -> Any:
         """Read a shell argument; this is the ``type`` that argparse calls."""
-        try:
-            return self._converted(self.parse(text))
-        except (ValueError, OverflowError) as error:
-            raise argparse.ArgumentTypeError(self._message(text, error)) from None
+        return self._read(text, self.parse)
 
     def from_toml(self, value: Any) -> Any:
         """Convert a value of TOML.
@@ -53,27 +50,26 @@ class Kind:
         ValueError
             If it is invalid; the message states what was expected.
         """
+        return self._read(value, lambda value: value)
+
+    def _read(self, given: Any, parse: Callable[[Any], Any]) -> Any:
+        limit = ""
         try:
-            return self._converted(value)
-        except (ValueError, OverflowError) as error:
-            raise ValueError(self._message(value, error)) from None
-
-    def _converted(self, value: Any) -> Any:
-        if not self.accepts(value):
-            raise ValueError
-        if self.most is not None and value > self.most:
-            raise _TooLargeError
-        return self.make(value)
-
-    def _message(self, value: Any, error: Exception) -> str:
-        limit = f" and at most {self.most}" if isinstance(error, _TooLargeError) else ""
-        hint = did_you_mean(value, self.names()) if isinstance(value, str) else ""
+            value = parse(given)
+            if self.accepts(value):
+                if self.most is None or value <= self.most:
+                    return self.make(value)
+                limit = f" and at most {self.most}"
+        except (ValueError, OverflowError):
+            pass  # reported below, in the same words as a value that is not accepted
+        hint = did_you_mean(given, self.names()) if isinstance(given, str) else ""
         expects = self.expects.format(names=", ".join(self.names()))
-        return f"expected {expects}{limit}, not {shown(value)}{hint}"
+        message = f"expected {expects}{limit}, not {shown(given)}{hint}"
+        raise InvalidValueError(message)
 
 
-class _TooLargeError(ValueError):
-    """A number is above the maximum of its kind."""
+class InvalidValueError(argparse.ArgumentTypeError, ValueError):
+    """A value of an option is invalid; argparse prints the message."""
 
 
 def shown(value: Any) -> str:
@@ -111,12 +107,6 @@ def real(low: float, high: float = math.inf, *, positive: bool = False) -> Kind:
         return _is_number(value) and low <= value <= high and (value > 0 or not positive)
 
     return Kind(f"a number {limits}", float, accepts, float)
-
-
-def fraction() -> Kind:
-    """Accept numbers from 0 to below 1."""
-    expects = "a number from 0 to below 1"
-    return Kind(expects, float, lambda value: _is_number(value) and 0 <= value < 1, float)
 
 
 def choice(names: Callable[[], Sequence[str]]) -> Kind:
@@ -248,11 +238,11 @@ def share_or_path() -> Kind:
     )
 
 
-def switch() -> Kind:
-    """Accept true or false; on the shell ``--name`` or ``--no-name``."""
-    return Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
-
-
+FRACTION = Kind(
+    "a number from 0 to below 1", float, lambda value: _is_number(value) and 0 <= value < 1, float
+)
+#: On the shell ``--name`` or ``--no-name``.
+SWITCH = Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
 FILE = path("the path of a file")
 FOLDER = path("the path of a folder")
 TOML_FILE = path("the path of a TOML file")

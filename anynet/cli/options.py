@@ -10,7 +10,7 @@ from anynet.augment import AUGMENTATIONS
 from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import kinds
-from anynet.cli.kinds import Kind
+from anynet.cli.kinds import FRACTION, SWITCH, Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
@@ -93,12 +93,7 @@ def activation_names() -> list[str]:
 
 
 COUNT, POSITIVE, NOT_NEGATIVE = kinds.whole(1), kinds.real(0, positive=True), kinds.real(0)
-FRACTION, SHARE, RATE, SWITCH = (
-    kinds.fraction(),
-    kinds.real(0, 1),
-    kinds.real(0, 1, positive=True),
-    kinds.switch(),
-)
+SHARE, RATE = kinds.real(0, 1), kinds.real(0, 1, positive=True)
 
 
 @dataclass(frozen=True)

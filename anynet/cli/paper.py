@@ -91,14 +91,13 @@ def above_paper(grey: Floats) -> Floats:
     surface = terms @ robust_fit(terms[ring], grey[ring])
     above = surface - grey
     broad = two_shades(above)
-    candidates = []
+    candidates = []  # dark ink first, which is chosen of equal ones
     for sign in (1, -1):
         narrow = without_shadows(sign * above)
         evidence = np.minimum(narrow, sign * above)
         evidence[evidence < 0.3 * np.abs(above).max()] = 0
         candidates.append((float(evidence.sum()), sign, narrow))
-    dark, light = candidates
-    _, sign, narrow = dark if dark[0] >= light[0] else light
+    _, sign, narrow = max(candidates, key=lambda candidate: candidate[0])
     return sign * above if broad else narrow
 
 
@@ -118,7 +117,6 @@ def two_shades(grey: Floats) -> bool:
 
 def robust_fit(terms: Floats, values: Floats) -> Floats:
     """Fit by least squares with Cauchy's weights, which ignore outliers."""
-    weights = np.ones(len(values))
     solution: Any = np.zeros(terms.shape[1])
     solution[0] = np.median(values)
     for _ in range(8):

@@ -15,6 +15,7 @@ from anynet.cli.models import ImageFormat
 from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
 from anynet.data.dataset import grey_shape
+from anynet.data.files import reading
 from anynet.data.npy import read_npy
 from anynet.errors import DataError
 
@@ -63,23 +64,20 @@ def read_rows(
         If the file cannot be read, or its content is invalid.
     """
     try:
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             start = file.read(len(_NPY))
-        if start == _NPY:
-            return _rows_of(path, read_npy(path), features, wanted)
-        if start.startswith(_IDX):
-            return _rows_of(path, read_idx(path), features, wanted)
-        if wanted is None:
-            message = (
-                f"this model was not trained on pictures (in grey): it takes rows of {features} "
-                f"features, as .npy or IDX"
-            )
-            raise DataError(message)
-        grey, top = _read_image(path)
-        return [_attempt(f"{path}: ", grey, top, wanted)]
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror or error}"
-        raise DataError(message) from error
+            if start == _NPY:
+                return _rows_of(path, read_npy(path), features, wanted)
+            if start.startswith(_IDX):
+                return _rows_of(path, read_idx(path), features, wanted)
+            if wanted is None:
+                message = (
+                    f"this model was not trained on pictures (in grey): it takes rows of "
+                    f"{features} features, as .npy or IDX"
+                )
+                raise DataError(message)
+            grey, top = _read_image(path)
+            return [_attempt(f"{path}: ", grey, top, wanted)]
     except DataError as error:
         message = str(error)
         raise DataError(message if str(path) in message else f"{path}: {message}") from error

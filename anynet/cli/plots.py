@@ -74,8 +74,7 @@ def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -
             label = "training rows, during the epoch" if part == "train" else "validation rows"
             axes.plot(epochs, values, color=color, marker="o", markersize=3.5, label=label)
     axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlabel("epoch")
-    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_grid(axes)
 
@@ -127,8 +126,7 @@ def save_confusion(path: Path, report: Report, title: str) -> None:
     axes.grid(which="minor", color="white", linewidth=1)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(_plain(title), fontsize=11)
     write(figure, path)
 
@@ -153,8 +151,8 @@ def save_predictions(path: Path, report: ValueReport, title: str) -> None:
     opacity = min(1.0, 30 / len(true) ** 0.5)
     axes.plot(true, predicted, "o", color=TRAIN, markersize=3.5, alpha=opacity, markeredgewidth=0)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(_plain(f"true {report.name}"))
-    axes.set_ylabel(_plain(f"predicted {report.name}"))
+    names = [_plain(f"{what} {report.name}") for what in ("true", "predicted")]
+    axes.set(xlabel=names[0], ylabel=names[1])
     add_grid(axes)
     axes.set_title(_plain(title), fontsize=11)
     write(figure, path)

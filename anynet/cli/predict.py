@@ -76,38 +76,33 @@ def _predict_pictures(model: Model, arguments: argparse.Namespace) -> int:
     code = 0
     for path in arguments.files:
         try:
-            found = read_rows(path, model.network.n_inputs, wanted)
+            found: Sequence[Any] = read_rows(path, model.network.n_inputs, wanted)
         except DataError as error:
             complain(str(error))
             code = 1
             continue
-        of_file = [
-            _unanswered(path, i, row) for i, row in enumerate(found) if isinstance(row, DataError)
+        missing: dict[str, Any] = {"class": None, "probability": None, "top": []}
+        of_file: list[dict[str, Any]] = [
+            {"file": str(path), "index": i, **missing, "error": str(row), "certain": False}
+            for i, row in enumerate(found)
+            if isinstance(row, DataError)
         ]
-        if len(of_file) < len(found):
-            indices = [i for i, row in enumerate(found) if not isinstance(row, DataError)]
-            rows = np.stack([row for row in found if not isinstance(row, DataError)])
+        indices = [i for i, row in enumerate(found) if not isinstance(row, DataError)]
+        if indices:
+            rows = np.stack([found[i] for i in indices])
             rows = preprocess(rows, steps, wanted.shape if wanted else None)
             likely = np.asarray(model.predict_proba(rows))
-            of_file += class_answers(path, likely, classes, arguments.top, indices)
+            for answer in class_answers(path, likely, classes, arguments.top, indices):
+                of_file.append({**answer, "certain": answer["probability"] >= CERTAIN})
         answers += sorted(of_file, key=lambda answer: int(answer["index"]))
-    answered = [answer for answer in answers if answer["class"] is not None]
-    for answer in answers:
-        answer["certain"] = answer["class"] is not None and answer["probability"] >= CERTAIN
-        if answer["class"] is None:
-            complain(answer["error"])
-            code = 1
+    missed = [answer["error"] for answer in answers if answer["class"] is None]
+    for reason in missed:
+        complain(reason)
     if arguments.json:
         say_json(answers)
-    elif answered:
+    elif answered := [answer for answer in answers if answer["class"] is not None]:
         say_text(as_table(answered))
-    return code
-
-
-def _unanswered(path: Path, index: int, error: DataError) -> dict[str, Any]:
-    """Return the answer for a picture in which nothing can be recognised."""
-    missing: dict[str, Any] = {"class": None, "probability": None, "top": [], "error": str(error)}
-    return {"file": str(path), "index": index, **missing}
+    return 1 if missed else code
 
 
 def _predict_rows(model: Model, arguments: argparse.Namespace) -> int:
@@ -142,7 +137,10 @@ def _predict_rows(model: Model, arguments: argparse.Namespace) -> int:
         if isinstance(target, Classes):
             answers += class_answers(path, outputs, target.levels, arguments.top)
         else:
-            answers += value_answers(path, target.decode(outputs[:, 0]))
+            values = map(float, target.decode(outputs[:, 0]))
+            answers += [
+                {"file": str(path), "index": i, "value": value} for i, value in enumerate(values)
+            ]
     if arguments.json:
         say_json(answers)
     else:
@@ -201,14 +199,6 @@ def class_answers(
     return answers
 
 
-def value_answers(path: Path, values: Any) -> list[dict[str, Any]]:
-    """Return the value of each row, given values of shape (N,)."""
-    return [
-        {"file": str(path), "index": index, "value": float(value)}
-        for index, value in enumerate(values)
-    ]
-
-
 def as_table(answers: Sequence[dict[str, Any]]) -> str:
     """Return answers as a table; several classes for a row have numbered columns.
 
@@ -223,12 +213,12 @@ def as_table(answers: Sequence[dict[str, Any]]) -> str:
     names = [name + number for number in numbers for name in ("class", "probability")]
     rows = [["file", "index", *names]]
     for answer in answers:
-        pairs = [(each["class"], f"{each['probability']:.4f}") for each in answer["top"]]
+        cells = [answer["file"], str(answer["index"])]
+        for each in answer["top"]:
+            cells += [each["class"], f"{each['probability']:.4f}"]
         if not answer.get("certain", True):
-            pairs[0] = (f"{pairs[0][0]}?", pairs[0][1])
-        rows.append(
-            [answer["file"], str(answer["index"]), *(cell for pair in pairs for cell in pair)]
-        )
+            cells[2] += "?"
+        rows.append(cells)
     return table(rows, left=len(rows[0]))
 
 

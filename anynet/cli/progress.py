@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from anynet.training import EpochRecord, Progress
 _LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {rate_fmt}{postfix}"
 
 
+@dataclass
 class ProgressBar:
     """A live bar for each epoch, replaced by a line at its end; only the line without a terminal.
 
@@ -31,15 +33,16 @@ class ProgressBar:
         Name of the scores.
     """
 
-    def __init__(
-        self, epochs: int, rows: int, *, silent: bool = False, metric: str = "accuracy"
-    ) -> None:
-        self.epochs = epochs
-        self.rows = rows
-        self.silent = silent
-        self.metric = metric
-        self.live = not silent and sys.stderr.isatty()
-        self.bar: Any = None
+    epochs: int
+    rows: int
+    silent: bool = False
+    metric: str = "accuracy"
+    bar: Any = field(default=None, init=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a terminal on which a bar is drawn."""
+        return not self.silent and sys.stderr.isatty()
 
     def update(self, progress: Progress) -> None:
         """Draw the progress within an epoch."""

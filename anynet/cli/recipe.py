@@ -26,6 +26,9 @@ VALIDATION_ROWS = 5000
 #: Options of ``FitOptions`` that are set in the network, the optimizer and the loss instead.
 IN_PARTS = ("momentum", "weight_decay", "dropout", "label_smoothing")
 
+#: Options of ``mlp`` that have the same name there.
+OF_NETWORK = ("activation", "dropout", "input_dropout", "layer_norm", "batch_norm", "initializer")
+
 
 def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainOptions:
     """Replace the options that are None by values, so that the result alone repeats the run.
@@ -105,17 +108,9 @@ def network_of(options: TrainOptions, dataset: Dataset) -> Network:
     scale, offset = dataset.scale, 0.0
     if options.signed_inputs:
         scale, offset = 2 * scale, -1.0
-    return mlp(
-        [dataset.n_inputs, *options.layers, dataset.n_outputs],
-        activation=options.activation,
-        dropout=options.dropout,
-        input_dropout=options.input_dropout,
-        layer_norm=options.layer_norm,
-        batch_norm=options.batch_norm,
-        initializer=options.initializer,
-        scale=scale,
-        offset=offset,
-    )
+    sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
+    passed = {name: getattr(options, name) for name in OF_NETWORK}
+    return mlp(sizes, scale=scale, offset=offset, **passed)
 
 
 def optimizer_of(options: TrainOptions) -> Optimizer:

@@ -148,7 +148,8 @@ class Report:
 
     def most_confused(self, most: int) -> list[int]:
         """Return the classes with the most errors, in the order of the classes."""
-        return worst(self.rows + self.taken - 2 * self.right, most)
+        errors = self.rows + self.taken - 2 * self.right
+        return sorted(np.argsort(-errors, kind="stable")[:most].tolist())
 
     def confused(self) -> list[tuple[int, int, int]]:
         """Return (true class, predicted class, count) of each kind of error, largest first."""
@@ -331,11 +332,6 @@ def row_report(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Re
 def warn_of_baseline(report: Report | ValueReport, model: Model) -> None:
     """Warn if a model is no better than one that ignores its inputs."""
     warn(report.warning(weighted=model.metadata.get(CLASS_WEIGHT) is not None))
-
-
-def worst(errors: Counts, most: int) -> list[int]:
-    """Return the indices of the largest counts, at most `most`, in increasing order."""
-    return sorted(np.argsort(-errors, kind="stable")[:most].tolist())
 
 
 def _share(part: Counts, whole: Counts) -> npt.NDArray[np.float64]:

@@ -12,7 +12,6 @@ from anynet.cli.job import Job
 from anynet.cli.options import KINDS, TrainOptions, add_options, add_value, given_options
 from anynet.cli.terminal import complain, say_json, terminable
 from anynet.cli.train import print_result
-from anynet.data.files import replacing
 from anynet.errors import AnynetError, BackendError
 from anynet.training.checkpoint.folder import CheckpointFolder
 
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train the remaining epochs, and write the files of the run."""
     # Optional packages are imported before training, so that a missing one is reported before it.
-    from anynet.cli.artifacts import to_toml, write_run, write_text
+    from anynet.cli.artifacts import to_toml, write_run
 
     folder = arguments.run_folder
     runs.refuse_swapped(folder, *filter(None, [arguments.dataset and Path(arguments.dataset)]))
@@ -63,14 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
         config = to_toml(job.options)
         if not checkpoints.files():
             checkpoints.every = options.checkpoint_every or checkpoints.every
-            write_text(beginning, config)
+            runs.write_text(beginning, config)
         if job.arguments and not silent:
             job.introduce()
         with _recorded(folder / runs.CONFIG_FILE, config, checkpoints):
             model = job.train(silent=silent, checkpoints=checkpoints)
-        with runs.kept(model, folder):
-            report, result = job.measure(model)
-            write_run(folder, model, report, job.options, result)
+        report, result = write_run(folder, model, job)
     print_result(model, report, {**result, "run": str(folder)}, job)
     return 0
 
@@ -78,15 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _recorded(config: Path, text: str, checkpoints: CheckpointFolder) -> Iterator[None]:
     """Write the options to a config.toml; restore it if they are refused, as other data are."""
-    before, written = config.read_bytes(), checkpoints.written
-    with replacing(config) as file:
-        file.write(text.encode())
+    before, written = config.read_bytes().decode(), checkpoints.written
+    runs.write_text(config, text)
     try:
         yield
     except AnynetError:
         if checkpoints.written == written:  # the run has not gone on
-            with replacing(config) as file:
-                file.write(before)
+            runs.write_text(config, before)
         raise
 
 

@@ -6,6 +6,7 @@ when all other files are written.
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
-from anynet.data.files import clear_parts, sync_folder
+from anynet.data.files import clear_parts, folder_of, replacing, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
 from anynet.training import Model
 from anynet.training.checkpoint.folder import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
@@ -69,6 +70,12 @@ def save_elsewhere(model: Model, error: BaseException) -> None:
         error.add_note(f"the model was saved as {place / MODEL_FILE} instead")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as a whole, or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
 def default_folder(dataset: str, root: Path = Path("runs")) -> Path:
     """Return the path of a new folder: ``runs/DATASET-DATE-TIME``, with a number if it exists."""
     return _unused(root / f"{name_of(dataset)}-{datetime.now():%Y%m%d-%H%M%S}")
@@ -81,11 +88,8 @@ def name_of(dataset: str) -> str:
 
 def _unused(folder: Path) -> Path:
     """Return the path itself, or with the first number behind its name that makes it a new one."""
-    found, count = folder, 1
-    while os.path.lexists(found):
-        count += 1
-        found = folder.with_name(f"{folder.name}-{count}")
-    return found
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not os.path.lexists(path))
 
 
 @dataclass
@@ -114,20 +118,19 @@ class NewFolder:
         InvalidArgumentError
             If the name is taken.
         """
-        while True:
-            if os.path.lexists(self.path):
-                if not self.numbered:
-                    message = f"{self.path} was created during training: the run was not written"
-                    raise InvalidArgumentError(message)
-                self.path = _unused(self.path)
-            try:
-                self.scratch.rename(self.path)
-            except OSError as error:
-                if self.numbered and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                    continue  # another process was quicker
+        if os.path.lexists(self.path):
+            if not self.numbered:
+                message = f"{self.path} was created during training: the run was not written"
+                raise InvalidArgumentError(message)
+            self.path = _unused(self.path)
+        try:
+            self.scratch.rename(self.path)
+        except OSError as error:
+            if not self.numbered or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
+            self.settle()  # another process was quicker
+        else:
             sync_folder(self.path.parent)
-            return
 
     def keep_model(self, error: BaseException) -> None:
         """Rename the scratch folder for `error`, to which a note with its path is added."""
@@ -163,31 +166,24 @@ def new_folder(path: Path, *, numbered: bool = False) -> Iterator[NewFolder]:
         refuse_existing(path)
     name = f".{path.name[:40]}.{secrets.token_hex(8)}.partial"  # no other process has it
     new = NewFolder(path, path.with_name(name), numbered)
-    made: list[Path] = []  # parents, the outermost first
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            for parent in reversed(path.parents):
-                if not os.path.lexists(parent):
-                    with contextlib.suppress(FileExistsError):  # another process was quicker
-                        parent.mkdir()
-                        made.append(parent)
+            stack.enter_context(folder_of(path))
             with contextlib.suppress(FileNotFoundError):
                 path.lstat()  # which fails for a name that is too long
             new.scratch.mkdir()
         except OSError as error:
             message = f"cannot write the run folder {path}: {error.strerror or error}"
             raise InvalidArgumentError(message) from error
-        yield new
-        new.settle()
-    except BaseException as error:
-        if (new.scratch / MODEL_FILE).is_file():
-            new.keep_model(error)
-        else:
-            shutil.rmtree(new.scratch, ignore_errors=True)
-            with contextlib.suppress(OSError):  # another run is in a parent
-                for parent in reversed(made):
-                    parent.rmdir()
-        raise
+        try:
+            yield new
+            new.settle()
+        except BaseException as error:
+            if (new.scratch / MODEL_FILE).is_file():
+                new.keep_model(error)
+            else:
+                shutil.rmtree(new.scratch, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -345,10 +341,7 @@ def trained_from(run: Path, dataset: str) -> Path | None:
         is gone.
     """
     config = (run if run.is_dir() else run.parent) / CONFIG_FILE
-    if not config.is_file():
-        return None
-    options = read_config(config)
+    options = read_config(config) if config.is_file() else {}
     folder: Path | None = options.get("data_dir")
-    if options.get("dataset") != dataset or folder is None or not folder.is_dir():
-        return None
-    return folder
+    known = options.get("dataset") == dataset and folder is not None and folder.is_dir()
+    return folder if known else None

@@ -7,7 +7,7 @@ from typing import Any
 from anynet.checks import did_you_mean
 from anynet.cli import kinds
 from anynet.cli.config import options_from, read_toml
-from anynet.cli.job import Job, defaults_for, table_defaults
+from anynet.cli.job import TABLE_OPTIONS, Job, defaults_for, table_defaults
 from anynet.cli.kinds import shown as shown_in_toml
 from anynet.cli.options import (
     KINDS,
@@ -40,7 +40,7 @@ REPORT, GRID = "report", "grid"
 MOST_RUNS, MOST_JOBS = 10**6, 2**15
 
 OPTIONS = (
-    *("target", "task", "columns", "decimal", "thousands", "test"),
+    *TABLE_OPTIONS,
     *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
 )
 
@@ -112,14 +112,10 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     add_value(parser, "--config", kinds.TOML_FILE, metavar="FILE", required=True, help=what)
     what = "number of points to try instead of all"
     add_value(parser, "--n-trials", count, metavar="N", help=what)
-    parser.add_argument(
-        "--sampler",
-        choices=("random", *SAMPLERS),
-        default="random",
-        help="sampler of the points; all but random are Optuna's: random, "
-        f"{', '.join(SAMPLERS)} (default: random)",
-        metavar="NAME",
-    )
+    samplers = ("random", *SAMPLERS)
+    what = f"sampler: {', '.join(samplers)}; all except random are Optuna's (default: random)"
+    kind = kinds.choice(lambda: samplers)
+    add_value(parser, "--sampler", kind, metavar="NAME", default="random", help=what)
     what = "number of points that Optuna proposes before it gets a result (default: 8)"
     add_value(parser, "--population", count, default=8, metavar="N", help=what)
     what = "storage of Optuna's trials (default: a file in the folder of the study)"
@@ -153,7 +149,12 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             require_optuna(arguments.sampler)
     else:
-        experiments = _experiments(name, arguments)
+        if name == REPORT:
+            experiments = list(EXPERIMENTS.values())
+        else:
+            title, (option,) = EXPERIMENTS[name].title, EXPERIMENTS[name].options
+            values = tuple(dict.fromkeys(arguments.values))
+            experiments = [single(name, title, option, values)]
         options = {**DEFAULTS, **table_defaults(given), **given}
         studied = tuple(dict.fromkeys(name for each in experiments for name in each.options))
     base = Job.load(TrainOptions(**options), silent=options.get("quiet", False))
@@ -188,15 +189,6 @@ def run(arguments: argparse.Namespace) -> int:
             complain(f"interrupted: {kept}", "anynet: ")
             return exit_code(error)
     return 0
-
-
-def _experiments(name: str, arguments: argparse.Namespace) -> list[Experiment]:
-    if name == REPORT:
-        return list(EXPERIMENTS.values())
-    experiment = EXPERIMENTS[name]
-    (option,) = experiment.options
-    values = tuple(dict.fromkeys(arguments.values))
-    return [single(name, experiment.title, option, values)]
 
 
 def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:

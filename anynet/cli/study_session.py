@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet.cli.job import Job
+from anynet.cli.job import TABLE_OPTIONS, Job
 from anynet.cli.options import TrainOptions
 from anynet.cli.terminal import say
 from anynet.data import Dataset
@@ -27,7 +27,7 @@ SPLIT_SEED = 0
 
 #: Options that do not affect the numbers of a run, or are recorded elsewhere in its row.
 _NOT_RECORDED = (
-    *("dataset", "target", "task", "columns", "decimal", "thousands", "test"),
+    *("dataset", *TABLE_OPTIONS),
     *("seed", "threads", "out", "json", "quiet", "data_dir", "checkpoint_every"),
 )
 

@@ -44,7 +44,7 @@ def options_of(arguments: argparse.Namespace) -> TrainOptions:
 def run(arguments: argparse.Namespace) -> int:
     """Train, and write the run folder; after Ctrl-C that of the best epoch so far."""
     # Optional packages are imported before training, so that a missing one is reported before it.
-    from anynet.cli.artifacts import to_toml, write_run, write_text
+    from anynet.cli.artifacts import to_toml, write_run
 
     options = options_of(arguments)
     recipe.optimizer_of(options)  # its errors are reported before data are fetched
@@ -63,19 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
                 if not isinstance(stop.model, Model):  # no epoch was finished
                     raise
                 model, code = stop.model, exit_code(stop)
-            with runs.kept(model, new.scratch):
-                report, result = job.measure(model)
-                write_run(new.scratch, model, report, job.options, result)
+            report, result = write_run(new.scratch, model, job)
         else:
             (new.scratch / CHECKPOINTS).mkdir()
-            write_text(new.scratch / runs.CONFIG_FILE, started)
+            runs.write_text(new.scratch / runs.CONFIG_FILE, started)
     if every is not None:
         with terminable(), runs.going_on(new.path, every) as checkpoints:
-            write_text(checkpoints.path / BEGINNING, started)
+            runs.write_text(checkpoints.path / BEGINNING, started)
             model = job.train(silent=silent, checkpoints=checkpoints)
-            with runs.kept(model, new.path):
-                report, result = job.measure(model)
-                write_run(new.path, model, report, job.options, result)
+            report, result = write_run(new.path, model, job)
     print_result(model, report, {**result, "run": str(folder.with_name(new.path.name))}, job)
     return code
 

@@ -5,8 +5,7 @@ import warnings
 from anynet.data.catalogue import dataset_names
 from anynet.data.dataset import Dataset
 from anynet.data.datasets import load_dataset, locate_dataset, verify_dataset
-from anynet.data.download import download
-from anynet.data.fetch import fetch_dataset
+from anynet.data.fetch import download, fetch_dataset
 from anynet.data.idx import read_idx, write_idx
 from anynet.data.published import FileState
 from anynet.data.sources import Source, open_source

@@ -65,14 +65,12 @@ class Rows(NamedTuple):
         flat = backend.xp.reshape(rows, (-1,)) if rows.ndim > 1 else rows
 
         def take(array: Any) -> Any:
-            if array is None:
-                return None
             taken = backend.xp.take(array, flat, axis=0)
             if rows.ndim == 1:
                 return taken
             return backend.xp.reshape(taken, (*rows.shape, *array.shape[1:]))
 
-        return Rows(take(self.x), take(self.y), take(self.weight))
+        return tree.map(take, self)
 
     def read(self, index: np.ndarray, backend: Backend) -> np.ndarray:
         """Return the inputs of some samples on the host, wherever they live."""
@@ -181,15 +179,11 @@ class HostBatches:
         return [self._empty(size) for _ in range(BUFFERS)]
 
     def _empty(self, size: int) -> Block:
-        y, weight = self.rows.y, self.rows.weight
         empty = self.backend.host_empty
+        rows = self.rows._replace(x=self.x)
         return Block(
             empty((size,), np.dtype(np.int32)),
-            Rows(
-                empty((size, self.x.shape[1]), self.x.dtype),
-                empty((size, *y.shape[1:]), y.dtype),
-                None if weight is None else empty((size,), weight.dtype),
-            ),
+            tree.map(lambda array: empty((size, *array.shape[1:]), array.dtype), rows),
         )
 
     def _fill(self, buffer: Block, group: list[np.ndarray]) -> Block:
@@ -202,7 +196,7 @@ class HostBatches:
         position[rows] = np.arange(count, dtype=np.int32)
         np.take(position, wanted, out=buffer.order[: wanted.size], mode="clip")
         self.x.read_into(rows, buffer.rows.x[:count])
-        for array, target in ((self.rows.y, buffer.rows.y), (self.rows.weight, buffer.rows.weight)):
+        for array, target in zip(self.rows[1:], buffer.rows[1:], strict=True):
             if array is not None:
                 np.take(array, rows, axis=0, out=target[:count], mode="clip")
         return buffer

@@ -85,9 +85,9 @@ class Dataset(Described):
     train: tuple[Any, npt.NDArray[Any]]
     test: tuple[Any, npt.NDArray[Any]]
     classes: tuple[str, ...]
-    scale: float
-    image_shape: tuple[int, int] | None
-    image_box: int | None
+    scale: float = 1.0
+    image_shape: tuple[int, int] | None = None
+    image_box: int | None = None
     preprocessing: "Preprocessing | None" = None
     notes: tuple[str, ...] = ()
     split: dict[str, Any] | None = None

@@ -7,8 +7,7 @@ import numpy as np
 
 from anynet.data.catalogue import CATALOGUE, DIGITS, NO_DIGITS, find_published
 from anynet.data.dataset import Dataset
-from anynet.data.download import Progress
-from anynet.data.fetch import advice, fetch_dataset
+from anynet.data.fetch import Progress, advice, fetch_dataset
 from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.published import (
     FileState,

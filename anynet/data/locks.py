@@ -42,6 +42,35 @@ def locked(path: Path, taken: str) -> Iterator[None]:
         else:
             message = f"cannot write to the folder {quoted(path.parent)}: {error.strerror or error}"
         raise InvalidArgumentError(message) from error
+    with _held(handle, taken):
+        yield
+
+
+@contextmanager
+def locked_folder(folder: Path, taken: str) -> Iterator[None]:
+    """Hold a folder until the block ends, without a file in it; not on Windows, which cannot.
+
+    Parameters
+    ----------
+    folder : Path
+    taken : str
+        The message if another process, or another block in this one, holds it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is already held.
+    """
+    if sys.platform == "win32":
+        yield
+    else:
+        with _held(os.open(folder, os.O_RDONLY), taken):
+            yield
+
+
+@contextmanager
+def _held(handle: int, taken: str) -> Iterator[None]:
+    """Lock an open file or folder for the block, and close it."""
     try:
         try:
             _lock(handle)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_END = object()
+_END: Any = object()
 
 
 def read_ahead(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
@@ -34,32 +34,11 @@ def read_ahead(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
     object
         The items in their order.
     """
-    free = threading.Semaphore(ahead)
-    ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-    closed = threading.Event()
-
-    def work() -> None:
-        try:
-            while True:
-                free.acquire()
-                if closed.is_set():
-                    return
-                ready.put((next(items, _END), None))
-        except BaseException as error:  # raised in the caller's thread
-            ready.put((_END, error))
-
-    thread = threading.Thread(target=work, name="anynet-reader", daemon=True)
-    thread.start()
+    reader = ThreadPoolExecutor(1, thread_name_prefix="anynet-reader")
     try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
+        reading = deque(reader.submit(next, items, _END) for _ in range(ahead))
+        while (item := reading.popleft().result()) is not _END:
             yield item
-            free.release()
+            reading.append(reader.submit(next, items, _END))
     finally:
-        closed.set()
-        free.release()
-        thread.join()
+        reader.shutdown(cancel_futures=True)

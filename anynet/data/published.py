@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from anynet.data.assemble import check_counts, flatten
 from anynet.data.catalogue import CATALOGUE, Published
 from anynet.data.dataset import Arrays, Dataset
-from anynet.data.files import CHUNK, expanded, is_file, is_folder, quoted
+from anynet.data.files import expanded, is_file, is_folder, quoted
 from anynet.data.idx import encode_idx, read_idx
 from anynet.errors import DataError
 
@@ -113,10 +114,10 @@ def find_files(published: Published, roots: list[Path]) -> tuple[Path, list[Path
     """
     names = (*published.folders, ".")
     folders = [root / name for root in roots for name in names]
-    found = []
-    for folder in folders:
-        files = [_find(folder, name) for name in published.files]
-        found.append((folder, [file for file in files if file is not None]))
+    found = [
+        (folder, [file for name in published.files if (file := _find(folder, name))])
+        for folder in folders
+    ]
     folder, paths = max(found, key=lambda each: len(each[1]))
     return (folder if paths else roots[0]), paths
 
@@ -266,11 +267,8 @@ def _owner(path: Path, labels: npt.NDArray[Any]) -> str | None:
 
 
 def _md5_of(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _sha256_of(array: npt.NDArray[Any]) -> str:

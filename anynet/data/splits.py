@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anynet.checks import is_whole
 from anynet.errors import DataError, InvalidArgumentError
 from anynet.seeds import Purpose, host_generator
 
@@ -42,9 +43,8 @@ def train_validation_split(
     InvalidArgumentError
         If no sample would be left on either side.
     """
-    if isinstance(validation, bool) or not isinstance(
-        validation, (int, float, np.integer, np.floating)
-    ):
+    is_share = isinstance(validation, (float, np.floating))
+    if not (is_share or is_whole(validation)):
         is_short = isinstance(validation, (str, bool))
         shown = repr(validation) if is_short else type(validation).__name__
         message = (
@@ -52,7 +52,7 @@ def train_validation_split(
         )
         raise InvalidArgumentError(message)
     held_out = validation
-    if isinstance(validation, (float, np.floating)):
+    if is_share:
         held_out = round(float(validation) * n_samples) if 0 < validation < 1 else 0
     if not 0 < held_out < n_samples:
         message = (

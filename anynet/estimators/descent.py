@@ -38,7 +38,7 @@ from anynet.typing import Params
 MOST_AHEAD = 64  # epochs that are queued on a device at once
 
 
-class Memory(NamedTuple):
+class SolverState(NamedTuple):
     """What ``partial_fit`` continues from: an optimizer with its state, and the learning rate."""
 
     optimizer: Any
@@ -115,7 +115,7 @@ class Fit(Member):
         memory = getattr(estimator, "_optimizer", None) if self.incremental else None
         if memory is not None and memory.optimizer != self.step.optimizer:
             memory = None
-        self.memory: Memory | None = memory
+        self.memory: SolverState | None = memory
         self.rate = _make_rate(estimator) if memory is None else memory.rate
         self.patience = _patience(estimator)
         self.plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
@@ -301,7 +301,7 @@ class Fit(Member):
             return
         last, kept = state(), self.best
         updates = int(self.step.backend.to_host(last.step))
-        memory = Memory(self.step.optimizer, last.optimizer, updates, self.rate)
+        memory = SolverState(self.step.optimizer, last.optimizer, updates, self.rate)
         self.estimator._optimizer = memory
         if self.patience.nan_waits:
             self._warn_of_nan()

@@ -1,4 +1,4 @@
-"""What exports share: packages, layers on the host, forms of own parts, folded affine layers."""
+"""Common code of exports: packages, layers on the host, export forms, folded affine layers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_model(model: Any) -> None:
 
 
 def own_form(part: Any, name: str, target: str, what: str) -> Any:
-    """Return the export form that a part of the user's own carries as an attribute.
+    """Return the export form of a user-defined part, an attribute of the part.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def link_name(loss: Loss, target: str) -> str:
 
 
 class OwnLayer(NamedTuple):
-    """A layer of the user's own class, which must not pass for the layer that it inherits from."""
+    """A user-defined layer, which must not be exported as the layer that it inherits from."""
 
     layer: AnyLayer
     kind: str

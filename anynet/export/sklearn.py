@@ -38,9 +38,9 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
     """Convert a model to a fitted estimator of scikit-learn with the same predictions.
 
     Scale, Standardize and BatchNorm layers become part of the weights of a dense layer next to
-    them, which is exact at inference, dropout is left out, and softmax over two classes
+    them, which is exact at inference, dropout is omitted, and softmax over two classes
     becomes the logistic function of their difference. The estimator pickles, clones, scores, and
-    goes on training from these weights by ``partial_fit``, with a fresh optimizer.
+    continues training from these weights by ``partial_fit``, with a new optimizer.
 
     Parameters
     ----------

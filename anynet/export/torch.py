@@ -94,7 +94,7 @@ def torch_state_dict(model: Model) -> dict[str, np.ndarray]:
 
 
 def save_torch(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write the state dict as a safetensors file, whole or not at all; torch is not needed.
+    """Write the state dict as a safetensors file, completely or not at all; torch is not needed.
 
     ``safetensors.torch.load_file`` reads it. Its metadata hold the expression that makes the
     modules as ``sequential``, and ``loss``, ``classes`` and ``anynet_version``.

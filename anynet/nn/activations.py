@@ -1,4 +1,4 @@
-"""Activations, each with its derivative beside its formula.
+"""Activations, each with its derivative next to its formula.
 
 Every function is ``(x, xp) -> (y, pullback)`` where ``pullback(dy)`` is the gradient at ``x``.
 """

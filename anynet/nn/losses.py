@@ -1,7 +1,7 @@
 """Losses, each with its gradient: ``(logits, target, weight) -> (value, dlogits)``.
 
 ``logits`` are the outputs of the network, (*P, B, O). ``value`` (*P,) is the mean over the
-samples of the batch, weighted where ``weight`` (B,) or (*P, B) is given. A loss also knows its
+samples of the batch, weighted if ``weight`` (B,) or (*P, B) is given. A loss also has a
 ``link``, which turns logits into the prediction of the mean (probabilities, counts), and its
 ``metric``.
 """
@@ -24,7 +24,7 @@ TINY = 1e-30
 
 
 class Loss(Protocol):
-    """The function that training minimises.
+    """The interface of losses: functions that training minimises.
 
     Two attributes are optional. ``link_name`` is the name of ``link`` in exports: ``"softmax"``,
     ``"logistic"``, ``"identity"`` or ``"exp"``. ``least_target`` is the smallest valid target.
@@ -120,7 +120,7 @@ class BinaryCrossEntropy:
 
 @dataclass(frozen=True)
 class ValueLoss(Bounded):
-    """Base of losses of values: the mean over the outputs of a function of each.
+    """Base class of regression losses: the mean over the outputs of a function of each.
 
     A subclass has a ``kind`` and ``pointwise``; one that is not in the units of the target has a
     ``link`` too.

@@ -14,7 +14,7 @@ from anynet.typing import Array, Namespace
 
 
 class Metric(NamedTuple):
-    """Define how predictions are scored.
+    """The definition of a score.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A network: layers applied one after another, and their pullbacks in reverse."""
+"""Networks: layers applied one after another, and their pullbacks in reverse order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NetworkPullback: TypeAlias = Callable[..., tuple[Grads, Array | None]]
 
 @dataclass(frozen=True)
 class Network:
-    """An immutable description of a network; its parameters and states are kept apart.
+    """An immutable description of a network, without its parameters and states.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Network:
         return sum(math.prod(shape) for layer in self.shapes() for shape in layer.values())
 
     def shapes(self) -> tuple[Shapes, ...]:
-        """Return the shapes of the parameters of one network, one dict a layer.
+        """Return the shapes of the parameters of one network, one dict for each layer.
 
         Nothing is drawn or allocated.
         """
@@ -224,33 +224,33 @@ class Network:
     def predict(
         self, params: Params, x: Array, *, backend: Backend, states: LayerStates = ()
     ) -> Array:
-        """Compute the logits without keeping what a pullback would need."""
+        """Compute the logits at inference."""
         x = backend.xp.astype(x, backend.float_dtype, copy=False)
         for index in range(len(self.layers)):
             x = self._apply_layer(index, params, states, x, backend, None)[0]
         return x
 
     def trainable(self, params: Params) -> Params:
-        """Return the parameters that are trained: ``{}`` in place of those of frozen layers."""
+        """Return the trained parameters, with ``{}`` for frozen layers."""
         if not self.frozen:
             return params
         return tuple({} if at in self.frozen else own for at, own in enumerate(params))
 
     def with_frozen(self, trained: Params, params: Params) -> Params:
-        """Return trained parameters with those of the frozen layers, which are in ``params``."""
+        """Return the trained parameters together with those of frozen layers in ``params``."""
         if not self.frozen:
             return trained
         pairs = zip(trained, params, strict=True)
         return tuple(full if at in self.frozen else new for at, (new, full) in enumerate(pairs))
 
     def to_config(self) -> dict[str, Any]:
-        """Return a JSON-able description that ``from_config`` turns back into the network."""
+        """Return the description of the network as JSON; see ``from_config``."""
         config = {"n_inputs": self.n_inputs, "layers": [to_config(layer) for layer in self.layers]}
         return config | ({"frozen": list(self.frozen)} if self.frozen else {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Network:
-        """Rebuild a network from ``to_config``.
+        """Create a network from the result of ``to_config``.
 
         Raises
         ------

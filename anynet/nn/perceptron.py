@@ -1,4 +1,4 @@
-"""Fully connected networks: dense layers with what usually stands around them."""
+"""Fully connected networks: dense layers with activations, normalisation and dropout."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def mlp(
 
 
 def _activation(name: str) -> list[AnyLayer]:
-    """Return the layers of an activation: three if it is a scaled one."""
+    """Return the layers of an activation: three for a scaled one."""
     if name == "scaled_tanh":
         return [Scale(2 / 3), Activation("tanh"), Scale(1.7159)]
     return [Activation(name)]

@@ -63,7 +63,7 @@ class Group(Bounded):
             raise InvalidArgumentError(message)
 
     def matches(self, index: int, n_layers: int, name: str) -> bool:
-        """Whether the group has a parameter of layer ``index``, whatever the layer's kind."""
+        """Whether the group matches a parameter of layer ``index``, ignoring ``layer``."""
         return self.index in (None, index, index - n_layers) and self.name in (None, name)
 
 

@@ -24,7 +24,7 @@ from anynet.typing import Array, Grads, Params
 
 
 class Optimizer(Protocol):
-    """How gradients change parameters.
+    """The interface of optimizers: how gradients change parameters.
 
     ``update`` receives the gradients as arrays, unless the class itself has
     ``takes_products = True``: then those of dense weights are ``ProductGradient``.
@@ -64,7 +64,7 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Decaying(Bounded):
-    """Base of the optimizers: weight decay, as an L2 penalty or decoupled, and groups."""
+    """Base class of optimizers: weight decay, as an L2 penalty or decoupled, and groups."""
 
     kind: ClassVar[str]
     varies: ClassVar[tuple[str, ...]] = ("weight_decay",)
@@ -303,7 +303,7 @@ def _running_mean(keep: float, old: Params, new: Params, backend: Backend) -> Pa
 
 
 def _bias_correction(beta: float, time: Array, backend: Backend) -> Array:
-    """1 − βᵗ, by way of expm1: the difference would lose four digits in float32 at t = 1."""
+    """Return 1 − βᵗ by expm1; the difference would lose four digits in float32 at t = 1."""
     correction: Array = -backend.xp.expm1(time * math.log(beta)) if beta else time * 0 + 1
     return correction
 
@@ -312,7 +312,7 @@ OPTIMIZERS: Mapping[str, Any] = registered("optimizer")
 
 
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
-    """Return an optimizer unchanged, the registered one of a name, or plain SGD for None.
+    """Return an optimizer unchanged, the registered optimizer of a name, or SGD for None.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
 
 
 def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer with groups that name the layers of a network by index alone.
+    """Return the optimizer with groups that select the layers of a network by index.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Schedules: numbers that change over time, above all the learning rate.
+"""Schedules: numbers that change during training, such as the learning rate.
 
 A schedule is ``(step, steps_per_epoch) -> number``, arithmetic on device arrays without branches,
-so that a compiled or captured step can hold it. Times are in epochs. In a step of a population the
-numbers of a schedule may be arrays (*P,), and so is the result.
+so that a compiled or captured step can contain it. Times are in epochs. In a step of a population
+the numbers of a schedule may be arrays (*P,), and so is the result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LARGEST = 2**31 - 1  # of the number of an update
 
 
 class Schedule(Protocol):
-    """A number for each step."""
+    """The interface of schedules: a number for each step."""
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array | float:
         """Return the number for update ``step`` (int32, counted from 0)."""
@@ -33,7 +33,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class _Valued(Bounded):
-    """Base of the schedules that start from a value or rise to it."""
+    """Base class of schedules that start from a value or rise to it."""
 
     varies: ClassVar[tuple[str, ...]] = ("value",)
     earlier_names: ClassVar[dict[str, str]] = {"learning_rate": "value"}
@@ -223,7 +223,7 @@ class Warmup(Bounded):
     epochs: float = number(1.0, above=0)
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
-        """Return the value of the other schedule, times the share of the rise that is done."""
+        """Return the value of the other schedule, times the completed share of the rise."""
         share = (_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
         value = self.schedule(step, steps_per_epoch, backend=backend)
         ramp: Array = backend.xp.minimum(share, 1.0)
@@ -233,7 +233,7 @@ class Warmup(Bounded):
 @register("schedule")
 @dataclass(frozen=True)
 class ReduceOnPlateau(Constant):
-    """Multiply the learning rate by ``factor`` when the validation score no longer rises.
+    """Multiply the learning rate by ``factor`` when the validation score stops improving.
 
     It acts between epochs, on the host, and on the learning rate only. After each reduction the
     epochs are counted from 0 again, as in torch's ReduceLROnPlateau.
@@ -308,6 +308,6 @@ def _power(base: float, exponent: Array, backend: Backend) -> Array:
 
 
 def _half_cosine(done: Array, backend: Backend) -> Array:
-    """1 at 0, 0 at 1."""
+    """Return half a cosine: 1 at 0, and 0 at 1."""
     value: Array = 0.5 * (1 + backend.xp.cos(math.pi * done))
     return value

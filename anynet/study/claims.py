@@ -84,8 +84,8 @@ def largest_drop(row: Row) -> float | None:
 
 
 ACCURACY = Figure("accuracy", lambda row: row.validation_accuracy)
-SECONDS = Figure("seconds an epoch", lambda row: row.seconds / max(row.epochs_run, 1))
-DROP = Figure("largest fall of accuracy from an epoch to the next (1 if diverged)", largest_drop)
+SECONDS = Figure("seconds per epoch", lambda row: row.seconds / max(row.epochs_run, 1))
+DROP = Figure("largest decrease of accuracy between epochs (1 if diverged)", largest_drop)
 
 DEEP, SHALLOW, WIDE, NARROW = (256, 128, 64), (64,), (512, 256), (128, 64)
 
@@ -109,16 +109,14 @@ COMPARISONS = (
         SECONDS,
     ),
     Comparison(
-        "A learning rate of 0.1 does better than a small one, 0.01",
+        "A learning rate of 0.1 is better than a small one, 0.01",
         "learning-rate",
         0.1,
         0.01,
         ACCURACY,
     ),
-    Comparison(
-        "From 0.6 on training is unstable (0.6 against 0.1)", "learning-rate", 0.6, 0.1, DROP
-    ),
-    Comparison("And above (1 against 0.1)", "learning-rate", 1.0, 0.1, DROP),
+    Comparison("Training is unstable from 0.6 (0.6 against 0.1)", "learning-rate", 0.6, 0.1, DROP),
+    Comparison("Training is unstable above 0.6 (1 against 0.1)", "learning-rate", 1.0, 0.1, DROP),
     Comparison("Mini-batches regularise (32 against 256)", "batch-size", 32, 256, ACCURACY),
     Comparison("Decay helps (0.95 against none)", "decay", 0.95, 1.0, ACCURACY),
 )
@@ -146,7 +144,7 @@ def judge(found: Found, epochs: int) -> list[Claim]:
         )
     )
     claims.append(_validation_claim(found))
-    claims.append(Claim("Kaiming initialisation goes with ReLU", "not varied: every run has both"))
+    claims.append(Claim("Kaiming initialisation goes with ReLU", "not varied: every run uses both"))
     return claims
 
 
@@ -159,9 +157,9 @@ def _validation_claim(found: Found) -> Claim:
     ]
     return Claim(
         "A validation set is worth having",
-        f"the chosen points score {mean(gaps):+.4f} higher on validation rows than on test rows"
+        f"validation accuracy of the selected points minus test accuracy: {mean(gaps):+.4f}"
         if gaps
-        else "no point was chosen",
+        else "no point was selected",
     )
 
 

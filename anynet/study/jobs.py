@@ -15,13 +15,9 @@ from anynet.errors import InvalidArgumentError
 Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function that other processes can import, and its arguments."""
 
-#: Backends of joblib, and the package that each needs.
+#: Backends of joblib, and the package that each needs; its name for pip, if that is another one.
 ENGINES = {"loky": "joblib", "dask": "dask.distributed", "ray": "ray"}
-INSTALL = {
-    "loky": "pip install joblib",
-    "dask": "pip install 'dask[distributed]'",
-    "ray": "pip install ray",
-}
+FOR_PIP = {"dask": "'dask[distributed]'"}
 
 
 def run_calls(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -> Iterator[Any]:
@@ -59,8 +55,7 @@ def run_calls(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -
         backend, _ = joblib.parallel.get_active_backend()
         tasks = [joblib.delayed(function)(*arguments) for function, arguments in calls]
         if backend.supports_return_generator:
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            results = parallel(tasks)
+            results = joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
             stack.callback(_close, results)
             try:
                 yield from results
@@ -70,12 +65,9 @@ def run_calls(calls: Sequence[Call], jobs: int = 1, engine: str | None = None) -
                 )
                 raise ChildProcessError(message) from error
             return
-        parallel = joblib.Parallel(
-            batch_size=1
-        )  # returns all results at once, so it gets few calls at once
-        size = backend.effective_n_jobs(jobs)
+        size = backend.effective_n_jobs(jobs)  # all results come at once: few calls at once
         for start in range(0, len(tasks), size):
-            yield from parallel(tasks[start : start + size])
+            yield from joblib.Parallel(batch_size=1)(tasks[start : start + size])
 
 
 def _close(results: Any) -> None:
@@ -106,7 +98,8 @@ def check_engine(jobs: int = 1, engine: str | None = None) -> None:
         try:
             importlib.import_module(ENGINES[name])
         except ModuleNotFoundError as error:
-            message = f"engine {name!r} needs a package that is missing: {INSTALL[name]}"
+            package = FOR_PIP.get(name, ENGINES[name])
+            message = f"engine {name!r} needs a package that is missing: pip install {package}"
             raise InvalidArgumentError(message) from error
 
 

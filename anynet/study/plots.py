@@ -78,8 +78,7 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
             axes.set_xscale("log")
             axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(positions, names)
-        axes.set_xlabel(option.replace("_", " "))
-        axes.set_ylabel("validation accuracy")
+        axes.set(xlabel=option.replace("_", " "), ylabel="validation accuracy")
     write(figure, path)
 
 
@@ -87,8 +86,7 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
 def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the epoch: thin lines for runs, thick ones for means."""
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
-    shown_first = summaries[:MOST_CURVES]
-    for summary, color in zip(shown_first, _colors(summaries), strict=True):
+    for summary, color in _colored(summaries):
         for row in summary.rows:
             epochs = range(1, row.epochs_run + 1)
             axes.plot(epochs, row.curve, color=color, linewidth=0.8, alpha=0.35)
@@ -104,11 +102,10 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
             label=_label(summary),
         )
     # The first epochs are far below, and would compress the differences between the last ones.
-    lowest = min(row.curve[-1] for summary in shown_first for row in summary.rows)
+    lowest = min(row.curve[-1] for summary, _ in _colored(summaries) for row in summary.rows)
     axes.set_ylim(bottom=lowest - 0.01)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation accuracy")
+    axes.set(xlabel="epoch", ylabel="validation accuracy")
     _legend(axes, summaries)
     write(figure, path)
 
@@ -120,7 +117,7 @@ def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
     The seconds of runs that were trained together share one measurement, and have no deviation.
     """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
-    for summary, color in zip(summaries[:MOST_CURVES], _colors(summaries), strict=True):
+    for summary, color in _colored(summaries):
         accuracy, seconds = summary.values("validation_accuracy"), summary.values("seconds")
         axes.errorbar(
             mean(seconds),
@@ -135,21 +132,16 @@ def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
             label=_label(summary),
         )
     axes.set_xlim(left=0)
-    axes.set_xlabel("seconds of training")
-    axes.set_ylabel("validation accuracy")
+    axes.set(xlabel="seconds of training", ylabel="validation accuracy")
     _legend(axes, summaries)
     write(figure, path)
 
 
-PLOTS: dict[str, Callable[[Path, Sequence[Summary], str], None]] = {
-    "accuracy": save_accuracy,
-    "curves": save_curves,
-    "time": save_time,
-}
-CAPTIONS = {
-    "accuracy": "validation accuracy of each value",
-    "curves": "learning curves",
-    "time": "validation accuracy against time",
+#: The plots of an experiment by the ends of their file names: functions and captions.
+PLOTS: dict[str, tuple[Callable[[Path, Sequence[Summary], str], None], str]] = {
+    "accuracy": (save_accuracy, "validation accuracy of each value"),
+    "curves": (save_curves, "learning curves"),
+    "time": (save_time, "validation accuracy against time"),
 }
 
 
@@ -158,28 +150,20 @@ def _label(summary: Summary) -> str:
     return shown(*point.values()) if len(point) == 1 else words(point)
 
 
-def _colors(summaries: Sequence[Summary]) -> list[Any]:
-    count = min(len(summaries), MOST_CURVES)
-    return list(colormaps["viridis"](np.linspace(0, 0.9, count)))
+def _colored(summaries: Sequence[Summary]) -> list[tuple[Summary, Any]]:
+    """Return the points that are drawn, each with its color."""
+    drawn = summaries[:MOST_CURVES]
+    return list(zip(drawn, colormaps["viridis"](np.linspace(0, 0.9, len(drawn))), strict=True))
 
 
 def _legend(axes: Any, summaries: Sequence[Summary]) -> None:
     names = list(summaries[0].point)
-    left_out = len(summaries) - MOST_CURVES
     title = names[0].replace("_", " ") if len(names) == 1 else "point"
-    if left_out > 0:
+    if len(summaries) > MOST_CURVES:
         title += f" (the first {MOST_CURVES} of {len(summaries)})"
-    figure = axes.get_figure()
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside right center" if len(names) == 1 else "outside lower center",
-        title=title,
-        frameon=False,
-        fontsize=8,
-        title_fontsize=8,
-    )
+    place = "outside right center" if len(names) == 1 else "outside lower center"
+    how = {"loc": place, "title": title, "frameon": False, "fontsize": 8, "title_fontsize": 8}
+    axes.get_figure().legend(*axes.get_legend_handles_labels(), **how)
 
 
 def _figure(title: str, height: float = 4.0) -> tuple[Figure, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from anynet.data.files import replacing
 from anynet.errors import printable
 from anynet.study import plots
-from anynet.study.claims import REPORTED, Claim, judge
+from anynet.study.claims import REPORTED, judge
 from anynet.study.results import Row, shown, words
 from anynet.study.summary import Plan, Summary, choose, decimals, mean, spread, summarise
 
@@ -73,21 +73,18 @@ def _introduction(setting: Setting, found: Mapping[str, Sequence[Summary]]) -> s
     runs = {row.key: row for some in found.values() for each in some for row in each.rows}
     seeds = {row.seed for row in runs.values()}
     seconds = sum(row.seconds for row in runs.values())
+    duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (
-        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, at most "
-        f"{setting.fixed['epochs']} epochs each; {_duration(seconds)} of training. Numbers are "
-        f"means over the seeds ± their standard deviation. Points are chosen by validation "
-        f"accuracy; test accuracy is reported only for the chosen point."
+        f"{len(runs)} runs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} per point, "
+        f"maximum of {setting.fixed['epochs']} epochs; {duration} of training. Numbers "
+        f"are means over the seeds ± standard deviation. Points are selected by validation "
+        f"accuracy; test accuracy is reported only for the selected point."
     )
 
 
 def _literal(text: str) -> str:
     """Escape text for one line of Markdown, so that it forms no table, link, code or HTML."""
     return re.sub(r"([\\`*\[\]<>|&#~])", r"\\\1", printable(text))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str]:
@@ -105,10 +102,10 @@ def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str
     parts.append(_chosen(chosen))
     finished = [summary for summary in shown_first[:MOST_POINTS] if summary.eligible]
     if finished:
-        for what, draw in plots.PLOTS.items():
+        for what, (draw, caption) in plots.PLOTS.items():
             file = f"{name}-{what}.png"
             draw(folder / file, finished, plan.experiment.title)
-            parts.append(f"![{plan.experiment.title}: {plots.CAPTIONS[what]}]({file})")
+            parts.append(f"![{plan.experiment.title}: {caption}]({file})")
     return parts
 
 
@@ -125,9 +122,10 @@ def _table(
     lines = [header, ["---"] * len(header)]
     for summary in summaries:
         strong = "**" if summary is chosen else ""
-        cells = [f"{strong}{_literal(shown(summary.point[name]))}{strong}" for name in options]
+        cells = [_literal(shown(summary.point[name])) for name in options]
+        cells.append(spread(summary.values("validation_accuracy")))
+        cells = [f"{strong}{cell}{strong}" for cell in cells]
         cells += [
-            f"{strong}{spread(summary.values('validation_accuracy'))}{strong}",
             f"{mean(summary.values('best_epoch')):.1f}",
             f"{mean(summary.values('epochs_run')):.1f}",
             _seconds(summary),
@@ -149,17 +147,17 @@ def _seconds(summary: Summary) -> str:
 
 def _chosen(chosen: Summary | None) -> str:
     if chosen is None:
-        return "No point is chosen: all have runs that diverged in the first epoch."
+        return "No point is selected: all have runs that diverged in the first epoch."
     return (
-        f"Chosen by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy is "
-        f"**{spread(chosen.values('test_accuracy'))}**."
+        f"Selected by validation accuracy: **{_literal(words(chosen.point))}**. Its test accuracy "
+        f"is **{spread(chosen.values('test_accuracy'))}**."
     )
 
 
 def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     lines = ["| the report | measured here | |", "| --- | --- | --- |"]
     for claim in judge(found, setting.fixed["epochs"]):
-        lines.append(_line(claim))
+        lines.append(f"| {claim.reported} | {claim.measured} | {claim.verdict} |")
     note = (
         "A conclusion *agrees* or *disagrees* where the 95 % confidence interval of the mean "
         "difference, paired by seed, excludes zero (Student's t); otherwise the comparison is "
@@ -171,18 +169,14 @@ def _claims(found: Mapping[str, Sequence[Summary]], setting: Setting) -> str:
     return "\n".join(lines) + "\n\n" + note
 
 
-def _line(claim: Claim) -> str:
-    return f"| {claim.reported} | {claim.measured} | {claim.verdict} |"
-
-
 def _method(setting: Setting) -> str:
     training, validation, test = setting.split
     fixed = {name: value for name, value in setting.fixed.items() if value not in (None, False, 0)}
     return (
-        f"Data set {setting.dataset}: {training:,} rows to train on, {validation:,} held out for "
-        f"validation, the same for all runs, and {test:,} to test. Each run keeps the weights of "
-        f"its best epoch by validation accuracy. Seconds exclude validation. Those of runs that "
-        f"were trained as one population are equal shares of one measurement and have no standard "
+        f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, "
+        f"the same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch "
+        f"with the best validation accuracy. Seconds exclude validation. Those of runs that were "
+        f"trained as one population are equal shares of one measurement and have no standard "
         f"deviation.\n\n"
         f"Fixed options: {_literal(words(fixed))}.\n\n"
         f"Computed by {setting.machine}."

@@ -16,14 +16,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from anynet.checks import is_whole
 from anynet.data.files import folder_of, one_line, replacing
+from anynet.data.locks import locked_folder
 from anynet.errors import DataError, InvalidArgumentError
 from anynet.training.history import StopReason
 
 FORMAT = "anynet study"
 VERSION = 1
 FILE = "results.json"
+MOST = 2**63 - 1  # of counts and seconds
 
 #: Columns of the CSV file beside the options and the seed.
 FIGURES = ("validation_accuracy", "test_accuracy", "best_epoch", "epochs_run", "seconds", "stopped")
@@ -95,24 +96,22 @@ class Row:
             If `entry` is invalid.
         """
         names = [each.name for each in fields(cls)]
-        optional = {"trained_together"}
-        if not isinstance(entry, dict) or {*entry} | optional != {*names}:
+        if not isinstance(entry, dict) or {*entry, "trained_together"} != {*names}:
             message = f"expected a row with {', '.join(names)}"
             raise ValueError(message)
         row = cls(**entry)
+        together = 1 if row.trained_together is None else row.trained_together
+        counts = [row.seed, row.best_epoch, row.epochs_run, together]
+        scores = [row.validation_accuracy, row.test_accuracy]
         sound = (
             isinstance(row.options, dict)
-            and all(_is_count(n) for n in (row.seed, row.best_epoch, row.epochs_run))
-            and _is_share(row.validation_accuracy)
-            and _is_share(row.test_accuracy)
-            and (row.validation_accuracy is None) == (row.test_accuracy is None)
-            and type(row.seconds) in (int, float)
-            and 0 <= row.seconds < 2**63
-            and (row.trained_together is None or _is_count(row.trained_together))
             and isinstance(row.stopped, str)
             and isinstance(row.curve, list)
+            and _are_numbers(counts, MOST, int)
+            and _are_numbers([row.seconds], MOST, int, float)
+            and (scores == [None, None] or _are_numbers(scores, 1, int, float))
             and len(row.curve) == row.epochs_run
-            and all(value is not None and _is_share(value) for value in row.curve)
+            and _are_numbers(row.curve, 1, int, float)
         )
         if not sound:
             message = f"the row of seed {row.seed!r} has invalid values"
@@ -120,12 +119,8 @@ class Row:
         return row
 
 
-def _is_count(value: Any) -> bool:
-    return is_whole(value) and 0 <= value < 2**63
-
-
-def _is_share(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and 0 <= value <= 1)
+def _are_numbers(values: Iterable[Any], most: int, *types: type) -> bool:
+    return all(type(value) in types and 0 <= value <= most for value in values)
 
 
 def key_of(options: Mapping[str, Any], seed: int) -> str:
@@ -166,6 +161,7 @@ def to_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
+@dataclass
 class Results:
     """The finished runs of one study. Use ``Results.open``.
 
@@ -178,10 +174,9 @@ class Results:
         The rows by key, in the order in which their runs finished.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], rows: dict[str, Row]) -> None:
-        self.folder = folder
-        self.about = about
-        self.rows = rows
+    folder: Path
+    about: dict[str, Any]
+    rows: dict[str, Row]
 
     @classmethod
     @contextmanager
@@ -208,7 +203,8 @@ class Results:
             except OSError as error:
                 message = f"cannot write the study folder {folder}: {error.strerror or error}"
                 raise InvalidArgumentError(message) from error
-            stack.enter_context(_locked(folder))
+            taken = f"{folder} is in use by another study: wait for it, or choose another folder"
+            stack.enter_context(locked_folder(folder, taken))
             rows = _read(folder / FILE, about) if (folder / FILE).exists() else {}
             results = cls(folder, about, rows)
             results.write()
@@ -268,23 +264,3 @@ def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> No
                 f"not {here!r}; choose another folder"
             )
             raise InvalidArgumentError(message)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder; the system unlocks it even if this process is killed."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows, where the user must not start two
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            message = f"{folder} is in use by another study: wait for it, or choose another folder"
-            raise InvalidArgumentError(message) from error
-        yield
-    finally:
-        os.close(handle)

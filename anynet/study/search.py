@@ -115,22 +115,15 @@ def optuna_search(
     while True:
         trials = study.get_trials(deepcopy=False)
         # Points of an interrupted call that got no score come first.
-        numbers = [
-            (trial.number, trial.params) for trial in trials if trial.state == states.RUNNING
-        ]
+        asked = [trial for trial in trials if trial.state == states.RUNNING]
         wanted = min(population, n_trials - len(trials))
-        for _ in range(wanted):
-            asked = study.ask(distributions)
-            numbers.append((asked.number, asked.params))
-        if not numbers:
+        asked += [study.ask(distributions) for _ in range(wanted)]
+        if not asked:
             points = [_point(trial.params, space) for trial in trials]
             return [point for i, point in enumerate(points) if point not in points[:i]]
-        scores = evaluate([_point(params, space) for _, params in numbers])
-        for (number, _), score in zip(numbers, scores, strict=True):
-            if score is None:
-                study.tell(number, state=states.FAIL)
-            else:
-                study.tell(number, score)
+        scores = evaluate([_point(trial.params, space) for trial in asked])
+        for trial, score in zip(asked, scores, strict=True):
+            study.tell(trial.number, score, states.FAIL if score is None else states.COMPLETE)
 
 
 def _journal(path: Path) -> Any:

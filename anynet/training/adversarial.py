@@ -1,4 +1,4 @@
-"""Samples moved to where the loss is larger."""
+"""Adversarial samples: moved in the direction in which the loss rises."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anynet.backends import Backend
 from anynet.members import per_member
 from anynet.typing import Array
 
-TINY = 1e-30  # below the square of any gradient that is worth following in float32
+TINY = 1e-30  # smaller than the square of any relevant float32 gradient
 
 
 def move_uphill(x: Array, dx: Array, distance: float | Array, *, backend: Backend) -> Array:
@@ -16,7 +16,7 @@ def move_uphill(x: Array, dx: Array, distance: float | Array, *, backend: Backen
     ----------
     x : Array of shape (B, I) or (*P, B, I)
     dx : Array of shape (*P, B, I)
-        The gradient; a sample for which it is zero stays.
+        The gradient; samples with a zero gradient are not moved.
     distance : float or Array of shape (*P,)
         ε, in the units of x.
     backend : Backend
@@ -33,7 +33,7 @@ def move_uphill(x: Array, dx: Array, distance: float | Array, *, backend: Backen
     """
     xp = backend.xp
     largest = xp.max(xp.abs(dx), axis=-1, keepdims=True)
-    dx = dx / xp.maximum(largest, TINY)  # whose squares neither vanish nor overflow
+    dx = dx / xp.maximum(largest, TINY)  # so that squares neither underflow nor overflow
     norm = xp.sqrt(xp.sum(dx * dx, axis=-1, keepdims=True))
     moved: Array = x + dx * (per_member(distance, dx, xp) / xp.maximum(norm, TINY))
     return moved

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a model says of several versions of each sample."""
+"""Test-time augmentation: the mean prediction over several versions of each sample."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from anynet.augment import as_pipeline
 from anynet.backends import backend_of, lives_on
+from anynet.checks import check_whole
 from anynet.errors import InvalidArgumentError
 from anynet.seeds import device_seed
 from anynet.training.ensemble import Ensemble
@@ -25,7 +26,7 @@ def predict_augmented(
     seed: int = 0,
     image_shape: tuple[int, int] | None = None,
 ) -> Any:
-    """Predict from each sample and new versions of it, and take the mean.
+    """Return the mean prediction over each sample and augmented versions of it.
 
     Parameters
     ----------
@@ -33,12 +34,12 @@ def predict_augmented(
     x : array of shape (N, I)
         As for ``Model.predict``.
     augment, image_shape
-        As for ``fit``; weaker than in training is often better. Mixup, and classes that are
-        ``halved``, need labels, which a prediction has none of.
+        As for ``fit``; weaker augmentations than in training are often better. Mixup and
+        ``halved`` classes are refused, because they need labels.
     times : int
-        New versions of each sample, besides itself.
+        Number of augmented versions of each sample, in addition to the sample itself.
     seed : int
-        Draws them.
+        Seed of the augmented versions.
 
     Returns
     -------
@@ -61,9 +62,7 @@ def predict_augmented(
     >>> mean.shape
     (359, 10)
     """
-    if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
-        message = f"times must be a whole number of at least 1, got {times!r}"
-        raise InvalidArgumentError(message)
+    check_whole("times", times)
     models = model.models if isinstance(model, Ensemble) else (model,)
     backend, network = models[0].backend, models[0].network
     models = tuple(one if one.backend == backend else one.to(backend) for one in models)

@@ -20,7 +20,7 @@ def check_class_weight(class_weight: Any, loss: Loss, n_outputs: int) -> ClassWe
     Raises
     ------
     InvalidArgumentError
-        If the loss is not of one classification, or a class or a factor is invalid.
+        If the loss does not have one class per sample, or a class or a factor is invalid.
     """
     if class_weight is None:
         return None
@@ -65,12 +65,12 @@ def class_weighted(
     ----------
     class_weight : "balanced" or dict of int to float
         ``"balanced"`` is N / (number of classes · samples of the class), as in scikit-learn.
-        Classes that a dict does not have keep the factor 1.
+        Classes that are not in the dict have the factor 1.
     y : ndarray of shape (N,) or (N, 1)
         Classes as the loss takes them.
     weight : ndarray of shape (N,) or None
     dtype : str
-        Of the result.
+        Type of the result.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet.backends import to_numpy
+from anynet.checks import check_whole
 from anynet.errors import InvalidArgumentError
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
@@ -17,14 +18,14 @@ from anynet.training.population import fit_population
 
 
 class CrossValidation(NamedTuple):
-    """What ``cross_validate`` found.
+    """The result of ``cross_validate``.
 
     Attributes
     ----------
     models : list of list of Model
-        One list a configuration, one model a fold.
+        One list for each configuration, with one model for each fold.
     scores : ndarray of shape (configurations, folds)
-        Accuracy, or R², on the fold that the model has not seen.
+        Accuracy, or R², on the fold that the model was not trained on.
     """
 
     models: list[list[Model]]
@@ -40,10 +41,10 @@ def cross_validate(
     fold_seed: int = 0,
     **options: Any,
 ) -> CrossValidation:
-    """Train each configuration once for each fold, on the others, and score it on that fold.
+    """Score each configuration on each fold, after training on the other folds.
 
-    All of it is one population, ``fit_population``'s. A fold only scores: early stopping needs a
-    ``validation`` share, which is held out from the other folds.
+    All models are trained as one population, see ``fit_population``. The fold is used for scoring
+    only: early stopping needs ``validation``, which is held out from the other folds.
 
     Parameters
     ----------
@@ -52,11 +53,11 @@ def cross_validate(
     configs : sequence of mapping
         See ``fit_population``.
     folds : int
-        Parts of about equal size, drawn at random.
+        Number of folds of about equal size, drawn at random.
     fold_seed : int
-        Draws them.
+        Seed of the folds.
     **options
-        Those of ``fit_population``.
+        Options of ``fit_population``.
 
     Raises
     ------
@@ -80,11 +81,9 @@ def cross_validate(
         message = f"data must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
         raise InvalidArgumentError(message)
     n_samples = len(data[1])
-    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= n_samples:
-        message = f"folds must be from 2 to the {n_samples} samples, got {folds!r}"
-        raise InvalidArgumentError(message)
+    check_whole("folds", folds, 2, n_samples)
     if any("samples" in config for config in configs):
-        message = "samples cannot be an option here: the folds say which samples a model trains on"
+        message = "samples cannot be an option here: the folds define the samples of each model"
         raise InvalidArgumentError(message)
     order = host_generator(fold_seed, Purpose.SPLIT).permutation(n_samples)
     parts = [np.sort(part) for part in np.array_split(order, folds)]

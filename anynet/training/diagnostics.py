@@ -1,4 +1,4 @@
-"""Diagnostics: inputs far beyond [−1, 1], and networks that have learned nothing."""
+"""Diagnostics: inputs far outside of [−1, 1], and networks that have learned nothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from anynet.training.history import EpochRecord
 ROWS = 100  # number of rows whose range is computed
 LARGEST_RMS = 10.0  # of inputs without a warning; standardised inputs have 1
 
-#: Losses above this share of the loss of guessing count as guessing, if the score is no better.
+#: Losses above this share of the loss of guessing count as guessing, if the score is not better.
 NEARLY = 0.99
 
-#: R² up to which values are predicted no better than by their mean.
+#: R² up to which a prediction counts as not better than the mean.
 LEAST_R2 = 1e-3
 
 
 def warn_of_range(x: Any, network: Network, backend: Backend) -> None:
-    """Warn if the first dense layer gets values far beyond [−1, 1], judged by some of the rows.
+    """Warn if the first dense layer receives values far outside of [−1, 1], in some of the rows.
 
-    Scale layers before it are taken into account. There is no warning where a normalisation is
-    before or right after it, or where x is a ``Source``, which is not read for this.
+    Scale layers before it are taken into account. There is no warning if a normalisation precedes
+    or directly follows it, or if x is a ``Source``, which is not read for this.
     """
     factor, offset = 1.0, 0.0
     layers = [layer for layer in network.layers if not isinstance(layer, Dropout)]
@@ -48,10 +48,10 @@ def warn_of_range(x: Any, network: Network, backend: Backend) -> None:
         return
     message = (
         f"x holds values from {low:.6g} to {high:.6g}, which are too large for a network to learn "
-        f"well from: bring them to about [-1, 1], by anynet.mlp(…, scale=1 / "
+        f"well from: scale them to about [-1, 1], by anynet.mlp(…, scale=1 / "
         f"{max(abs(low), abs(high)):.6g}) or by standardising the columns of x"
     )
-    warnings.warn(message, UserWarning, stacklevel=4)
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 class Guess(NamedTuple):
@@ -82,8 +82,9 @@ def best_guess(y: np.ndarray, weight: np.ndarray | None, loss: Loss) -> Guess | 
     Returns
     -------
     Guess or None
-        The entropy of the shares, and the share of the most frequent class (of rows whose labels
-        are each the more frequent). None for values, and where targets are not in memory.
+        The entropy of the shares, and the share of the most frequent class (for labels: of the rows
+        in which every label has its more frequent value). None for values, and if the targets are
+        not in memory.
     """
     if loss.task == "values" or not isinstance(y, np.ndarray) or not len(y):
         return None
@@ -108,13 +109,13 @@ def no_better_than_guessing(
     guess: Guess | None = None,
     held_out: Guess | None = None,
 ) -> str:
-    """Return a sentence if an epoch's model is no better than one that ignores its inputs.
+    """Return a sentence if an epoch's model is not better than one that ignores its inputs.
 
-    That is so if neither the training nor the validation loss is below that of uniform
-    probabilities (log O, or O log 2 for labels), or if both are within 1 % of that of the shares
-    of the classes and no accuracy is above the share of the most frequent one (plus its standard
-    error); for values, if R² is not above 0.001. A model of a single class, of which there is
-    nothing to learn, passes.
+    This is the case if neither the training nor the validation loss is below that of uniform
+    probabilities (log O, or O log 2 for labels), or if both are within 1 % of that of the class
+    shares and no accuracy is above the share of the most frequent class (plus its standard error);
+    for values, if R² is not above 0.001. A model of a single class, which has nothing to learn,
+    passes.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def no_better_than_guessing(
     Returns
     -------
     str
-        A sentence without advice; empty where something was learnt.
+        A sentence without advice; empty if something was learned.
     """
     scores = [s for s in (record.train_score, record.validation_score) if s is not None]
     if loss.task == "values":

@@ -22,14 +22,14 @@ class Ensemble:
     Parameters
     ----------
     models : sequence of Model
-        Of one task, with the same inputs and outputs; their layers may differ.
+        With the same task, inputs and outputs; their layers may differ.
     metadata : dict, optional
         JSON-able notes, saved with the ensemble.
 
     Raises
     ------
     InvalidArgumentError
-        If there are no models, or they do not answer the same question.
+        If there are no models, or their tasks, inputs or outputs differ.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Ensemble:
                 raise InvalidArgumentError(message)
 
     def __repr__(self) -> str:
-        """Say how many there are, and what the first is."""
+        """Return the number of models and the first model."""
         return f"Ensemble({len(self.models)} models, the first: {self.models[0]!r})"
 
     def predict(self, x: Any) -> Any:
@@ -89,14 +89,14 @@ class Ensemble:
         Raises
         ------
         InvalidArgumentError
-            If they predict values.
+            If the members predict values.
         """
         if self.models[0].loss.task == "values":
-            return self.models[0].predict_proba(x)  # says why there are none
+            return self.models[0].predict_proba(x)  # raises the error
         return self.predict_mean(x)
 
     def predict_mean(self, x: Any) -> Any:
-        """Predict the mean of the members' means of the target, (N, O): where ``x`` lives."""
+        """Predict the mean of the target (N, O), averaged over the members, on the device of x."""
         first, *others = (model.predict_mean(x) for model in self.models)
         return sum(others, start=first) / len(self.models)
 
@@ -106,7 +106,7 @@ class Ensemble:
         rows = check_rows((x, y, sample_weight), first.network, first.loss, first.backend)
         mean = to_numpy(self.predict_mean(x)).astype(np.float64)
         if first.loss.task == "labels":
-            mean = mean - 0.5  # the metric takes logits, whose border is 0
+            mean = mean - 0.5  # the metric expects logits, with the threshold 0
         total = first.loss.metric.batch_sum(mean, rows.y, rows.weight, np)
         weight = float(rows.n_samples if rows.weight is None else np.sum(rows.weight))
         spread = target_spread(rows.y, rows.weight, first.loss)
@@ -118,7 +118,7 @@ class Ensemble:
         Raises
         ------
         OSError
-            If it cannot be written; a file that was there before is untouched.
+            If the file cannot be written; an existing file is not changed.
         """
         write_ensemble(path, [model.saved() for model in self.models], self.metadata)
 
@@ -130,7 +130,7 @@ class Ensemble:
         device: str | None = None,
         dtype: str | None = None,
     ) -> Ensemble:
-        """Read what ``save`` wrote; see ``anynet.load`` for the parameters.
+        """Load a file that ``save`` wrote; see ``anynet.load`` for the parameters.
 
         Raises
         ------
@@ -150,17 +150,17 @@ def load(
     device: str | None = None,
     dtype: str | None = None,
 ) -> Model | Ensemble:
-    """Load what ``Model.save`` or ``Ensemble.save`` wrote, whichever backend saved it.
+    """Load a file that ``Model.save`` or ``Ensemble.save`` wrote, on any backend.
 
     Parameters
     ----------
     path : path-like
         A ``.safetensors`` file, or a run folder of ``anynet train``, which holds one.
     backend : Backend or str
-        Where to place it, see ``get_backend``.
+        Backend of the loaded model, see ``get_backend``.
     device : str, optional
     dtype : {"float32", "float64"}, optional
-        By default the type in which the model was trained.
+        By default the type of the saved parameters.
 
     Returns
     -------

@@ -61,7 +61,7 @@ def add_up(
     parts: list[np.ndarray],
     numbers: dict[str, Any],
 ) -> Sums:
-    """Add the batches of an order to running sums; ``loop`` is that of a ``PopulationStep``."""
+    """Add the batches of an order to running sums, with the loop of a ``PopulationStep``."""
     with closing(batches.blocks(*parts)) as blocks:
         for rows, data in blocks:
             sums = loop.run(sums, rows, ((weights, data), numbers))

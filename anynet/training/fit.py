@@ -1,4 +1,4 @@
-"""``fit``: from a network and data to a model."""
+"""``fit``: train a network."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def fit(
     data : (x, y) or (x, y, sample_weight)
         x of shape (N, I), in its own dtype; y of shape (N,) or (N, 1) for classes 0 … O−1, or
         (N, O).
-        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_source`` is accepted
-        in place of x, or of x and y.
+        NumPy arrays, or arrays of torch, JAX or CuPy. A ``Source`` of ``open_source`` replaces
+        x, or x and y.
     validation : tuple, int or float, optional
         Samples to score after each epoch: given like ``data``, or the number (an integer) or the
         share (a fraction) of the samples to hold out, drawn with ``seed``.
     start : Model, optional
         Continue from the weights of this model, whose network must have parameters of the same
-        shapes, instead of new weights. The optimizer starts anew.
+        shapes, instead of new weights. The state of the optimizer is new.
     backend : Backend or str, optional
-        See ``get_backend``; by default where the arrays of ``data`` live, otherwise ``"auto"``.
+        See ``get_backend``; by default that of the arrays of ``data``, otherwise ``"auto"``.
     device, dtype : str, optional
         Of the backend, if that is not a ``Backend``; see ``get_backend``.
     resident : bool, optional
@@ -92,12 +92,12 @@ def fit(
     progress : callable, optional
         Takes a ``Progress`` about 20 times in an epoch.
     metadata : dict, optional
-        JSON-able notes that are saved with the model. A model with layers or a loss of classes
-        that are not registered cannot be saved; a warning says so before training.
+        JSON-able notes that are saved with the model. A model with unregistered layers or an
+        unregistered loss cannot be saved; a warning reports this before training.
     checkpoint : Checkpoints or path-like, optional
-        A new folder for checkpoints, from which ``anynet.resume`` continues; one per epoch,
-        unless ``anynet.Checkpoints`` says otherwise. Ctrl-C and SIGTERM then write a checkpoint
-        first, within a twentieth of an epoch; a second signal acts at once.
+        A new folder for checkpoints, from which ``anynet.resume`` continues; one per epoch unless
+        ``anynet.Checkpoints`` has another interval. After Ctrl-C or SIGTERM a checkpoint is written
+        within a twentieth of an epoch; a second signal acts immediately.
     **options
 
     Returns
@@ -147,12 +147,12 @@ def fit(
 
 
 def warn_of_own_parts(network: Network, loss: Loss, checkpoint: Any = None) -> None:
-    """Warn before training that its model cannot be saved; refuse checkpoints of own layers.
+    """Warn that a model cannot be saved, and refuse checkpoints of unregistered layers.
 
     Raises
     ------
     InvalidArgumentError
-        If a checkpoint is asked for of a network that cannot be made again from it.
+        If checkpoints are requested for a network with unregistered layers.
     """
     if checkpoint is not None and (foreign := foreign_layers(network)):
         message = (
@@ -193,16 +193,16 @@ def prepare(
     samples: Any = None,
     check: Callable[..., Rows] = check_rows,
 ) -> Run:
-    """Check the arguments of ``fit`` against one another and return the run that they describe.
+    """Check the arguments of ``fit``, and return the run that they describe.
 
     Parameters
     ----------
     samples : sequence of int, optional
         Indices of the samples to train on and to hold out from; all by default.
     split_seed : int, optional
-        Draws the held-out samples in place of ``seed``.
+        Seed of the held-out samples instead of ``seed``.
     check : callable
-        ``check_rows``, or a function that remembers its results.
+        ``check_rows``, or a function that caches its results.
     """
     check_progress(progress)
     if resident is not None:
@@ -307,14 +307,14 @@ def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 
 def check_progress(progress: Any) -> None:
-    """Refuse what cannot be called."""
+    """Check that ``progress`` is callable."""
     if progress is not None and not callable(progress):
         message = f"progress must be a function of the progress, got {progress!r}"
         raise InvalidArgumentError(message)
 
 
 def _check_metadata(metadata: Any) -> None:
-    """Refuse before training what cannot be saved after it."""
+    """Check before training that the metadata can be saved."""
     if metadata is not None and not isinstance(metadata, dict):
         message = f"metadata must be a dict, got the type {type(metadata).__name__}"
         raise InvalidArgumentError(message)

@@ -15,7 +15,7 @@ from anynet.optim import ReduceOnPlateau
 
 
 class StopReason(StrEnum):
-    """Why training ended; ``History.stopped`` is the same as a sentence."""
+    """The reason why training ended; ``History.stopped`` is the same as a sentence."""
 
     EPOCHS = "epochs"  # the maximum number of epochs is done
     TARGET = "target"  # the validation score reached the target
@@ -26,7 +26,7 @@ class StopReason(StrEnum):
 
     @classmethod
     def of_text(cls, stopped: str) -> StopReason | None:
-        """Return the reason behind a sentence of earlier versions, which stored nothing else."""
+        """Return the reason for a sentence; earlier versions stored the sentence only."""
         beginnings = {
             "all ": cls.EPOCHS,
             "validation score reached": cls.TARGET,
@@ -39,7 +39,7 @@ class StopReason(StrEnum):
 
 
 class EpochRecord(NamedTuple):
-    """One epoch. Scores are accuracies, or R² where values are predicted.
+    """The results of one epoch. Scores are accuracies, or R² for regression.
 
     Training figures are running means over the epoch, taken on each batch before its update;
     validation figures are taken after the epoch, and are None without a validation set.
@@ -51,17 +51,17 @@ class EpochRecord(NamedTuple):
     train_score: float
     validation_loss: float | None
     validation_score: float | None
-    seconds: float  # of training, validation left out
+    seconds: float  # of training, without validation
     selection_score: float | None = None  # the validation set's ``scoring``, if one was given
 
     @property
     def train_accuracy(self) -> float:
-        """The training score under the name it has for classifiers."""
+        """The training score, under its name for classifiers."""
         return self.train_score
 
     @property
     def validation_accuracy(self) -> float | None:
-        """The validation score under the name it has for classifiers."""
+        """The validation score, under its name for classifiers."""
         return self.validation_score
 
 
@@ -77,7 +77,7 @@ class Progress(NamedTuple):
 
 
 Callback: TypeAlias = Callable[[EpochRecord], bool | None]
-"""Called after each epoch; training stops where it returns True."""
+"""Called after each epoch; training stops if it returns True."""
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called several times an epoch; each call waits for the device."""
@@ -85,7 +85,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 @dataclass(repr=False)
 class History(Described):
-    """The records of a run, and how it ended.
+    """The records of a run, and why it ended.
 
     Attributes
     ----------
@@ -94,12 +94,12 @@ class History(Described):
     scoring : str
         The score that selected the best epoch; empty if that was ``metric``.
     stop_reason : StopReason or None
-        The reason behind ``stopped``, for code to compare.
+        The reason of ``stopped``, for code to compare.
     records : list of EpochRecord
     best_epoch : int
         The epoch whose weights the model holds, counted from 1.
     stopped : str
-        Why training ended, as a sentence; empty while it goes on.
+        Why training ended, as a sentence; empty during training.
     warning : str
         A sentence if nothing was learned, otherwise empty.
     """
@@ -141,7 +141,7 @@ class History(Described):
         Returns
         -------
         dict of str to list
-            One value for each epoch; None where there is none, as without a validation set.
+            One value for each epoch; None if it does not exist, as without a validation set.
         """
         fields = EpochRecord._fields[:-1]
         names = [name.replace("score", self.metric) for name in fields]

@@ -1,4 +1,4 @@
-"""The user's arrays: checked, and brought into the shape that training takes."""
+"""Check the user's arrays, and convert them to the shapes that training needs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MOST_SAMPLES = 2**31 - 1  # the order of an epoch is int32
 
 
 def check_network(network: Any) -> None:
-    """Refuse what is no network.
+    """Check that an argument is a network.
 
     Raises
     ------
     InvalidArgumentError
-        It is something else, such as a trained model.
+        If it is something else, such as a trained model.
     """
     if isinstance(network, Network):
         return
@@ -54,12 +54,12 @@ def choose_backend(
     data: Any = None,
     default_dtype: str = "float32",
 ) -> Backend:
-    """Return the backend that is given or named; by default the one where the data live.
+    """Return the given or named backend; by default that of the data.
 
     Raises
     ------
     InvalidArgumentError
-        If a device or dtype is given beside a ``Backend``, which has its own.
+        If a device or dtype is given in addition to a ``Backend``, which has its own.
     """
     if isinstance(backend, Backend):
         if device is not None or dtype is not None:
@@ -83,12 +83,12 @@ def _found(data: Any) -> str:
 
 
 def check_memory(network: Network) -> None:
-    """Compare the parameters, which are drawn in float64, with the memory that is available.
+    """Check that the parameters, which are drawn in float64, fit into the available memory.
 
     Raises
     ------
     InvalidArgumentError
-        If they cannot fit. Systems that promise more memory than they have kill the process.
+        If they do not fit. Systems that overcommit memory would kill the process instead.
     """
     shapes = [shape for layer in network.shapes() for shape in layer.values()]
     size = 8 * sum(map(math.prod, shapes))
@@ -109,8 +109,8 @@ def _gigabytes(size: int) -> str:
 def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     """Return inputs of shape (N, I) in their own dtype; trailing axes are flattened.
 
-    Arrays that already live on the backend stay there, all others become NumPy's. A ``Source``, or
-    a memory map, becomes a source that checks its numbers when they are read.
+    Arrays on the device of the backend stay there; all others become NumPy arrays. A ``Source`` or
+    a memory map becomes a source that checks its values when they are read.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
 
 
 def _check_source(source: Source, n_inputs: int, backend: Backend, name: str) -> Source:
-    """Return a source that checks what it reads, and that reads nothing here."""
+    """Return a source that checks its values when they are read."""
     check_source(source, name)
     if source.shape[1] != n_inputs:
         message = f"the network takes {n_inputs} inputs, {name} has {source.shape[1]} columns"
@@ -173,8 +173,8 @@ def check_rows(
 ) -> Rows:
     """Return ``(x, y)`` or ``(x, y, sample_weight)``, checked; targets and weights on the host.
 
-    A source that has targets stands for both. Weights include the factors of ``class_weight``,
-    see ``check_class_weight``.
+    A source with targets replaces ``(x, y)``. Weights include the factors of ``class_weight``, see
+    ``check_class_weight``.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def check_rows(
 
 
 def _check_weight(weight: np.ndarray, n_samples: int, dtype: str, name: str) -> np.ndarray:
-    """Return sample weights in the type that is computed with."""
+    """Check sample weights, and cast them to the computing type."""
     if weight.shape != (n_samples,) or weight.dtype.kind not in "buif":
         message = f"{name}'s sample_weight must be {n_samples} numbers, got shape {weight.shape}"
         raise InvalidArgumentError(message)
@@ -225,12 +225,12 @@ def _check_weight(weight: np.ndarray, n_samples: int, dtype: str, name: str) -> 
 
 
 def with_targets(data: Any) -> Any:
-    """Return ``(x, y)`` for a source that has targets, anything else as it is.
+    """Return ``(x, y)`` for a source with targets, and anything else unchanged.
 
     Raises
     ------
     InvalidArgumentError
-        If it is a source without.
+        If it is a source without targets.
     """
     if not isinstance(data, Source):
         return data
@@ -274,7 +274,7 @@ def check_y(y: Any, n_outputs: int, loss: Loss, dtype: str, name: str = "y") -> 
 
 
 def _check_finite(columns: np.ndarray, cast: np.ndarray, name: str) -> None:
-    """Refuse targets that are not finite, or not so in the type that is computed with."""
+    """Check that targets are finite, also in the computing type."""
     bad = np.argwhere(~np.isfinite(cast))
     if not bad.size:
         return
@@ -293,22 +293,22 @@ def _check_finite(columns: np.ndarray, cast: np.ndarray, name: str) -> None:
 
 
 def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Cast, without NumPy's warning where a number becomes infinite: that is told otherwise."""
+    """Cast without NumPy's warning about overflow, which is reported separately."""
     with np.errstate(over="ignore"):
         cast: np.ndarray = array.astype(dtype)
     return cast
 
 
 def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
-    """Return the loss itself, the one of a name, or the one that fits the targets.
+    """Return the given or named loss, or one that fits the targets.
 
-    Without a loss: floats are values (squared error); whole numbers are classes (cross-entropy),
-    in one column too, or 0/1 labels where they have several or the network has one output.
+    Without a loss, float targets mean squared error. Integer targets mean cross-entropy, or binary
+    cross-entropy if they have several columns or the network has one output.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no loss of that name, or targets 0.0 and 1.0 may be labels as well as values.
+        If the name is unknown, or the targets are 0.0 and 1.0, which may be labels or values.
     """
     if isinstance(loss, str):
         if loss not in LOSSES:
@@ -336,23 +336,23 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
             )
             raise InvalidArgumentError(message)
         return SquaredError()
-    several = array.ndim == 2 and array.shape[1] != 1  # one column of classes is no matrix
+    several = array.ndim == 2 and array.shape[1] != 1  # one column contains classes
     return BinaryCrossEntropy() if several or n_outputs == 1 else CrossEntropy()
 
 
 def image_shape_of(x: Any) -> tuple[int, int] | None:
-    """Return rows and columns of a sample where the shape of x tells them, see `grey_shape`."""
+    """Return rows and columns of an image if the shape of x shows them, see ``grey_shape``."""
     return grey_shape(tuple(getattr(x, "shape", ()))[1:])
 
 
 def full_ink(network: Network) -> float:
-    """Return the value that the network scales to 1: 255 where it scales bytes."""
+    """Return the input value that the network scales to 1, such as 255 for bytes."""
     first = network.layers[0] if network.layers else None
     return (1 - first.offset) / first.factor if isinstance(first, Scale) and first.factor else 1.0
 
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:
-    """Return the namespace and the array: as it is on the backend's own device, else NumPy's."""
+    """Return namespace and array: unchanged on the backend's device, otherwise of NumPy."""
     check_dense(array)
     if lives_on(array, backend):
         return backend.xp, array

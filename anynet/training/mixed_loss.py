@@ -1,4 +1,4 @@
-"""The loss of samples that are blended in pairs."""
+"""The loss of mixup: samples that are blended in pairs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from anynet.typing import Array
 
 @dataclass(frozen=True)
 class MixedLoss:
-    """Mix the losses under both targets in the shares of their samples.
+    """The mean of the losses for both targets, weighted by the shares of their samples.
 
     Parameters
     ----------
     loss : Loss
     share : Array of shape (*P,)
-        That of a sample's own target; the rest is that of the sample which stands as far from the
-        batch's other end, see ``anynet.augment.Mixup``.
+        Weight of the sample's own target. The rest is the weight of the target at the mirrored
+        position of the batch, see ``anynet.augment.Mixup``.
     """
 
     loss: Loss

@@ -1,4 +1,4 @@
-"""A trained network: predicts, scores, is saved and loaded."""
+"""Trained networks: prediction, scores, saving."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from anynet.training.state import Weights
 from anynet.training.step import EvaluationStep
 from anynet.typing import Array, LayerStates, Params
 
-PREDICTION_BATCH = 1024  # rows: what a batch needs stays in a processor's cache
+PREDICTION_BATCH = 1024  # rows: the arrays of a batch fit into a processor's cache
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,14 +40,14 @@ class Model(Described):
     network : Network
     params : Params
     loss : Loss
-        What it was trained on; it decides what ``predict`` and ``score`` mean.
+        The loss of training; it defines the task, and so ``predict`` and ``score``.
     backend : Backend
     history : History or None
-        The run that made it; None for a model that was loaded.
+        The training history; None for a loaded model.
     metadata : dict
         JSON-able notes, saved with the model.
     states : LayerStates
-        What layers keep besides parameters, such as running statistics; ``()`` if none does.
+        Arrays of layers that are not trained, such as running statistics; ``()`` if none has any.
     """
 
     network: Network
@@ -59,7 +59,7 @@ class Model(Described):
     states: LayerStates = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle, and deep-copy, the arrays as those of NumPy, which unpickle on any machine."""
+        """Pickle and deep-copy with NumPy arrays, which can be unpickled on any machine."""
         params, states = tree.map(self.backend.to_host, (self.params, self.states))
         rest = (self.network, params, self.loss, self.backend, self.history, self.metadata, states)
         return _unpickled, rest
@@ -130,14 +130,14 @@ class Model(Described):
         Parameters
         ----------
         x : array of shape (N, I), Source or Table
-            NumPy or anything that turns into it, or an array of torch, JAX or CuPy. A model that
-            was trained on a table takes the raw rows of another, see ``read_table``.
+            A NumPy array or anything that can be converted to one, or an array of torch, JAX or
+            CuPy. A model that was trained on a table accepts raw rows, see ``read_table``.
 
         Returns
         -------
         array
-            On the host for host arrays, else where ``x`` lives. Values and labels of a network
-            with one output have shape (N,). For a table: names of classes, or values in its units.
+            On the host for host arrays, otherwise on the device of ``x``. Values and labels of a
+            network with one output have shape (N,). For a table: classes, or values in its units.
         """
         if isinstance(x, Table):
             preprocessing = Preprocessing.of(self)
@@ -162,7 +162,7 @@ class Model(Described):
         Raises
         ------
         InvalidArgumentError
-            If the network predicts values, which have no probabilities.
+            If the network predicts values.
         """
         if self.loss.task == "values":
             message = (
@@ -181,7 +181,7 @@ class Model(Described):
         return self._map(lambda logits: self.loss.link(logits, self.backend.xp), x)
 
     def score(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy (of whole rows for several labels), or R² for values.
+        """Return the accuracy (for several labels: the share of rows without an error), or R².
 
         A ``Source`` with targets needs no ``y``.
         """
@@ -207,21 +207,21 @@ class Model(Described):
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and configuration as one safetensors file, whole or not at all.
+        """Write parameters and configuration as one safetensors file, completely or not at all.
 
-        The file holds no code and loads on every backend.
+        The file contains no code and loads on every backend.
 
         Raises
         ------
         OSError
-            If it cannot be written; a file that was there before is untouched.
+            If the file cannot be written; an existing file is not changed.
         InvalidArgumentError
-            If the folder does not exist, or the metadata are not what JSON can hold.
+            If the folder does not exist, or JSON cannot represent the metadata.
         """
         write_model(path, self.saved(), self.metadata)
 
     def saved(self) -> SavedModel:
-        """Return the arrays and parts of the model on the host, as a file holds them."""
+        """Return the content of the model's file: its parts, and its arrays on the host."""
         params, states = tree.map(self.backend.to_host, (self.params, self.states))
         return SavedModel(self.network, params, self.loss, states)
 
@@ -236,7 +236,7 @@ class Model(Described):
         return self.network.predict(self.params, x, backend=self.backend, states=self.states)
 
     def _map(self, function: Any, x: Any) -> Any:
-        """Apply the network and ``function`` to slices of x, and join the results."""
+        """Apply the network and ``function`` to batches of x, and concatenate the results."""
         backend = self.backend
         rows = check_x(x, self.network.n_inputs, backend)
         parts = []

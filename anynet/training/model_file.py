@@ -1,4 +1,4 @@
-"""Files of models and ensembles: what they hold, and whether it fits together."""
+"""Write, read and check the files of models and ensembles."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from anynet.training.checkpoint.container import (
 KEY = "anynet"
 MODEL_FILE = "model.safetensors"  # its name in a run folder
 CHECKPOINTS = "checkpoints"  # a folder in a run folder, while the run is unfinished
-STATE = "state"  # before the names of tensors that are not parameters
+STATE = "state"  # prefix of the names of tensors that are not parameters
 
 
 class SavedModel(NamedTuple):
-    """A model on the host, as a file holds it."""
+    """The content of a model file, on the host."""
 
     network: Network
     params: Any  # like Params, of NumPy arrays
@@ -45,14 +45,14 @@ class SavedModel(NamedTuple):
 
 
 def write_model(path: str | os.PathLike[str], model: SavedModel, metadata: dict[str, Any]) -> None:
-    """Write a model file; a file that was there before is replaced at the end.
+    """Write a model file; an existing file is replaced at the end.
 
     Raises
     ------
     InvalidArgumentError
-        If a part is not registered, or the metadata are not what JSON can hold.
+        If a part is not registered, or JSON cannot represent the metadata.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     content = describe_model(model.network, model.loss) | {"metadata": metadata}
     write_container(expanded(path), KEY, Container(_named(model), content))
@@ -77,7 +77,7 @@ def _named(model: SavedModel) -> dict[str, np.ndarray]:
 
 
 def foreign_layers(network: Network) -> list[str]:
-    """Name the layers whose class is not registered: no file can hold them."""
+    """Describe the layers whose class is not registered, which files cannot contain."""
     return [
         f"layer {index} is a {_class_of(layer)}"
         for index, layer in enumerate(network.layers)
@@ -86,7 +86,7 @@ def foreign_layers(network: Network) -> list[str]:
 
 
 def foreign_parts(network: Network, loss: Loss) -> list[str]:
-    """Name the layers and the loss whose class is not registered."""
+    """Describe the layers and the loss whose class is not registered."""
     own_loss = [] if is_registered("loss", loss) else [f"the loss is a {_class_of(loss)}"]
     return foreign_layers(network) + own_loss
 
@@ -96,7 +96,7 @@ def _class_of(part: Any) -> str:
 
 
 def describe_model(network: Network, loss: Loss) -> dict[str, Any]:
-    """Return what a model is besides its arrays, as JSON has it.
+    """Return the configuration of a model as JSON.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def describe_model(network: Network, loss: Loss) -> dict[str, Any]:
 
 
 def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[str, Any], bool]:
-    """Read and check the file of a model or an ensemble, or the one in a run folder.
+    """Read and check the file of a model or an ensemble, also in a run folder.
 
     Returns
     -------
@@ -124,7 +124,8 @@ def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[st
     Raises
     ------
     ModelFileError
-        If it is absent, damaged, of another version, or its tensors do not fit its network.
+        If the file is absent, damaged, has the format of another version, or its tensors do not
+        fit its network.
     """
     path = _model_path(expanded(path))
     try:

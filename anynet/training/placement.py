@@ -1,4 +1,4 @@
-"""Where samples are kept during training, and how many members fit into memory."""
+"""Place samples on the device or the host, and split members by memory."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 RESIDENT_SHARE = 0.7  # of the device's free memory, for the samples or for the members
 HOST_SHARE = 0.5  # of the host's available memory, for samples read from disk
-ACTIVATIONS_KEPT = 4  # arrays of an activation's size that a step holds, its gradient included
-AUGMENTING_KEPT = 16  # arrays of a batch's size: the coordinates of pixels and their neighbours
+ACTIVATIONS_KEPT = 4  # arrays per activation in a step, including its gradient
+AUGMENTING_KEPT = 16  # arrays of a batch's size: coordinates of pixels and neighbours
 
 
 def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches:
@@ -37,7 +37,7 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
     rows : Rows
     backend : Backend
     resident : bool, optional
-        Whether to place all samples on the device; by default where they fit.
+        Whether to place all samples on the device; by default if they fit.
 
     Returns
     -------
@@ -71,13 +71,13 @@ def has_room(rows: Rows, backend: Backend) -> bool:
 def split_by_memory(
     members: Sequence[AnyMember], memory_limit: float | None = None, unknown: float = math.inf
 ) -> list[Sequence[AnyMember]]:
-    """Cut the members of one group into parts of about equal size that fit into memory.
+    """Split the members of one group into parts of about equal size that fit into memory.
 
     Parameters
     ----------
     members : sequence of Member
     memory_limit : float, optional
-        Bytes that a part may take; by default most of the device's free memory.
+        Maximum memory of a part, in bytes; by default most of the device's free memory.
     unknown : float
         The limit where the free memory is unknown.
 
@@ -110,8 +110,9 @@ def split_by_memory(
 def member_bytes(member: Member) -> int:
     """Estimate the memory of one member on the device, in bytes.
 
-    It counts the weights, their gradients, the best weights so far, what the optimizer and the
-    average keep; the activations of a step or of an evaluation, and the order of the samples.
+    The estimate includes the weights, their gradients, the best weights so far, the states of the
+    optimizer and the average, the activations of a step or an evaluation, and the order of the
+    samples.
     """
     step, network = member.step, member.step.network
     host = get_backend("numpy", dtype=step.backend.dtype)

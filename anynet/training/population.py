@@ -1,4 +1,4 @@
-"""``fit_population``: many networks trained as one."""
+"""``fit_population``: many networks, trained as one computation."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MEMBER_ARGUMENTS = ("network", "validation", "samples", "callbacks", "metadata",
 
 
 class PopulationProgress(NamedTuple):
-    """Where a population stands, after an epoch of one of its groups."""
+    """The progress of a population, after an epoch of one of its groups."""
 
     group: int  # counted from 1
-    groups: int  # computations that the population was split into
+    groups: int  # number of groups
     members: int  # networks in this group
-    active: int  # of which so many have not stopped
+    active: int  # members that have not stopped
     epoch: int  # counted from 1
-    epochs: int  # at most so many
+    epochs: int  # maximum number
 
 
 PopulationCallback: TypeAlias = Callable[[PopulationProgress], None]
@@ -57,52 +57,53 @@ def fit_population(
     memory_limit: int | None = None,
     **options: Unpack[FitArguments],
 ) -> list[Model]:
-    """Train many networks at once; each as ``fit`` would train it, to rounding.
+    """Train many networks at once; each equals a run of ``fit`` to rounding.
 
-    Members whose configurations differ in nothing but seeds, numbers (rates, decays, momentum,
-    smoothing, dropout) and stopping rules are trained as one computation on a population axis.
-    Others, of another shape, batch size, or kind of optimizer or schedule, make groups of their
-    own, which are trained one after another.
+    Members that differ only in seeds, numbers (rates, decays, momentum, smoothing, dropout) and
+    stopping rules are trained as one computation on a population axis. Members with another
+    shape, batch size, or kind of optimizer or schedule form other groups, which are trained one
+    after another.
 
     Parameters
     ----------
     network, data
         See ``fit``.
     configs : sequence of mapping
-        One for each member: its own options in place of the common ones, and optionally
-        ``network``, ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), and
-        ``samples``, the indices of the samples to train on and to hold out from.
+        One for each member: options that override the common ones, and optionally ``network``,
+        ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), and ``samples``, the
+        indices of the samples to train on and to hold out from.
     validation, backend, resident
         See ``fit``.
     device, dtype
         See ``fit``.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that
-        of the first member's seed. Rows are then gathered, and augmented, once for all: quicker,
-        and their differences come from weights alone.
+        of the first member's seed. Rows are then gathered and augmented once for all members,
+        which is faster, and differences between seeds come from the initial weights only.
     callbacks : callable or sequence of callable
         Each takes every ``EpochRecord`` of every member, and may return True to stop that member.
     progress : callable, optional
         Takes a ``PopulationProgress`` after every epoch of a group.
     memory_limit : int, optional
-        Bytes that a group may take on the device; by default most of the free memory. Groups
-        that would take more are split.
+        Maximum memory of a group on the device, in bytes; by default most of the free memory.
+        Larger groups are split.
     **options
 
     Returns
     -------
     list of Model
-        In the order of ``configs``, each with a history of its own; ``seconds`` of a record are
-        the member's share of the time of all. A member whose loss is no longer finite stops there:
-        its ``history.stopped`` and ``warning`` say so, and its model is the best of the epochs
-        before (its initial weights and an empty history if it was the first).
+        In the order of ``configs``, each with its own history; ``seconds`` of a record are the
+        member's share of the total time. A member whose loss is not finite stops, with
+        ``StopReason.DIVERGED`` and a ``history.warning``; its model is the best of the earlier
+        epochs (initial weights and an empty history if there is none).
 
     Raises
     ------
     InvalidArgumentError
         If an argument or an option is not as documented; the message names the member.
     TrainingInterrupted
-        On Ctrl-C; its ``model`` is the list of the best models so far, None where there is none.
+        On Ctrl-C; its ``model`` is the list of the best models so far, with None for members
+        without one.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def fit_population(
     try:
         with chosen.context():
             for index, group in enumerate(groups):
-                train(group, _told(progress, index + 1, groups))
+                train(group, _reporter(progress, index + 1, groups))
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
@@ -179,7 +180,7 @@ def _interrupted(run: Run) -> Model | None:
     return run.model()
 
 
-def _told(
+def _reporter(
     progress: PopulationCallback | None, index: int, groups: list[Sequence[Run]]
 ) -> Callable[[int, int], None] | None:
     if progress is None:
@@ -187,14 +188,14 @@ def _told(
     group = groups[index - 1]
     epochs = max(run.options.epochs for run in group)
 
-    def told(epoch: int, active: int) -> None:
+    def report(epoch: int, active: int) -> None:
         progress(PopulationProgress(index, len(groups), len(group), active, epoch, epochs))
 
-    return told
+    return report
 
 
 class _Remembered:
-    """``check_rows`` that checks the same data only once, for all members that share them."""
+    """``check_rows`` that checks data shared by several members only once."""
 
     def __init__(self) -> None:
         self.known: dict[Any, Rows] = {}

@@ -1,4 +1,4 @@
-"""From the options that users give to the parts of a step."""
+"""Create the parts of a step from the options of a fit."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions, is_schedule
 from anynet.training.state import Weights
 
-#: What stands in a part for a number that a schedule drives. SGD has a velocity only with momentum.
+#: Values of numbers that a schedule sets. SGD has a velocity only with a momentum other than 0.
 PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0}
 
 
 class Parts(NamedTuple):
-    """What a step is made of, besides its numbers."""
+    """The parts of a step."""
 
     loss: Loss
     optimizer: Optimizer
@@ -38,22 +38,22 @@ class Parts(NamedTuple):
 def resolve_parts(
     network: Network, y: Any, options: FitOptions
 ) -> tuple[Network, Parts, FitOptions]:
-    """Make the parts that options name, with the numbers that override the parts' own.
+    """Create the parts that the options name, with the numbers that override theirs.
 
     Parameters
     ----------
     network : Network
     y : array of shape (N,) or (N, O)
-        Targets, from which a loss is chosen if none is named.
+        Targets, which determine the loss if the options have none.
     options : FitOptions
 
     Returns
     -------
     network : Network
-        With the rate of ``dropout``.
+        With the rate of the option ``dropout``.
     parts : Parts
     options : FitOptions
-        With these parts in place of names, and without the numbers that the parts have now.
+        With these parts instead of names, and without the numbers that are now in the parts.
     """
     driving = {
         name: _driving(getattr(options, name), name)
@@ -114,8 +114,8 @@ def _overridden(part: Any, options: FitOptions, *names: str) -> Any:
 def with_dropout(network: Network, rate: float) -> Network:
     """Return the network with this rate in its dropout layers.
 
-    One without any gets them after its activations, where ``mlp`` puts them, even at rate 0: so
-    networks of different rates have the same layers.
+    A network without dropout layers gets one after each activation, as in ``mlp``, even for rate 0,
+    so that networks with different rates have the same layers.
     """
     dropout = Dropout(rate)
     has_some = any(isinstance(layer, Dropout) for layer in network.layers)
@@ -131,14 +131,14 @@ def with_dropout(network: Network, rate: float) -> Network:
 
 
 def start_weights(start: Any, network: Network, backend: Backend) -> Weights:
-    """Return a copy of a model's weights as the first ones of another training run.
+    """Return a copy of a model's weights, as the initial weights of another run.
 
     The states of its layers, such as running statistics, are copied too.
 
     Raises
     ------
     InvalidArgumentError
-        If it is not a model, or the shapes of its parameters are not those of the network.
+        If ``start`` is not a model, or its parameters do not have the shapes of the network.
     """
     if not isinstance(start, Model):
         message = f"start must be a Model, as fit returns it, got {type(start).__name__}"

@@ -1,4 +1,4 @@
-"""One call of ``fit``: what it records, when it stops, and the model that it returns."""
+"""One call of ``fit``: its records, its stopping rules and its model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from anynet.training.trainer import Epoch, Member, train
 
 @dataclass
 class Run(Member):
-    """One call of ``fit``, or one member of ``fit_population``, its arguments checked."""
+    """One call of ``fit``, or one member of ``fit_population``, with checked arguments."""
 
     errors = DivergedError
 
@@ -98,12 +98,12 @@ class Run(Member):
 
     @property
     def ended(self) -> bool:
-        """Whether the run had stopped when its last checkpoint was written."""
+        """Whether the run was complete when its last checkpoint was written."""
         return bool(self.history.stopped)
 
     @property
     def rate_factor(self) -> float:
-        """The factor by which the rate was reduced on a plateau."""
+        """The factor by which the learning rate was reduced on a plateau."""
         return 1.0 if self.plateau is None else self.plateau.factor
 
     def place(self) -> tuple[Batches, Batches]:
@@ -115,7 +115,7 @@ class Run(Member):
         return batches, place(self.held_out.rows, backend, self.resident)
 
     def start(self, fitted: dict[Any, Any]) -> Weights:
-        """Return the initial weights: new ones, unless there are some to continue from."""
+        """Return the weights to continue from, or new ones."""
         if self.start_weights is not None:
             return self.start_weights
         step = self.step
@@ -210,7 +210,7 @@ class Run(Member):
         self.history.warning = str(error)
 
     def _selection_score(self, weights: Callable[[], Weights]) -> float | None:
-        """Score the held-out samples by ``scoring``; None where that is known already."""
+        """Score the held-out samples by ``scoring``; None without an additional score."""
         step, held_out, scoring = self.step, self.held_out, self.options.scoring
         if held_out is None or scoring is None or scoring == LOSS:
             return None

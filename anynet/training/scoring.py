@@ -1,14 +1,14 @@
-"""``scoring``: a score of scikit-learn's that chooses the epoch whose weights are kept."""
+"""``scoring``: a score of scikit-learn that selects the epoch whose weights are kept."""
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from anynet.checks import did_you_mean
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 
@@ -16,12 +16,12 @@ LOSS = "loss"  # the validation loss itself: the lower, the better
 
 
 def scoring_of(scoring: Any, loss: Loss) -> str | None:
-    """Return the name of a score, None where it is the one that the loss has anyway.
+    """Return the name of a score, or None for the default score of the loss.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no such score, or scikit-learn is not installed.
+        If the score is unknown, or scikit-learn is not installed.
     """
     if scoring is None or scoring == loss.metric.name:
         return None
@@ -32,11 +32,9 @@ def scoring_of(scoring: Any, loss: Loss) -> str | None:
         raise InvalidArgumentError(message)
     names = [LOSS, *_metrics().get_scorer_names()]
     if scoring not in names:
-        near = difflib.get_close_matches(scoring, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         message = (
             f"scoring must be 'loss' or the name of a scorer of scikit-learn "
-            f"(sklearn.metrics.get_scorer_names()), got {scoring!r}{hint}"
+            f"(sklearn.metrics.get_scorer_names()), got {scoring!r}{did_you_mean(scoring, names)}"
         )
         raise InvalidArgumentError(message)
     return scoring
@@ -50,7 +48,7 @@ def check_scoring(
     Raises
     ------
     InvalidArgumentError
-        If it is of another task, or is NaN for these targets.
+        If the score is for another task, or is NaN for these targets.
     """
     if scoring == LOSS:
         return
@@ -80,17 +78,17 @@ def check_scoring(
 def score_outputs(
     scoring: str, loss: Loss, outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None
 ) -> float:
-    """Score predicted means of the target on the host; NaN where the score is not defined.
+    """Score predicted means of the target on the host; NaN if the score is not defined.
 
     Parameters
     ----------
     scoring : str
-        ``roc_auc`` of three classes or more is scikit-learn's ``roc_auc_ovr``.
+        For three or more classes, ``roc_auc`` is scikit-learn's ``roc_auc_ovr``.
     loss : Loss
     outputs : ndarray of shape (N, O)
         Probabilities, or values.
     y : ndarray
-        Targets as the loss takes them.
+        Targets in the form that the loss needs.
     weight : ndarray of shape (N,) or None
     """
     outputs = np.asarray(outputs, dtype=np.float64)
@@ -103,7 +101,7 @@ def score_outputs(
     elif loss.task == "classes":
         if scoring == "roc_auc" and outputs.shape[1] > 2:
             scoring = "roc_auc_ovr"
-        # float32 rows add up to 1 within its rounding, scorers want that of float64
+        # float32 rows sum to 1 to their rounding, scorers require float64 rounding
         outputs = outputs / np.sum(outputs, axis=1, keepdims=True)
         target, classes = y, np.arange(outputs.shape[1])
         decided = outputs.argmax(axis=1)
@@ -118,7 +116,7 @@ def score_outputs(
     options = {} if weight is None else {"sample_weight": np.asarray(weight)}
     scorer = _metrics().get_scorer(scoring)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is not defined comes back as NaN or 0
+        warnings.simplefilter("ignore")  # an undefined score is NaN or 0
         nothing = np.zeros((len(y), 1))
         known = _known()[classes is not None](classes, decided, outputs)
         return float(scorer(known, nothing, target, **options))
@@ -135,7 +133,7 @@ def _metrics() -> Any:
 
 @cache
 def _known() -> Any:
-    """Return a class of estimators whose predictions are known already."""
+    """Return classes of estimators that return given predictions."""
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     class Known(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, put off until a run has written its checkpoint."""
+"""Defer Ctrl-C, SIGTERM and SIGHUP until a run has written its checkpoint."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-#: Of these, Windows has no SIGHUP, which a terminal sends when it is closed.
+#: SIGHUP, which a closed terminal sends, does not exist on Windows.
 DEFERRED = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 
 
 class Deferred:
-    """The signal that has come, if one has, and the handlers that it was meant for."""
+    """The signal that has arrived, if any, and the original handlers."""
 
     def __init__(self) -> None:
         self.came: int | None = None
         self.handlers: dict[int, Any] = {}
 
     def put_off(self) -> None:
-        """Note the first signal that comes; the next is for the handlers of before, at once."""
+        """Install handlers that record the first signal and restore the original handlers."""
         for number in DEFERRED:
             handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):  # None: of code that is not Python's
+            if handler not in (signal.SIG_IGN, None):  # None: not installed by Python
                 self.handlers[number] = handler
                 signal.signal(number, self._note)
 
     def give_back(self) -> None:
-        """Leave the signals to the handlers of before."""
+        """Restore the original handlers."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers.clear()
 
     def deliver(self) -> None:
-        """Let the signal that has come do what it would have done; nothing if none has."""
+        """Raise the recorded signal, if any, for its original handler."""
         if self.came is not None:
             number, self.came = self.came, None
             signal.raise_signal(number)
@@ -46,9 +46,9 @@ class Deferred:
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[Deferred]:
-    """Put signals off for the block; they are delivered at its end at the latest.
+    """Defer signals within the block; they are delivered at its end at the latest.
 
-    Outside the main thread, which alone receives them, nothing is put off.
+    Only the main thread receives signals; in other threads, nothing is deferred.
     """
     deferred = Deferred()
     if threading.current_thread() is threading.main_thread():

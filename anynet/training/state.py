@@ -1,4 +1,4 @@
-"""Everything that changes during training, and everything that a checkpoint must hold."""
+"""The training state: everything that changes during training, and its initial value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCK_NUMBERS = 2**22  # inputs read at a time
 
 
 class Sums(NamedTuple):
-    """Running sums over the samples of an epoch, the weights of samples taken in."""
+    """Running sums over the samples of an epoch, weighted by the sample weights."""
 
     loss: Array  # (*P,)
     score: Array  # (*P, M), see Metric
@@ -28,25 +28,25 @@ class Sums(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What a network computes with, and all that a model keeps of a training state."""
+    """The arrays that a network computes with; a model keeps these of a training state."""
 
     params: Params
     states: LayerStates = ()
 
 
 class TrainState(NamedTuple):
-    """The state that one training step maps to the next, a tree of device arrays.
+    """The state that a training step updates, a tree of device arrays.
 
-    With the seed and the configuration it is all that a run needs to go on.
+    Together with the seed and the options it is all that a run needs to continue.
     """
 
     params: Params  # leaves (*P, I, O) and (*P, O)
-    states: LayerStates  # of the layers, leaves (*P, …); () if no layer keeps any
+    states: LayerStates  # of the layers, leaves (*P, …); () if no layer has state
     optimizer: Any  # the optimizer's own NamedTuple
     average: Params | tuple[()]  # moving average of the trained params, () if none is kept
     step: Array  # int32 (), updates made
     seed: Array  # int32 (*P,), keys the random bits of each member
-    rate_factor: Array  # (*P,), multiplies the schedule; reduce-on-plateau lowers it
+    rate_factor: Array  # (*P,), multiplies the schedule; reduced by ReduceOnPlateau
     sums: Sums
 
 
@@ -71,7 +71,7 @@ def initial_state(
     weights: Weights | None = None,
     sums: Sums | None = None,
 ) -> TrainState:
-    """Return the state before the first step; a tuple of seeds makes a population.
+    """Return the state before the first step; a tuple of seeds means a population.
 
     Parameters
     ----------
@@ -107,12 +107,12 @@ def first_weights(
     backend: Backend,
     fitted: dict[Any, Any] | None = None,
 ) -> Weights:
-    """Draw the parameters of a network, and fit its first layer to the samples if it can be.
+    """Draw the parameters of a network, and fit its first layer to the samples if it has a fit.
 
     Parameters
     ----------
     fitted : dict, optional
-        Results for earlier members of a population, which are used again for the same samples.
+        Results of earlier members of a population; reused for the same samples.
     """
     states: Any = network.init_states()
     if states and hasattr(network.layers[0], "fit_state"):
@@ -134,7 +134,7 @@ def _blocks(samples: Subset, backend: Backend) -> Iterator[np.ndarray]:
 
 
 def kept_weights(state: TrainState, network: Network) -> Weights:
-    """Return the weights that are scored and kept: the average of the parameters, if there is one.
+    """Return the weights that are scored and kept: the averaged parameters, if there are any.
 
     The states of the layers, such as running statistics, are always the current ones.
     """

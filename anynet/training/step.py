@@ -1,4 +1,4 @@
-"""One training step: rows in, next state out. Epochs are folds of it."""
+"""One training step: a function from a state and row indices to the next state."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from anynet.typing import Array, Grads, Key, LayerStates, Params
 class TrainingStep:
     """``(state, rows, data) -> state``: gather, augment, forward, loss, backward, update.
 
-    A pure function with static shapes and no host reads. It is a hashable value: a compiled loop
-    is reused by every run of the same configuration, whatever its seed and data.
+    A pure function with static shapes and no host reads. It is hashable, so that runs with the
+    same configuration reuse a compiled loop, independent of seed and data.
 
     ``driven`` holds pairs of a path, such as ``"optimizer.weight_decay"`` or
     ``"network.layers.3.rate"`` (see ``anynet.members.numbers``), and the schedule that sets the
@@ -57,7 +57,7 @@ class TrainingStep:
     driven: tuple[tuple[str, Schedule], ...] = ()
 
     def __call__(self, state: TrainState, rows: Array, data: Rows) -> TrainState:
-        """Return the state after an update on the samples of some rows."""
+        """Return the state after an update on the samples at the indices ``rows``."""
         if self.driven:
             values = {path: self._number(schedule, state) for path, schedule in self.driven}
             return with_numbers(replace(self, driven=()), values)(state, rows, data)
@@ -108,7 +108,7 @@ class TrainingStep:
         return add_batch(sums, self.loss, value, logits, target, weight, self.backend)
 
     def _number(self, schedule: Schedule, state: TrainState) -> Any:
-        """Return what a schedule sets in this step, in the dtype of the backend."""
+        """Return the value of a schedule in this step, in the dtype of the backend."""
         value: Any = schedule(state.step, self.steps_per_epoch, backend=self.backend)
         if type(value) in (int, float):
             return value
@@ -125,9 +125,8 @@ class TrainingStep:
     ) -> tuple[Array, Array, Grads, LayerStates]:
         """Return the loss, the logits, the gradients and the next layer states of a batch.
 
-        The gradients are those of half the loss of the samples and half of that of their
-        adversarial neighbours, if there are any. The neighbours leave the layer states as they
-        are.
+        With ``adversarial``, they are the gradients of half of the loss of the samples plus half of
+        the loss of their adversarial neighbours. The neighbours do not change the layer states.
         """
         backend = self.backend
         apply = functools.partial(
@@ -150,13 +149,13 @@ class TrainingStep:
 class PopulationStep:
     """``(state, rows, (data, numbers)) -> state``: a step of members that differ in numbers.
 
-    The numbers are data, not part of the step: so the step stays hashable, and one compiled or
-    captured loop serves every population of this make, whatever its numbers.
+    The numbers are data, not part of the step. The step is therefore hashable, and populations
+    that differ in numbers only share one compiled or captured loop.
 
     Parameters
     ----------
     step : TrainingStep or EvaluationStep
-        What the members share; what it holds at the paths of the numbers is never used.
+        The common step; its own values at the paths of the numbers are not used.
     """
 
     step: Any
@@ -169,7 +168,7 @@ class PopulationStep:
 
 @dataclass(frozen=True)
 class EvaluationStep:
-    """``(sums, rows, (weights, data)) -> sums``: forward and score without learning."""
+    """``(sums, rows, (weights, data)) -> sums``: evaluate loss and score of a batch."""
 
     network: Network
     loss: Loss
@@ -195,7 +194,7 @@ def add_batch(
     weight: Array | None,
     backend: Backend,
 ) -> Sums:
-    """Add a batch's mean loss and score sum, each weighted by its samples' weights."""
+    """Add the loss and the score of a batch, weighted by the sample weights, to the sums."""
     xp = backend.xp
     predicted: Any = loss.link(logits, xp) if loss.task == "values" else logits
     score = loss.metric.batch_sum(predicted, target, weight, xp)

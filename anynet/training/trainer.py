@@ -1,7 +1,7 @@
 """The trainer: one or several members, trained together on one step.
 
-A cohort owns what the device does: the state, the loop, the epochs. A member decides what differs
-between fits: the order of its samples, its learning rate, what to record, when to stop.
+A cohort owns the state and the loop, and runs the epochs. A member determines what differs between
+fits: the order of its samples, its learning rate, its records, and when it stops.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from anynet.training.state import Sums, TrainState, Weights, copy, initial_state
 from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
 from anynet.typing import Array
 
-PROGRESS_PARTS = 20  # of an epoch, after which a watched member is called
+PROGRESS_PARTS = 20  # number of parts of an epoch; a watched member is called after each
 
 AnyMember = TypeVar("AnyMember", bound="Member")
 
@@ -52,7 +52,7 @@ class Epoch:
     rate : callable
         Returns the learning rate of the last update.
     keep : callable
-        Marks these weights as those that ``Member.best`` is to hold.
+        Marks these weights as ``Member.best``.
     """
 
     trained: Evaluation
@@ -64,7 +64,7 @@ class Epoch:
 
 
 class Member:
-    """One fit: its step, its samples, and the decisions that the host makes between epochs.
+    """One fit: its step, its samples, and the decisions of the host between epochs.
 
     Attributes
     ----------
@@ -75,19 +75,19 @@ class Member:
         The samples that are scored after each epoch.
     batch_size : int
     seed : int
-        Seed of the weights, of the order, and of the bits that are drawn on the device.
+        Seed of the weights, the order, and the random bits on the device.
     short_first : bool
-        Whether the incomplete batch is the first of an epoch instead of the last.
+        Whether the short batch is the first of an epoch instead of the last.
     order_seed : int or None
-        Seed of an order that all members share; None if each has its own.
+        Seed of an order that all members share; None if each member has its own.
     best : Weights or None
         The weights to return; set by the cohort, see ``Epoch.keep``.
     watched : bool
         Whether ``within_epoch`` is called.
     seen : int
-        Samples of the current epoch that have been trained on.
+        Number of samples of the current epoch that have been trained on.
     seconds : float
-        Time that these took.
+        Training time of these samples.
     errors : type or tuple of type
         Exceptions of ``observe`` that end this member but not the others of its cohort.
     """
@@ -108,12 +108,12 @@ class Member:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing left to train, as for a finished run that is resumed."""
+        """Whether training is complete before it starts, as for a resumed complete run."""
         return False
 
     @property
     def rate_factor(self) -> float:
-        """The factor of the schedule in the next epoch."""
+        """The factor that multiplies the schedule in the next epoch."""
         return 1.0
 
     def place(self) -> tuple[Batches, Batches]:
@@ -142,14 +142,14 @@ class Member:
         raise NotImplementedError
 
     def epochs_ahead(self) -> int:
-        """Return how many epochs can run before the results of the first must be known."""
+        """Return the number of epochs that can run before results must be observed."""
         return 1
 
     def within_epoch(self, state: TrainState, seen: int, seconds: float) -> None:
         """React to a part of an epoch; only called if trained alone."""
 
     def epoch_sent(self) -> None:
-        """React to an epoch that the device has been given, before its results are known."""
+        """React to an epoch that was sent to the device, before its results are known."""
 
     def figures(self, sums: Sums) -> Evaluation:
         """Return the training loss and score from running sums on the host."""
@@ -160,16 +160,16 @@ class Member:
         raise NotImplementedError
 
     def after_epoch(self, state: TrainState) -> None:
-        """React to an epoch that has been recorded; only called if trained alone."""
+        """React to a recorded epoch; only called if trained alone."""
 
     def failed(self, error: Exception) -> None:
-        """Record an exception of the class ``errors``."""
+        """Record an exception of one of the classes ``errors``."""
 
     def finish(self, state: Callable[[], TrainState]) -> None:
         """React to the end of training; ``best`` is set, ``state`` returns the last state."""
 
     def key(self) -> Hashable:
-        """Return what the members of one cohort have in common."""
+        """Return a key that is equal for members that can be trained in one cohort."""
         held_out, index = self.held_out, self.training.index
         shared_index = None if self.order_seed is None or index is None else index.tobytes()
         return (
@@ -184,7 +184,7 @@ class Member:
 
 
 def group_members(members: Iterable[AnyMember]) -> list[list[AnyMember]]:
-    """Group members that can be trained as one computation, in order of first appearance."""
+    """Group the members that can be trained as one computation, in their original order."""
     groups: dict[Hashable, list[AnyMember]] = {}
     for member in members:
         try:
@@ -200,7 +200,7 @@ def train(
     *,
     alone: bool = False,
 ) -> None:
-    """Train members until all have stopped; ``Member.best`` then holds the weights of each.
+    """Train members until all have stopped, and store their weights in ``Member.best``.
 
     Parameters
     ----------
@@ -246,14 +246,14 @@ def train(
 
 
 class Cohort:
-    """Members that are trained at once: their state, and the best weights of each so far.
+    """Members that are trained at once: their common state, and the best weights of each.
 
     Parameters
     ----------
     members : sequence of Member
         With the same ``key``.
     alone : bool
-        Whether the one member is trained without a population axis.
+        Whether a single member is trained without a population axis.
     """
 
     def __init__(self, members: Sequence[Member], *, alone: bool = False) -> None:
@@ -262,7 +262,7 @@ class Cohort:
         self.going = [True] * len(members)
         self.backend: Backend = members[0].step.backend
         self.started = 0.0  # when the current epoch began
-        self.sums: list[Sums] = []  # of the epochs that have not been observed
+        self.sums: list[Sums] = []  # of the epochs that are not observed yet
         self._make_loops()
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
         fitted: dict[Any, Any] = {}
@@ -287,7 +287,7 @@ class Cohort:
             self.going = [not members[0].ended]
 
     def _make_loops(self) -> None:
-        """Split the steps into what the members share and the numbers that differ."""
+        """Split the steps into the common step and the numbers that differ between members."""
         backend, seed = self.backend, self.members[0].order_seed
         if self.alone:
             self.step, self.numbers = self.members[0].step, dict[str, Array]()
@@ -296,7 +296,7 @@ class Cohort:
             alike = not any(path.startswith("augment.") for path in self.numbers)
             if seed is not None and self.step.augment is not None and alike:
                 word = np.asarray(device_seed(seed), dtype=np.int32)
-                self.numbers["augment.seed"] = backend.to_device(word)  # augmented once for all
+                self.numbers["augment.seed"] = backend.to_device(word)  # one augmentation for all
         scoring = EvaluationStep(self.step.network, self.step.loss, backend)
         self.loop = backend.loop(PopulationStep(self.step))
         self.scoring = backend.loop(PopulationStep(scoring))
@@ -315,7 +315,7 @@ class Cohort:
         for _ in range(ahead):
             self._train_epoch(batches)
             sums = self.state.sums
-            # The loop may write the next epoch into the memory of this one.
+            # The loop may overwrite these arrays in the next epoch.
             self.sums.append(sums if ahead == 1 else copy(sums, self.backend))
             for member in self._going():
                 member.epoch_sent()
@@ -346,7 +346,7 @@ class Cohort:
         if self.alone or first.order_seed is not None:
             parts = PROGRESS_PARTS if self.alone and first.watched else 1
             return split_order(order, first.batch_size, parts, short_first=first.short_first)
-        orders = [  # that of a member that has stopped does not matter
+        orders = [  # the order of a stopped member has no effect
             one.order() if going and one is not first else order
             for one, going in zip(self.members, self.going, strict=True)
         ]
@@ -383,7 +383,7 @@ class Cohort:
         validated: Sequence[Evaluation | None],
         seconds: float,
     ) -> None:
-        """Let each member record its epochs, keep the best weights, and end those that stop."""
+        """Pass the results to each member, keep the best weights, and end members that stop."""
         improved = np.zeros(len(self.members), dtype=bool)
         rates = functools.cache(self._rates)
 
@@ -426,7 +426,7 @@ class Cohort:
         return self.backend.to_host(rate * self.state.rate_factor)
 
     def _keep(self, improved: np.ndarray) -> None:
-        """Copy the weights of the members that asked for it."""
+        """Copy the weights of the members in the mask ``improved``."""
         if not improved.any():
             return
         if self.alone:
@@ -455,7 +455,7 @@ class Cohort:
         self._make_loops()
 
     def hand_over(self) -> None:
-        """Give the members that have not stopped their best weights."""
+        """Store the best weights of the members that have not stopped."""
         for index, member in enumerate(self.members):
             if self.going[index] and not self.alone:
                 member.best = self._copy_of(self.best, index)
@@ -477,7 +477,7 @@ class Cohort:
 
 
 class Differs(Enum):
-    """What a common step holds where the members have different numbers."""
+    """The placeholder in a common step for numbers that differ between members."""
 
     DIFFERS = "one number a member"
 

@@ -1,6 +1,6 @@
-"""The contenders: the same job in each library's own words, one file a library.
+"""The contenders: the same job with the functions of each library, one file per library.
 
-A contender whose library is missing, or that does not compute on the device, is not named.
+Contenders whose library is missing, or that do not support the device, are not listed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Where a contender is, the packages that it imports, and the devices that it computes on."""
+    """The location of a contender, the packages that it imports, and its devices."""
 
     factory: str
     packages: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
 
 BOTH = ("cpu", "cuda")
-FLOOR = "floor"  # what the names of all floors begin with
+FLOOR = "floor"  # prefix of the names of all floors
 
 CONTENDERS = {
     "anynet-numpy": Entry("bench.contenders.anynet_fit:on_numpy"),
@@ -44,7 +44,7 @@ CONTENDERS = {
 
 
 def available(device: str) -> list[str]:
-    """Return the contenders whose packages are installed and that compute on the device."""
+    """Return the contenders whose packages are installed and that support the device."""
     return [
         name
         for name, entry in CONTENDERS.items()

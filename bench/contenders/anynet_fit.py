@@ -1,4 +1,4 @@
-"""anynet, as its users run it: ``fit`` without a validation set, and ``Model.predict``.
+"""anynet with its public functions: ``fit`` without a validation set, and ``Model.predict``.
 
 The data are on the device beforehand, in their own dtype: bytes are scaled inside the step.
 """

@@ -1,4 +1,4 @@
-"""anynet: a population one run after another, at once, and at once in a shared order."""
+"""anynet: a population one run after another, together, and together in a shared order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AtOnce(OneByOne):
 
 
 class SharedOrder(AtOnce):
-    """``fit_population`` whose members see the batches of the first."""
+    """``fit_population`` with the batches of the first member for all members."""
 
     tolerance = OWN_ORDER
     shared_order = True

@@ -1,4 +1,4 @@
-"""What a contender is."""
+"""The base class of all contenders."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from bench.jobs import Job
 
 SAME_ORDER = 0.002
-OWN_ORDER = 0.1  # of a library that shuffles by its own generator
+OWN_ORDER = 0.1  # for a library that shuffles with its own generator
 
 
 class Contender(ABC):
-    """One library's way to do a job; made once, run once a round from the same weights.
+    """Implementation of a job with one library; made once, run each round from equal weights.
 
     ``__init__`` places the data and compiles what can be compiled beforehand. A run ends when
     its result is on the host, so it is synchronised.
@@ -40,5 +40,5 @@ class Contender(ABC):
         """Return the classes of all samples under the job's initial weights, (N,)."""
 
     def notes(self) -> dict[str, Any]:
-        """Return what the row should say besides the times."""
+        """Return the fields of the result row besides the times."""
         return {"tolerance": self.tolerance}

@@ -1,7 +1,8 @@
-"""The floor: the matrix products of the job alone, in NumPy.
+"""The floor: only the matrix products of the job, in NumPy.
 
 The operands have the layouts of training and stay in place: nothing is gathered, added or
-compared. Forward, the gradient of each weight, and that of each layer's input but the first's.
+compared. Products: forward, gradients of the weights, and gradients of the inputs of all layers
+except the first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bench.jobs import Job
 
 
 class Operands(NamedTuple):
-    """What one dense layer multiplies, and where the products go."""
+    """The operands and result buffers of one dense layer."""
 
     x: Any  # (B, I)
     weight: Any  # (I, O)
@@ -38,7 +39,7 @@ class Products(Contender):
         self.operands = {size: self.make_operands(size) for size in sizes}
 
     def make_operands(self, rows: int) -> list[Operands]:
-        """Draw numbers of the shapes of one batch."""
+        """Draw random operands with the shapes of one batch."""
         rng = np.random.default_rng(0)
 
         def draw(*shape: int) -> Any:
@@ -57,7 +58,7 @@ class Products(Contender):
         ]
 
     def place(self, array: np.ndarray) -> Any:
-        """Send an array to the device."""
+        """Copy an array to the device."""
         return array
 
     def train(self) -> float:
@@ -68,12 +69,12 @@ class Products(Contender):
         return float("nan")
 
     def repeat(self, rows: int, steps: int) -> None:
-        """Make the products of some steps with so many rows each."""
+        """Compute the products of several steps with the given number of rows each."""
         for _ in range(steps):
             self.multiply(self.operands[rows])
 
     def multiply(self, layers: list[Operands]) -> None:
-        """Make the products of one training step."""
+        """Compute the products of one training step."""
         self.forward(layers)
         for index in range(len(layers) - 1, -1, -1):
             layer = layers[index]
@@ -82,7 +83,7 @@ class Products(Contender):
                 self.matmul(layer.dy, layer.weight.T, out=layer.dx)
 
     def forward(self, layers: list[Operands]) -> None:
-        """Make the products of one prediction."""
+        """Compute the products of one prediction."""
         for layer in layers:
             self.matmul(layer.x, layer.weight, out=layer.y)
 

@@ -1,4 +1,4 @@
-"""The floor in torch on CUDA: the products in a captured graph, so that launches cost little."""
+"""The floor in torch on CUDA: the products in a captured graph, to reduce launch costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from bench.contenders.floor import Products
 from bench.jobs import Job
 
-UNROLLED = 16  # steps in one launch
+UNROLLED = 16  # steps per launch
 
 
 class GraphProducts(Products):
@@ -42,7 +42,7 @@ class GraphProducts(Products):
 
 
 def capture(action: Any) -> torch.cuda.CUDAGraph:
-    """Return a graph of what ``action`` does, after it has run once on a stream of its own."""
+    """Return a graph of ``action``, captured after one run on a separate stream."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

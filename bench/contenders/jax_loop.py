@@ -61,7 +61,7 @@ def classify(params: Any, x: Any) -> Any:
 
 
 class Scan(Contender):
-    """``lax.scan`` over the batches of an epoch, its weights donated."""
+    """``lax.scan`` over the batches of an epoch, with donated weights."""
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
@@ -72,7 +72,7 @@ class Scan(Contender):
         self.placed = self.place(self.initial)
 
     def place(self, arrays: Any) -> Any:
-        """Send a tree of arrays to the device."""
+        """Copy a tree of arrays to the device."""
         return jax.device_put(arrays, self.home)
 
     def run_part(self, params: Any, total: Any, part: np.ndarray) -> tuple[Any, Any]:

@@ -27,7 +27,7 @@ def many_steps(params: Any, total: Any, x: Any, y: Any, order: Any, learning_rat
 
 
 class Vmap(Contender):
-    """All members as one array a parameter."""
+    """All members as one array per parameter."""
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
@@ -37,7 +37,7 @@ class Vmap(Contender):
         self.initial = job.stacked_initial()
 
     def place(self, arrays: Any) -> Any:
-        """Send a tree of arrays to the device."""
+        """Copy a tree of arrays to the device."""
         return jax.device_put(arrays, self.home)
 
     def train(self) -> float:

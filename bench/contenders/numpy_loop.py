@@ -1,4 +1,4 @@
-"""A careful NumPy loop in float32: what one writes by hand for speed, for one network."""
+"""A handwritten NumPy loop in float32, optimised for one network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.jobs import Job
 
 
 class Loop(Contender):
-    """Every array of a step is made once; results are written into it."""
+    """A loop that allocates every array of a step once and writes results into it."""
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)

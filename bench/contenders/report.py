@@ -10,9 +10,9 @@ from bench.jobs import Job
 
 
 class Report(Contender):
-    """Its data are scaled beforehand; it copies them into each epoch's order, as described."""
+    """The report's algorithm: scaled data, copied into the order of each epoch, as described."""
 
-    tolerance = OWN_ORDER  # its short batch comes last
+    tolerance = OWN_ORDER  # the report's short batch comes last
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)

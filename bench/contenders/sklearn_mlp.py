@@ -14,7 +14,7 @@ from bench.jobs import Job, Layers
 
 
 class Seeded(MLPClassifier):
-    """A classifier that begins with given weights; the one seam is scikit-learn's own."""
+    """A classifier with given initial weights, set through scikit-learn's own method."""
 
     def _initialize(self, y: Any, layer_units: Any, dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
@@ -29,10 +29,10 @@ class Seeded(MLPClassifier):
 
 
 class Classifier(Contender):
-    """``fit`` with ``max_iter`` epochs, and ``predict``; it shuffles by its own generator.
+    """``fit`` with ``max_iter`` epochs, and ``predict``; it shuffles with its own generator.
 
-    Two classes have one logistic output there, the difference of the softmax's two, which learns
-    at half their rate: its loss is of the same size only.
+    Two classes have one logistic output in scikit-learn, the difference of the two softmax
+    logits, which learns at half their rate: its loss agrees in magnitude only.
     """
 
     def __init__(self, job: Job, device: str) -> None:
@@ -62,7 +62,7 @@ class Classifier(Contender):
 
     def fit(self, classifier: Seeded) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a set number of epochs is wanted
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is fixed
             classifier.fit(self.x, self.y)
 
     def train(self) -> float:

@@ -14,7 +14,7 @@ from bench.jobs import Job, Layers
 
 
 class Module(torch.nn.Module):
-    """The network with the job's initial weights, whenever skorch makes it."""
+    """The network, which always starts with the job's initial weights."""
 
     def __init__(self, initial: Layers) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Module(torch.nn.Module):
 
 
 class Net(Contender):
-    """``NeuralNetClassifier.fit`` without a validation split; it shuffles by its own generator."""
+    """``NeuralNetClassifier.fit`` without a validation split, with its own shuffling."""
 
     tolerance = OWN_ORDER
 

@@ -29,7 +29,7 @@ class Chain(Contender):
         self.reset()
 
     def reset(self) -> None:
-        """Put the job's initial weights in place; thinc keeps them as (O, I)."""
+        """Restore the job's initial weights; thinc stores them as (O, I)."""
         for layer, (weight, bias) in zip(self.model.layers, self.initial, strict=True):
             layer.set_param("W", self.ops.asarray(np.ascontiguousarray(weight.T)))
             layer.set_param("b", self.ops.asarray(bias.copy()))

@@ -1,7 +1,7 @@
 """torch: the ordinary loop, its step compiled, and its step as a CUDA graph.
 
-The data are scaled beforehand and live on the device, the loss is summed there, and the host
-reads it once an epoch.
+The data are scaled beforehand and stay on the device, the loss is summed there, and the host
+reads it once per epoch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Eager(Contender):
         return loss.detach() * len(rows)
 
     def reset(self) -> None:
-        """Put the job's initial weights in place."""
+        """Restore the job's initial weights."""
         with torch.no_grad():
             for parameter, initial in zip(self.network.parameters(), self.initial, strict=True):
                 parameter.copy_(initial)
@@ -72,7 +72,7 @@ class Eager(Contender):
 
 
 class Compiled(Eager):
-    """``torch.compile`` of that step, one code for each of its two batch shapes."""
+    """``torch.compile`` of that step, compiled for each of its two batch shapes."""
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)
@@ -90,7 +90,7 @@ class Graph(Eager):
         self.graphs = {size: self.capture(size) for size in sizes}
 
     def capture(self, size: int) -> tuple[torch.Tensor, torch.cuda.CUDAGraph]:
-        """Return the rows that a graph reads, and the graph, after steps that warm up."""
+        """Return the input rows of a graph and the graph, captured after warm-up steps."""
         rows = torch.arange(size, device=self.device)
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -98,7 +98,7 @@ class Graph(Eager):
             for _ in range(3):
                 self.step(rows)
         torch.cuda.current_stream().wait_stream(stream)
-        self.optimizer.zero_grad()  # so that the gradients live in the graph's own memory
+        self.optimizer.zero_grad()  # so that the gradients use the graph's own memory
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.total += self.step(rows)

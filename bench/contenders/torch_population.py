@@ -1,4 +1,4 @@
-"""torch: ``vmap`` of ``grad`` over the members, as in torch's own tutorial on ensembles."""
+"""torch: ``vmap`` of ``grad`` over the members, as in torch's tutorial on ensembles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.jobs import Job
 
 
 class Vmap(Contender):
-    """All members as one tensor a parameter."""
+    """All members as one tensor per parameter."""
 
     def __init__(self, job: Job, device: str) -> None:
         super().__init__(job, device)

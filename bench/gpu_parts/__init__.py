@@ -1,1 +1,1 @@
-"""The parts of ``bench.gpu_report``, each a script of its own that also runs alone."""
+"""The parts of ``bench.gpu_report``; each is a script that also runs separately."""

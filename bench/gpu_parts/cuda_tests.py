@@ -1,7 +1,8 @@
-"""The CUDA cases of the test matrix, of the libraries that compute on the device here.
+"""The CUDA cases of the test matrix, for the libraries that support the device.
 
-One pytest a library, all at once. For these a skip is a failure (``ANYNET_REQUIRE_GPU=1``); a
-library that is not installed has none. CuPy's takes the tests that name no library, too.
+One pytest process per library, all in parallel. A skipped case is a failure
+(``ANYNET_REQUIRE_GPU=1``); a library that is not installed has no cases. The process for CuPy also
+runs the tests that name no library.
 
     python -m bench.gpu_parts.cuda_tests --out DIR
 """
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 def start(mark: str, case: str) -> subprocess.Popen[str]:
-    """Begin a pytest of some cases."""
+    """Start a pytest process for the selected cases."""
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
     return subprocess.Popen(
         [*command, "-m", mark, "-k", case, "--ignore=tests/bench", "tests"],

@@ -1,4 +1,4 @@
-"""Whether ``backend.loop`` gives what the same steps give one by one, and how much faster.
+"""Agreement of ``backend.loop`` with the same steps called one by one, and the speed-up.
 
 On CUDA it replays captured graphs (CuPy, torch) or a compiled loop (JAX); the portable body
 of ``Loop`` calls the step from Python. Plain SGD; and momentum with dropout and a rate that
@@ -29,7 +29,7 @@ from bench.gpu_parts.training import Training, name_of, parse, row_of, usable
 from bench.jobs import WORKLOADS, Job
 from bench.results import Row, to_markdown, write_lines
 
-TOLERANCE = 1e-4  # of parameters and loss, relative to their size: float32, other kernels
+TOLERANCE = 1e-4  # relative error of parameters and loss: float32, different kernels
 COLUMNS = (
     "backend",
     "case",
@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 class Messages(logging.Handler):
-    """Keeps what is logged."""
+    """A handler that stores log messages."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -57,7 +57,7 @@ class Messages(logging.Handler):
 
 
 def main() -> int:
-    """Compare on every backend of the device; return 1 if one disagrees or ran step by step."""
+    """Compare on every backend of the device; return 1 if one disagrees or was not recorded."""
     options = parse(__doc__)
     samples, rounds = (64 + 32, 1) if options.tiny else (64 * 40 + 32, 3)
     job = dataclasses.replace(WORKLOADS["mnist-small"], samples=samples)
@@ -121,7 +121,7 @@ def compare(
 
 
 def timed(run: Callable[[], Any], rounds: int) -> tuple[Any, float]:
-    """Return the state of the last of some runs, and their median time after a warm-up."""
+    """Return the state of the last of several runs, and their median time after a warm-up."""
     run()
     seconds, state = [], None
     for _ in range(rounds):

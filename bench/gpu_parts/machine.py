@@ -1,4 +1,4 @@
-"""What the machine is: GPU, driver, versions, and which backends compute on the device.
+"""Description of the machine: GPU, driver, versions, and the usable backends.
 
 python -m bench.gpu_parts.machine --out DIR
 """
@@ -15,7 +15,7 @@ from bench.results import write_lines
 
 
 def main() -> None:
-    """Print and write it."""
+    """Print and write the description."""
     options = parse(__doc__)
     if shutil.which("nvidia-smi"):
         subprocess.run(["nvidia-smi"], timeout=20, check=False)

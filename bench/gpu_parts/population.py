@@ -1,7 +1,7 @@
-"""Many networks trained at once beside one alone: what a network of a population costs.
+"""Many networks trained together, compared with one alone: the cost of a population member.
 
-A population is a ``TrainState`` of a tuple of seeds; its members see the same batches. The first
-member is compared with its run alone.
+A population is a ``TrainState`` with a tuple of seeds; its members see the same batches. The first
+member is compared with its single run.
 
     python -m bench.gpu_parts.population --out DIR
 """
@@ -18,7 +18,7 @@ from bench.gpu_parts.training import Training, name_of, parse, row_of, usable
 from bench.jobs import WORKLOADS, Job
 from bench.results import Row, to_markdown, write_lines
 
-TOLERANCE = 1e-3  # of the mean loss, relative
+TOLERANCE = 1e-3  # relative error of the mean loss
 ROUNDS = 3
 COLUMNS = (
     "backend",
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def main() -> int:
-    """Measure on every backend of the device; return 1 if a member differs from its own run."""
+    """Measure on every backend of the device; return 1 if a member differs from its single run."""
     options = parse(__doc__)
     samples, members = (640, 4) if options.tiny else (64 * 200, 128)
     job = dataclasses.replace(WORKLOADS["mnist-small"], samples=samples, epochs=1)

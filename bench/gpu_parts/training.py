@@ -1,4 +1,4 @@
-"""Epochs of a job through the pieces that ``fit`` uses, with the loop left to the caller."""
+"""Epochs of a job with the parts of ``fit``; the caller chooses the loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BACKENDS = {"cpu": ("numpy", "torch", "jax"), "cuda": ("cupy", "torch", "jax")}
 
 
 class Training:
-    """A job on one backend, its data placed."""
+    """A job on one backend, with its data on the device."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Training:
             self.batches = ResidentBatches(Rows(data.x, data.y.astype(np.int32)), backend)
 
     def run(self, seed: int | tuple[int, ...], loop: Loop[TrainState] | None = None) -> TrainState:
-        """Train from a seed, or a population from a tuple of them, and wait for the device."""
+        """Train from a seed, or a population from a tuple of seeds, and wait for the device."""
         loop = self.backend.loop(self.step) if loop is None else loop
         step, backend = self.step, self.backend
         with backend.context():
@@ -69,7 +69,7 @@ class Training:
 
 
 def usable(device: str) -> list[Backend]:
-    """Return the backends that compute on the device here."""
+    """Return the backends that support the device."""
     found = []
     for name in BACKENDS[device]:
         try:
@@ -80,10 +80,10 @@ def usable(device: str) -> list[Backend]:
 
 
 def row_of(measure: Callable[..., Row], *arguments: Any) -> Row:
-    """Return what ``measure`` returns, or a row that tells how it failed."""
+    """Return the result of ``measure``, or a row with its error."""
     try:
         return measure(*arguments)
-    except Exception as error:  # the other backends and cases are wanted whatever fails here
+    except Exception as error:  # a failure must not prevent the other backends and cases
         traceback.print_exc()
         backend, *case = arguments
         failure = f"{type(error).__name__}: {error}"
@@ -96,7 +96,7 @@ def row_of(measure: Callable[..., Row], *arguments: Any) -> Row:
 
 
 def name_of(backend: Backend) -> str:
-    """Return library and device."""
+    """Return the names of library and device."""
     return f"{backend.name} on {backend.device_name()}"
 
 
@@ -104,6 +104,6 @@ def parse(about: str | None) -> argparse.Namespace:
     """Read the command line of a part."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
-    parser.add_argument("--tiny", action="store_true", help="a few steps, to try the script")
+    parser.add_argument("--tiny", action="store_true", help="run a few steps, to test the script")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Real MNIST, trained as the README says, against the numbers that anynet promises.
+"""Real MNIST, trained as in the README, compared with the documented accuracies.
 
 Needs MNIST's files in ANYNET_DATA_DIR or the cache; nothing is downloaded here.
 """
@@ -18,7 +18,7 @@ from anynet.cli import main
 pytestmark = pytest.mark.slow
 
 PROMISED = {"128,64": 0.978, "512,256": 0.980}
-SEEDS = range(5)  # one seed's accuracy moves by 0.001 with the rounding of another machine's BLAS
+SEEDS = range(5)  # the rounding of another machine's BLAS changes one seed's accuracy by 0.001
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +31,7 @@ def _mnist() -> None:
 
 @pytest.fixture(scope="module")
 def accuracy(tmp_path_factory: pytest.TempPathFactory):
-    """The official test accuracy of ``anynet train mnist``, each run trained once."""
+    """Return the official test accuracy of ``anynet train mnist``; each run is trained once."""
     known: dict[tuple[str, str, int], float] = {}
 
     def train(layers: str, backend: str, capsys: Any, seed: int = 0) -> float:
@@ -47,14 +47,14 @@ def accuracy(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("layers", PROMISED)
-def test_numpy_reaches_the_promised_accuracy(layers: str, accuracy, capsys) -> None:
+def test_numpy_reaches_the_documented_accuracy(layers: str, accuracy, capsys) -> None:
     reached = statistics.mean(accuracy(layers, "numpy", capsys, seed) for seed in SEEDS)
     assert round(reached, 3) >= PROMISED[layers]
 
 
 @pytest.mark.parametrize("layers", PROMISED)
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_other_backends_are_within_three_thousandths(layers, backend, accuracy, capsys) -> None:
+def test_other_backends_are_within_0_003_of_numpy(layers, backend, accuracy, capsys) -> None:
     pytest.importorskip(backend)
     difference = accuracy(layers, backend, capsys) - accuracy(layers, "numpy", capsys)
     assert abs(difference) <= 0.003

@@ -1,4 +1,4 @@
-"""MNIST digits as pictures of many kinds, answered by a model that was trained on MNIST.
+"""MNIST digits as pictures of many kinds, classified by a model trained on MNIST.
 
 Needs MNIST's files in ANYNET_DATA_DIR or the cache; nothing is downloaded here.
 """
@@ -29,19 +29,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> anynet.Model:
     return anynet.load(run, backend="numpy")
 
 
-#: Thinning to a midline breaks strokes and adds spurs, so part of the digits is lost.
+#: Thinning to a midline breaks strokes and adds spurs, so some digits become unreadable.
 LOWER = {"hairline strokes": 0.92}
 
 
 @pytest.mark.timeout(3600)
-def test_each_treatment_leaves_an_accuracy_of_at_least_095(model: anynet.Model) -> None:
+def test_accuracy_of_each_treatment_is_at_least_0_95(model: anynet.Model) -> None:
     reached = dict(accuracies(model, *sample()))
     assert len(reached) >= 20
     missed = {name: share for name, share in reached.items() if share < LOWER.get(name, 0.95)}
     assert missed == {}
 
 
-def test_clean_pictures_are_classified_as_by_evaluate(model: anynet.Model, tmp_path) -> None:
+def test_accuracy_on_clean_pictures_matches_evaluate(model: anynet.Model, tmp_path) -> None:
     digits, labels = sample(2000, seed=2)
     rows = []
     for digit in digits:

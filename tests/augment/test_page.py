@@ -1,4 +1,4 @@
-"""The page about augmentation: its Python is run, its commands are understood."""
+"""The docs page about augmentation: its Python runs, its commands parse, its links exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / "docs"
 PAGE = (FOLDER / "augmentation.md").read_text()
 
 
-def test_the_pages_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(compile(code, "augmentation.md", "exec"), names)
@@ -26,7 +26,7 @@ def test_the_pages_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert names["x"].shape == names["data"].train[0].shape
 
 
-def test_its_commands_parse() -> None:
+def test_the_commands_parse() -> None:
     commands = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).split("\n")
     commands = [command for command in commands if command]
     (recipe,) = re.findall(r"`(--augment affine,elastic --[^`]*)`", PAGE)

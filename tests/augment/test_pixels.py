@@ -1,4 +1,4 @@
-"""Erasing, noise, flipping and mixup: what they do, and how often."""
+"""Erase, noise, flip and mixup: their effect and their frequency."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ones(n_images: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]
     return np.ones((n_images, shape[0] * shape[1]), np.uint8), np.zeros(n_images, np.int32)
 
 
-def test_the_probability_of_flip_is_the_share_of_mirrored_images(rng: np.random.Generator) -> None:
+def test_flip_mirrors_images_with_the_given_probability(rng: np.random.Generator) -> None:
     x = rng.integers(0, 256, (2000, 6)).astype(np.uint8)
     out = augmented(BACKEND, x, np.zeros(2000), Flip(0.3), shape=(2, 3))
     mirrored = x.reshape(-1, 2, 3)[..., ::-1].reshape(-1, 6)
@@ -40,13 +40,13 @@ def test_erase_clears_one_rectangle() -> None:
         starts = np.diff(side.astype(np.int8), axis=1, prepend=0) == 1
         np.testing.assert_array_equal(starts.sum(axis=1), touched)
     share = gone[touched].mean(axis=(1, 2))
-    assert share.max() < area + 0.06  # whole pixels
+    assert share.max() < area + 0.06  # integer pixels
     assert share.min() > 0
     assert share.mean() == pytest.approx((0.02 + area) / 2, abs=0.02)
-    assert np.ptp(np.argmax(rows[touched], axis=1)) / (shape[0] - 1) > 0.9  # anywhere
+    assert np.ptp(np.argmax(rows[touched], axis=1)) / (shape[0] - 1) > 0.9  # at every position
 
 
-def test_the_strength_of_noise_is_its_standard_deviation() -> None:
+def test_noise_strength_is_the_standard_deviation() -> None:
     x = np.full((500, 40), 7, np.uint8)
     out = augmented(BACKEND, x, np.zeros(500), Noise(0.2), shape=(5, 8))
     assert out.mean() == pytest.approx(7, abs=1.5)
@@ -54,7 +54,7 @@ def test_the_strength_of_noise_is_its_standard_deviation() -> None:
     assert np.abs(np.corrcoef(out[:, :4].T) - np.eye(4)).max() < 0.2
 
 
-def test_draws_have_their_moments() -> None:
+def test_draws_have_the_moments_of_their_distribution() -> None:
     bits = BACKEND.random_bits(*key(BACKEND)[:1], (key(BACKEND).step, 0), (200_000,))
     even, about_normal = uniform(bits, BACKEND), normal(bits, BACKEND)
     assert 0 <= even.min() < 1e-4
@@ -66,7 +66,7 @@ def test_draws_have_their_moments() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.4, 1.0, 3.0])
-def test_the_shares_of_mixup_are_those_of_the_beta_distribution(alpha: float) -> None:
+def test_mixup_coefficients_follow_the_beta_distribution(alpha: float) -> None:
     stats = pytest.importorskip("scipy.stats")
     quantiles = (np.arange(200) + 0.5) / 200
     expected = 1 - stats.beta(alpha, alpha).ppf((1 - quantiles) / 2)
@@ -74,11 +74,11 @@ def test_the_shares_of_mixup_are_those_of_the_beta_distribution(alpha: float) ->
 
 
 @pytest.mark.parametrize("alpha", [1e-5, 1e-17, 1e-320])
-def test_mixup_with_the_smallest_alphas_mixes_nothing(alpha: float) -> None:
+def test_mixup_with_the_smallest_alphas_leaves_samples_unmixed(alpha: float) -> None:
     np.testing.assert_array_equal(larger_share(alpha, np.linspace(0.01, 0.99, 99)), 1)
 
 
-def test_mixup_blends_each_sample_with_the_one_at_the_other_end(rng) -> None:
+def test_mixup_blends_each_sample_with_its_counterpart_in_the_reversed_batch(rng) -> None:
     x = rng.random((7, 3)).astype(np.float32)
     mix = pipeline(BACKEND, Mixup(1.0), shape=(1, 3))
     shares = []
@@ -89,5 +89,5 @@ def test_mixup_blends_each_sample_with_the_one_at_the_other_end(rng) -> None:
         shares.append(share)
     drawn = np.array(shares)
     assert drawn.min() >= 0.5
-    assert drawn.mean() == pytest.approx(0.75, abs=0.02)  # λ is even for alpha = 1
+    assert drawn.mean() == pytest.approx(0.75, abs=0.02)  # λ is uniform for alpha = 1
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.2

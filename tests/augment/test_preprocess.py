@@ -1,4 +1,4 @@
-"""Deslanting and width normalisation: what they promise, and SciPy's sampling."""
+"""Deslanting and width normalisation: documented properties, comparison with SciPy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPE = (24, 30)
 
 
 def strokes(rng: np.random.Generator, n_images: int, dtype: Any = np.uint8) -> np.ndarray:
-    """Smooth blobs of ink, off the centre and slanted, on empty paper."""
+    """Return smooth, off-centre, slanted blobs of ink on an empty background."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     images = []
     for _ in range(n_images):
@@ -36,7 +36,7 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (weights * rows * columns).sum(1) / (weights * rows**2).sum(1), centres
 
 
-def test_deslanted_ink_stands_upright_where_it_was(rng: np.random.Generator) -> None:
+def test_deslanted_ink_is_upright_and_keeps_its_centre(rng: np.random.Generator) -> None:
     images = strokes(rng, 40)
     out = preprocess(images, [Deslant()], SHAPE)
     assert out.dtype == np.uint8
@@ -46,7 +46,7 @@ def test_deslanted_ink_stands_upright_where_it_was(rng: np.random.Generator) -> 
     np.testing.assert_allclose(new_centres, centres, atol=0.05)
 
 
-def test_deslanting_is_a_shear_of_scipys(rng: np.random.Generator) -> None:
+def test_deslanting_matches_a_shear_by_scipy(rng: np.random.Generator) -> None:
     image = strokes(rng, 1, np.float64)
     (slant,), ((row, _),) = moments(image)
     expected = ndimage.affine_transform(
@@ -57,21 +57,23 @@ def test_deslanting_is_a_shear_of_scipys(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("width", [8, 15, 20])
-def test_normalised_ink_is_centred_and_of_one_width(rng: np.random.Generator, width: int) -> None:
+def test_width_normalised_ink_is_centred_and_has_the_given_width(
+    rng: np.random.Generator, width: int
+) -> None:
     images = np.zeros((30, *SHAPE), np.uint8)
     for image in images:
         top, left = rng.integers(0, 8, 2)
         image[top : top + rng.integers(3, 16), left : left + rng.integers(4, 22)] = 200
     out = preprocess(images.reshape(30, -1), [NormaliseWidth(width)], SHAPE).reshape(-1, *SHAPE)
     dark = out > 100
-    np.testing.assert_array_equal(dark.any(axis=2), images.any(axis=2))  # no row is touched
+    np.testing.assert_array_equal(dark.any(axis=2), images.any(axis=2))  # rows are unchanged
     columns = dark.any(axis=1)
     assert np.abs(columns.sum(axis=1) - width).max() <= 1
     first, last = np.argmax(columns, axis=1), SHAPE[1] - 1 - np.argmax(columns[:, ::-1], axis=1)
     np.testing.assert_allclose((first + last) / 2, (SHAPE[1] - 1) / 2, atol=0.5)
 
 
-def test_centred_ink_of_the_width_is_not_changed() -> None:
+def test_centred_ink_of_the_given_width_is_unchanged() -> None:
     image = np.zeros((1, *SHAPE), np.uint8)
     image[0, 3:20, 10:20] = 200
     out = preprocess(image.reshape(1, -1), [NormaliseWidth(10)], SHAPE)
@@ -80,7 +82,7 @@ def test_centred_ink_of_the_width_is_not_changed() -> None:
 
 @pytest.mark.parametrize("step", [Deslant(), NormaliseWidth()])
 def test_images_without_a_slant_keep_their_ink(step: Any) -> None:
-    """Blank paper, one full row (no slant is seen in it), nothing at all."""
+    """Blank images, one full row (which has no slant), and an empty batch."""
     images = np.zeros((2, *SHAPE), np.uint8)
     images[1, 5, 5:25] = 9
     flat = images.reshape(2, -1)
@@ -89,7 +91,9 @@ def test_images_without_a_slant_keep_their_ink(step: Any) -> None:
     assert preprocess(flat[:0], [step], SHAPE).shape == (0, flat.shape[1])
 
 
-def test_steps_are_applied_in_order_and_have_configurations(rng: np.random.Generator) -> None:
+def test_steps_are_applied_in_order_and_have_lossless_configurations(
+    rng: np.random.Generator,
+) -> None:
     images, steps = strokes(rng, 3), (Deslant(), NormaliseWidth(12))
     one_by_one = preprocess(preprocess(images.astype(float), steps[:1], SHAPE), steps[1:], SHAPE)
     np.testing.assert_allclose(preprocess(images, steps, SHAPE), one_by_one, atol=0.5)
@@ -98,7 +102,7 @@ def test_steps_are_applied_in_order_and_have_configurations(rng: np.random.Gener
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "message"),
     [
         (lambda x: preprocess(x, [Deslant()], None), "whose shape is known"),
         (lambda x: preprocess(x, [Deslant()], (7, 7)), r"image shape \(7, 7\)"),
@@ -111,6 +115,6 @@ def test_steps_are_applied_in_order_and_have_configurations(rng: np.random.Gener
         (lambda _: from_config(3), "unknown preprocessing"),
     ],
 )
-def test_bad_input(rng: np.random.Generator, call: Any, says: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=says):
+def test_invalid_input_raises(rng: np.random.Generator, call: Any, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
         call(strokes(rng, 1))

@@ -1,4 +1,4 @@
-"""Deformations against SciPy's sampling and smoothing, and against plain trigonometry."""
+"""Deformations: comparison with the sampling and smoothing of SciPy and with trigonometry."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from anynet.backends import Backend
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_sampling_is_scipys(backend64: Backend, rng: np.random.Generator, dtype: type) -> None:
-    """Inside, between, on and far beyond the borders of images that are no squares."""
+def test_sampling_matches_scipy(backend64: Backend, rng: np.random.Generator, dtype: type) -> None:
+    """Points inside, between, on and far outside the borders of images that are not square."""
     height, width, n_places = 5, 7, 60
     images = rng.integers(0, 256, (4, height * width)).astype(dtype)
     y, x = rng.uniform(-3, 10, (2, 4, n_places))
@@ -36,14 +36,14 @@ def test_sampling_is_scipys(backend64: Backend, rng: np.random.Generator, dtype:
 
 
 @pytest.mark.parametrize("strengthless", [Affine(0, 0, 0, 0), Elastic(alpha=0)])
-def test_strength_0_is_the_identity(backend: Backend, rng, strengthless) -> None:
+def test_zero_strength_is_the_identity(backend: Backend, rng, strengthless) -> None:
     x = rng.integers(0, 256, (6, 64)).astype(np.uint8)
     got = augmented(backend, x, np.zeros(6, np.int32), strengthless, Affine(0, 0, 0, 0))
     np.testing.assert_array_equal(got, x)
 
 
 def fields(deformation: object, shape: tuple[int, int], n_images: int) -> np.ndarray:
-    """Displacements drawn by the device's code, (N, 2, H, W)."""
+    """Return displacements drawn by the device code, (N, 2, H, W)."""
     backend = anynet.get_backend("numpy", dtype="float64")
     warp = Warp.of((deformation,), Layout(shape), backend)
     places = warp.coordinates(n_images, np.zeros(n_images), backend=backend, key=key(backend))
@@ -52,7 +52,7 @@ def fields(deformation: object, shape: tuple[int, int], n_images: int) -> np.nda
 
 
 @pytest.mark.parametrize(("alpha", "sigma"), [(34.0, 4.0), (36.0, 6.0), (8.0, 2.0)])
-def test_the_size_of_elastic_displacements(alpha: float, sigma: float) -> None:
+def test_elastic_displacements_have_the_documented_rms(alpha: float, sigma: float) -> None:
     """RMS = alpha / (√3 · 2σ√π), the same in every pixel: 1.4 for Simard's numbers."""
     drawn = fields(Elastic(alpha, sigma), (28, 28), 4000)
     expected = alpha / (math.sqrt(3) * 2 * sigma * math.sqrt(math.pi))
@@ -60,26 +60,27 @@ def test_the_size_of_elastic_displacements(alpha: float, sigma: float) -> None:
     in_each_pixel = np.sqrt(np.mean(drawn**2, axis=0))
     np.testing.assert_allclose(in_each_pixel, expected, rtol=0.08)
     assert np.abs(drawn.mean(axis=0)).max() < 0.08 * expected
-    assert abs(np.mean(drawn[:, 0] * drawn[:, 1])) < 0.02 * expected**2  # y and x on their own
+    assert abs(np.mean(drawn[:, 0] * drawn[:, 1])) < 0.02 * expected**2  # y and x are independent
 
 
 @pytest.mark.parametrize("sigma", [1.5, 4.0])
-def test_elastic_fields_are_smoothed_noise(sigma: float) -> None:
-    """The covariance of the mixed fields is that of SciPy's gaussian_filter of even noise."""
+def test_elastic_fields_have_the_covariance_of_smoothed_noise(sigma: float) -> None:
+    """The covariance is that of SciPy's gaussian_filter applied to uniform noise."""
     shape, margin = (9, 12), 30
     eye = np.eye(2 * margin)
-    smoothing = ndimage.gaussian_filter1d(eye, sigma, axis=0, mode="constant")  # G, rows are places
+    # G, one row per position
+    smoothing = ndimage.gaussian_filter1d(eye, sigma, axis=0, mode="constant")
     rows = smoothing[margin - shape[0] // 2 :][: shape[0]]
     columns = smoothing[margin - shape[1] // 2 :][: shape[1]]
-    expected = np.kron(rows @ rows.T, columns @ columns.T) / 3  # of U even in (−1, 1)
+    expected = np.kron(rows @ rows.T, columns @ columns.T) / 3  # of U uniform in (−1, 1)
     basis = Elastic(sigma=sigma).basis(shape)
     np.testing.assert_allclose(basis.T @ basis, expected, atol=0.012 * expected.max())
     assert np.trace(basis.T @ basis) > 0.998 * np.trace(expected)
     assert len(basis) < 0.7 * math.prod(shape)
 
 
-def test_simards_exact_recipe_gives_the_same_distribution(rng: np.random.Generator) -> None:
-    """Noise, gaussian_filter, alpha, as the paper says: moments of values and of their slopes."""
+def test_elastic_fields_match_the_distribution_of_simards_recipe(rng: np.random.Generator) -> None:
+    """Noise, gaussian_filter, alpha as in the paper: moments of values and of gradients."""
     alpha, sigma, n, margin = 34.0, 4.0, 400, 17
     side = 28 + 2 * margin
     noise = rng.uniform(-1, 1, (n, side, side))
@@ -106,7 +107,7 @@ def corners(deformation: Affine, labels: np.ndarray, n_images: int = 2000) -> np
     centred = places - np.array([3.0, 5.0])[:, None, None]
     solved = np.linalg.lstsq(design.T, centred.reshape(-1, 77).T, rcond=None)[0]
     rebuilt = (design.T @ solved).T.reshape(centred.shape)
-    np.testing.assert_allclose(rebuilt, centred, atol=1e-9)  # it is affine, about the centre
+    np.testing.assert_allclose(rebuilt, centred, atol=1e-9)  # affine about the centre
     return np.moveaxis(solved.T.reshape(2, n_images, 3), 0, 1)
 
 
@@ -114,7 +115,7 @@ def assert_close(many: np.ndarray, one: np.ndarray) -> None:
     np.testing.assert_allclose(many, np.broadcast_to(one, many.shape), atol=1e-9)
 
 
-def test_rotation_keeps_lengths_and_has_its_bound() -> None:
+def test_rotation_preserves_lengths_and_stays_within_its_bound() -> None:
     found = corners(Affine(rotation=15, shear=0, scale=0, shift=0), np.zeros(2000))
     matrices = found[..., :2]
     np.testing.assert_allclose(
@@ -126,7 +127,7 @@ def test_rotation_keeps_lengths_and_has_its_bound() -> None:
     assert_close(found[..., 2], np.zeros(2))
 
 
-def test_shear_slants_upright_lines_and_keeps_level_ones() -> None:
+def test_shear_slants_vertical_lines_and_keeps_horizontal_lines() -> None:
     found = corners(Affine(rotation=0, shear=20, scale=0, shift=0), np.zeros(2000))
     slants = np.degrees(np.arctan(found[:, 1, 0]))
     assert 19 < np.abs(slants).max() <= 20
@@ -134,7 +135,7 @@ def test_shear_slants_upright_lines_and_keeps_level_ones() -> None:
     assert_close(found, np.eye(2, 3))
 
 
-def test_scale_and_shift_have_their_bounds() -> None:
+def test_scale_and_shift_stay_within_their_bounds() -> None:
     found = corners(Affine(rotation=0, shear=0, scale=0.2, shift=3), np.zeros(2000))
     factors = 1 / found[:, [0, 1], [0, 1]]
     assert 1.19 < factors.max() <= 1.2
@@ -143,7 +144,7 @@ def test_scale_and_shift_have_their_bounds() -> None:
     assert 2.9 < np.abs(found[..., 2]).max() <= 3
 
 
-def test_halved_classes_and_either_rotation_or_shear() -> None:
+def test_halved_classes_have_half_the_rotation_and_either_applies_rotation_or_shear() -> None:
     labels = np.arange(2000) % 4
     both = Affine(rotation=16, shear=0, scale=0, shift=0, halved=(1, 3))
     angles = np.degrees(np.abs(np.arcsin(corners(both, labels)[:, 1, 0])))
@@ -163,7 +164,7 @@ def test_halved_classes_and_either_rotation_or_shear() -> None:
     )
 
 
-def test_consecutive_deformations_sample_once_and_add_their_displacements() -> None:
+def test_consecutive_deformations_add_displacements_and_sample_once() -> None:
     affine, elastic = Affine(), Elastic()
     backend = anynet.get_backend("numpy", dtype="float64")
     warp = Warp.of((affine, elastic), Layout((8, 8)), backend)

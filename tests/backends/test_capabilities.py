@@ -1,4 +1,4 @@
-"""Every capability, on every body: the same tests hold for all backends."""
+"""Capabilities: the same tests for the implementations of all backends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anynet.backends.blas import find_gemm
 from anynet.backends.numpy import create
 
 
-def test_arrays_travel_to_the_device_and_back_in_their_own_dtype(backend: Backend) -> None:
+def test_arrays_keep_their_dtype_on_the_way_to_the_device_and_back(backend: Backend) -> None:
     for dtype in (np.uint8, np.int32, np.float32, np.bool_):
         array = np.array([[0, 1], [1, 0]], dtype=dtype)
         returned = backend.to_host(backend.to_device(array))
@@ -50,8 +50,8 @@ def test_gemm_equals_einsum(
     np.testing.assert_allclose(backend64.to_host(result), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_gemm_takes_a_factor_from_the_device(backend64: Backend, rng) -> None:
-    """As a learning rate is: one for all, or one for each member of a population."""
+def test_gemm_accepts_alpha_as_a_device_array(backend64: Backend, rng) -> None:
+    """Like a learning rate: one for all, or one for each member of a population."""
     a, b = rng.standard_normal((2, 4, 5)), rng.standard_normal((2, 4, 6))
     accumulate = rng.standard_normal((2, 5, 6))
     for alpha in (np.asarray(-0.3), np.array([0.5, -2.0]).reshape(2, 1, 1)):
@@ -70,10 +70,10 @@ def test_gemm_takes_a_factor_from_the_device(backend64: Backend, rng) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("transpose_a", [False, True])
 @pytest.mark.parametrize("transpose_b", [False, True])
-def test_numpys_own_blas_adds_in_place(rng, dtype, transpose_a, transpose_b) -> None:
+def test_numpys_blas_accumulates_in_place(rng, dtype, transpose_a, transpose_b) -> None:
     backend = create(None, dtype, "")
     if find_gemm(dtype) is None:
-        pytest.skip("this NumPy does not carry OpenBLAS beside it")
+        pytest.skip("this NumPy does not include OpenBLAS")
     a = rng.standard_normal((60, 150) if transpose_a else (150, 60)).astype(dtype)
     b = rng.standard_normal((140, 60) if transpose_b else (60, 140)).astype(dtype)
     start = rng.standard_normal((150, 140)).astype(dtype)
@@ -82,7 +82,7 @@ def test_numpys_own_blas_adds_in_place(rng, dtype, transpose_a, transpose_b) -> 
     result = backend.gemm(a, b, accumulate=mine, **options)
     assert result is mine
     expected = Backend(backend.xp).gemm(a, b, accumulate=start, **options)
-    rounding = 60 * float(np.finfo(dtype).eps)  # of sums of 60 products of order one
+    rounding = 60 * float(np.finfo(dtype).eps)  # of sums of 60 products of order 1
     np.testing.assert_allclose(result, expected, rtol=0, atol=rounding)
     kept.flags.writeable = False
     np.testing.assert_array_equal(backend.gemm(a, b, accumulate=kept, **options), expected)
@@ -105,7 +105,7 @@ def test_gemm_without_accumulate_is_the_product(backend64: Backend) -> None:
     members=st.integers(0, 3),
     seed=st.integers(0, 99),
 )
-def test_gemm_takes_any_shape(m: int, k: int, n: int, members: int, seed: int) -> None:
+def test_gemm_accepts_any_shape(m: int, k: int, n: int, members: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     lead = (members,) if members else ()
     a, b = rng.standard_normal((m, k)), rng.standard_normal((*lead, k, n))
@@ -115,7 +115,7 @@ def test_gemm_takes_any_shape(m: int, k: int, n: int, members: int, seed: int) -
     )
 
 
-def test_loops_apply_the_step_to_each_row_of_the_order(backend: Backend) -> None:
+def test_loop_applies_the_step_to_each_row_of_the_order(backend: Backend) -> None:
     state = (backend.to_device(np.zeros(3, dtype=np.float32)),)
     order = backend.to_device(np.array([[0, 2], [1, 1], [2, 0]], dtype=np.int32))
     data = backend.to_device(np.array([1.0, 10.0, 100.0], dtype=np.float32))
@@ -123,7 +123,7 @@ def test_loops_apply_the_step_to_each_row_of_the_order(backend: Backend) -> None
     np.testing.assert_array_equal(backend.to_host(result), [((101 / 2) + 20) / 2 + 101] * 3)
 
 
-def test_loops_do_not_change_host_arrays(backend: Backend) -> None:
+def test_loop_does_not_modify_host_arrays(backend: Backend) -> None:
     host = np.ones(4096, dtype=np.float32)
     order = backend.to_device(np.zeros((2, 2), dtype=np.int32))
     data = backend.to_device(np.array([5.0], dtype=np.float32))
@@ -133,7 +133,7 @@ def test_loops_do_not_change_host_arrays(backend: Backend) -> None:
 
 
 class AddAndHalve:
-    """state ← state / 2 + the sum of the rows, a step whose result shows the order."""
+    """state ← state / 2 + the sum of the rows; the result depends on the order of the steps."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -143,7 +143,7 @@ class AddAndHalve:
         return (state[0] * 0.5 + xp.sum(xp.take(data, rows, axis=0)),)
 
 
-def test_a_backend_describes_itself(backend: Backend) -> None:
+def test_describe_reports_the_backend(backend: Backend) -> None:
     described = backend.describe()
     keys = {"name", "version", "device", "dtype", "precision", "loop", "reason"}
     assert set(described) - {"advice", "threads"} == keys
@@ -153,7 +153,7 @@ def test_a_backend_describes_itself(backend: Backend) -> None:
     assert memory is None or 0 < memory.free <= memory.total
 
 
-def test_numpy_keeps_data_in_the_order_that_rows_are_gathered_in() -> None:
+def test_numpy_places_data_in_row_major_order() -> None:
     backend = create("cpu", "float64", "")
     ordered = np.arange(6.0).reshape(2, 3)
     assert backend.to_device(ordered) is ordered

@@ -1,4 +1,4 @@
-"""The calls that are made of cuBLAS, on a library that computes them with NumPy as documented."""
+"""Calls of cuBLAS, on a stand-in library that computes the documented results with NumPy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STREAM = 0xABC0
 
 
 class Function:
-    """A function of the library: ctypes lets types be declared on it."""
+    """A function of the library, with the attributes that ctypes uses to declare types."""
 
     def __init__(self, body: Callable[..., int]) -> None:
         self.body = body
@@ -31,7 +31,7 @@ class Function:
 
 
 def _plain(kind: Any, argument: Any) -> Any:
-    """What the C function would get: addresses and integers."""
+    """Return what the C function receives: addresses and integers."""
     if kind is ctypes.c_void_p:
         return ctypes.cast(argument, ctypes.c_void_p).value
     value = kind(argument).value
@@ -98,7 +98,7 @@ def _memory(address: int, dtype: np.dtype, size: int) -> np.ndarray:
 
 
 def _matrix(address: int, code: int, offset: int, lead: int, rows: int, columns: int) -> np.ndarray:
-    """A column-major matrix: element (i, j) at i + j · lead."""
+    """Return a column-major matrix with element (i, j) at i + j · lead."""
     assert lead >= rows
     dtype = np.dtype(DTYPES[code])
     memory = _memory(address + offset * dtype.itemsize, dtype, lead * columns)
@@ -116,7 +116,7 @@ def library() -> Library:
 
 
 def products(library: Library) -> list[tuple[Any, ...]]:
-    """Of each product asked for: members, pointer mode, operand, result and compute types."""
+    """Return members, pointer mode, operand, result and compute types of each requested product."""
     return [call[1:] for call in library.calls if call[0] == "gemm"]
 
 
@@ -139,7 +139,7 @@ def multiply(handle: Cublas, a: np.ndarray, b: np.ndarray, c: np.ndarray, **opti
     ("lead_a", "lead_b"), [((), ()), ((3,), (3,)), ((), (3,)), ((3,), ()), ((2, 3), ()), ((1,), ())]
 )
 @pytest.mark.parametrize("on_device", [False, True])
-def test_a_product_is_what_the_capability_says(
+def test_products_match_the_specification(
     library: Library, rng, transpose_a, transpose_b, lead_a, lead_b, on_device
 ) -> None:
     a = rng.standard_normal((*lead_a, *((5, 4) if transpose_a else (4, 5))))
@@ -156,7 +156,9 @@ def test_a_product_is_what_the_capability_says(
         np.testing.assert_allclose(c, -0.5 * (op_a @ op_b) + beta * start, rtol=1e-12, atol=1e-12)
 
 
-def test_an_operand_without_axes_is_shared_and_one_product_is_no_batch(library: Library) -> None:
+def test_an_operand_without_member_axes_is_shared_and_a_single_product_is_not_batched(
+    library: Library,
+) -> None:
     multiply(make(library), np.ones((4, 5)), np.ones((5, 6)), np.empty((4, 6)))
     multiply(make(library), np.ones((4, 5)), np.ones((3, 5, 6)), np.empty((3, 4, 6)))
     assert [product[0] for product in products(library)] == [1, 3]
@@ -170,21 +172,21 @@ def test_an_operand_without_axes_is_shared_and_one_product_is_no_batch(library: 
         ((2, 4, 5), (3, 5, 6), (False, False)),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(a, b, flags) -> None:
+def test_incompatible_shapes_raise(a, b, flags) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         product_shape(a, b, *flags)
 
 
-def test_half_precision_factors_make_a_float32_result(library: Library) -> None:
+def test_half_precision_operands_give_a_float32_result(library: Library) -> None:
     a, b = np.full((2, 3), 300, np.float16), np.full((3, 2), 300, np.float16)
     c = np.empty((2, 2), np.float32)
     multiply(make(library), a, b, c, compute=cublas.COMPUTE_32F)
-    np.testing.assert_array_equal(c, 270_000)  # beyond float16
+    np.testing.assert_array_equal(c, 270_000)  # exceeds the range of float16
     assert products(library) == [(1, cublas.ON_HOST, 2, 0, 68)]
 
 
-def test_the_workspace_follows_the_stream(library: Library) -> None:
-    """cublasSetStream takes the workspace away; both are set again for another stream only."""
+def test_stream_and_workspace_are_set_together_for_a_new_stream(library: Library) -> None:
+    """cublasSetStream resets the workspace; both are set again only for a different stream."""
     handle = make(library)
     square = np.ones((2, 2))
     for stream in (STREAM, STREAM, 7, 7, STREAM):
@@ -198,7 +200,7 @@ def test_the_workspace_follows_the_stream(library: Library) -> None:
             assert library.calls[index + 1][2] == 1024
 
 
-def test_a_refused_product_raises() -> None:
+def test_a_failed_product_raises_with_shape_and_status() -> None:
     with pytest.raises(BackendError, match="2 × 3 × 4: status 13"):
         multiply(make(Library(status=13)), np.ones((2, 3)), np.ones((3, 4)), np.empty((2, 4)))
 
@@ -209,11 +211,11 @@ def test_the_handle_is_destroyed(library: Library) -> None:
     assert library.calls[-1][0] == "cublasDestroy_v2"
 
 
-def test_the_numbers_are_those_of_the_headers() -> None:
-    """Where CuPy's wrapper of cuBLAS loads, its constants are the headers' own."""
+def test_the_constants_match_the_headers() -> None:
+    """CuPy's wrapper of cuBLAS, where it loads, has the constants of the headers."""
     pytest.importorskip("cuda.pathfinder")
     try:
-        cublas.load_library()  # CuPy's wrapper is linked to it
+        cublas.load_library()  # CuPy's wrapper is linked to the library
     except BackendError as error:
         pytest.skip(str(error))
     theirs = pytest.importorskip("cupy_backends.cuda.libs.cublas", exc_type=ImportError)
@@ -225,7 +227,7 @@ def test_the_numbers_are_those_of_the_headers() -> None:
     assert cublas.TRANSPOSED == theirs.CUBLAS_OP_T
 
 
-def test_the_library_has_every_function_that_is_declared() -> None:
+def test_the_library_has_every_declared_function() -> None:
     pytest.importorskip("cuda.pathfinder")
     try:
         library = cublas.load_library()

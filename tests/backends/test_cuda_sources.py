@@ -1,4 +1,4 @@
-"""The kernels' sources: NVRTC compiles them, and on the host they compute what they should."""
+"""Sources of the CUDA kernels: NVRTC compiles them, and host builds give correct results."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_nvrtc_compiles_the_kernel(name: str, architecture: str) -> None:
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The kernels as host functions of a grid of three threads, which take turns."""
+    """Return the kernels as host functions that run a grid of three threads in turn."""
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")
@@ -75,7 +75,7 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
     ("seed", "step", "purpose", "shape"),
     [(5, 0, 0, (1,)), (2**31 - 1, 7, 3, (4, 5)), ([1, 2, 3], 10**6, 1, (3, 3)), (9, 2, 11, (2, 8))],
 )
-def test_threefry_draws_the_bits_of_the_specification(kernels, seed, step, purpose, shape) -> None:
+def test_threefry_bits_match_the_specification(kernels, seed, step, purpose, shape) -> None:
     seeds, steps = np.asarray(seed, dtype=np.int32), np.asarray(step, dtype=np.int32)
     expected = create(None, "float32", "").random_bits(seeds, (steps, purpose), shape)
     bits = np.full((*seeds.shape, *shape), 77, dtype=np.uint32)
@@ -86,7 +86,7 @@ def test_threefry_draws_the_bits_of_the_specification(kernels, seed, step, purpo
     np.testing.assert_array_equal(bits, expected)
 
 
-def test_bfloat16_is_rounded_to_the_nearest(kernels, rng: np.random.Generator) -> None:
+def test_bfloat16_rounds_to_nearest(kernels, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     edges = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38, 1 + 2**-8, 1 + 3 * 2**-8]
     any_bits = rng.integers(0, 2**32, 5000, dtype=np.uint32).view(np.float32)

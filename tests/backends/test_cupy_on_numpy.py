@@ -1,6 +1,6 @@
-"""The CuPy backend's own lines, where no GPU is: with a ``cupy`` that computes with NumPy.
+"""The code of the CuPy backend without a GPU, on a ``cupy`` stand-in that computes with NumPy.
 
-It shows what is asked of CuPy and of cuBLAS, and in which order; not that they do it.
+These tests check the calls of CuPy and cuBLAS and their order, not the libraries themselves.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from anynet.backends import cublas
 
 from .test_cublas import Library, make, products
 
-MODULES = ("cupy", "cupy_streams")
+MODULES = ("cupy",)
 
 
 class Stream:
-    """A stream that notes what is captured on it."""
+    """A stream that logs captures."""
 
     current: list[Stream] = []  # noqa: RUF012  (the stand-in for a thread's state)
     log: list[str] = []  # noqa: RUF012
@@ -64,7 +64,7 @@ class Stream:
 
 
 class Event:
-    """A mark on the stream of the steps."""
+    """An event on the stream of the steps."""
 
     recorded: Stream | None = None
 
@@ -76,7 +76,7 @@ class Event:
 
 
 class Array(np.ndarray):
-    """An array that can be set from the host."""
+    """An array with ``set``, which copies from the host."""
 
     def set(self, array: np.ndarray, stream: Stream) -> None:
         assert stream.non_blocking
@@ -85,7 +85,7 @@ class Array(np.ndarray):
 
 
 class Device(contextlib.nullcontext):
-    """A device with memory enough."""
+    """A device with sufficient memory."""
 
     id = 0
     mem_info = (2**30, 2**30)
@@ -94,13 +94,13 @@ class Device(contextlib.nullcontext):
         super().__init__()
 
     def __eq__(self, other: object) -> bool:
-        return other == "cpu"  # NumPy's namespace, which stands for CuPy's, takes no other
+        return other == "cpu"  # NumPy's namespace, the stand-in for CuPy's, accepts no other device
 
-    __hash__ = None  # as CuPy's
+    __hash__ = None  # as in CuPy
 
 
 class RawKernel:
-    """Stands for the two kernels, which are tested in test_cuda_sources.py."""
+    """Stand-in for the two kernels, which are tested in test_cuda_sources.py."""
 
     def __init__(self, source: str, name: str) -> None:
         assert f"void {name}(" in source
@@ -144,7 +144,7 @@ def paper_cupy() -> ModuleType:
 
 @pytest.fixture
 def paper(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of the backend, imported with the stand-in and forgotten afterwards."""
+    """Return the backend's module, imported with the stand-in and removed afterwards."""
     monkeypatch.setitem(sys.modules, "cupy", paper_cupy())
     monkeypatch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=np.empty))
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", compat)
@@ -168,7 +168,7 @@ def backend_of(paper: Any, library: Library | None, dtype: str = "float32", **op
 @pytest.mark.parametrize("lead", [(), (3,)])
 @pytest.mark.parametrize("alpha", [1, -0.3, np.asarray(-0.3), "members"])
 @pytest.mark.parametrize("beta", [0, 1, 0.5])
-def test_gemm_is_the_specification(paper, rng, transposes, lead, alpha, beta) -> None:
+def test_gemm_matches_the_specification(paper, rng, transposes, lead, alpha, beta) -> None:
     library = Library()
     backend = backend_of(paper, library, "float64")
     if alpha == "members":
@@ -218,7 +218,9 @@ def test_operands_and_targets_that_are_not_contiguous_are_copied(paper, rng) -> 
         ("float32", "float16", "float16", cublas.COMPUTE_32F),
     ],
 )
-def test_the_precision_decides_the_types(paper, dtype, precision, operand, compute) -> None:
+def test_precision_selects_operand_and_compute_types(
+    paper, dtype, precision, operand, compute
+) -> None:
     library = Library()
     backend = backend_of(paper, library, dtype, precision=precision)
     a = np.full((2, 2), 3, dtype=dtype)
@@ -237,14 +239,14 @@ def test_bfloat16_operands_are_rounded_by_a_kernel(paper) -> None:
 
 
 @pytest.mark.parametrize("seed", [5, [1, 2, 3]])
-def test_random_bits_are_one_kernel(paper, seed) -> None:
+def test_random_bits_match_numpy(paper, seed) -> None:
     backend = backend_of(paper, None)
     seeds = np.asarray(seed, dtype=np.int32)
     expected = anynet.get_backend("numpy").random_bits(seeds, (np.int32(7), 3), (4, 5))
     np.testing.assert_array_equal(backend.random_bits(seeds, (np.int32(7), 3), (4, 5)), expected)
 
 
-def test_a_graph_is_recorded_after_a_warm_up_and_then_launched(paper) -> None:
+def test_a_graph_is_captured_after_a_warm_up_and_then_launched(paper) -> None:
     backend = backend_of(paper, Library())
     order, state = np.zeros((3, 1), np.int32), (np.zeros(2, np.float32),)
     backend.loop(lambda state, rows, data: (state[0] + 1,)).run(state, order, ())  # noqa: ARG005
@@ -253,7 +255,7 @@ def test_a_graph_is_recorded_after_a_warm_up_and_then_launched(paper) -> None:
     assert len(Stream.current) == 1
 
 
-def test_a_failed_capture_is_ended_and_the_run_goes_on(paper, monkeypatch) -> None:
+def test_a_failed_capture_is_ended_and_the_run_continues(paper, monkeypatch) -> None:
     backend = backend_of(paper, None)
     order, state = np.zeros((3, 1), np.int32), (np.zeros(2, np.float32),)
     monkeypatch.setattr(Stream, "fail_in_capture", True)
@@ -264,7 +266,7 @@ def test_a_failed_capture_is_ended_and_the_run_goes_on(paper, monkeypatch) -> No
     assert len(Stream.current) == 1
 
 
-def test_a_network_trains_step_by_step_as_on_numpy(paper, digits) -> None:
+def test_training_matches_numpy(paper, digits) -> None:
     network = anynet.mlp([64, 16, 10], dropout=0.2, scale=digits.scale)
     x, y = digits.train[0][:300], digits.train[1][:300]
     models = [
@@ -279,7 +281,7 @@ def test_a_network_trains_step_by_step_as_on_numpy(paper, digits) -> None:
         np.testing.assert_allclose(mine, numpys, rtol=1e-9, atol=1e-12)
 
 
-def test_blocks_are_copied_from_pinned_memory_beside_the_steps(paper, digits) -> None:
+def test_blocks_are_copied_from_pinned_memory_on_a_separate_stream(paper, digits) -> None:
     network = anynet.mlp([64, 16, 10], scale=digits.scale)
     backend = backend_of(paper, Library(), "float64", graphs=None)
     streamed, resident = (
@@ -288,10 +290,10 @@ def test_blocks_are_copied_from_pinned_memory_beside_the_steps(paper, digits) ->
     )
     for one, other in zip(tree.leaves(streamed.params), tree.leaves(resident.params), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert Stream.log == ["wait", "copy", "copy", "copy", "synchronize"] * 2  # one block an epoch
+    assert Stream.log == ["wait", "copy", "copy", "copy", "synchronize"] * 2  # one block per epoch
 
 
-def test_clip_and_sign_are_the_standards(paper) -> None:
+def test_clip_and_sign_match_the_array_api_standard(paper) -> None:
     x = np.array([-2.0, -0.0, 0.5, np.inf, np.nan])
     for name, options in [("clip", (-1.0, 1.0)), ("sign", ())]:
         np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""Graphs on a recorder whose replay runs the captured work again on the same buffers."""
+"""Recorded graphs, on a recorder whose replay runs the captured work on the same buffers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from anynet.training import history
 
 
 class Rerun(GraphRecorder):
-    """Captures nothing: its replay calls ``work`` again. ``failing`` captures raise instead."""
+    """Replay by calling ``work`` again; the captures listed in ``failing`` raise instead."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Rerun(GraphRecorder):
 
 @dataclass(frozen=True)
 class ReplayingNumPy(NumPyBackend):
-    """NumPy with the loops that CuPy has."""
+    """NumPy with the recorded loops of CuPy."""
 
     recorder: GraphRecorder = field(default_factory=Rerun, compare=False)
     graphs: GraphReport = field(default_factory=GraphReport, compare=False)
@@ -63,7 +63,7 @@ class ReplayingNumPy(NumPyBackend):
 
 
 def backends(library: str, recorder: GraphRecorder, monkeypatch: Any = None) -> tuple[Any, Any]:
-    """Return a backend with graphs, and the same without."""
+    """Return a backend with graphs and the same backend without."""
     if library == "numpy":
         return ReplayingNumPy(numpy_xp, "cpu", recorder=recorder), anynet.get_backend("numpy")
     pytest.importorskip("torch")
@@ -77,7 +77,7 @@ STATEFUL = anynet.mlp([12, 8, 6, 3], batch_norm=True, standardize=True, dropout=
 
 
 def trained(backend: Any, **options: Any) -> anynet.training.Model:
-    """Train on 323 made-up samples: 10 batches and a short one, scored on 30 each epoch."""
+    """Train on 323 random samples: 10 full batches, 1 short batch, 30 validation samples."""
     rng = np.random.default_rng(3)
     x = rng.integers(0, 256, (353, 12)).astype(np.uint8)
     y = (x[:, :3].astype(int) // 86).sum(axis=1) % 3
@@ -97,7 +97,7 @@ def trained(backend: Any, **options: Any) -> anynet.training.Model:
 
 
 def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> None:
-    """The same bits in all weights, and the same history but for the time it took."""
+    """Check that weights are bitwise equal and histories equal except for durations."""
     leaves = [
         [m.backend.to_host(leaf) for leaf in tree.leaves((m.params, m.states))]
         for m in (one, other)
@@ -119,26 +119,29 @@ def assert_same(one: anynet.training.Model, other: anynet.training.Model) -> Non
         {"network": STATEFUL},
         {"network": STATEFUL.freeze([1, 2]), "optimizer": SGD(momentum=0.9)},
     ],
-    ids=["adam", "sgd in place", "from the host", "layers with state", "frozen layers"],
+    ids=["adam", "sgd in place", "streamed from the host", "layers with state", "frozen layers"],
 )
-def test_training_gives_the_bits_of_the_plain_loop(library, unrolled, options, monkeypatch) -> None:
+def test_training_is_bitwise_equal_to_the_plain_loop(
+    library, unrolled, options, monkeypatch
+) -> None:
     replaying, plain = backends(library, Rerun(unrolled), monkeypatch)
     assert_same(trained(replaying, **options), trained(plain, **options))
     assert replaying.graphs.failure is None
-    assert replaying.graphs.replayed == 4 * (10 + 1 + 1)  # batches, the short one, the scored ones
+    # full batches, short batch, scoring batches
+    assert replaying.graphs.replayed == 4 * (10 + 1 + 1)
 
 
-def test_epochs_share_their_graphs() -> None:
+def test_epochs_reuse_graphs() -> None:
     captured = []
     for epochs in (2, 6):
         replaying, _ = backends("numpy", Rerun(4))
         trained(replaying, epochs=epochs)
         captured.append(replaying.graphs.captured)
-    # Chunks of 4 and 2 steps, the short batch; scoring, which reads the weights in their buffers.
+    # Chunks of 4 and 2 steps, the short batch, and scoring, which reads the state buffers.
     assert captured == [3 + 1, 3 + 1]
 
 
-def test_progress_reads_the_running_sums_between_replays() -> None:
+def test_progress_reads_the_running_loss_between_replays() -> None:
     seen: dict[str, list[history.Progress]] = {"replaying": [], "plain": []}
     replaying, plain = backends("numpy", Rerun(4))
     trained(replaying, progress=seen["replaying"].append)
@@ -149,8 +152,8 @@ def test_progress_reads_the_running_sums_between_replays() -> None:
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("failing", [1, 2, 3, 4])
-def test_a_failed_capture_changes_no_number_and_warns_once(library, failing, monkeypatch) -> None:
-    """The first, the rest of the batches, the short batch, or that of the scoring fails."""
+def test_a_failed_capture_keeps_the_results_and_warns_once(library, failing, monkeypatch) -> None:
+    """The capture of the first or remaining batches, the short batch or the scoring fails."""
     replaying, plain = backends(library, Rerun(8, failing=(failing,)), monkeypatch)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -162,7 +165,7 @@ def test_a_failed_capture_changes_no_number_and_warns_once(library, failing, mon
     assert replaying.graphs.describe().startswith("eager: capture failed: OSError")
 
 
-def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
+def test_an_error_of_the_step_is_raised_unchanged() -> None:
     class Wrong:
         def __call__(self, *arguments: Any) -> Any:
             raise ZeroDivisionError(len(arguments))
@@ -173,7 +176,7 @@ def test_a_step_that_fails_by_itself_raises_its_own_error() -> None:
         replaying.loop(Wrong()).run(state, order, ())
 
 
-def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
+def test_an_interrupt_is_raised_and_leaves_the_loop_usable() -> None:
     recorder = Rerun(4, failing=(1,), error=KeyboardInterrupt)
     replaying, plain = backends("numpy", recorder)
     with pytest.raises(anynet.TrainingInterrupted):
@@ -183,7 +186,7 @@ def test_an_interrupt_goes_through_and_leaves_the_loop_usable() -> None:
 
 
 class Fibonacci:
-    """(a, b) ← (b, a + b + the row's value): one leaf becomes another, which must not mix."""
+    """(a, b) ← (b, a + b + the row's value): buffers of swapped leaves must not mix."""
 
     def __call__(self, state: Any, rows: Any, data: Any) -> Any:
         return (state[1], state[0] + state[1] + data[int(rows[0])])
@@ -202,7 +205,7 @@ def fibonacci(loop: RecordedLoop[Any], order: Any, data: Any, start: Any = (0.0,
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 8, 11])
-def test_any_number_of_steps_and_leaves_that_change_places(steps: int) -> None:
+def test_any_number_of_steps_with_leaves_that_are_swapped(steps: int) -> None:
     order = np.arange(steps, dtype=np.int32).reshape(-1, 1) % 3
     fibonacci(fibonacci_loop(), order, np.array([1.0, 10.0, 100.0]))
 
@@ -221,7 +224,7 @@ def test_a_state_that_the_loop_returned_is_not_copied(monkeypatch) -> None:
     assert not any(buffer is leaf for buffer in written[:1] for leaf in first)
 
 
-def test_leaves_of_the_returned_state_may_change_places() -> None:
+def test_leaves_of_the_returned_state_may_be_swapped() -> None:
     loop = fibonacci_loop()
     order, data = np.zeros((4, 1), dtype=np.int32), np.array([1.0])
     first = fibonacci(loop, order, data)
@@ -247,14 +250,14 @@ def test_a_state_of_another_shape_is_recorded_again() -> None:
     assert loop.report.captured == 2
 
 
-def test_other_data_of_the_same_shapes_are_read_instead() -> None:
+def test_a_recorded_loop_reads_new_data_of_the_same_shapes() -> None:
     loop = fibonacci_loop()
     order = np.zeros((4, 1), dtype=np.int32)
     kept = [np.array([float(value)]) for value in range(5)]
     for data in [*kept, *kept]:
         fibonacci(loop, order, data)
-    assert loop.report.captured == 2  # in place, then from a buffer that is filled anew
-    fibonacci(loop, order, [kept[0]])  # another shape of tree
+    assert loop.report.captured == 2  # in place, then from a refilled buffer
+    fibonacci(loop, order, [kept[0]])  # another tree structure
     assert loop.report.captured == 3
 
 
@@ -271,9 +274,9 @@ def test_large_data_are_not_copied(monkeypatch) -> None:
 
 def test_data_are_not_kept_alive(monkeypatch) -> None:
     class Data(np.ndarray):
-        """An array whose end can be seen."""
+        """An array that supports weak references."""
 
-    # as a graph: the replay holds no closure of the step
+    # as in a graph: the replay holds no closure of the step
     monkeypatch.setattr(Rerun, "capture", lambda self, warm_up, work: lambda: None)  # noqa: ARG005
     ended = []
     loop = fibonacci_loop()
@@ -288,7 +291,7 @@ def test_data_are_not_kept_alive(monkeypatch) -> None:
 
 @dataclass(frozen=True)
 class Holding:
-    """A step that knows its backend, as a training step does."""
+    """A step that holds its backend, as a training step does."""
 
     backend: Any
 
@@ -296,7 +299,7 @@ class Holding:
         return state
 
 
-def test_graphs_are_freed_with_their_loop_and_without_a_garbage_collection(monkeypatch) -> None:
+def test_graphs_are_freed_with_their_loop_without_garbage_collection(monkeypatch) -> None:
     monkeypatch.setattr(Rerun, "capture", lambda self, warm_up, work: lambda: None)  # noqa: ARG005
     gc.collect()
     gc.disable()
@@ -325,5 +328,5 @@ def test_the_number_of_recordings_is_bounded() -> None:
     )
 
 
-def test_before_the_first_run_nothing_is_captured() -> None:
+def test_nothing_is_captured_before_the_first_run() -> None:
     assert GraphReport().describe() == "graph: nothing captured yet"

@@ -1,4 +1,4 @@
-"""Recorded loops on a CUDA device: they run, they change no number, and they fail safely."""
+"""Recorded loops on a CUDA device: they run, match the plain loop and fail safely."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "momentum and clipping": {"optimizer": SGD(momentum=0.9, nesterov=True), "clip_norm": 0.5},
     "adam, averaged": {"optimizer": Adam(), "learning_rate": Cosine(0.01), "average": 0.9},
-    "from the host": {"resident": False},
+    "streamed from the host": {"resident": False},
     "batch normalisation": {"batch_norm": True},
     "with progress": {"progress": lambda _: None},
 }
@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("loss", ["cross_entropy", "huber", "absolute_error"])
-def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) -> None:
+def test_graphs_match_the_plain_loop(case, options, loss, digits) -> None:
     options = dict(options)
     batch_norm = options.pop("batch_norm", False)
     network = anynet.mlp(
@@ -50,7 +50,7 @@ def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) 
     ]
     assert backend.graphs.failure is None
     assert backend.describe()["loop"].startswith("graph: ")
-    assert backend.graphs.replayed == 3 * (14 + 1 + 1)  # batches, the short one, the scored rows
+    assert backend.graphs.replayed == 3 * (14 + 1 + 1)  # full batches, short batch, scoring batch
     leaves = [tree.leaves((model.params, model.states)) for model in models]
     for mine, plain in zip(*leaves, strict=True):
         np.testing.assert_allclose(
@@ -59,7 +59,7 @@ def test_graphs_give_the_numbers_of_the_plain_loop(case, options, loss, digits) 
 
 
 class LooksAtTheLoss:
-    """A step that reads the device, which no capture allows."""
+    """A step that reads from the device, which a capture does not permit."""
 
     def __call__(self, state: Any, rows: Any, data: Any) -> Any:
         return (state[0] + float(data[int(rows[0])]),)

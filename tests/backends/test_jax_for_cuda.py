@@ -1,4 +1,4 @@
-"""What JAX would compile for CUDA, read from its lowering, which needs no device."""
+"""JAX programs for CUDA, read from their lowering, which needs no device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ jax = pytest.importorskip("jax")
 
 
 def lowered(function: Any, *arguments: Any) -> str:
-    """The StableHLO of a jitted function for CUDA."""
+    """Return the StableHLO of a jitted function for CUDA."""
     return str(function.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text())
 
 
@@ -33,7 +33,7 @@ def lowered(function: Any, *arguments: Any) -> str:
         ("float16", "(tensor<4x5xf16>, tensor<5x6xf16>) -> tensor<4x6xf32>"),
     ],
 )
-def test_products_have_the_precision_that_was_asked_for(precision: Any, says: str) -> None:
+def test_products_have_the_requested_precision(precision: Any, says: str) -> None:
     from anynet.backends.jax import JaxBackend
 
     gpu = SimpleNamespace(platform="gpu", id=0)
@@ -45,7 +45,7 @@ def test_products_have_the_precision_that_was_asked_for(precision: Any, says: st
     assert says in product
 
 
-def test_the_loop_is_one_program_that_reuses_the_state(digits: anynet.Dataset) -> None:
+def test_the_loop_is_one_program_that_donates_the_state(digits: anynet.Dataset) -> None:
     from anynet.backends.jax import _scan
 
     backend = anynet.get_backend("jax", "cpu")

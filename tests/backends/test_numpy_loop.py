@@ -1,4 +1,4 @@
-"""NumPy's recorded loop against the plain loop of the specification: the same bits."""
+"""NumPy's recorded loop: bitwise equal to the plain loop of the specification."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _record_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(rng: Any, loss: Any = None, network: Any = None, **options: Any) -> tuple[Any, ...]:
-    """A step, a function that makes its initial state, an order and samples."""
+    """Return a step, a function that makes its initial state, an order, and samples."""
     loss = loss or CrossEntropy()
     network = network or anynet.mlp([20, 24, 8, 3])
     backend = anynet.get_backend("numpy")
@@ -72,7 +72,7 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
 
 
 def recorded_loop(step: Any) -> Any:
-    """NumPy's loop, whose ``report`` tells what was replayed."""
+    """Return NumPy's recorded loop, whose ``report`` counts the replayed steps."""
     loop = anynet.get_backend("numpy").loop(step)
     assert isinstance(loop, RecordedLoop)
     return loop
@@ -133,13 +133,13 @@ CASES = {
     },
     "scale": {"network": anynet.mlp([20, 24, 8, 3], scale=0.5)},
     "weights": {"weight": np.linspace(0, 2, 200, dtype=np.float32)},
-    "large enough for BLAS to add": {"network": anynet.mlp([20, 900, 40, 3])},
-    "an average of such": {"network": anynet.mlp([20, 900, 3]), "average": 0.9},
+    "large enough for accumulation by BLAS": {"network": anynet.mlp([20, 900, 40, 3])},
+    "averaged, large enough for BLAS": {"network": anynet.mlp([20, 900, 3]), "average": 0.9},
 }
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
-def test_the_recorded_loop_gives_the_plain_loops_bits(rng, options: dict[str, Any]) -> None:
+def test_the_recorded_loop_is_bitwise_equal_to_the_plain_loop(rng, options: dict[str, Any]) -> None:
     step, start, order, rows = make(rng, **options)
     with step.backend.context():
         loop = recorded_loop(step)
@@ -148,7 +148,7 @@ def test_the_recorded_loop_gives_the_plain_loops_bits(rng, options: dict[str, An
         assert_same_bits(recorded, plain_loop(step, start(), order, rows))
 
 
-def test_parts_of_an_order_and_other_batch_sizes_continue_from_one_state(rng) -> None:
+def test_partial_orders_and_other_batch_sizes_continue_from_the_same_state(rng) -> None:
     step, start, order, rows = make(rng, optimizer=Adam())
     short = order[:1, :5]
     recorded, expected, loop = start(), start(), recorded_loop(step)
@@ -159,7 +159,7 @@ def test_parts_of_an_order_and_other_batch_sizes_continue_from_one_state(rng) ->
     assert loop.report.captured == 2
 
 
-def test_a_loop_keeps_its_recording(rng) -> None:
+def test_a_loop_reuses_its_recording(rng) -> None:
     step, start, order, rows = make(rng)
     calls = []
 
@@ -180,7 +180,7 @@ def test_a_loop_keeps_its_recording(rng) -> None:
     assert len(calls) == 2
 
 
-def test_loops_of_one_step_share_no_memory(rng) -> None:
+def test_loops_of_the_same_step_share_no_memory(rng) -> None:
     step, start, order, rows = make(rng)
     first = recorded_loop(step).run(start(), order, rows)
     kept = tree.map(np.array, first)
@@ -188,7 +188,7 @@ def test_loops_of_one_step_share_no_memory(rng) -> None:
     assert_same_bits(first, kept)
 
 
-def test_the_given_state_is_not_changed(rng) -> None:
+def test_the_given_state_is_not_modified(rng) -> None:
     step, start, order, rows = make(rng)
     state = start()
     for leaf in tree.leaves(state):
@@ -198,7 +198,7 @@ def test_the_given_state_is_not_changed(rng) -> None:
     assert_same_bits(state, before)
 
 
-def test_evaluation_is_recorded_too(rng) -> None:
+def test_evaluation_is_also_recorded(rng) -> None:
     step, start, order, rows = make(rng, loss=SquaredError())
     backend = step.backend
     evaluation = EvaluationStep(step.network, step.loss, backend)
@@ -230,10 +230,10 @@ def test_a_step_that_reads_on_the_host_runs_in_the_plain_loop(read) -> None:
         state = loop.run(state, order, ())
         assert loop.report.replayed == 0
     np.testing.assert_array_equal(state[0], [6])
-    assert calls == [1, 1, 1, 1, 1]  # one try at recording, and each row once
+    assert calls == [1, 1, 1, 1, 1]  # one attempt to record, then each row once
 
 
-def test_a_step_that_swaps_its_leaves_is_repeated_correctly() -> None:
+def test_a_step_that_swaps_its_leaves_is_replayed_correctly() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         a, b = state
         return b, a + rows
@@ -247,7 +247,7 @@ def test_a_step_that_swaps_its_leaves_is_repeated_correctly() -> None:
     assert [float(leaf) for leaf in swapped] == [3 + 2, 5 + 1 + 4]
 
 
-def test_a_step_that_adds_to_its_own_array_is_repeated_correctly() -> None:
+def test_a_step_that_accumulates_into_its_own_array_is_replayed_correctly() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         total = np.zeros(2)
         total += rows
@@ -258,7 +258,7 @@ def test_a_step_that_adds_to_its_own_array_is_repeated_correctly() -> None:
     np.testing.assert_array_equal(result[0], [7, 7])
 
 
-def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() -> None:
+def test_a_result_modified_in_place_does_not_share_the_buffer_of_another_operand() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         total, penalty = state[0] * 2.0, state[0] * rows
         total += penalty
@@ -269,7 +269,7 @@ def test_a_result_that_is_changed_in_place_is_not_made_in_its_other_operand() ->
     np.testing.assert_array_equal(result[0], [2 * 3 * 4, 2 * 3 * 4])
 
 
-def test_a_step_that_cannot_be_hashed_is_recorded_too() -> None:
+def test_an_unhashable_step_is_also_recorded() -> None:
     class Adding:
         __hash__ = None  # type: ignore[assignment]
 
@@ -282,7 +282,7 @@ def test_a_step_that_cannot_be_hashed_is_recorded_too() -> None:
     assert float(state[0]) == 6
 
 
-def test_calls_of_several_results_are_not_recorded() -> None:
+def test_calls_with_several_results_are_not_recorded() -> None:
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
         fraction, whole = np.modf(state[0] + rows)[:2]
         return (fraction + 2 * whole, state[1])
@@ -294,11 +294,11 @@ def test_calls_of_several_results_are_not_recorded() -> None:
     np.testing.assert_array_equal(state[0], [9.75 - 1, 9.75 - 1])
 
 
-def test_an_error_in_the_middle_is_raised_and_no_step_is_repeated() -> None:
+def test_an_error_during_the_loop_is_raised_and_no_step_is_repeated() -> None:
     taken = []
 
     def step(state: Any, rows: Any, data: Any) -> Any:  # noqa: ARG001
-        if isinstance(rows, np.ndarray):  # not while recording, which this refuses
+        if isinstance(rows, np.ndarray):  # not while recording, which does not permit this
             taken.append(float(rows))
         if float(rows) == 3:
             message = "at three"

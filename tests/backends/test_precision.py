@@ -1,4 +1,4 @@
-"""Reduced precision: factors are rounded, sums and weights are not, and full is the default."""
+"""Reduced precision: operands are rounded, sums and weights are not; the default is full."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def multiply(backend: Any, a: Any, b: Any, **options: Any) -> np.ndarray:
 @pytest.mark.parametrize(("library", "precision"), CASES)
 @pytest.mark.parametrize("lead", [(), (3,)])
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_product_is_as_exact_as_its_rounded_factors(library, precision, lead, shared, rng):
-    """Error bound: each factor is off by a share u, each of the K sums by one of float32's."""
+def test_product_error_is_bounded_by_the_rounding_of_its_operands(
+    library, precision, lead, shared, rng
+):
+    """Error bound: relative error u per operand, one float32 rounding per each of K sums."""
     a = rng.standard_normal((*lead, 40, 30)).astype(np.float32)
     b = rng.standard_normal((*(() if shared else lead), 40, 20)).astype(np.float32)
     exact = np.swapaxes(a, -1, -2).astype(np.float64) @ b
@@ -43,7 +45,7 @@ def test_a_product_is_as_exact_as_its_rounded_factors(library, precision, lead, 
     error = np.abs(multiply(make(library, precision), a, b, transpose_a=True) - exact)
     u = ROUNDOFF[precision]
     assert np.all(error <= (2 * u + u * u + 40 * np.finfo(np.float32).eps) * scale)
-    assert error.max() > u / 100 * scale.mean()  # it was rounded at all
+    assert error.max() > u / 100 * scale.mean()  # operands are rounded
 
 
 @pytest.mark.parametrize(("library", "precision"), CASES)
@@ -54,8 +56,8 @@ def test_sums_are_kept_in_float32(library: str, precision: str) -> None:
 
 
 @pytest.mark.parametrize(("library", "precision"), CASES)
-def test_what_is_added_to_is_not_rounded(library: str, precision: str) -> None:
-    """A master weight takes in steps that are too small for the reduced type."""
+def test_the_accumulator_is_not_rounded(library: str, precision: str) -> None:
+    """A master weight accumulates steps that are too small for the reduced type."""
     backend = make(library, precision)
     weight = backend.to_device(np.ones((1, 1), dtype=np.float32))
     step = 2.0**-14
@@ -64,7 +66,7 @@ def test_what_is_added_to_is_not_rounded(library: str, precision: str) -> None:
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
-def test_training_in_bfloat16_learns_with_float32_weights(library: str, digits) -> None:
+def test_training_in_bfloat16_learns_and_keeps_float32_weights(library: str, digits) -> None:
     backend = make(library, "bfloat16")
     network = anynet.mlp([64, 32, 10], scale=digits.scale)
     options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.1}
@@ -79,8 +81,8 @@ def test_training_in_bfloat16_learns_with_float32_weights(library: str, digits) 
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
 
 
-def test_a_precision_makes_another_backend_on_the_same_device() -> None:
-    """Compiled loops go by equality: those of two precisions must not be mixed."""
+def test_backends_of_different_precisions_are_unequal() -> None:
+    """Compiled loops are cached by equality, so two precisions must compare unequal."""
     full, reduced = make("torch", None), make("torch", "bfloat16")
     assert full != reduced
     array = reduced.to_device(np.ones(2, dtype=np.float32))
@@ -90,7 +92,7 @@ def test_a_precision_makes_another_backend_on_the_same_device() -> None:
     assert (full.describe()["precision"], reduced.describe()["precision"]) == ("full", "bfloat16")
 
 
-def test_every_precision_has_a_type_of_its_products() -> None:
+def test_every_precision_has_an_operand_type() -> None:
     assert set(PRECISIONS) - {"tf32"} <= set(DATA_TYPES)
 
 
@@ -101,13 +103,13 @@ def test_every_precision_has_a_type_of_its_products() -> None:
         (("numpy", None, "float64", "bfloat16"), "products of float32, got dtype 'float64'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: Any, message: str) -> None:
+def test_invalid_precisions_raise(arguments: Any, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.get_backend(*arguments)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_numpy_has_full_precision_only(precision: str) -> None:
+def test_numpy_supports_full_precision_only(precision: str) -> None:
     with pytest.raises(anynet.BackendError, match="full precision only, got precision"):
         anynet.get_backend("numpy", precision=precision)
     with pytest.raises(anynet.BackendError, match="full precision only"):
@@ -115,12 +117,12 @@ def test_numpy_has_full_precision_only(precision: str) -> None:
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
-def test_tf32_needs_cuda(library: str) -> None:
+def test_tf32_requires_cuda(library: str) -> None:
     with pytest.raises(anynet.BackendError, match=r"'tf32'.*, got cpu"):
         make(library, "tf32")
 
 
-def test_torch_takes_its_tf32_setting_back() -> None:
+def test_torchs_tf32_setting_is_restored() -> None:
     torch = pytest.importorskip("torch")
     from anynet.backends.torch import _with_tf32
 
@@ -135,13 +137,16 @@ def test_torch_takes_its_tf32_setting_back() -> None:
 @pytest.mark.cuda
 @pytest.mark.parametrize("case", ["cupy", "torch-cuda", "jax-cuda"])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_products_on_cuda_are_as_exact_as_their_factors(case, precision, rng) -> None:
+def test_product_error_on_cuda_is_bounded_by_the_rounding_of_its_operands(
+    case, precision, rng
+) -> None:
     backend = anynet.get_backend(make_backend(case).name, "cuda", precision=precision)
     a = rng.standard_normal((3, 256, 512)).astype(np.float32)
     b = rng.standard_normal((256, 128)).astype(np.float32)
     exact = np.swapaxes(a, 1, 2).astype(np.float64) @ b
     scale = np.abs(np.swapaxes(a, 1, 2)).astype(np.float64) @ np.abs(b)
     error = np.abs(multiply(backend, a, b, transpose_a=True) - exact)
-    u = (ROUNDOFF | {"tf32": 2.0**-10})[precision]  # tensor cores may cut TF32 off, not round it
+    # tensor cores may truncate to TF32 instead of rounding
+    u = (ROUNDOFF | {"tf32": 2.0**-10})[precision]
     assert np.all(error <= (2 * u + u * u + 256 * np.finfo(np.float32).eps) * scale)
     assert error.max() > u / 100 * scale.mean()

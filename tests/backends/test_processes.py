@@ -1,4 +1,4 @@
-"""Worker processes after the parent has computed: forked, and started anew."""
+"""Worker processes after the parent has computed: forked and spawned."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ print("the same")
 
 
 def outcome(code: str, backend: str, folder: Path, engine: str = "") -> str:
-    """Run a script in a process of its own, which must end, and return what it printed."""
+    """Run a script in its own process, which must terminate, and return its output."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     }
@@ -89,7 +89,7 @@ def outcome(code: str, backend: str, folder: Path, engine: str = "") -> str:
 
 
 def usable(name: str) -> str:
-    """Return the name of a backend, or skip the test where it is not installed."""
+    """Return the name of a backend, or skip the test if it is not installed."""
     pytest.importorskip("joblib")
     try:
         anynet.get_backend(name, "cpu")
@@ -101,18 +101,18 @@ def usable(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_forked_workers_give_the_results_of_the_parent(name: str, tmp_path: Path) -> None:
-    """GNU's OpenMP waits forever in such a child if it may take more than one thread."""
+def test_forked_workers_match_the_parent(name: str, tmp_path: Path) -> None:
+    """GNU OpenMP with more than one thread hangs in a forked child."""
     assert outcome(SAME, usable(name), tmp_path, "multiprocessing") == "the same"
 
 
-def test_forked_workers_of_a_parent_that_used_jax_say_what_to_do(tmp_path: Path) -> None:
+def test_forked_workers_of_a_parent_that_used_jax_raise_with_the_fix(tmp_path: Path) -> None:
     said = outcome(REFUSED, usable("jax"), tmp_path)
     assert "JAX cannot compute in a forked child" in said
     assert "loky" in said
 
 
-def test_forked_workers_may_use_jax_where_the_parent_did_not(tmp_path: Path) -> None:
+def test_forked_workers_may_use_jax_if_the_parent_did_not(tmp_path: Path) -> None:
     assert outcome(CHILDREN_ONLY, usable("jax"), tmp_path) == "the same"
 
 
@@ -124,11 +124,11 @@ def test_forked_workers_may_use_jax_where_the_parent_did_not(tmp_path: Path) -> 
         "jax",
     ],
 )
-def test_new_processes_give_the_results_of_the_parent(name: str, tmp_path: Path) -> None:
+def test_spawned_processes_match_the_parent(name: str, tmp_path: Path) -> None:
     assert outcome(SAME, usable(name), tmp_path, "loky") == "the same"
 
 
 @pytest.mark.parametrize("engine", ["multiprocessing", "loky"])
-def test_searches_in_workers_find_the_same(engine: str, tmp_path: Path) -> None:
+def test_searches_in_workers_match_the_parent(engine: str, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     assert outcome(SEARCH, usable("numpy"), tmp_path, engine) == "the same"

@@ -1,4 +1,4 @@
-"""Counter-based random bits: published known answers, the same on every backend."""
+"""Counter-based random bits: published known answers, equal on every backend."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ KNOWN_ANSWERS = [
 
 
 @pytest.mark.parametrize(("rounds", "counter", "key", "expected"), KNOWN_ANSWERS)
-def test_threefry_gives_the_published_answers(backend: Backend, rounds, counter, key, expected):
-    if backend.name == "torch":  # its words are signed, see TorchBackend
+def test_threefry_matches_the_published_answers(backend: Backend, rounds, counter, key, expected):
+    if backend.name == "torch":  # torch's words are signed, see TorchBackend
         import torch
 
         from anynet.backends.torch import _rotate_signed, _unsigned
@@ -46,11 +46,11 @@ def draw(backend: Backend, seed, step: int, purpose: int, shape) -> np.ndarray:
     return backend.to_host(backend.random_bits(seed, (step, purpose), shape)).astype(np.uint64)
 
 
-def test_bits_begin_with_the_published_answer(backend: Backend) -> None:
+def test_random_bits_start_with_the_published_answer(backend: Backend) -> None:
     assert draw(backend, 0, 0, 0, (2,)).tolist() == [0x9D1C5EC6, 0x8BD50731]
 
 
-def test_bits_are_the_same_on_every_backend(backend: Backend) -> None:
+def test_random_bits_are_equal_on_every_backend(backend: Backend) -> None:
     from anynet.backends.numpy import create
 
     reference = create(None, "float32", "")
@@ -60,20 +60,20 @@ def test_bits_are_the_same_on_every_backend(backend: Backend) -> None:
         assert bits.shape == (*np.shape(arguments[0]), *arguments[3])
 
 
-def test_each_member_draws_what_it_draws_alone(backend: Backend) -> None:
+def test_population_members_draw_the_same_bits_as_single_runs(backend: Backend) -> None:
     together = draw(backend, [11, 22], 4, 2, (6, 7))
     for member, seed in enumerate([11, 22]):
         np.testing.assert_array_equal(together[member], draw(backend, seed, 4, 2, (6, 7)))
 
 
-def test_seed_step_and_purpose_each_change_all_bits(backend: Backend) -> None:
+def test_seed_step_and_purpose_each_change_the_bits(backend: Backend) -> None:
     streams = [draw(backend, *key, (500,)) for key in [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]]
     for index, one in enumerate(streams):
         for other in streams[index + 1 :]:
             assert np.count_nonzero(one == other) == 0
 
 
-def test_bits_are_uniform(backend: Backend) -> None:
+def test_random_bits_are_uniform(backend: Backend) -> None:
     bits = draw(backend, 3, 1, 4, (40_000,))
     counts = np.bincount((bits >> 24).astype(int), minlength=256)
     expected = len(bits) / 256

@@ -1,4 +1,4 @@
-"""Choosing a backend: names, devices, the environment, and what is said when one is missing."""
+"""Selection of a backend: names, devices, the environment, errors for missing libraries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_auto_on_the_cpu_is_numpy() -> None:
     assert anynet.get_backend("auto", "cpu").name == "numpy"
 
 
-def test_the_environment_decides_auto_and_nothing_else(monkeypatch) -> None:
+def test_the_environment_variable_affects_only_auto(monkeypatch) -> None:
     monkeypatch.setenv("ANYNET_BACKEND", "abacus")
     with pytest.raises(anynet.InvalidArgumentError, match=r"'abacus' \(set by ANYNET_BACKEND\)"):
         anynet.get_backend()
@@ -52,12 +52,12 @@ def test_the_environment_decides_auto_and_nothing_else(monkeypatch) -> None:
         (("numpy", None, "float16"), "dtype must be one of float32, float64, got 'float16'"),
     ],
 )
-def test_arguments_are_checked(arguments, message) -> None:
+def test_invalid_arguments_raise(arguments, message) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message.replace("(", r"\(")):
         anynet.get_backend(*arguments)
 
 
-def test_numpy_has_no_gpu() -> None:
+def test_numpy_on_cuda_raises() -> None:
     with pytest.raises(anynet.BackendError, match="computes on device 'cpu' only, got 'cuda'"):
         anynet.get_backend("numpy", "cuda")
 
@@ -66,7 +66,7 @@ def test_numpy_has_no_gpu() -> None:
     ("name", "command"),
     [("cupy", "cupy-cuda12x[ctk]"), ("torch", "install torch"), ("jax", "install jax")],
 )
-def test_a_missing_library_is_named_with_its_install_command(monkeypatch, name, command) -> None:
+def test_a_missing_library_raises_with_its_install_command(monkeypatch, name, command) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(anynet.BackendError) as caught:
         anynet.get_backend(name)
@@ -77,7 +77,7 @@ def test_a_missing_library_is_named_with_its_install_command(monkeypatch, name, 
     assert command in status.reason
 
 
-def test_auto_falls_back_to_numpy_whatever_is_wrong_with_cupy(monkeypatch) -> None:
+def test_auto_falls_back_to_numpy_for_any_failure_of_cupy(monkeypatch) -> None:
     def broken(name: str):
         if name == "cupy":
             message = "cupy is installed but does not import"
@@ -95,24 +95,24 @@ def test_auto_falls_back_to_numpy_whatever_is_wrong_with_cupy(monkeypatch) -> No
 
 
 @pytest.mark.parametrize("name", ["torch", "jax"])
-def test_a_missing_cuda_device_is_an_error_that_says_what_is_there(name) -> None:
+def test_a_missing_cuda_device_raises_with_the_available_devices(name) -> None:
     pytest.importorskip(name)
     try:
         anynet.get_backend(name, "cuda:999")
     except anynet.BackendError as error:
-        assert "'cuda:999'" in str(error)  # noqa: PT017  (the error is the subject)
+        assert "'cuda:999'" in str(error)  # noqa: PT017  (the test inspects the error)
         assert "it sees cpu" in str(error) or "cuda:0" in str(error)  # noqa: PT017
     else:
         pytest.fail("no machine has a thousand GPUs")
 
 
-def test_float64_on_jax_says_how_to_enable_it() -> None:
+def test_float64_on_jax_raises_with_the_setting_that_enables_it() -> None:
     pytest.importorskip("jax")
     with pytest.raises(anynet.BackendError, match="JAX_ENABLE_X64=1"):
         anynet.get_backend("jax", "cpu", "float64")
 
 
-def test_the_table_has_a_row_for_every_library() -> None:
+def test_available_backends_lists_every_library() -> None:
     rows = anynet.available_backends()
     assert [row.name for row in rows] == ["numpy", "cupy", "torch", "jax"]
     assert rows[0].usable
@@ -120,7 +120,7 @@ def test_the_table_has_a_row_for_every_library() -> None:
     assert all(row.reason for row in rows)
 
 
-def test_backend_of_finds_the_library_of_an_array() -> None:
+def test_backend_of_returns_the_library_of_an_array() -> None:
     torch = pytest.importorskip("torch")
     jnp = pytest.importorskip("jax.numpy")
     assert backend_of(np.ones(2)) is None
@@ -131,7 +131,7 @@ def test_backend_of_finds_the_library_of_an_array() -> None:
         np.testing.assert_array_equal(to_numpy(array), [1, 1])
 
 
-def test_jax_arrays_on_a_tpu_stay_there(monkeypatch) -> None:
+def test_backend_of_keeps_jax_arrays_on_a_tpu(monkeypatch) -> None:
     pytest.importorskip("jax")
     tpu = SimpleNamespace(platform="tpu", id=3)
     array = SimpleNamespace(devices=lambda: [tpu])
@@ -143,26 +143,26 @@ def test_jax_arrays_on_a_tpu_stay_there(monkeypatch) -> None:
     assert backend.device_name() == "tpu:3"
 
 
-def test_backends_are_values() -> None:
+def test_backends_compare_by_value() -> None:
     assert anynet.get_backend("numpy") == anynet.get_backend("auto", "cpu")
     assert hash(anynet.get_backend("numpy")) == hash(anynet.get_backend("auto", "cpu"))
     assert anynet.get_backend("numpy") != anynet.get_backend("numpy", dtype="float64")
 
 
 def imported_by(code: str) -> set[str]:
-    """Return the modules that a fresh process has imported after this code."""
+    """Return the modules that a new process has imported after running ``code``."""
     code = f"import sys; {code}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {*ran.stdout.split()}
 
 
-def test_importing_anynet_imports_nothing_else() -> None:
+def test_importing_anynet_imports_no_dependency() -> None:
     imported = imported_by("import anynet; dir(anynet)")
     assert {name for name in imported if name.split(".")[0] == "anynet"} == {"anynet"}
     assert imported.isdisjoint({"numpy", "array_api_compat", "safetensors"})
 
 
-def test_training_imports_no_other_library() -> None:
+def test_training_on_numpy_imports_no_optional_library() -> None:
     imported = imported_by("import anynet; anynet.fit, anynet.load, anynet.load_tabular_dataset")
     others = {"cupy", "torch", "jax", "sklearn", "scipy", "matplotlib", "tqdm", "pyarrow"}
     assert imported.isdisjoint(others)
@@ -178,7 +178,7 @@ def test_public_names_are_imported_when_used() -> None:
             getattr(anynet, name)
 
 
-def test_type_checkers_see_every_public_name() -> None:
+def test_every_public_name_is_visible_to_type_checkers() -> None:
     tree = ast.parse(Path(anynet.__file__).read_text())
     checked = next(node for node in tree.body if isinstance(node, ast.If))
     names = [
@@ -190,7 +190,7 @@ def test_type_checkers_see_every_public_name() -> None:
     assert sorted(names) == anynet.__all__
 
 
-def test_kernels_that_leave_avx512_unused_are_reported(tmp_path) -> None:
+def test_blas_kernels_without_available_avx512_are_reported(tmp_path) -> None:
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text("flags : fpu avx2 avx512f avx512bw\n")
     code = (
@@ -198,7 +198,7 @@ def test_kernels_that_leave_avx512_unused_are_reported(tmp_path) -> None:
         "print(unused_vectors(pathlib.Path(sys.argv[1])))"
     )
 
-    def told(kernels: str) -> str:
+    def report(kernels: str) -> str:
         run = subprocess.run(
             [sys.executable, "-c", code, str(cpu_info)],
             env=os.environ | {"OPENBLAS_CORETYPE": kernels},
@@ -211,8 +211,8 @@ def test_kernels_that_leave_avx512_unused_are_reported(tmp_path) -> None:
     if "openblas" not in str(np.show_config(mode="dicts")).lower():
         pytest.skip("NumPy's BLAS is not OpenBLAS")
     if platform.machine() != "x86_64":
-        pytest.skip("the kernels are of x86-64")
-    assert told("Haswell").endswith("OPENBLAS_CORETYPE=SkylakeX in the environment may be faster")
-    assert told("SkylakeX") == ""
+        pytest.skip("needs x86-64 kernels")
+    assert report("Haswell").endswith("OPENBLAS_CORETYPE=SkylakeX in the environment may be faster")
+    assert report("SkylakeX") == ""
     cpu_info.write_text("flags : fpu avx2\n")
-    assert told("Haswell") == ""
+    assert report("Haswell") == ""

@@ -1,4 +1,4 @@
-"""Several fits at once in one process, and how many threads each product takes."""
+"""Concurrent fits in one process, and the number of threads of each product."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 def usable(name: str) -> str:
-    """Return the name of a backend, or skip the test where it is not installed."""
+    """Return the name of a backend, or skip the test if it is not installed."""
     try:
         anynet.get_backend(name, "cpu")
     except anynet.BackendError as error:
@@ -36,7 +36,7 @@ def usable(name: str) -> str:
 
 
 def weights(name: str, seed: int) -> list[np.ndarray]:
-    """Train enough steps for the loop to be recorded, with dropout, and return the weights."""
+    """Train with dropout until the loop is recorded, and return the weights."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(600, 12)), rng.integers(0, 3, 600)
     network = anynet.mlp([12, 32, 3], dropout=0.3, layer_norm=True)
@@ -48,7 +48,7 @@ def weights(name: str, seed: int) -> list[np.ndarray]:
 
 
 def at_once(actions: list[Callable[[], Any]]) -> list[Any]:
-    """Run each action in a thread of its own, all from the same moment."""
+    """Run each action in its own thread, all started at the same moment."""
     start = threading.Barrier(len(actions), timeout=120)
 
     def run(action: Callable[[], Any]) -> Any:
@@ -64,7 +64,7 @@ def at_once(actions: list[Callable[[], Any]]) -> list[Any]:
     [("numpy", "numpy"), ("numpy", "torch"), ("numpy", "jax"), ("torch", "torch"), ("jax", "jax")],
     ids="-".join,
 )
-def test_fits_in_two_threads_give_the_bits_that_each_gives_alone(names: tuple[str, str]) -> None:
+def test_fits_in_two_threads_are_bitwise_equal_to_single_fits(names: tuple[str, str]) -> None:
     runs = [(usable(name), seed) for seed, name in enumerate(names)]
     alone = [weights(*run) for run in runs]
     together = at_once([lambda run=run: weights(*run) for run in runs])
@@ -73,8 +73,8 @@ def test_fits_in_two_threads_give_the_bits_that_each_gives_alone(names: tuple[st
             np.testing.assert_array_equal(leaf, same)
 
 
-def test_populations_in_two_threads_leave_the_threads_as_they_were(monkeypatch) -> None:
-    """Each runs batches of members on threads of its own, and keeps products to one meanwhile."""
+def test_populations_in_two_threads_restore_the_number_of_threads(monkeypatch) -> None:
+    """Each runs its member batches in its own threads and limits products to one thread."""
     monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
     rng = np.random.default_rng(0)
     data = rng.normal(size=(64, 5)), rng.integers(0, 2, 64)
@@ -93,7 +93,7 @@ def test_populations_in_two_threads_leave_the_threads_as_they_were(monkeypatch) 
 
 
 @pytest.mark.parametrize("count", [0, -1, True, 1.0, "2", None])
-def test_a_number_of_threads_is_a_whole_number(count: Any) -> None:
+def test_invalid_numbers_of_threads_raise(count: Any) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="threads must be a whole number"):
         anynet.set_threads(count)
 
@@ -105,7 +105,7 @@ found = {"pools": [pool["num_threads"] for pool in pools if pool["user_api"] in 
 names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
 found["xla"] = sum("XLAEigen" in name for name in names)
 found["torch"] = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
-found["told"] = anynet.get_backend(BACKEND).describe()["threads"]
+found["described"] = anynet.get_backend(BACKEND).describe()["threads"]
 print(json.dumps(found))
 """
 FIT = """
@@ -130,25 +130,28 @@ WAYS = {
 }
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted on Linux")  # noqa: PTH112
-@pytest.mark.skipif(CORES < 2, reason="with one core there is one thread anyway")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/task"),  # noqa: PTH112
+    reason="threads are counted on Linux only",
+)
+@pytest.mark.skipif(CORES < 2, reason="one core always has one thread")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.slow
-def test_one_thread_is_one_thread(name: str, way: str, tmp_path) -> None:
-    """Of all pools that are loaded: NumPy's and SciPy's BLAS, OpenMP, torch's, and XLA's."""
+def test_a_limit_of_one_thread_applies_to_all_thread_pools(name: str, way: str, tmp_path) -> None:
+    """Pools: the BLAS of NumPy and SciPy, OpenMP, torch and XLA."""
     pytest.importorskip("threadpoolctl")
     code, settings = WAYS[way]
     code = f"BACKEND = {usable(name)!r}\n" + code + REPORT
     found = in_a_process(code, settings, tmp_path)
-    assert found["told"] == "1"
+    assert found["described"] == "1"
     assert set(found["pools"]) == {1}
     assert found["torch"] in (1, None)
     assert found["xla"] <= 1
 
 
 def in_a_process(code: str, settings: dict[str, str], folder) -> Any:
-    """Run code in a process that knows of no threads but by ``settings``; return its JSON."""
+    """Run code in a process whose only thread settings are ``settings``; return its JSON."""
     unset = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     path = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH", "")]))  # noqa: PTH109
@@ -168,11 +171,11 @@ def in_a_process(code: str, settings: dict[str, str], folder) -> Any:
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
-    """Let NumPy's products take two threads, however many cores there are."""
+    """Let NumPy's products use two threads, independent of the number of cores."""
     before = blas.max_threads()
     blas.set_max_threads(2)
     if blas.max_threads() != 2:
-        pytest.skip("NumPy's BLAS has no setting that anynet knows")
+        pytest.skip("anynet does not support the settings of NumPy's BLAS")
     yield
     blas.set_max_threads(before)
 
@@ -181,8 +184,8 @@ def two_threads() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("width", "threads"), [(128, 1), (SMALL_PRODUCT // 64, 1), (SMALL_PRODUCT // 64 + 1, 2)]
 )
-def test_steps_of_small_products_take_one_thread(width: int, threads: int) -> None:
-    """The shapes alone decide, so that a run has the same bits on a busy machine."""
+def test_steps_of_small_products_use_one_thread(width: int, threads: int) -> None:
+    """Only the shapes decide, so that a run gives the same bits on a busy machine."""
     state = np.zeros((width, 1), np.float32)
     seen = []
 
@@ -199,7 +202,7 @@ def test_steps_of_small_products_take_one_thread(width: int, threads: int) -> No
 @pytest.mark.parametrize(
     ("wall", "cpu", "warns"), [(9.0, 3.0, True), (9.0, 9.5, False), (0.5, 0.1, False)]
 )
-def test_threads_that_wait_for_cores_are_reported(
+def test_threads_that_wait_for_cores_raise_a_warning(
     monkeypatch, wall: float, cpu: float, warns: bool
 ) -> None:
     clocks = {"perf_counter": iter([5.0, 5.0 + wall]), "process_time": iter([1.0, 1.0 + cpu])}

@@ -1,4 +1,4 @@
-"""Batches of a population, and computations that run together."""
+"""Batches of a population, and concurrent computations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_batch_sizes_add_up(backend: Backend) -> None:
             assert min(sizes) >= 1
 
 
-def test_results_are_in_order(backend: Backend) -> None:
+def test_results_keep_the_order_of_the_tasks(backend: Backend) -> None:
     tasks = [lambda number=number: number * number for number in range(5)]
     assert backend.together(tasks) == [0, 1, 4, 9, 16]
     assert backend.together([]) == []
@@ -30,13 +30,13 @@ def test_results_are_in_order(backend: Backend) -> None:
 def test_numpy_balances_batches_over_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = anynet.get_backend("numpy")
     monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
-    assert backend.batch_sizes(32, 2**19) == [4] * 8  # 2 MiB a batch
+    assert backend.batch_sizes(32, 2**19) == [4] * 8  # 2 MiB per batch
     assert backend.batch_sizes(32, 100) == [16, 16]
     assert backend.batch_sizes(5, 2**30) == [1] * 5
     together = threading.Barrier(2, timeout=60)
 
     def product() -> tuple[int, int]:
-        together.wait()  # passes only if the other one runs too
+        together.wait()  # passes only if both run at the same time
         return threading.get_ident(), blas.max_threads()
 
     before = blas.max_threads()
@@ -61,7 +61,7 @@ def test_a_failure_is_raised_and_threads_are_restored(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(blas._load_openblas() is None, reason="NumPy's BLAS is not OpenBLAS")
-def test_tasks_that_have_not_begun_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_have_not_started_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = anynet.get_backend("numpy")
     monkeypatch.setattr("anynet.backends.numpy.max_threads", lambda: 2)
     begun = []

@@ -1,4 +1,4 @@
-"""What is asked of ``torch.cuda`` to record a graph, and in which order, where no GPU is."""
+"""Calls of ``torch.cuda`` that record a graph, and their order, without a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 
 class Stream:
-    """A stream that notes whom it waits for."""
+    """A stream that logs the streams for which it waits."""
 
     def __init__(self, name: str, log: list[str]) -> None:
         self.name = name
@@ -32,8 +32,8 @@ class Graph:
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The recorder, the notes, and who is the current stream, on a stand-in of ``torch.cuda``."""
-    from anynet.backends import torch_streams
+    """Return recorder, log and current streams, on a stand-in for ``torch.cuda``."""
+    from anynet.backends import torch as torch_backend
 
     log: list[str] = []
     main, side = Stream("main", log), Stream("side", log)
@@ -53,23 +53,24 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Any:
         log.append("begin")
         try:
             yield
-        except Exception as error:  # as torch: ending a void capture raises, and the stream stays
+        # as in torch: ending an invalid capture raises, and the stream remains
+        except Exception as error:
             message = "operation failed due to a previous error during capture"
             raise RuntimeError(message) from error
         log.append("end")
         now[0] = main
 
-    monkeypatch.setattr(torch_streams, "_side_stream", lambda _: side)
+    monkeypatch.setattr(torch_backend, "_side_stream", lambda _: side)
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: now[0])
     monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: now.__setitem__(0, stream))
     monkeypatch.setattr(torch.cuda, "stream", on)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    return torch_streams.TorchRecorder(torch.device("cpu")), log, now
+    return torch_backend.TorchRecorder(torch.device("cpu")), log, now
 
 
-def test_a_warm_up_comes_first_and_streams_wait_for_each_other(recorder: Any) -> None:
+def test_a_warm_up_precedes_the_capture_and_streams_wait_for_each_other(recorder: Any) -> None:
     made, log, now = recorder
     replay = made.capture(
         lambda: log.append(f"warm up on {now[0].name}"),
@@ -94,7 +95,7 @@ def test_a_failed_capture_restores_the_stream(recorder: Any) -> None:
     assert now[0].name == "main"
 
 
-def test_buffers_are_contiguous_and_their_own(recorder: Any) -> None:
+def test_buffers_are_contiguous_copies(recorder: Any) -> None:
     made, _, _ = recorder
     array = torch.arange(6.0).reshape(2, 3).T
     copied = made.copy(array)

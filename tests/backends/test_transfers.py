@@ -1,4 +1,4 @@
-"""Blocks on their way to a device that is always late: none is written over while it is read."""
+"""Transfers of blocks to a slow device: no block is overwritten while it is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anynet.backends.cuda import double_buffered
 
 
 class LateDevice:
-    """Does what it was asked for as late as it may: when a mark behind it is waited for."""
+    """Do all work as late as possible: when a later mark is waited for."""
 
     def __init__(self) -> None:
         self.asked: list[Callable[[], None]] = []
@@ -40,7 +40,7 @@ class LateDevice:
 
 
 def numbered(count: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Yield blocks in memory that is written again for each."""
+    """Yield blocks in one buffer, which is overwritten for each block."""
     first, second = np.zeros(3, dtype=int), np.zeros((2, 2), dtype=int)
     for index in range(count):
         first[...] = index
@@ -56,11 +56,11 @@ def test_every_step_sees_its_own_block() -> None:
         )
     device.reach(device.mark())
     assert seen == [([i] * 3, [[100 + i] * 2] * 2) for i in range(7)]
-    assert device.copied_while_busy == 6  # each block but the first came beside steps
+    assert device.copied_while_busy == 6  # all blocks except the first are copied during steps
 
 
 def test_copies_wait_for_earlier_use_of_the_memory() -> None:
-    """Memory comes from a pool: steps asked for before may still read what was there."""
+    """Memory comes from a pool: earlier steps may still read its previous content."""
     device, order = LateDevice(), []
     device.asked.append(lambda: order.append("step before"))
     for _ in double_buffered(numbered(1), device):
@@ -68,11 +68,11 @@ def test_copies_wait_for_earlier_use_of_the_memory() -> None:
     assert order == ["step before", "copied"]
 
 
-def test_without_blocks_no_work_is_submitted() -> None:
+def test_no_work_is_submitted_without_blocks() -> None:
     assert list(double_buffered(iter([]), LateDevice())) == []
 
 
-def test_sent_blocks_are_on_the_device_and_may_be_overwritten_after_use(backend: Backend) -> None:
+def test_sent_blocks_are_on_the_device_and_their_buffers_can_be_reused(backend: Backend) -> None:
     xp, results = backend.xp, []
     for first, rest in backend.stream(numbered(5)):
         results.append(xp.sum(first) + xp.sum(rest["more"]))
@@ -98,9 +98,9 @@ def test_out_of_memory_errors_are_recognized(backend: Backend) -> None:
         assert backend.is_out_of_memory(kind("RESOURCE_EXHAUSTED: Out of memory allocating"))
 
 
-def test_torch_copies_on_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_copies_on_a_separate_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from anynet.backends.torch_streams import TorchCopier
+    from anynet.backends.torch import TorchCopier
 
     log: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Every contender does the same job: the losses and the classes are those of anynet."""
+"""Contenders: every one reaches the losses and predicts the classes of anynet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 IMAGES = dataclasses.replace(WORKLOADS["mnist-small"], samples=232, epochs=2, data_dir="nowhere")
 TABLE = dataclasses.replace(WORKLOADS["table"], samples=200, epochs=3)
 PREDICTION = dataclasses.replace(WORKLOADS["predict-small"], samples=300, batch_size=128)
-COMPILED = pytest.mark.filterwarnings("default")  # torch uses what it deprecates
+COMPILED = pytest.mark.filterwarnings("default")  # torch uses functions that it deprecates itself
 ON_CPU = [
     pytest.param(name, marks=COMPILED if name == "torch-compile" else [])
     for name, entry in CONTENDERS.items()
@@ -42,24 +42,24 @@ def reference(job: Job) -> Any:
 
 @pytest.mark.parametrize("name", ON_CPU)
 @pytest.mark.parametrize("job", [IMAGES, TABLE], ids=["images", "table"])
-def test_training_reaches_the_loss_of_anynet(name: str, job: Job) -> None:
+def test_training_loss_matches_anynet(name: str, job: Job) -> None:
     contender = make(name, job)
     assert contender.run() == pytest.approx(reference(job), rel=contender.tolerance)
 
 
 @pytest.mark.parametrize("name", ON_CPU)
-def test_every_run_begins_from_the_same_weights(name: str) -> None:
+def test_every_run_starts_from_the_same_weights(name: str) -> None:
     contender = make(name, TABLE)
     assert contender.run() == pytest.approx(contender.run(), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ON_CPU)
-def test_prediction_gives_the_classes_of_anynet(name: str) -> None:
+def test_predicted_classes_match_anynet(name: str) -> None:
     classes = make(name, PREDICTION).run()
     np.testing.assert_array_equal(classes, reference(PREDICTION))
 
 
-def test_the_floor_makes_the_products_of_every_step() -> None:
+def test_the_floor_computes_the_products_of_every_step() -> None:
     class Counted(Products):
         work = 0
 
@@ -73,7 +73,7 @@ def test_the_floor_makes_the_products_of_every_step() -> None:
     assert floor.work == IMAGES.samples * IMAGES.epochs * (3 * sum(weights) - weights[0])
 
 
-def test_data_are_real_or_random_and_never_short(tmp_path: Path) -> None:
+def test_data_are_real_or_random_and_have_the_requested_size(tmp_path: Path) -> None:
     job = dataclasses.replace(IMAGES, samples=70_000, data_dir=str(tmp_path))
     data = job.data()
     assert data.source == "random"
@@ -82,7 +82,7 @@ def test_data_are_real_or_random_and_never_short(tmp_path: Path) -> None:
     assert data.scaled()[:9].max() <= 1
 
 
-def test_every_sample_is_seen_once_an_epoch() -> None:
+def test_every_sample_is_used_once_per_epoch() -> None:
     parts = IMAGES.orders(1)
     assert [part.shape for part in parts] == [(1, 40), (3, 64)]
     np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""The report for a CUDA machine: it runs to its end, with and without a device."""
+"""The GPU report: it completes with and without a CUDA device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = ["machine", "graph", "population", "tests", "peers"]
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_dry_run_on_the_cpu_goes_through_all_parts(tmp_path: Path) -> None:
+def test_a_dry_run_on_the_cpu_runs_all_parts(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     code = gpu_report.main(["--out", str(tmp_path), "--device", "cpu", "--seconds", "1700"])
     report = json.loads((tmp_path / "gpu-report.json").read_text())
@@ -31,22 +31,22 @@ def test_a_dry_run_on_the_cpu_goes_through_all_parts(tmp_path: Path) -> None:
     assert (tmp_path / "gpu-report.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_a_device_every_part_says_so(tmp_path: Path) -> None:
+def test_every_part_reports_a_missing_device(tmp_path: Path) -> None:
     if any("cuda:0" in status.devices for status in anynet.available_backends()):
-        pytest.skip("a CUDA device is here")
+        pytest.skip("a CUDA device is present")
     assert gpu_report.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu-report.json").read_text())
     for part in report["parts"][1:]:
         assert (part["status"], part["tail"]) == ("skipped", "no CUDA device")
 
 
-def test_a_part_that_fails_is_told_by_the_end_of_its_output(tmp_path: Path) -> None:
+def test_a_failed_part_is_reported_with_the_end_of_its_output(tmp_path: Path) -> None:
     outcome = run(Part("graph", ["bench.no_such_part"], math.inf), tmp_path, math.inf)
     assert outcome.status == "failed"
     assert "no_such_part" in outcome.tail
 
 
-def test_a_part_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+def test_a_part_that_exceeds_its_time_limit_is_terminated(tmp_path: Path) -> None:
     outcome = run(Part("graph", ["http.server", "0"], 1), tmp_path, math.inf)
     assert outcome.status == "timed out"
     late = run(Part("graph", ["http.server", "0"], 1), tmp_path, -math.inf)

@@ -1,4 +1,4 @@
-"""The rounds, the rows, and the command."""
+"""``bench.peers``: rounds, result rows, and the command."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ JOB = WORKLOADS["table"]
 
 
 def measured(name: str, outcome: float | np.ndarray, *seconds: float) -> Measurement:
-    """A measurement whose rounds took so long."""
+    """Return a measurement whose rounds took ``seconds``."""
     timings = [Timing(outcome, second, second, 0.0) for second in seconds or (1.0,)]
     return Measurement(name, 0.5, timings, {"tolerance": 0.01})
 
 
-def test_workers_are_measured_in_rounds_and_a_failure_costs_only_itself() -> None:
+def test_workers_are_measured_in_rounds_and_one_failure_does_not_affect_the_others() -> None:
     kinds = ("Steady", "Broken", "Dying", "Idle")
     workers = [Worker(kind, f"bench_fakes:{kind}", "cpu") for kind in kinds]
     try:
@@ -40,7 +40,7 @@ def test_workers_are_measured_in_rounds_and_a_failure_costs_only_itself() -> Non
     assert not any(worker.process.is_alive() for worker in workers)
 
 
-def test_no_round_but_the_first_begins_after_the_limit() -> None:
+def test_only_the_first_round_starts_after_the_time_limit() -> None:
     worker = Worker("Steady", "bench_fakes:Steady", "cpu")
     try:
         (only,) = measure([worker], JOB, rounds=5, limit=0)
@@ -49,7 +49,7 @@ def test_no_round_but_the_first_begins_after_the_limit() -> None:
     assert len(only.timings) == 1
 
 
-def test_who_skips_work_is_found_out() -> None:
+def test_contenders_that_skip_work_are_detected() -> None:
     reference = measured("anynet-numpy", 2.0)
     assert compare(measured("torch", 2.001), reference)["agrees"] is True
     assert compare(measured("torch", 2.3), reference)["agrees"] is False
@@ -61,7 +61,7 @@ def test_who_skips_work_is_found_out() -> None:
     assert compare(measured("floor", float("nan")), reference)["agrees"] is None
 
 
-def test_rows_hold_medians_and_their_ratios() -> None:
+def test_rows_contain_medians_and_their_ratios() -> None:
     found = [
         measured("anynet-numpy", 2.0, 5.0, 9.0, 6.0),
         measured("floor", float("nan"), 3.0, 3.0, 3.0),
@@ -77,7 +77,7 @@ def test_rows_hold_medians_and_their_ratios() -> None:
     assert rows[1]["us_per_step"] == pytest.approx(6e6 / (32 * JOB.epochs))
 
 
-def test_the_command_writes_lines_a_table_and_a_picture(tmp_path: Path, capsys) -> None:
+def test_the_command_writes_json_lines_a_table_and_a_chart(tmp_path: Path, capsys) -> None:
     pytest.importorskip("matplotlib")
     names = ["anynet-numpy", "floor", "report", "numpy-loop"]
     options = ["--workload", "table", "--epochs", "2", "--rounds", "2", "--out", str(tmp_path)]

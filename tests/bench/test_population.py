@@ -1,4 +1,4 @@
-"""The contenders of ``bench.population`` do one job."""
+"""``bench.population``: all contenders do the same job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPECTED = "anynet one by one"
 
 
 @pytest.mark.parametrize("name", [name for name in population.CONTENDERS if name != EXPECTED])
-def test_the_members_reach_the_losses_of_single_runs(name: str) -> None:
+def test_member_losses_match_single_runs(name: str) -> None:
     for library in ("jax", "torch"):
         if library in name.lower():
             pytest.importorskip(library)
@@ -23,7 +23,8 @@ def test_the_members_reach_the_losses_of_single_runs(name: str) -> None:
     contender = load_factory(population.CONTENDERS[name])(JOB, "cpu")
     tolerance = contender.notes()["tolerance"]
     assert contender.run() == pytest.approx(reference, rel=tolerance)
-    assert contender.run() == pytest.approx(reference, rel=tolerance)  # from the start again
+    # Each run starts from the initial weights.
+    assert contender.run() == pytest.approx(reference, rel=tolerance)
 
 
 def test_the_command_writes_its_results(tmp_path: Path) -> None:

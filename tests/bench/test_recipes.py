@@ -1,4 +1,4 @@
-"""Recipes: each is a valid run that learns, in small; what files say was measured is what was."""
+"""Recipes: each is valid and trains at a reduced size; the documented results are measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {"backend": "numpy", "epochs": 1, "layers": (24, 12)}
 
 @pytest.fixture(autouse=True)
 def _mnist_in_small(monkeypatch: pytest.MonkeyPatch, digits: anynet.Dataset) -> None:
-    """scikit-learn's digits as if they were MNIST's: 28 x 28 bytes."""
+    """Replace MNIST by scikit-learn's digits enlarged to 28 x 28 bytes."""
 
     def enlarge(x: np.ndarray) -> np.ndarray:
         images = np.kron(x.reshape(-1, 8, 8) * (255 / 16), np.ones((3, 3)))
@@ -51,20 +51,20 @@ def _mnist_in_small(monkeypatch: pytest.MonkeyPatch, digits: anynet.Dataset) -> 
     monkeypatch.chdir(ROOT)
 
 
-def test_there_are_those_that_were_asked_for() -> None:
+def test_all_required_recipes_exist() -> None:
     reports = [f"report-{sizes}" for sizes in ("128-64", "512-64", "512-128", "512-256")]
     others = ["simard", "best-cpu", "ciresan", "ciresan-committee", "permutation-invariant"]
     assert set(NAMES) == {*reports, *others, "fashion"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_anynet_train_takes_it(name: str) -> None:
+def test_anynet_train_accepts_the_recipe(name: str) -> None:
     arguments = build_parser().parse_args(["train", "--config", f"recipes/{name}.toml"])
     assert options_of(arguments) == TrainOptions(**read_config(Path(f"recipes/{name}.toml")))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_trains_in_small(name: str) -> None:
+def test_the_recipe_trains_at_a_reduced_size(name: str) -> None:
     recipe = Recipe(name, **SMALL)
     row = recipe.run(seed=1, keep=None)
     assert row["accuracy"] == pytest.approx(1 - row["wrong"] / 200)
@@ -77,7 +77,7 @@ def test_it_trains_in_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{name}.json").exists()])
-def test_what_it_says_it_reached_is_what_was_measured_of_it(name: str) -> None:
+def test_the_documented_accuracy_is_the_measured_one(name: str) -> None:
     found = json.loads((RESULTS / f"{name}.json").read_text())
     about = tomllib.loads(Path(f"recipes/{name}.toml").read_text())["about"]
     assert about["reached"] == reached(found)
@@ -88,13 +88,13 @@ def test_what_it_says_it_reached_is_what_was_measured_of_it(name: str) -> None:
             assert recorded[option] == value, option
 
 
-def test_the_reports_times_are_of_one_run() -> None:
+def test_recipes_of_the_report_are_faster_than_its_algorithm() -> None:
     for row in make_table(RESULTS):
         if row["recipe"].startswith("report-"):
             assert row["seconds"] < row["report's algorithm"], row
 
 
-def test_ciresans_network_is_the_published_one() -> None:
+def test_the_ciresan_recipe_has_the_published_network() -> None:
     recipe = Recipe("ciresan", backend="numpy")
     from anynet.cli.recipe import fit_options, network_of
 
@@ -115,8 +115,8 @@ def test_ciresans_network_is_the_published_one() -> None:
     assert first / last == pytest.approx(1000, rel=0.01)
 
 
-def test_ciresans_network_learns() -> None:
-    """In its full size: narrow layers of such small weights would pass nothing on."""
+def test_the_ciresan_network_learns() -> None:
+    """Use the full size: with such small weights the signal vanishes in narrow layers."""
     recipe = Recipe("ciresan", backend="numpy", epochs=4, batch_size=50)
     records = recipe.fit(recipe.dataset, 0).history.records
     assert records[-1].train_loss < 0.8 * records[0].train_loss
@@ -146,14 +146,14 @@ def test_results_are_written_after_each_seed_and_replaced(tmp_path: Path, monkey
     assert len(measure("quick", [0], results=results)["seeds"]) == 1
 
 
-def test_a_recipe_that_holds_rows_out_is_refused(tmp_path: Path, monkeypatch) -> None:
+def test_a_recipe_with_validation_rows_raises(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "bad.toml").write_text('dataset = "mnist"\nvalidation = 9\n[about]\n')
     monkeypatch.setattr("bench.recipes.RECIPES", tmp_path)
     with pytest.raises(anynet.InvalidArgumentError, match="expected validation = 0"):
         Recipe("bad", backend="numpy")
 
 
-def test_errors_are_drawn_surest_first(tmp_path: Path, digits: anynet.Dataset) -> None:
+def test_errors_are_drawn_by_decreasing_confidence(tmp_path: Path, digits: anynet.Dataset) -> None:
     network = anynet.mlp([64, 4, 10], scale=digits.scale)
     model = anynet.fit(network, digits.train, epochs=1, backend="numpy")
     wrong, predicted, sure = find_errors(model, digits)

@@ -1,4 +1,4 @@
-"""The contenders of ``bench.search`` find the same scores."""
+"""``bench.search``: all contenders find the same scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_the_command_writes_its_results(tmp_path: Path, monkeypatch) -> None:
     from bench import search
 
     monkeypatch.setattr(search, "GRID", {"alpha": [1e-4, 1.0]})
-    monkeypatch.setattr(search, "JOBS", 1)  # processes take seconds to start
+    monkeypatch.setattr(search, "JOBS", 1)  # processes need seconds to start
     options = ["--rounds", "1", "--epochs", "2", "--samples", "200", "--out", str(tmp_path)]
     assert search.main(options) == 0
     rows = [json.loads(line) for line in (tmp_path / "search.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""The bench of imports writes a line for each statement."""
+"""``bench.startup`` writes one line for each import statement."""
 
 from __future__ import annotations
 

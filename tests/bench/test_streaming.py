@@ -1,4 +1,4 @@
-"""``bench.streaming`` writes its results, and what it compares is one job."""
+"""``bench.streaming`` writes its results and compares equal jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_command_writes_its_results(tmp_path: Path) -> None:
     assert "relative_speed" in (tmp_path / "streaming.md").read_text()
 
 
-def test_the_file_is_what_numpy_would_write(tmp_path: Path) -> None:
+def test_the_file_equals_the_output_of_numpy_save(tmp_path: Path) -> None:
     streaming.write_file(tmp_path / "rows.npy", 30_000, 12)
     x, y = np.load(tmp_path / "rows.npy"), np.load(tmp_path / "rows-y.npy")
     assert (x.shape, x.dtype) == ((30_000, 12), np.float32)

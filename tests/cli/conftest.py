@@ -1,4 +1,4 @@
-"""One short run on the digits, which the tests of the command line share, and ways to call it."""
+"""Fixtures of the command line tests: one shared short run, and helpers to run commands."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ TRAIN = ["train", "digits", "--layers", "32", "--epochs", "3", "--backend", "num
 
 
 class Outcome(NamedTuple):
-    """What a command left: its exit code, standard output and standard error."""
+    """The result of a command: exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -44,7 +44,7 @@ def anynet(capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture
 def fails(anynet: Command) -> Callable[..., str]:
-    """Run a command that must fail with exit code 1, and return its one line."""
+    """Run a command that must fail with exit code 1, and return its one line of error."""
 
     def command(*arguments: object, code: int = 1) -> str:
         outcome = anynet(*arguments)
@@ -59,7 +59,7 @@ def fails(anynet: Command) -> Callable[..., str]:
 
 
 class DigitsRun(NamedTuple):
-    """The shared run: its folder, and what ``--json`` printed."""
+    """The shared run: its folder, and its ``--json`` output."""
 
     folder: Path
     result: dict[str, Any]

@@ -25,13 +25,13 @@ TRAIN = ["train", "digits", "--layers", "16", "--epochs", "2", "--backend", "num
 
 
 def table(path: Path) -> str:
-    """Write a data set whose samples are no images."""
+    """Write a data set whose samples are not images."""
     rng = np.random.default_rng(0)
     np.savez(path, x_train=rng.random((40, 64)), y_train=np.arange(40) % 2)
     return str(path)
 
 
-def test_a_run_records_its_strengths_and_can_be_repeated(anynet: Command, tmp_path: Path) -> None:
+def test_a_run_records_its_strengths_and_can_be_reproduced(anynet: Command, tmp_path: Path) -> None:
     flags = ["--augment", "elastic,affine", "--augment-alpha", "5", "--augment-halved", "1,7"]
     first = json.loads(anynet(*TRAIN, *flags, "--out", tmp_path / "a").out)
     config = tomllib.loads((tmp_path / "a" / "config.toml").read_text())
@@ -51,7 +51,7 @@ def test_a_run_records_its_strengths_and_can_be_repeated(anynet: Command, tmp_pa
     assert plain["train_accuracy"] != first["train_accuracy"]
 
 
-def test_options_become_augmentations_in_their_order() -> None:
+def test_options_give_augmentations_in_the_given_order() -> None:
     options = TrainOptions(augment=("elastic", "affine"), augment_rotation=5.0, augment_either=True)
     assert augmentations_of(options) == (Elastic(), Affine(rotation=5.0, either=True))
     assert resolve_strengths(options).augment_shift == Affine.shift
@@ -60,7 +60,7 @@ def test_options_become_augmentations_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         (["--augment-alpha", "3"], "--augment-alpha is of elastic: add elastic to --augment"),
         (["--augment", "noise", "--augment-either"], "--augment-either is of affine"),
@@ -71,20 +71,22 @@ def test_options_become_augmentations_in_their_order() -> None:
         (["--preprocess", "width"], "ink of 20 pixels does not fit images of width 8"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
-    fails: Command, tmp_path: Path, flags: list[str], says: str
+def test_incompatible_options_are_errors(
+    fails: Command, tmp_path: Path, flags: list[str], message: str
 ) -> None:
-    assert says in fails(*TRAIN, *flags, "--out", tmp_path / "run")
+    assert message in fails(*TRAIN, *flags, "--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_unknown_names_have_a_neighbour(fails: Command) -> None:
+def test_unknown_names_suggest_the_nearest_one(fails: Command) -> None:
     assert "did you mean 'elastic'?" in fails(*TRAIN, "--augment", "elastik", code=2)
     assert "did you mean 'deslant'?" in fails(*TRAIN, "--preprocess", "deslent", code=2)
     assert "did you mean '--augment-alpha'?" in fails(*TRAIN, "--augment-alfa", "3", code=2)
 
 
-def test_tables_are_no_images(fails: Command, anynet: Command, tmp_path: Path) -> None:
+def test_image_options_on_tables_are_errors(
+    fails: Command, anynet: Command, tmp_path: Path
+) -> None:
     own = table(tmp_path / "own.npz")
     out = ["--out", tmp_path / "run"]
     assert "own has no images: leave affine out" in fails("train", own, "--augment", "affine", *out)
@@ -95,7 +97,7 @@ def test_tables_are_no_images(fails: Command, anynet: Command, tmp_path: Path) -
     assert anynet("train", own, "--augment", "mixup,noise", "--epochs", "1", *out).code == 0
 
 
-def test_preprocessing_is_remembered_by_the_model(anynet: Command, tmp_path: Path) -> None:
+def test_preprocessing_is_stored_in_the_model(anynet: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     flags = ["--preprocess", "deslant,width", "--preprocess-width", "6"]
     result = json.loads(anynet(*TRAIN, *flags, "--out", run).out)
@@ -111,14 +113,14 @@ def test_preprocessing_is_remembered_by_the_model(anynet: Command, tmp_path: Pat
     assert [answer["class"] for answer in answers] == [str(k) for k in expected]
 
 
-def test_a_model_whose_preprocessing_is_unknown(fails: Command, tmp_path: Path) -> None:
+def test_a_model_with_unknown_preprocessing_is_an_error(fails: Command, tmp_path: Path) -> None:
     x, y = library.load_dataset("digits").train
     network = library.mlp([64, 10])
     metadata = {"preprocess": [{"kind": "sharpen"}]}
     model = library.fit(network, (x, y), epochs=1, backend="numpy", metadata=metadata)
     model.save(tmp_path / "m.safetensors")
-    says = fails("evaluate", tmp_path / "m.safetensors", "digits")
-    assert "known are deslant, width" in says
+    message = fails("evaluate", tmp_path / "m.safetensors", "digits")
+    assert "known are deslant, width" in message
 
 
 def test_evaluate_averages_over_versions(anynet: Command, fails: Command, digits_run: Any) -> None:
@@ -141,7 +143,7 @@ def test_evaluate_averages_over_versions(anynet: Command, fails: Command, digits
     assert "add --augment" in fails("evaluate", digits_run.folder, "digits", "--times", "3")
 
 
-def test_the_grid_is_drawn(anynet: Command, fails: Command, tmp_path: Path) -> None:
+def test_augment_draws_a_grid(anynet: Command, fails: Command, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     command = ["augment", "digits", "--augment", "erase", "--versions", "4", "--out", out]
     assert "10 images, each with 4 versions" in anynet(*command).out
@@ -152,7 +154,7 @@ def test_the_grid_is_drawn(anynet: Command, fails: Command, tmp_path: Path) -> N
     assert "name a DATASET" in fails("augment", "--out", tmp_path / "b.png", code=2)
 
 
-def test_the_grid_holds_originals_and_new_versions(digits: library.Dataset) -> None:
+def test_the_grid_contains_originals_and_new_versions(digits: library.Dataset) -> None:
     grid = versions_of(digits, (Elastic(5, 2),), 3, 0)
     assert grid.shape == (10, 4, 8, 8)
     for label, row in enumerate(grid):
@@ -162,7 +164,7 @@ def test_the_grid_holds_originals_and_new_versions(digits: library.Dataset) -> N
     np.testing.assert_array_equal(versions_of(digits, (), 2, 0)[:, 1:], grid[:, [0, 0]])
 
 
-def test_studies_augment_and_preprocess_too(
+def test_studies_support_augmentation_and_preprocessing(
     anynet: Command, fails: Command, tmp_path: Path
 ) -> None:
     config = tmp_path / "study.toml"
@@ -174,10 +176,10 @@ def test_studies_augment_and_preprocess_too(
         rows = list(csv.DictReader(file))
     assert {row["augment_alpha"] for row in rows} == {"1.0", "6.0"}
     config.write_text(text + '[grid]\npreprocess = [["deslant"], []]\n')
-    says = fails(*grid, "--out", tmp_path / "other")
-    assert "preprocess cannot be studied" in says
+    message = fails(*grid, "--out", tmp_path / "other")
+    assert "preprocess cannot be studied" in message
 
 
-def test_resolved_options_refuse_what_is_not_asked_for() -> None:
+def test_strengths_of_unused_augmentations_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="--augment-mixup is of mixup"):
         resolve_strengths(TrainOptions(augment_mixup=0.2))

@@ -1,4 +1,4 @@
-"""A model beside one that ignores its inputs: scores, warnings, class weights and scoring."""
+"""Comparison with a model that ignores its inputs: scores, warnings, class weights, scoring."""
 
 import csv
 import json
@@ -22,10 +22,10 @@ def class_measures(true: Any, predicted: Any, likely: Any, n_classes: int) -> di
     return Report.of(true, predicted, list(map(str, range(n_classes))), likely).beside
 
 
-def test_measures_are_those_of_scikit_learn(rng) -> None:
+def test_measures_match_scikit_learn(rng) -> None:
     for n_classes in (2, 5):
         true = rng.integers(0, n_classes, 300)
-        true[true == 1] *= rng.random(np.sum(true == 1)) < 0.5  # fewer of one class
+        true[true == 1] *= rng.random(np.sum(true == 1)) < 0.5  # fewer samples of one class
         likely = rng.dirichlet(np.ones(n_classes), 300) + 0.5 * np.eye(n_classes)[true]
         likely /= likely.sum(axis=1, keepdims=True)
         predicted = likely.argmax(axis=1)
@@ -38,7 +38,7 @@ def test_measures_are_those_of_scikit_learn(rng) -> None:
         assert measures["roc_auc"] == pytest.approx(wanted)
 
 
-def test_measures_where_classes_are_missing_or_many(rng) -> None:
+def test_measures_with_missing_or_many_classes(rng) -> None:
     assert class_measures([1, 1], [1, 0], np.eye(3)[[1, 0]], 3) == {
         "baseline_accuracy": 1.0,
         "balanced_accuracy": 0.5,
@@ -54,14 +54,14 @@ def test_measures_where_classes_are_missing_or_many(rng) -> None:
     ("true", "predicted", "weighted", "words"),
     [
         ([0, 0, 0, 1], [0, 0, 0, 0], False, "0.7500"),  # always the most frequent class
-        ([0, 0, 0, 1], [1, 0, 0, 1], False, "0.7500"),  # no more rows right
+        ([0, 0, 0, 1], [1, 0, 0, 1], False, "0.7500"),  # not more correct rows
         ([0, 0, 0, 1], [0, 0, 0, 1], False, ""),
-        ([0, 0, 0, 1], [1, 0, 0, 1], True, ""),  # what the weights were for
+        ([0, 0, 0, 1], [1, 0, 0, 1], True, ""),  # the purpose of the weights
         ([0, 0, 0, 1], [0, 0, 0, 0], True, "0.5000"),
-        ([0, 0, 0, 0], [0, 0, 0, 0], False, ""),  # nothing to tell apart
+        ([0, 0, 0, 0], [0, 0, 0, 0], False, ""),  # all rows are equal
     ],
 )
-def test_a_model_that_is_not_better_is_reported(
+def test_a_model_no_better_than_the_baseline_is_reported(
     true: list[int], predicted: list[int], weighted: bool, words: str
 ) -> None:
     warning = Report.of(true, predicted, ("no", "yes")).warning(weighted=weighted)
@@ -70,7 +70,7 @@ def test_a_model_that_is_not_better_is_reported(
     assert class_warning({"accuracy": 1.0}, 2, weighted=False) == ""
 
 
-def test_values_no_better_than_their_mean_are_reported() -> None:
+def test_a_regression_no_better_than_the_mean_is_reported() -> None:
     true = np.array([1.0, 2.0, 3.0])
     worse = ValueReport(true, np.array([3.0, 2.0, 1.0]), "y")
     assert "-3.0" in worse.warning()
@@ -80,7 +80,7 @@ def test_values_no_better_than_their_mean_are_reported() -> None:
 
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 22 % positives that its columns tell little about."""
+    """Write a table of 22 % positives that the columns hardly predict."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((800, 4))
     chance = 1 / (1 + np.exp(1.4 - 0.6 * x[:, 0]))
@@ -109,13 +109,15 @@ def test_train_and_evaluate_report_the_baseline(
     assert 0.7 < result["test_baseline_accuracy"] < 0.85
     poor = result["test_accuracy"] <= result["test_baseline_accuracy"]
     assert poor == ("most frequent class" in result["warning"])
-    told = anynet("evaluate", run, rare)
-    assert poor == ("anynet: warning: accuracy" in told.err)
-    assert f"{scores['balanced_accuracy']:.4f}" in told.out
-    assert f"{scores['roc_auc']:.4f}" in told.out
+    outcome = anynet("evaluate", run, rare)
+    assert poor == ("anynet: warning: accuracy" in outcome.err)
+    assert f"{scores['balanced_accuracy']:.4f}" in outcome.out
+    assert f"{scores['roc_auc']:.4f}" in outcome.out
 
 
-def test_class_weights_and_scoring_are_kept(anynet: Command, rare: Path, tmp_path: Path) -> None:
+def test_class_weights_and_scoring_are_stored_in_the_run(
+    anynet: Command, rare: Path, tmp_path: Path
+) -> None:
     run, options = tmp_path / "run", ("--class-weight", "balanced", "--scoring", "roc_auc")
     result = json.loads(anynet("train", rare, "--target", "y", *QUICK, *options, "--out", run).out)
     assert result["test_balanced_accuracy"] > 0.55
@@ -129,7 +131,7 @@ def test_class_weights_and_scoring_are_kept(anynet: Command, rare: Path, tmp_pat
     assert library.load(run, backend="numpy").metadata["class_weight"] == "balanced"
 
 
-def test_checkpoints_know_class_weights_and_scoring(
+def test_checkpoints_store_class_weights_and_scoring(
     anynet: Command, rare: Path, tmp_path: Path
 ) -> None:
     options = ("--class-weight", "yes=3.5", "--scoring", "balanced_accuracy", "--target", "y")
@@ -154,7 +156,7 @@ def test_checkpoints_know_class_weights_and_scoring(
         (("--scoring", "roc_auc", "--validation", "0"), "--validation must be at least 1"),
     ],
 )
-def test_invalid_options(
+def test_invalid_options_are_errors(
     fails: Command, rare: Path, tmp_path: Path, options: tuple[str, ...], words: str
 ) -> None:
     run = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""The other commands, and what all commands share: exit codes, one-line errors, pipes."""
+"""Other commands, and properties of all commands: exit codes, one-line errors, pipes."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_evaluate_agrees_with_train(anynet: Command, digits_run: Any) -> None:
     assert "precision" in text
 
 
-def test_precision_and_recall() -> None:
+def test_evaluate_reports_precision_and_recall() -> None:
     report = Report.of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 0, 0], ("a", "b", "c"))
     assert report.counts.tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
     np.testing.assert_allclose(report.precision, [2 / 4, 1 / 2, 0])
@@ -41,22 +41,22 @@ def test_precision_and_recall() -> None:
     assert report.accuracy == 0.5
 
 
-def test_tables_line_up() -> None:
+def test_table_columns_are_aligned() -> None:
     assert table([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc   d"
 
 
-def test_evaluate_refuses_data_that_do_not_fit(
+def test_evaluating_incompatible_data_is_an_error(
     fails: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.npz"
     np.savez(own, x_train=np.eye(40), y_train=np.arange(40) % 2)
-    says = fails("evaluate", digits_run.folder, own)
-    assert "has 64 features and 10 classes, but own has 40 features and 2 classes" in says
+    message = fails("evaluate", digits_run.folder, own)
+    assert "has 64 features and 10 classes, but own has 40 features and 2 classes" in message
     assert "no model" in fails("evaluate", tmp_path, "digits")
     assert "cannot be read as a model" in fails("evaluate", own, "digits")
 
 
-def test_predict_a_drawing_as_the_model_does(
+def test_predict_on_a_drawing_matches_the_model(
     anynet: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     model = library.load(digits_run.folder / "model.safetensors", backend="numpy")
@@ -71,10 +71,10 @@ def test_predict_a_drawing_as_the_model_does(
     assert [answer["file"] for answer in answers] == [str(path) for path in paths]
     assert [answer["class"] for answer in answers] == [str(k) for k in likely.argmax(axis=1)]
     found = [answer["probability"] for answer in answers]
-    np.testing.assert_allclose(found, likely.max(axis=1), atol=0.05)  # PNG has 8 bits a pixel
+    np.testing.assert_allclose(found, likely.max(axis=1), atol=0.05)  # PNG has 8 bits per pixel
 
 
-def test_predict_arrays_exactly_as_the_model_does(
+def test_predict_on_arrays_matches_the_model_exactly(
     anynet: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     model = library.load(digits_run.folder / "model.safetensors", backend="numpy")
@@ -92,7 +92,7 @@ def test_predict_arrays_exactly_as_the_model_does(
         np.testing.assert_allclose(found, row[order], atol=1e-6)
 
 
-def test_predict_for_people(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_predict_prints_a_table(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     shades = np.zeros((50, 60), dtype=np.uint8)
     shades[10:40, 28:33] = 255
     Image.fromarray(shades).save(tmp_path / "one.jpg")
@@ -106,7 +106,7 @@ def test_predict_for_people(anynet: Command, digits_run: Any, tmp_path: Path) ->
     assert 0 <= float(words[5]) <= float(words[3]) <= 1
 
 
-def test_one_bad_file_does_not_silence_the_others(
+def test_predict_reports_invalid_files_and_continues(
     anynet: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "good.npy", np.eye(8))
@@ -125,7 +125,7 @@ def test_one_bad_file_does_not_silence_the_others(
     assert "bad.npy" in err
 
 
-def test_a_picture_without_a_digit_does_not_discard_the_other_answers(
+def test_an_image_without_a_digit_does_not_discard_the_other_predictions(
     anynet: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     x = library.load_dataset("digits").test[0][:3].reshape(-1, 8, 8)
@@ -144,7 +144,7 @@ def test_a_picture_without_a_digit_does_not_discard_the_other_answers(
     assert [line.split()[1] for line in lines] == ["index", "0", "2"]
 
 
-def test_uncertain_answers_are_marked(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_uncertain_predictions_are_marked(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     model = library.load(digits_run.folder / "model.safetensors", backend="numpy")
     x = library.load_dataset("digits").test[0]
     likely = np.asarray(model.predict_proba(x)).max(axis=1)
@@ -158,7 +158,9 @@ def test_uncertain_answers_are_marked(anynet: Command, digits_run: Any, tmp_path
     assert [word.endswith("?") for word in classes] == [True, False]
 
 
-def test_predict_names_the_file_at_fault(fails: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_predict_errors_contain_the_file_name(
+    fails: Command, digits_run: Any, tmp_path: Path
+) -> None:
     Image.new("L", (20, 20), 255).save(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("hello\nworld")
     assert "blank.png: the image is blank" in fails(
@@ -172,26 +174,26 @@ def test_predict_names_the_file_at_fault(fails: Command, digits_run: Any, tmp_pa
     "image",
     [{}, {"shape": [8]}, {"shape": [8, 9], "box": 8}, {"shape": [8, 8], "box": 99}, 3],
 )
-def test_predict_refuses_metadata_that_make_no_sense(
+def test_predict_with_invalid_metadata_is_an_error(
     fails: Command, digits_run: Any, tmp_path: Path, image: Any
 ) -> None:
     model = library.load(digits_run.folder / "model.safetensors", backend="numpy")
     model.metadata["image"] = image
     model.save(tmp_path / "odd.safetensors")
     Image.new("L", (20, 20)).save(tmp_path / "x.png")
-    says = fails("predict", tmp_path / "odd.safetensors", tmp_path / "x.png")
-    assert "invalid metadata of the model on its images" in says
+    message = fails("predict", tmp_path / "odd.safetensors", tmp_path / "x.png")
+    assert "invalid metadata of the model on its images" in message
 
 
-def test_commands_for_classes_refuse_other_models(fails: Command, tmp_path: Path) -> None:
+def test_commands_for_classifiers_reject_regression_models(fails: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     model = library.fit(library.mlp([2, 1]), (rng.random((9, 2)), rng.random(9)), epochs=1)
     model.save(tmp_path / "values.safetensors")
-    says = fails("evaluate", tmp_path / "values.safetensors", "digits")
-    assert "predicts values" in says
+    message = fails("evaluate", tmp_path / "values.safetensors", "digits")
+    assert "predicts values" in message
 
 
-def test_backends(anynet: Command) -> None:
+def test_backends_lists_every_library(anynet: Command) -> None:
     entries = json.loads(anynet("backends", "--json").out)
     assert [entry["name"] for entry in entries] == ["numpy", "cupy", "torch", "jax"]
     assert entries[0]["usable"] is True
@@ -202,7 +204,7 @@ def test_backends(anynet: Command) -> None:
     assert lines[1].split()[:3] == ["numpy", "yes", np.__version__]
 
 
-def test_datasets_list(anynet: Command, tmp_path: Path) -> None:
+def test_datasets_list_prints_every_data_set(anynet: Command, tmp_path: Path) -> None:
     entries = json.loads(anynet("datasets", "--json", "--data-dir", tmp_path).out)
     here = {entry["name"]: entry["here"] for entry in entries}
     assert here["digits"] is True
@@ -210,7 +212,7 @@ def test_datasets_list(anynet: Command, tmp_path: Path) -> None:
     assert anynet("datasets").out == anynet("datasets", "list").out
 
 
-def test_datasets_verify(anynet: Command, fails: Command, tmp_path: Path) -> None:
+def test_datasets_verify_reports_each_file(anynet: Command, fails: Command, tmp_path: Path) -> None:
     assert anynet("datasets", "verify", "digits").code == 0
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"no IDX")
     code, out, _ = anynet("datasets", "verify", "mnist", "--data-dir", tmp_path)
@@ -219,7 +221,7 @@ def test_datasets_verify(anynet: Command, fails: Command, tmp_path: Path) -> Non
     assert "did you mean 'mnist'" in fails("datasets", "verify", "mnits")
 
 
-def test_datasets_fetch(anynet: Command, fails: Command, tmp_path: Path) -> None:
+def test_datasets_fetch_downloads_files(anynet: Command, fails: Command, tmp_path: Path) -> None:
     assert anynet("datasets", "fetch", "digits").out.startswith("digits is in ")
     assert "ANYNET_CACHE_DIR" in fails("datasets", "fetch", "mnist", "--data-dir", tmp_path)
 
@@ -245,19 +247,19 @@ def test_datasets_fetch(anynet: Command, fails: Command, tmp_path: Path) -> None
         ["datasets", "burn", "mnist"],
     ],
 )
-def test_usage_errors(fails: Command, arguments: list[str]) -> None:
+def test_usage_errors_exit_with_code_2(fails: Command, arguments: list[str]) -> None:
     assert fails(*arguments, code=2).endswith("--help)\n")
 
 
-def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
-    assert fails("train", "digits", "--layers", "128,x", code=2) == (
-        "anynet: error: argument --layers: expected whole numbers of at least 1, such as 128,64, "
-        "not '128,x' (see anynet train --help)\n"
-    )
+def test_usage_errors_contain_the_expected_value(fails: Command) -> None:
+    error = fails("train", "digits", "--layers", "128,x", code=2)
+    assert error.startswith("anynet: error: argument --layers: ")
+    for fact in ("at least 1", "such as 128,64", "'128,x'", "(see anynet train --help)\n"):
+        assert fact in error
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["train", "digits", "--epoch", "3"], "did you mean '--epochs'? (see anynet train --help)"),
         (["train", "digits", "--learning-rat=1"], "did you mean '--learning-rate'?"),
@@ -270,20 +272,20 @@ def test_a_usage_error_says_what_is_expected(fails: Command) -> None:
         (["train", "digits", "--xyz"], "unrecognized arguments: --xyz (see"),
     ],
 )
-def test_what_is_misspelt_is_suggested(fails: Command, arguments: list[str], says: str) -> None:
-    assert says in fails(*arguments, code=2)
-
-
-def test_the_help_lists_the_values_that_there_are(
-    anynet: Command, monkeypatch: pytest.MonkeyPatch
+def test_misspelt_words_suggest_the_nearest_one(
+    fails: Command, arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "300")  # or a line may break at a hyphen
-    says = " ".join(anynet("train", "--help").out.split())
+    assert message in fails(*arguments, code=2)
+
+
+def test_the_help_lists_all_values(anynet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # avoids line breaks at a hyphen
+    message = " ".join(anynet("train", "--help").out.split())
     for names in ((*ACTIVATIONS, "scaled_tanh"), OPTIMIZERS, schedule_names()):
-        assert f": {', '.join(names)} (default: " in says
+        assert f": {', '.join(names)} (default: " in message
 
 
-def test_version_and_help(anynet: Command) -> None:
+def test_version_and_help_exit_with_code_0(anynet: Command) -> None:
     assert anynet("--version") == (0, f"anynet {library.__version__}\n", "")
     for command in ("train", "evaluate", "predict", "export", "backends", "datasets"):
         code, out, err = anynet(command, "--help")
@@ -292,7 +294,7 @@ def test_version_and_help(anynet: Command) -> None:
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that finds this anynet."""
+    """Run code in a new interpreter that imports this anynet."""
     environment = os.environ | {"PYTHONPATH": str(Path(library.__file__).parents[1])}
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
@@ -300,7 +302,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "tqdm", "PIL", "tomli_w", "sklearn"])
-def test_a_missing_extra_is_named(tmp_path: Path, package: str) -> None:
+def test_a_missing_extra_is_an_error_with_the_install_command(tmp_path: Path, package: str) -> None:
     done = python(
         f"import sys\nsys.modules['{package}'] = None\nfrom anynet.cli import main\n"
         f"sys.exit(main(['train', 'digits', '--out', '{tmp_path / 'run'}']))"
@@ -312,7 +314,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, package: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_no_heavy_library() -> None:
     heavy = "matplotlib PIL tqdm tomli_w sklearn scipy torch jax cupy"
     done = python(
         "import sys\nfrom anynet.cli import main\nmain(['--help'])\n"
@@ -321,7 +323,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr == "\n"
 
 
-def test_a_pipe_whose_reader_has_gone() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     done = python(
         "import os, sys\nfrom anynet.cli import main\nreader, writer = os.pipe()\n"
         "os.close(reader)\nos.dup2(writer, 1)\nsys.exit(main(['datasets']))"

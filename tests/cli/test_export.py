@@ -13,7 +13,7 @@ import anynet as library
 Command = Callable[..., Any]
 
 
-def test_onnx(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_onnx_export_matches_the_model(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     file = tmp_path / "digits.onnx"
     code, out, err = anynet(
@@ -28,7 +28,7 @@ def test_onnx(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.run(["label"], {"x": x})[0], model.predict(x))
 
 
-def test_torch(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_torch_export_matches_the_model(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     file = tmp_path / "digits.safetensors"
     model_file = digits_run.folder / "model.safetensors"
     outcome = anynet("export", model_file, "--format", "torch", "--out", file)
@@ -37,7 +37,7 @@ def test_torch(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
     assert shapes == {"0.weight": (32, 64), "0.bias": (32,), "2.weight": (10, 32), "2.bias": (10,)}
 
 
-def test_what_is_refused(fails: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_invalid_exports_are_errors(fails: Command, digits_run: Any, tmp_path: Path) -> None:
     export = ("export", digits_run.folder, "--out", tmp_path / "file", "--format")
     assert "pickles" in fails(*export, "sklearn")
     assert "--input-dtype is an option of --format onnx" in fails(

@@ -1,4 +1,4 @@
-"""Preparing pictures: whichever way round, however large and wherever, the same digit comes out."""
+"""Preparation of pictures: the result is independent of polarity, size and position."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 def drawing(
     size: int = 280, at: tuple[int, int] = (0, 0), paper: int = 0, ink: int = 255
 ) -> Floats:
-    """Draw something like a 4: strokes in the upper left quarter, moved by `at`."""
+    """Draw a shape like a 4: strokes in the upper left quarter, shifted by `at`."""
     picture = Image.new("L", (size, size), paper)
     pen = ImageDraw.Draw(picture)
     unit = size / 28
@@ -39,7 +39,7 @@ def pictures(draw: st.DrawFn) -> Floats:
 
 
 @given(grey=pictures(), wanted=st.sampled_from([MNIST, DIGITS]))
-def test_any_picture_gives_a_row_in_range_or_is_refused(grey: Floats, wanted: ImageFormat) -> None:
+def test_any_picture_gives_a_row_in_range_or_raises(grey: Floats, wanted: ImageFormat) -> None:
     try:
         row = prepare(grey, 255, wanted)
     except DataError:
@@ -57,7 +57,7 @@ def test_any_picture_gives_a_row_in_range_or_is_refused(grey: Floats, wanted: Im
     ink=st.integers(150, 255),
     size=st.sampled_from([28, 29, 100, 280]),
 )
-def test_an_inverted_picture_gives_the_same(
+def test_an_inverted_picture_gives_the_same_row(
     at: tuple[int, int], paper: int, ink: int, size: int
 ) -> None:
     grey = drawing(size, at, paper, ink)
@@ -70,31 +70,31 @@ def test_a_picture_that_follows_the_convention_of_mnist_is_unchanged() -> None:
     np.testing.assert_array_equal(prepare(255 - grey, 255, MNIST), grey.reshape(-1))
 
 
-def test_units_are_those_of_the_data() -> None:
+def test_rows_have_the_units_of_the_data() -> None:
     grey = np.zeros((8, 8))
     grey[:, 3] = 255
     assert set(prepare(grey, 255, DIGITS)) == {0.0, 16.0}
 
 
 @pytest.mark.parametrize("at", [(0, 0), (5, 3), (12, 10)])
-def test_place_does_not_matter(at: tuple[int, int]) -> None:
+def test_position_does_not_affect_the_row(at: tuple[int, int]) -> None:
     expected = prepare(drawing(), 255, MNIST)
     np.testing.assert_allclose(prepare(drawing(at=at), 255, MNIST), expected, atol=0.5)
 
 
 @pytest.mark.parametrize("size", [112, 140, 560, 1120])
-def test_size_does_not_matter(size: int) -> None:
+def test_size_does_not_affect_the_row(size: int) -> None:
     expected, row = prepare(drawing(280), 255, MNIST), prepare(drawing(size), 255, MNIST)
     assert np.mean(np.abs(row - expected)) < 6
     assert np.corrcoef(row, expected)[0, 1] > 0.97
 
 
-def test_contrast_does_not_matter() -> None:
+def test_contrast_does_not_affect_the_row() -> None:
     expected = prepare(drawing(), 255, MNIST)
     np.testing.assert_allclose(prepare(drawing(paper=90, ink=180), 255, MNIST), expected, atol=1e-4)
 
 
-def test_paper_with_grain_and_shade_gives_nearly_the_same() -> None:
+def test_paper_with_grain_and_shade_gives_nearly_the_same_row() -> None:
     rng = np.random.default_rng(0)
     photo = drawing(at=(8, 6), paper=215, ink=40)
     photo += np.linspace(-30, 0, 280) + rng.normal(0, 5, photo.shape)
@@ -102,7 +102,7 @@ def test_paper_with_grain_and_shade_gives_nearly_the_same() -> None:
     assert np.corrcoef(row, prepare(drawing(), 255, MNIST))[0, 1] > 0.97
 
 
-def test_the_ink_fits_the_box_and_its_mass_is_in_the_middle() -> None:
+def test_the_ink_fits_the_box_and_its_centre_of_mass_is_in_the_middle() -> None:
     row = np.rint(prepare(drawing(), 255, MNIST).reshape(28, 28))
     rows, columns = np.flatnonzero(row.any(axis=1)), np.flatnonzero(row.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
@@ -111,6 +111,6 @@ def test_the_ink_fits_the_box_and_its_mass_is_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("shade", [0, 7, 128, 255])
-def test_blank(shade: int) -> None:
+def test_a_blank_picture_raises(shade: int) -> None:
     with pytest.raises(DataError, match="blank"):
         prepare(np.full((50, 40), float(shade)), 255, MNIST)

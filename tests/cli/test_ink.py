@@ -1,4 +1,4 @@
-"""Pictures of one drawn digit: what the paper, the scanner and the pen add makes no difference."""
+"""Pictures of one drawn digit: paper, scanner and pen do not change the result."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from anynet.cli.pictures import read_rows
 from anynet.errors import DataError
 
 MNIST = ImageFormat((28, 28), 20, 255.0)
-#: These change the digit itself, or how finely it is drawn.
+#: These change the digit itself or its resolution.
 OTHERWISE = ("thick", "thin", "hairline", "rotated", "blur", "16 × 16", "half as large")
 
 
 @pytest.fixture(scope="module")
 def digit() -> np.ndarray:
-    """Draw a 4 as MNIST would have it: in a box of 20, its mass in the middle."""
+    """Draw a 4 in the layout of MNIST: in a box of 20, with its centre of mass in the middle."""
     picture = Image.new("L", (280, 280))
     pen = ImageDraw.Draw(picture)
     pen.line([(110, 50), (80, 140), (185, 140)], fill=255, width=26, joint="curve")
@@ -50,7 +50,7 @@ def likeness(row: np.ndarray, digit: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", [n for n in TREATMENTS if not any(w in n for w in OTHERWISE)])
-def test_a_treated_digit_is_read_as_the_clean_one(
+def test_a_treated_digit_gives_the_row_of_the_clean_digit(
     name: str, digit: np.ndarray, tmp_path: Path
 ) -> None:
     row = row_of(TREATMENTS[name](digit, np.random.default_rng(5)), tmp_path)
@@ -58,7 +58,7 @@ def test_a_treated_digit_is_read_as_the_clean_one(
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_arrays_of_either_polarity_are_read_as_the_clean_one(
+def test_arrays_of_either_polarity_give_the_row_of_the_clean_digit(
     name: str, digit: np.ndarray, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", ARRAYS[name](np.stack([digit] * 3), np.random.default_rng(5)))
@@ -84,7 +84,7 @@ def _without_a_digit(digit: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", _without_a_digit(np.zeros((28, 28), np.uint8)))
-def test_a_picture_without_one_digit_is_refused(
+def test_a_picture_without_exactly_one_digit_raises(
     kind: str, digit: np.ndarray, tmp_path: Path
 ) -> None:
     shades = _without_a_digit(digit)[kind].clip(0, 255).astype(np.uint8)
@@ -94,8 +94,8 @@ def test_a_picture_without_one_digit_is_refused(
     assert str(tmp_path / "x.png") in str(row)
 
 
-def test_garments_keep_their_shades_and_place(tmp_path: Path) -> None:
-    """A picture for a network of other things than characters is not cleaned."""
+def test_garments_keep_their_shades_and_position(tmp_path: Path) -> None:
+    """Pictures for a network of other objects than characters are not cleaned."""
     garments = ImageFormat((28, 28), 28, 255.0, strokes=False)
     shades = np.zeros((28, 28), np.uint8)
     shades[3:25, 6:20] = np.random.default_rng(0).integers(60, 255, (22, 14))

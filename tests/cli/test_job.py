@@ -1,4 +1,4 @@
-"""One ``Job`` trains, resumes and scores without copying the training set; flags of its errors."""
+"""``Job``: training, resuming and scoring without copies; errors that contain flags."""
 
 import json
 import shutil
@@ -32,10 +32,10 @@ def a_job(tmp_path: Path, rows: int = 40_000, **options: Any) -> Job:
 
 def test_the_training_set_is_not_copied(tmp_path: Path) -> None:
     small = a_job(tmp_path, 200)
-    small.measure(small.train(silent=True))  # imports what is needed
+    small.measure(small.train(silent=True))  # imports the modules beforehand
     job = a_job(tmp_path)
     size = job.dataset.train[0].nbytes
-    job.arguments  # noqa: B018  (made beforehand)
+    job.arguments  # noqa: B018  (computed beforehand)
     tracemalloc.start()
     model = job.train(silent=True)
     _, result = job.measure(model)
@@ -46,7 +46,7 @@ def test_the_training_set_is_not_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("validation", [0, 30])
-def test_the_parts_are_scored_as_models_score_them(tmp_path: Path, validation: int) -> None:
+def test_scores_match_model_score(tmp_path: Path, validation: int) -> None:
     job = a_job(tmp_path, 200, validation=validation, seed=3)
     model = job.train(silent=True)
     _, result = job.measure(model)
@@ -62,7 +62,7 @@ def test_the_parts_are_scored_as_models_score_them(tmp_path: Path, validation: i
         assert result["validation_accuracy"] is None
 
 
-def test_options_of_the_same_name_reach_training(tmp_path: Path) -> None:
+def test_options_with_the_name_of_a_parameter_are_passed_to_fit(tmp_path: Path) -> None:
     changed = {"clip_norm": 2.0, "average": 0.5, "max_norm": 3.0, "min_delta": 0.125, "seed": 7}
     job = a_job(tmp_path, 200, **changed, patience=9, target_accuracy=0.5, batch_size=5)
     made = fit_options(job.options, job.dataset)
@@ -72,10 +72,10 @@ def test_options_of_the_same_name_reach_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--class-weight", "balanced")])
-def test_a_run_that_an_earlier_version_began_goes_on(
+def test_a_run_of_an_earlier_version_resumes(
     anynet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
-    """It gave copies of the held-out rows to ``fit``, and its checkpoint says so."""
+    """Earlier versions passed copies of the held-out rows to ``fit``; the checkpoint records it."""
     train = ("train", "digits", "--layers", 8, "--epochs", 3, "--backend", "numpy", *options)
     straight = json.loads(anynet(*train, "--json", "--out", tmp_path / "straight").out)
     finish = progress.ProgressBar.finish
@@ -121,20 +121,20 @@ def test_a_run_that_an_earlier_version_began_goes_on(
         ("loss='huber' and image_shape=(8, 8)", None),
     ],
 )
-def test_parameters_of_messages_become_flags(message: str, shown: str | None) -> None:
+def test_parameter_names_in_messages_become_flags(message: str, shown: str | None) -> None:
     assert with_flags(message, {"sampler"}) == (shown or message)
 
 
-def test_an_error_of_training_names_the_flag(fails: Any, tmp_path: Path) -> None:
+def test_an_error_during_training_contains_the_flag(fails: Any, tmp_path: Path) -> None:
     diverging = ("--learning-rate", "1e38", "--schedule", "constant", "--backend", "numpy")
-    says = fails("train", "digits", *diverging, "--json", "--out", tmp_path / "run")
-    assert "--clip-norm" in says
-    assert "clip_norm" not in says
+    message = fails("train", "digits", *diverging, "--json", "--out", tmp_path / "run")
+    assert "--clip-norm" in message
+    assert "clip_norm" not in message
 
 
 @dataclass(frozen=True)
 class Halving(Constant):
-    """A schedule of the user's own."""
+    """A user-defined schedule."""
 
     kind: ClassVar[str] = "half_rate"
 
@@ -144,12 +144,12 @@ class Halving(Constant):
 
 @dataclass(frozen=True)
 class Own(SGD):
-    """An optimizer of the user's own."""
+    """A user-defined optimizer."""
 
     kind: ClassVar[str] = "own_sgd"
 
 
-def test_own_registered_parts_are_choices(
+def test_registered_user_defined_parts_are_choices(
     anynet: Any, fails: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = ("--optimizer", "own_sgd", "--schedule", "half-rate", "--learning-rate", 0.2)

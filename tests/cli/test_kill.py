@@ -1,4 +1,4 @@
-"""A run that is killed, again and again and at any moment, ends as if it had not been."""
+"""A run that is killed repeatedly at random times ends like an uninterrupted run."""
 
 import csv
 import random
@@ -16,7 +16,7 @@ EPOCHS = 40
 
 
 def options(folder: Path) -> list[str]:
-    """A run of many short epochs, so that a good part of its time goes into its checkpoints."""
+    """Return options of a run with many short epochs, which often writes checkpoints."""
     return [
         str(folder / "data.npz"),
         *("--layers", "24,12", "--dropout", "0.1", "--optimizer", "adam", "--average", "0.9"),
@@ -27,7 +27,7 @@ def options(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a task that is never done, and the run that was never killed."""
+    """Write the data and train the uninterrupted reference run."""
     folder = tmp_path_factory.mktemp("killed")
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(1200, 20)), rng.integers(0, 4, 1200)
@@ -48,12 +48,12 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def kill_at_random(process: subprocess.Popen[str], rng: random.Random) -> bool:
-    """Kill a process, at times when it is starting and else in one of its epochs.
+    """Kill a process, sometimes while it starts and otherwise during one of its epochs.
 
     Returns
     -------
     bool
-        Whether it was still there.
+        Whether the process was still running.
     """
     assert process.stderr is not None
     if rng.random() < 0.2:
@@ -80,7 +80,7 @@ def check_same(run: Path, straight: Path) -> None:
             histories.append([row[:-1] for row in csv.reader(file)])
     assert histories[0] == histories[1]
     assert len(histories[0]) == EPOCHS + 1
-    assert main(["resume", str(run)]) == 0  # it is finished, and stays as it is
+    assert main(["resume", str(run)]) == 0  # a finished run is not changed
     assert {path.name for path in run.iterdir()} == {path.name for path in straight.iterdir()}
 
 
@@ -89,7 +89,7 @@ def finished(run: Path) -> bool:
 
 
 def kill_until(kills: int, folder: Path, every: str, seed: int) -> None:
-    """Train, kill and take up again; when a run is done, compare it and begin another."""
+    """Train, kill and resume; when a run is finished, compare it and start another."""
     rng, killed, number = random.Random(seed), 0, 0
     while killed < kills:
         number += 1
@@ -103,7 +103,7 @@ def kill_until(kills: int, folder: Path, every: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_some_kills(folder: Path) -> None:
+def test_a_run_killed_several_times_equals_the_uninterrupted_run(folder: Path) -> None:
     kill_until(4, folder, "1", seed=1)
 
 

@@ -1,4 +1,4 @@
-"""The page about long runs: its commands and its Python are run."""
+"""The docs page about long runs: its commands and its Python run."""
 
 import re
 import shlex
@@ -39,7 +39,7 @@ def test_the_commands_run(
         assert outcome.out.endswith("run folder runs/long\n")
 
 
-def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for code in blocks("python"):

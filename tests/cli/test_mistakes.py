@@ -1,4 +1,4 @@
-"""Mistyped flags, swapped arguments and files of the wrong kind: the error names what is meant."""
+"""Mistyped flags, swapped arguments, files of the wrong kind: errors contain the fix."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_an_unknown_flag_suggests_the_right_one(
 
 
 @pytest.mark.parametrize("flag", ["--nothing-like-it", "-z", "--", "--1"])
-def test_no_flag_is_suggested_without_likeness(fails: Callable[..., str], flag: str) -> None:
+def test_no_flag_is_suggested_without_similarity(fails: Callable[..., str], flag: str) -> None:
     assert "did you mean" not in fails("backends", flag, "x", code=2)
 
 
@@ -56,7 +56,7 @@ def test_a_command_without_the_option_does_not_suggest_it(fails: Callable[..., s
     assert "'--jobs'" in fails("study", "depth", "digits", "--workers", "1", code=2)
 
 
-def test_synonyms_are_unknown_names_of_known_options(anynet: Command) -> None:
+def test_synonyms_are_not_options_and_refer_to_existing_options(anynet: Command) -> None:
     commands = (["train"], ["predict"], ["study", "grid"], ["evaluate"])
     helps = " ".join(anynet(*command, "--help").out for command in commands)
     known = set(re.findall(r"--([a-z-]+)", helps))
@@ -70,7 +70,7 @@ def test_a_config_file_suggests_the_right_option(fails: Callable[..., str], tmp_
     assert "'lr'; did you mean 'learning-rate'?" in fails("train", "--config", config)
 
 
-def test_swapped_arguments_are_named(
+def test_swapped_arguments_are_errors_with_the_order(
     fails: Callable[..., str], digits_run: Any, tmp_path: Path
 ) -> None:
     run, rows = digits_run.folder, tmp_path / "rows.npy"
@@ -90,7 +90,7 @@ def test_swapped_arguments_are_named(
 
 
 @pytest.mark.parametrize("command", [("train",), ("study", "depth"), ("augment",)])
-def test_runs_and_configurations_are_no_data(
+def test_runs_and_configurations_as_data_are_errors(
     fails: Callable[..., str], digits_run: Any, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     config = digits_run.folder / "config.toml"
@@ -101,7 +101,7 @@ def test_runs_and_configurations_are_no_data(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_is_named_like_a_data_set_hides_none(
+def test_a_run_with_the_name_of_a_data_set_does_not_hide_it(
     anynet: Command, digits_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "digits").symlink_to(digits_run.folder)
@@ -110,12 +110,12 @@ def test_a_run_that_is_named_like_a_data_set_hides_none(
     assert json.loads(outcome.out)["accuracy"] == digits_run.result["test_accuracy"]
 
 
-def test_a_folder_as_config_is_named(fails: Callable[..., str], digits_run: Any) -> None:
+def test_a_folder_as_config_is_an_error(fails: Callable[..., str], digits_run: Any) -> None:
     assert "is a folder: expected a TOML file" in fails("train", "--config", digits_run.folder)
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 8, 1), (6, 1, 8, 8)])
-def test_a_model_of_images_with_one_channel_predicts_pictures(
+def test_a_model_of_one_channel_images_predicts_pictures(
     anynet: Command, tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
     images = np.zeros((60, 8, 8), np.uint8)
@@ -135,7 +135,7 @@ def test_a_model_of_images_with_one_channel_predicts_pictures(
         assert [each["class"] for each in answers] == classes
 
 
-def test_a_model_of_colour_images_takes_arrays_and_names_what_it_was_trained_on(
+def test_a_model_of_colour_images_accepts_arrays_and_reports_its_training_data(
     anynet: Command, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     x = rng.integers(0, 255, (40, 4, 4, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""One table of options: the shell and TOML read the same values, and refuse the same."""
+"""The table of options: shell and TOML accept and reject the same values."""
 
 import tomllib
 from dataclasses import asdict, fields, replace
@@ -109,7 +109,7 @@ OPTIONS = st.builds(TrainOptions, **KWARGS)
 
 
 def as_arguments(options: TrainOptions) -> list[str]:
-    """Write options as a user would type them."""
+    """Format options as command line arguments."""
     arguments = ["train", options.dataset]
     for name, value in asdict(options).items():
         flag = "--" + name.replace("_", "-")
@@ -125,12 +125,12 @@ def as_arguments(options: TrainOptions) -> list[str]:
 
 
 @given(options=OPTIONS)
-def test_shell_round_trip(options: TrainOptions) -> None:
+def test_options_round_trip_through_the_shell(options: TrainOptions) -> None:
     assert options_of(build_parser().parse_args(as_arguments(options))) == options
 
 
 @given(options=OPTIONS)
-def test_toml_round_trip(options: TrainOptions) -> None:
+def test_options_round_trip_through_toml(options: TrainOptions) -> None:
     table = tomllib.loads(to_toml(options, {"anynet": "0"}))
     assert table.pop("about") == {"anynet": "0"}
     assert TrainOptions(**options_from(table, "test")) == options
@@ -141,7 +141,7 @@ def test_every_field_has_a_strategy() -> None:
     assert {each.name for each in fields(TrainOptions)} == not_recorded | set(KWARGS)
 
 
-def test_command_line_goes_before_file_and_file_before_defaults(tmp_path: Path) -> None:
+def test_command_line_overrides_file_and_file_overrides_defaults(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('dataset = "mnist"\nepochs = 3\nbatch_size = 7\nnesterov = true\n')
     arguments = ["train", "--config", str(config), "--epochs", "4", "--no-nesterov"]
@@ -154,7 +154,7 @@ def parsed(*arguments: str) -> TrainOptions:
     return options_of(build_parser().parse_args(["train", *arguments]))
 
 
-def test_the_digits_have_defaults_of_their_own() -> None:
+def test_the_digits_have_their_own_defaults() -> None:
     options = parsed("digits")
     assert (options.optimizer, options.learning_rate, options.augment) == (
         "adam",
@@ -173,31 +173,33 @@ def test_the_digits_have_defaults_of_their_own() -> None:
         (["--nesterov"], "sgd"),
     ],
 )
-def test_a_default_rate_belongs_to_the_default_optimizer(flags: list[str], optimizer: str) -> None:
+def test_the_default_learning_rate_applies_to_the_default_optimizer_only(
+    flags: list[str], optimizer: str
+) -> None:
     for options in (parsed("digits", *flags), parsed("t.csv", "--target", "t", *flags)):
         assert (options.optimizer, options.learning_rate) == (optimizer, None)
 
 
-def test_default_strengths_belong_to_the_default_augmentations() -> None:
+def test_default_strengths_apply_to_the_default_augmentations_only() -> None:
     for augment in ("", "elastic", "affine"):
         assert parsed("digits", "--augment", augment).augment_rotation is None
 
 
-def test_the_file_of_a_run_holds_all_of_its_options(tmp_path: Path) -> None:
+def test_the_config_of_a_run_contains_all_options(tmp_path: Path) -> None:
     options = TrainOptions(dataset="digits", epochs=3)
     path = tmp_path / "config.toml"
     path.write_text(to_toml(options, {"anynet": "0"}))
     assert parsed("--config", str(path)) == options
 
 
-def test_dashes_and_underscores_are_the_same() -> None:
+def test_dashes_and_underscores_are_equivalent() -> None:
     assert options_from({"batch-size": 8}, "") == options_from({"batch_size": 8}, "")
     with pytest.raises(InvalidArgumentError, match="given twice"):
         options_from({"batch-size": 8, "batch_size": 8}, "")
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("lerning-rate", 0.1, "no option 'lerning-rate'; did you mean 'learning-rate'"),
         ("config", "x", "no option 'config'"),
@@ -231,21 +233,21 @@ def test_dashes_and_underscores_are_the_same() -> None:
         ("task", "clustering", "one of classification, regression"),
     ],
 )
-def test_bad_toml_values_are_named(key: str, value: Any, says: str) -> None:
+def test_invalid_toml_values_raise_with_their_key(key: str, value: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         options_from({key: value}, "my.toml")
     assert str(caught.value).startswith("my.toml: ")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"epochs = ", b"\xff\xfe", b"about = 3"])
-def test_a_file_that_is_no_config(tmp_path: Path, content: bytes) -> None:
+def test_a_file_with_invalid_toml_raises(tmp_path: Path, content: bytes) -> None:
     config = tmp_path / "config.toml"
     config.write_bytes(content)
     with pytest.raises(InvalidArgumentError, match=r"config\.toml"):
         read_config(config)
 
 
-def test_an_absent_config(tmp_path: Path) -> None:
+def test_a_missing_config_raises(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="No such file"):
         read_config(tmp_path / "none.toml")

@@ -1,4 +1,4 @@
-"""Reading pictures: each format and mode gives the same, and bad files are named in one line."""
+"""Reading of pictures: all formats and modes give equal rows; invalid files raise."""
 
 import gzip
 import struct
@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @pytest.fixture
 def digit() -> Bytes:
-    """Something centred as MNIST's digits are that no rotation or reflection maps to itself."""
+    """Return a shape, centred as in MNIST, without rotational or mirror symmetry."""
     digit = np.zeros((28, 28), dtype=np.uint8)
     digit[6:26, 12:15] = 255
     digit[6:9, 12:20] = 180
@@ -38,7 +38,7 @@ def read(path: Path) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "I;16", "CMYK"])
-def test_modes(tmp_path: Path, digit: Bytes, mode: str) -> None:
+def test_every_mode_gives_the_same_row(tmp_path: Path, digit: Bytes, mode: str) -> None:
     black_and_white = np.where(digit > 0, 255, 0).astype(np.uint8)
     picture = Image.fromarray(black_and_white)
     if mode == "I;16":
@@ -51,14 +51,16 @@ def test_modes(tmp_path: Path, digit: Bytes, mode: str) -> None:
 
 
 @pytest.mark.parametrize("shade", [0, 255])
-def test_ink_on_transparent_paper(tmp_path: Path, digit: Bytes, shade: int) -> None:
+def test_ink_on_a_transparent_background_gives_the_same_row(
+    tmp_path: Path, digit: Bytes, shade: int
+) -> None:
     ink = Image.fromarray(np.full_like(digit, shade))
     Image.merge("LA", (ink, Image.fromarray(digit))).save(tmp_path / "digit.png")
     np.testing.assert_allclose(read(tmp_path / "digit.png")[0], digit.reshape(-1), atol=1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(tmp_path: Path, digit: Bytes, orientation: int) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, digit: Bytes, orientation: int) -> None:
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -77,7 +79,7 @@ def test_exif_orientation(tmp_path: Path, digit: Bytes, orientation: int) -> Non
     np.testing.assert_array_equal(read(tmp_path / "digit.png")[0], digit.reshape(-1))
 
 
-def test_arrays_of_one_of_many_and_of_rows(tmp_path: Path, digit: Bytes) -> None:
+def test_arrays_of_one_image_many_images_and_rows_are_read(tmp_path: Path, digit: Bytes) -> None:
     stack = np.stack([digit, 255 - digit])
     for array in (digit, stack, digit.reshape(1, 784), digit.reshape(784), digit / 255, digit > 0):
         np.save(tmp_path / "x.npy", array)
@@ -89,13 +91,13 @@ def test_arrays_of_one_of_many_and_of_rows(tmp_path: Path, digit: Bytes) -> None
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_idx(tmp_path: Path, digit: Bytes, compress: bool) -> None:
+def test_idx_files_are_read(tmp_path: Path, digit: Bytes, compress: bool) -> None:
     path = tmp_path / ("x.gz" if compress else "x")
     write_idx(path, np.stack([digit] * 3))
     np.testing.assert_array_equal(read(path), np.stack([digit.reshape(-1)] * 3))
 
 
-def test_rows_of_a_model_without_pictures_are_unchanged(tmp_path: Path) -> None:
+def test_rows_of_a_model_not_trained_on_images_are_unchanged(tmp_path: Path) -> None:
     rows = np.array([[-1.5, 0.25, 3e5]])
     np.save(tmp_path / "x.npy", rows)
     np.testing.assert_array_equal(read_rows(tmp_path / "x.npy", 3, None), rows)
@@ -105,28 +107,26 @@ def test_rows_of_a_model_without_pictures_are_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "says"),
+    ("array", "message"),
     [
         (np.zeros((28, 28)), "image 0: the image is blank"),
         (np.eye(28) - 0.5, "shades from 0 upwards"),
         (np.full((28, 28), np.nan), "not finite"),
-        (np.zeros((2, 2, 2, 2)), "found an array of shape"),
-        (np.eye(3, 20), "rows \\(N, 784\\), one picture \\(28, 28\\), .* shape \\(3, 20\\)"),
-        (np.eye(56), "as a stack \\(N, H, W\\), found an array of shape \\(56, 56\\)"),
-        (np.zeros((20, 20, 3), dtype=np.uint8), "found an array of shape"),
+        (np.zeros((2, 2, 2, 2)), "of shape"),
+        (np.eye(3, 20), "\\(N, 784\\).* \\(28, 28\\).* \\(3, 20\\)"),
+        (np.eye(56), "\\(N, H, W\\).* \\(56, 56\\)"),
+        (np.zeros((20, 20, 3), dtype=np.uint8), "of shape"),
         (np.zeros((0, 28, 28)), "found 0 values"),
-        (np.float64(3), "found an array of shape"),
+        (np.float64(3), "of shape"),
         (np.array(["a"]), "expected numbers"),
         (np.ones((28, 28), dtype=complex), "expected plain numbers"),
         (np.array([{}], dtype=object), "never unpickled"),
     ],
 )
-def test_arrays_that_are_no_pictures(
-    tmp_path: Path, array: npt.NDArray[np.generic], says: str
-) -> None:
+def test_invalid_arrays_raise(tmp_path: Path, array: npt.NDArray[np.generic], message: str) -> None:
     path = tmp_path / "x.npy"
     np.save(path, array, allow_pickle=True)
-    with pytest.raises(DataError, match=says) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read(path)
     assert str(path) in str(caught.value)
 
@@ -149,7 +149,7 @@ def _damaged_files() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", _damaged_files())
-def test_damaged_files(tmp_path: Path, kind: str) -> None:
+def test_damaged_files_raise_with_their_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(_damaged_files()[kind])
     with pytest.raises(DataError) as caught:
@@ -157,7 +157,7 @@ def test_damaged_files(tmp_path: Path, kind: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_png_cut_short_in_its_pixels(tmp_path: Path) -> None:
+def test_a_png_truncated_in_its_pixels_raises(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
     Image.fromarray(noise).save(path)
@@ -166,15 +166,18 @@ def test_a_png_cut_short_in_its_pixels(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("limit", [100, 150])  # PIL warns from the limit on, refuses from twice it
-def test_decompression_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+# PIL warns above the limit and raises above twice the limit
+@pytest.mark.parametrize("limit", [100, 150])
+def test_decompression_bombs_raise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
     Image.new("L", (16, 16)).save(tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(DataError, match=f"more than {limit} pixels"):
         read(tmp_path / "x.png")
 
 
-def test_absent_files_and_folders(tmp_path: Path) -> None:
+def test_missing_files_and_folders_raise(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read(tmp_path / "none.png")
     with pytest.raises(DataError, match="cannot read"):
@@ -182,7 +185,7 @@ def test_absent_files_and_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (1, 0), (-1, 1), (-0.75, 3.5), (2, -1)])
-def test_models_of_any_shades_read_their_own_arrays_and_pictures(
+def test_models_of_any_shades_read_arrays_and_pictures(
     tmp_path: Path, digit: Bytes, paper: float, ink: float
 ) -> None:
     shades = paper + digit.astype(np.float64) / 255 * (ink - paper)
@@ -207,6 +210,6 @@ def test_models_of_any_shades_read_their_own_arrays_and_pictures(
         np.testing.assert_allclose(row, shades.reshape(-1), atol=1e-6)
 
 
-def test_light_ink_on_black_needs_no_shades(digit: Bytes) -> None:
+def test_light_ink_on_black_stores_no_shades(digit: Bytes) -> None:
     for images in (np.stack([digit] * 20), np.zeros((20, 5, 5)), np.stack([digit / 255] * 20)):
         assert "shades" not in from_arrays("own", (images, np.arange(20) % 2)).metadata["image"]

@@ -1,4 +1,4 @@
-"""Reporting never ends or loses a run: each command in a process of its own, in hostile places."""
+"""Failures of reporting never stop or lose a run; each command runs in its own process."""
 
 import json
 import os
@@ -18,7 +18,7 @@ TRAIN = "train digits --epochs 2 --layers 8 --backend numpy --out run"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.name == "nt", reason="redirections of POSIX shells"),
+    pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell"),
 ]
 
 
@@ -51,7 +51,9 @@ def left(run: Path) -> set[str]:
         ("2> >(true)", 0),
     ],
 )
-def test_streams_that_cannot_be_written(tmp_path: Path, redirections: str, code: int) -> None:
+def test_unwritable_output_streams_keep_the_run(
+    tmp_path: Path, redirections: str, code: int
+) -> None:
     ran = shell(tmp_path, f"{TRAIN} {redirections}")
     assert ran.returncode == code
     assert b"Traceback" not in ran.stderr
@@ -71,7 +73,9 @@ def test_streams_that_cannot_be_written(tmp_path: Path, redirections: str, code:
     ],
     ids=str,
 )
-def test_encodings_and_warnings(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_unusual_encodings_and_warning_filters_keep_the_run(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     lines = [f"{a},{a * 2}" for a in np.random.default_rng(0).random(60)]
     (tmp_path / "t.csv").write_text("\n".join(["漢字$x$,y", *lines]) + "\n", "utf-8")
     ran = shell(tmp_path, "train t.csv --target y --epochs 2 --out run", **environment)
@@ -85,7 +89,7 @@ def test_encodings_and_warnings(tmp_path: Path, environment: dict[str, str]) -> 
     "settings",
     [b"text.usetex: True\n", b"font.family: NoSuchFont\nsavefig.dpi: 1\n", b"axes.grid: maybe\n:"],
 )
-def test_settings_of_matplotlib_are_not_used(tmp_path: Path, settings: bytes) -> None:
+def test_settings_files_of_matplotlib_do_not_affect_plots(tmp_path: Path, settings: bytes) -> None:
     (tmp_path / "matplotlibrc").write_bytes(settings)
     ran = shell(tmp_path, TRAIN)
     assert ran.returncode == 0, ran.stderr
@@ -98,7 +102,7 @@ def test_settings_of_matplotlib_are_not_used(tmp_path: Path, settings: bytes) ->
         assert drawn == (plain / "run" / picture).read_bytes()
 
 
-def test_settings_of_the_process_are_not_used_either(tmp_path: Path) -> None:
+def test_matplotlib_settings_of_the_process_do_not_affect_plots(tmp_path: Path) -> None:
     import matplotlib as mpl
 
     from anynet.cli import plots
@@ -112,7 +116,7 @@ def test_settings_of_the_process_are_not_used_either(tmp_path: Path) -> None:
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 
 
-def test_a_picture_that_cannot_be_drawn_is_reported(
+def test_a_plot_that_fails_is_reported(
     anynet: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any) -> None:
@@ -134,10 +138,10 @@ def test_a_picture_that_cannot_be_drawn_is_reported(
         ("augment digits --augment affine --out a.png", "a.png"),
     ],
 )
-def test_a_full_disk_names_the_file_and_leaves_no_empty_folder(
+def test_a_full_disk_reports_the_file_and_leaves_no_empty_folder(
     tmp_path: Path, command: str, file: str
 ) -> None:
-    """A limit of 0 for the size of files stands for the disk."""
+    """A file size limit of 0 simulates the full disk."""
     ran = subprocess.run(
         ["bash", "-c", f"ulimit -f 0; {sys.executable} -m anynet {command}"],
         cwd=tmp_path,
@@ -150,7 +154,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_empty_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_study_on_a_full_disk_reports_what_it_keeps(
+def test_a_study_on_a_full_disk_reports_the_kept_results(
     anynet: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
@@ -166,7 +170,7 @@ def test_a_study_on_a_full_disk_reports_what_it_keeps(
 
 @pytest.fixture
 def odd_names(tmp_path: Path) -> tuple[Path, Path]:
-    """A table and an archive whose names are not UTF-8."""
+    """Write a table and an archive whose names are not UTF-8."""
     rng = np.random.default_rng(0)
     table = tmp_path / os.fsdecode(b"t\xff.csv")
     lines = [f"{a:.3f},{'xyz'[n % 3]},{a * 2 + n % 3:.3f}" for n, a in enumerate(rng.random(90))]
@@ -174,7 +178,7 @@ def odd_names(tmp_path: Path) -> tuple[Path, Path]:
     try:
         table.write_text("\n".join(["a,b,y", *lines]) + "\n")
     except OSError:
-        pytest.skip("this file system has UTF-8 names alone")
+        pytest.skip("this file system supports UTF-8 names only")
     np.savez(archive, x_train=rng.random((80, 3)), y_train=np.arange(80) % 2)
     return table, archive
 
@@ -191,7 +195,7 @@ def run(
     )
 
 
-def test_names_that_are_not_utf8(odd_names: tuple[Path, Path], tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf8_work(odd_names: tuple[Path, Path], tmp_path: Path) -> None:
     table, archive = odd_names
     options = ("--epochs", 2, "--backend", "numpy", "--quiet")
     place = tmp_path / os.fsdecode(b"run\xff")
@@ -219,8 +223,8 @@ def test_names_that_are_not_utf8(odd_names: tuple[Path, Path], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_study_and_its_workers(tmp_path: Path, number: int) -> None:
-    """The workers end, for each holds the write end of a pipe that is then seen to be closed."""
+def test_a_signal_terminates_a_study_and_its_workers(tmp_path: Path, number: int) -> None:
+    """Each worker holds the write end of a pipe, which closes when all workers end."""
     script = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from anynet.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -236,16 +240,16 @@ def test_a_signal_ends_a_study_and_its_workers(tmp_path: Path, number: int) -> N
         try:
             _wait_for_workers(process.pid)
             process.send_signal(number)
-            _, told = process.communicate(timeout=120)  # until every worker has let go of the pipe
+            _, report = process.communicate(timeout=120)  # until every worker has closed the pipe
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 128 + number, told
-    assert b"the same command continues" in told
+    assert process.returncode == 128 + number, report
+    assert b"the same command continues" in report
 
 
 def _wait_for_workers(leader: int) -> None:
-    """Wait until processes of the leader's session have used the processor for a while."""
+    """Wait until the processes of the leader's session have used some CPU time."""
     import time
 
     for _ in range(600):
@@ -265,11 +269,11 @@ def _wait_for_workers(leader: int) -> None:
         if busy >= 2:
             return
         time.sleep(0.1)
-    pytest.fail("no workers were seen")
+    pytest.fail("no workers were found")
 
 
-def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
-    """It comes with the import of each of some modules, as early as the command line's own."""
+def test_ctrl_c_during_imports_exits_without_a_traceback(tmp_path: Path) -> None:
+    """Send Ctrl-C during the import of several modules, including the first of the CLI."""
     script = (
         "import builtins, sys\n"
         "plain, name = builtins.__import__, sys.argv.pop(1)\n"
@@ -302,7 +306,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
         ("KeyboardInterrupt()", 130, "anynet: interrupted: nothing was written\n"),
     ],
 )
-def test_an_exception_that_cannot_be_raised(
+def test_interrupts_in_destructors_are_handled(
     tmp_path: Path, lost: str, code: int, report: str
 ) -> None:
     script = (
@@ -335,7 +339,9 @@ def test_an_exception_that_cannot_be_raised(
     ],
     ids=["interrupted", "damaged"],
 )
-def test_a_package_that_fails_to_import(tmp_path: Path, error: str, code: int, report: str) -> None:
+def test_a_package_that_fails_to_import_is_an_error_of_one_line(
+    tmp_path: Path, error: str, code: int, report: str
+) -> None:
     (tmp_path / "tqdm.py").write_text(f"raise {error}\n")
     script = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
@@ -346,8 +352,8 @@ def test_a_package_that_fails_to_import(tmp_path: Path, error: str, code: int, r
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_until_the_command_runs_ends_the_process_at_once(tmp_path: Path) -> None:
-    """An exception could be lost in the import of a package; Python's handler follows later."""
+def test_ctrl_c_before_the_command_runs_terminates_the_process_immediately(tmp_path: Path) -> None:
+    """An exception could be lost during an import; Python's handler is installed later."""
     script = (
         "import builtins, signal, sys\n"
         "plain = builtins.__import__\n"

@@ -1,4 +1,4 @@
-"""``anynet resume``: unfinished runs are told apart, go on, and are finished; nothing is lost."""
+"""``anynet resume``: unfinished runs are detected, continued and finished without loss."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def left(where: Path) -> set[str]:
 
 
 def outcome_of(run: Path) -> dict[str, Any]:
-    """Everything that a finished run says of itself, but for times."""
+    """Return all results of a finished run except times."""
     with (run / "history.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     config = tomllib.loads((run / "config.toml").read_text())
@@ -47,7 +47,7 @@ def outcome_of(run: Path) -> dict[str, Any]:
 
 
 def press(number: int, epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a signal come when an epoch is over."""
+    """Send a signal at the end of an epoch."""
     finish = progress.ProgressBar.finish
 
     def finished(self: progress.ProgressBar, record: library.EpochRecord) -> None:
@@ -60,7 +60,7 @@ def press(number: int, epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was never left."""
+    """Return an uninterrupted run."""
     run = tmp_path_factory.mktemp("straight") / "run"
     assert main(["train", *QUICK, "--out", str(run)]) == 0
     return run
@@ -68,7 +68,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def unfinished(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same run, left after two epochs."""
+    """Return the same run, interrupted after two epochs."""
     with monkeypatch.context() as patch:
         press(signal.SIGINT, 2, patch)
         outcome = anynet("train", *QUICK, *OFTEN, "--out", tmp_path / "run")
@@ -79,7 +79,9 @@ def unfinished(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-def test_checkpoints_change_nothing(anynet: Command, straight: Path, tmp_path: Path) -> None:
+def test_checkpoints_do_not_change_the_results(
+    anynet: Command, straight: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     assert anynet("train", *QUICK, *OFTEN, "--out", run).code == 0
     assert outcome_of(run) == outcome_of(straight)
@@ -88,7 +90,7 @@ def test_checkpoints_change_nothing(anynet: Command, straight: Path, tmp_path: P
     assert tomllib.loads((run / "config.toml").read_text())["checkpoint-every"] == 1
 
 
-def test_a_run_that_was_left_goes_on(anynet: Command, straight: Path, unfinished: Path) -> None:
+def test_an_interrupted_run_resumes(anynet: Command, straight: Path, unfinished: Path) -> None:
     assert left(unfinished) == {"config.toml", "checkpoints"}
     outcome = anynet("resume", unfinished, "--json")
     assert outcome.code == 0, outcome.err
@@ -97,7 +99,7 @@ def test_a_run_that_was_left_goes_on(anynet: Command, straight: Path, unfinished
     assert (result["run"], result["epochs"]) == (str(unfinished), 4)
 
 
-def test_what_people_see(anynet: Command, unfinished: Path) -> None:
+def test_the_output_of_resume(anynet: Command, unfinished: Path) -> None:
     code, out, err = anynet("resume", unfinished)
     assert code == 0
     assert "1,295 rows to train on" in out
@@ -105,7 +107,7 @@ def test_what_people_see(anynet: Command, unfinished: Path) -> None:
     assert [line[:10] for line in err.splitlines()] == ["epoch 3/4 ", "epoch 4/4 "]
 
 
-def test_sigterm_is_as_ctrl_c_with_a_code_of_its_own(
+def test_sigterm_acts_like_ctrl_c_with_its_own_exit_code(
     anynet: Command, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
@@ -133,10 +135,10 @@ def test_sigterm_without_checkpoints_keeps_the_best_epoch(
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict", "export", "load"])
-def test_an_unfinished_run_says_so(
+def test_loading_an_unfinished_run_reports_how_to_resume(
     fails: Command, unfinished: Path, command: str, tmp_path: Path
 ) -> None:
-    says = f"is unfinished: anynet resume {unfinished} finishes it"
+    message = f"is unfinished: anynet resume {unfinished} finishes it"
     if command == "load":
         with pytest.raises(library.ModelFileError, match="is unfinished: anynet resume"):
             library.load(unfinished)
@@ -146,10 +148,12 @@ def test_an_unfinished_run_says_so(
         "predict": ["some.png"],
         "export": ["--format", "onnx", "--out", tmp_path / "model.onnx"],
     }
-    assert says in fails(command, unfinished, *arguments[command])
+    assert message in fails(command, unfinished, *arguments[command])
 
 
-def test_what_cannot_go_on(anynet: Command, fails: Command, straight: Path, tmp_path: Path) -> None:
+def test_finished_and_missing_runs_are_not_resumed(
+    anynet: Command, fails: Command, straight: Path, tmp_path: Path
+) -> None:
     before = outcome_of(straight)
     assert "the run is finished" in anynet("resume", straight).err
     assert "the run is finished" in fails("resume", straight, "--epochs", "9")
@@ -159,7 +163,7 @@ def test_what_cannot_go_on(anynet: Command, fails: Command, straight: Path, tmp_
     assert "exists already" in fails("train", *QUICK, *OFTEN, "--out", straight)
 
 
-def test_a_run_in_use_is_left_alone(fails: Command, unfinished: Path) -> None:
+def test_resuming_a_run_in_use_is_an_error(fails: Command, unfinished: Path) -> None:
     before = left(unfinished / "checkpoints")
     with locked(unfinished / "checkpoints" / "lock", "here"):
         assert "is in use by another run" in fails("resume", unfinished)
@@ -167,7 +171,7 @@ def test_a_run_in_use_is_left_alone(fails: Command, unfinished: Path) -> None:
     assert left(unfinished / "checkpoints") == before
 
 
-def test_a_run_killed_before_its_first_checkpoint(
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
     anynet: Command, straight: Path, unfinished: Path
 ) -> None:
     for path in (unfinished / "checkpoints").iterdir():
@@ -176,7 +180,7 @@ def test_a_run_killed_before_its_first_checkpoint(
     assert outcome_of(unfinished) == outcome_of(straight)
 
 
-def test_it_goes_on_with_another_library(
+def test_a_run_resumes_with_another_backend(
     anynet: Command, fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
@@ -187,9 +191,9 @@ def test_it_goes_on_with_another_library(
         assert anynet("train", *QUICK, *torch, *OFTEN, "--out", run).code == 130
     with monkeypatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda _: None)
-        says = fails("resume", run)
-    assert "torch, which is not installed" in says
-    assert f"choose another --backend; anynet resume {run} continues it" in says
+        message = fails("resume", run)
+    assert "torch, which is not installed" in message
+    assert f"choose another --backend; anynet resume {run} continues it" in message
     assert anynet("resume", run, "--backend", "numpy", "--quiet").code == 0
     config = tomllib.loads((run / "config.toml").read_text())
     assert (config["backend"], config["device"], config["validation"]) == ("numpy", "cpu", 500)
@@ -197,7 +201,9 @@ def test_it_goes_on_with_another_library(
     assert left(run) == FILES
 
 
-def test_more_epochs(anynet: Command, unfinished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_with_more_epochs_extends_the_run(
+    anynet: Command, unfinished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         press(signal.SIGINT, 5, patch)
         assert anynet("resume", unfinished, "--epochs", 6, "--quiet").code == 130
@@ -206,7 +212,7 @@ def test_more_epochs(anynet: Command, unfinished: Path, monkeypatch: pytest.Monk
     assert tomllib.loads((unfinished / "config.toml").read_text())["epochs"] == 6
 
 
-def test_data_that_have_moved_or_changed(
+def test_moved_data_can_be_given_and_changed_data_are_an_error(
     anynet: Command, fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
@@ -219,15 +225,17 @@ def test_data_that_have_moved_or_changed(
     own.rename(tmp_path / "moved.npz")
     assert "own.npz" in fails("resume", run)
     np.savez(own, x_train=arrays["x_train"] + 1, y_train=arrays["y_train"])
-    says = fails("resume", run, "--quiet")
-    assert "the data differ" in says
-    assert "restore the original data" in says
-    assert "anynet resume" not in says
+    message = fails("resume", run, "--quiet")
+    assert "the data differ" in message
+    assert "restore the original data" in message
+    assert "anynet resume" not in message
     assert anynet("resume", run, tmp_path / "moved.npz", "--quiet").code == 0
     assert left(run) == FILES
 
 
-def test_a_table_goes_on(anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_a_table_resumes(
+    anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
     lines = [f"{a:.3f},{'xyz'[n % 3]},{a * 2 + n % 3:.3f}" for n, a in enumerate(rng.random(90))]
     (tmp_path / "table.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
@@ -241,7 +249,7 @@ def test_a_table_goes_on(anynet: Command, tmp_path: Path, monkeypatch: pytest.Mo
     assert outcome_of(runs[0]) == outcome_of(runs[1])
 
 
-def test_a_plot_that_fails_loses_nothing(
+def test_a_plot_that_fails_keeps_the_checkpoints(
     anynet: Command,
     fails: Command,
     straight: Path,
@@ -254,8 +262,8 @@ def test_a_plot_that_fails_loses_nothing(
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(plots, "save_curves", full)
-        says = fails("train", *QUICK, *OFTEN, "--out", run)
-    assert says.endswith(f"No space left on device; anynet resume {run} continues it\n")
+        message = fails("train", *QUICK, *OFTEN, "--out", run)
+    assert message.endswith(f"No space left on device; anynet resume {run} continues it\n")
     assert "unfinished" in fails("evaluate", run, "digits")
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -265,7 +273,7 @@ def test_a_plot_that_fails_loses_nothing(
     assert outcome_of(run) == outcome_of(straight)
 
 
-def test_a_damaged_checkpoint_is_told(straight: Path, unfinished: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(straight: Path, unfinished: Path) -> None:
     newest = max((unfinished / "checkpoints").glob("step-*"))
     newest.write_bytes(newest.read_bytes()[:-1])
     ran = subprocess.run(
@@ -280,25 +288,27 @@ def test_a_damaged_checkpoint_is_told(straight: Path, unfinished: Path) -> None:
     assert outcome_of(unfinished) == outcome_of(straight)
 
 
-def test_a_run_that_diverges_again_is_not_advised_to_go_on(fails: Command, tmp_path: Path) -> None:
+def test_a_run_that_diverges_again_does_not_suggest_resume(fails: Command, tmp_path: Path) -> None:
     rates = ("--learning-rate", "1e38", "--schedule", "constant")
-    says = fails("train", *QUICK, *rates, *OFTEN, "--out", tmp_path / "run")
-    assert "not finite in epoch 1" in says
-    assert "anynet resume" not in says
+    message = fails("train", *QUICK, *rates, *OFTEN, "--out", tmp_path / "run")
+    assert "not finite in epoch 1" in message
+    assert "anynet resume" not in message
 
 
 @pytest.mark.parametrize("value", ["0", "1.5", "min", "1h", "-3", "five"])
-def test_what_is_no_interval(anynet: Command, value: str) -> None:
+def test_invalid_intervals_are_usage_errors(anynet: Command, value: str) -> None:
     outcome = anynet("train", "digits", f"--checkpoint-every={value}")
     assert outcome.code == 2
-    assert "a number of epochs, such as 5, or of minutes, such as 10min" in outcome.err
+    assert all(fact in outcome.err for fact in ("epochs, such as 5", "minutes, such as 10min"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the limit is POSIX's")
-def test_a_disk_that_fills_up(straight: Path, anynet: Command, tmp_path: Path) -> None:
-    """The limit on the size of files is met in another process, where it does no harm."""
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX resource limits")
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
+    straight: Path, anynet: Command, tmp_path: Path
+) -> None:
+    """The limit on the file size applies to a separate process only."""
     run, model = tmp_path / "run", straight / "model.safetensors"
-    room = sum(array.nbytes for array in load_file(model).values())  # a checkpoint needs more
+    room = sum(array.nbytes for array in load_file(model).values())  # less than a checkpoint needs
     script = (
         "import resource, signal, sys; from anynet.cli import main, progress\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -320,8 +330,10 @@ def test_a_disk_that_fills_up(straight: Path, anynet: Command, tmp_path: Path) -
     assert outcome_of(run) == outcome_of(straight)
 
 
-def test_a_finished_run_is_tidied(anynet: Command, straight: Path) -> None:
-    """It was killed between its last file and the end of its checkpoints."""
+def test_resume_removes_leftover_checkpoints_of_a_finished_run(
+    anynet: Command, straight: Path
+) -> None:
+    """The run was killed after its last file and before its checkpoints were removed."""
     before = outcome_of(straight)
     (straight / ".checkpoints.done").mkdir()
     (straight / ".checkpoints.done" / "step-000000000001.safetensors").touch()
@@ -345,7 +357,7 @@ def test_a_finished_run_is_tidied(anynet: Command, straight: Path) -> None:
         ("checkpoint-every = 1", "checkpoint-every = 9", "checkpoint-every", ("9", "1")),
     ],
 )
-def test_edits_of_the_configuration_are_refused(
+def test_edited_configurations_are_errors(
     fails: Command, unfinished: Path, line: str, edited: str, option: str, values: tuple[str, ...]
 ) -> None:
     config = unfinished / "config.toml"
@@ -353,15 +365,15 @@ def test_edits_of_the_configuration_are_refused(
     assert line in before
     config.write_text(before.replace(line, edited))
     changed = config.read_text()
-    says = fails("resume", unfinished, "--quiet")
-    assert f"{option} is {values[0]}, but the run began with" in says
-    assert all(value in says for value in values)
-    assert "anynet resume" not in says
+    message = fails("resume", unfinished, "--quiet")
+    assert f"{option} is {values[0]}, but the run began with" in message
+    assert all(value in message for value in values)
+    assert "anynet resume" not in message
     assert config.read_text() == changed
     assert {"lock", "options.toml"} < left(unfinished / "checkpoints")
 
 
-def test_a_refused_resume_leaves_the_configuration(
+def test_a_failed_resume_does_not_change_the_configuration(
     anynet: Command, fails: Command, unfinished: Path, straight: Path, tmp_path: Path
 ) -> None:
     before = (unfinished / "config.toml").read_bytes()
@@ -374,7 +386,7 @@ def test_a_refused_resume_leaves_the_configuration(
     assert outcome_of(unfinished) == outcome_of(straight)
 
 
-def test_what_may_change_when_a_run_goes_on(
+def test_epochs_and_reporting_options_may_be_edited_before_resume(
     anynet: Command, unfinished: Path, straight: Path
 ) -> None:
     config = unfinished / "config.toml"
@@ -389,7 +401,7 @@ def test_what_may_change_when_a_run_goes_on(
     assert left(unfinished) == FILES
 
 
-def test_checkpoints_that_vanish_leave_the_model(
+def test_the_model_is_saved_if_the_run_folder_disappears(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "temporary").mkdir()
@@ -403,8 +415,8 @@ def test_checkpoints_that_vanish_leave_the_model(
             shutil.rmtree(run)
 
     monkeypatch.setattr(progress.ProgressBar, "finish", finished)
-    says = fails("train", *QUICK, *OFTEN, "--out", run)
+    message = fails("train", *QUICK, *OFTEN, "--out", run)
     (saved,) = (tmp_path / "temporary").glob("*/model.safetensors")
-    assert f"the model was saved as {saved}" in says
-    assert "anynet resume" not in says
+    assert f"the model was saved as {saved}" in message
+    assert "anynet resume" not in message
     assert library.load(saved, "numpy").network.n_outputs == 10

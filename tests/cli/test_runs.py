@@ -1,4 +1,4 @@
-"""Run folders: complete or not at all."""
+"""Run folders: they are created completely or not at all."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from anynet.data.locks import locked
 from anynet.errors import InvalidArgumentError, ModelFileError
 
 
-def test_appears_whole(tmp_path: Path) -> None:
+def test_a_folder_appears_only_when_complete(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "run"
     with runs.new_folder(folder) as new:
         (new.scratch / "file").write_text("content")
@@ -25,7 +25,7 @@ def test_appears_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_error_leaves_no_folder(tmp_path: Path, error: type[BaseException]) -> None:
     folder = tmp_path / "a" / "b" / "run"
     with contextlib.suppress(error), runs.new_folder(folder) as new:
         (new.scratch / "file").write_text("content")
@@ -33,14 +33,14 @@ def test_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leaves_folders_alone_that_others_moved_into(tmp_path: Path) -> None:
+def test_parent_folders_used_by_other_runs_are_kept(tmp_path: Path) -> None:
     with contextlib.suppress(RuntimeError), runs.new_folder(tmp_path / "runs" / "mine"):
         (tmp_path / "runs" / "other").mkdir()
         raise RuntimeError
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["other"]
 
 
-def test_refuses_what_exists(tmp_path: Path) -> None:
+def test_an_existing_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "folder").mkdir()
@@ -50,7 +50,7 @@ def test_refuses_what_exists(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_refuses_a_name_that_is_too_long_before_the_block_runs(tmp_path: Path) -> None:
+def test_a_too_long_name_raises_before_the_block_runs(tmp_path: Path) -> None:
     with (
         pytest.raises(InvalidArgumentError, match="name too long"),
         runs.new_folder(tmp_path / "a" / ("b" * 300)),
@@ -65,7 +65,7 @@ def test_the_default_name_of_a_data_set_with_a_long_name_fits(tmp_path: Path, na
         assert new.scratch.is_dir()
 
 
-def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
+def test_a_folder_created_during_training_raises(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with (
         pytest.raises(InvalidArgumentError, match="during training"),
@@ -75,7 +75,7 @@ def test_refuses_what_came_into_being_meanwhile(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
+def test_the_model_is_kept_if_its_folder_was_created_during_training(tmp_path: Path) -> None:
     folder = tmp_path / "run"
 
     def train() -> None:
@@ -83,13 +83,13 @@ def test_a_model_is_kept_when_its_place_is_taken(tmp_path: Path) -> None:
             (new.scratch / "model.safetensors").touch()
             folder.mkdir()
 
-    with pytest.raises(InvalidArgumentError, match="during training") as told:
+    with pytest.raises(InvalidArgumentError, match="during training") as caught:
         train()
-    assert told.value.__notes__ == [f"the model is kept in {tmp_path / 'run-2'}"]
+    assert caught.value.__notes__ == [f"the model is kept in {tmp_path / 'run-2'}"]
     assert (tmp_path / "run-2" / "model.safetensors").exists()
 
 
-def test_refuses_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_parent_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "run"
     with pytest.raises(InvalidArgumentError, match="cannot write"), runs.new_folder(place):
@@ -109,17 +109,17 @@ def test_default_names_do_not_collide(tmp_path: Path, monkeypatch: pytest.Monkey
     assert runs.default_folder("data", tmp_path).name == "data-20240506-070809-2"
 
 
-def test_a_model_is_found_in_its_folder(tmp_path: Path) -> None:
+def test_a_model_is_found_in_its_run_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no model"):
         runs.model_file(tmp_path)
     (tmp_path / "model.safetensors").touch()
     assert runs.model_file(tmp_path) == runs.model_file(tmp_path / "model.safetensors")
 
 
-def test_processes_of_one_number_do_not_meet(
+def test_processes_with_the_same_id_do_not_share_scratch_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As two containers have them: the second neither takes nor removes what the first made."""
+    """As in two containers: the second process neither uses nor removes files of the first."""
     monkeypatch.setattr("os.getpid", lambda: 7)
     folder = tmp_path / "run"
 
@@ -136,7 +136,7 @@ def test_processes_of_one_number_do_not_meet(
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_runs_of_one_default_name_are_numbered(tmp_path: Path) -> None:
+def test_runs_with_the_same_default_name_are_numbered(tmp_path: Path) -> None:
     folder = tmp_path / "digits-20240506-070809"
     with runs.new_folder(folder, numbered=True) as outer:
         (outer.scratch / "file").write_text("first")
@@ -155,7 +155,7 @@ def test_long_names_have_room_for_a_scratch_folder(tmp_path: Path) -> None:
     assert (folder / "file").exists()
 
 
-def test_parents_that_another_process_made_are_left(tmp_path: Path) -> None:
+def test_parent_folders_created_by_another_process_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "mine"
     (tmp_path / "runs").mkdir()
     with contextlib.suppress(RuntimeError), runs.new_folder(folder):
@@ -168,7 +168,7 @@ def model(digits: anynet.Dataset) -> anynet.Model:
     return anynet.fit(anynet.mlp([64, 4, 10]), digits.train, epochs=1, backend="numpy")
 
 
-def test_a_scratch_folder_that_vanished_is_made_again(tmp_path: Path, model) -> None:
+def test_a_missing_scratch_folder_is_created_again(tmp_path: Path, model) -> None:
     folder = tmp_path / "some" / "run"
     with runs.new_folder(folder) as new:
         shutil.rmtree(tmp_path / "some")
@@ -188,7 +188,7 @@ def test_a_model_without_its_folder_is_saved_elsewhere(
     def vanish(scratch: Path) -> None:
         shutil.rmtree(scratch)
         if when == "before":
-            scratch.touch()  # a file in its place: it cannot be made again
+            scratch.touch()  # a file with its name: it cannot be created again
 
     def train() -> None:
         with runs.new_folder(folder) as new:
@@ -200,15 +200,15 @@ def test_a_model_without_its_folder_is_saved_elsewhere(
                     raise RuntimeError
                 vanish(new.scratch)
 
-    with pytest.raises((OSError, InvalidArgumentError, RuntimeError)) as told:
+    with pytest.raises((OSError, InvalidArgumentError, RuntimeError)) as caught:
         train()
     (saved,) = (tmp_path / "temporary").glob("*/model.safetensors")
-    assert told.value.__notes__ == [f"the model was saved as {saved} instead"]
+    assert caught.value.__notes__ == [f"the model was saved as {saved} instead"]
     assert anynet.load(saved, "numpy").network == model.network
     assert not folder.exists()
 
 
-def test_no_empty_folder_is_left_where_nothing_could_be_saved(
+def test_no_empty_folder_remains_if_nothing_could_be_saved(
     tmp_path: Path, model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -226,7 +226,7 @@ def test_lock_files_do_not_follow_links(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_only_files_that_anynet_left_half_written_are_removed(tmp_path: Path) -> None:
+def test_only_temporary_files_of_anynet_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".mine.part").touch()
     (tmp_path / ".config.toml.0123456789abcdef.part").touch()
     clear_parts(tmp_path)
@@ -234,7 +234,7 @@ def test_only_files_that_anynet_left_half_written_are_removed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_files_of_the_users_among_checkpoints_are_kept(tmp_path: Path, linked: bool) -> None:
+def test_user_files_in_the_checkpoint_folder_are_kept(tmp_path: Path, linked: bool) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     run.mkdir()
     (elsewhere if linked else run / runs.DONE).mkdir()

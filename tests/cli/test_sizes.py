@@ -1,4 +1,4 @@
-"""Sizes beyond memory or 64 bits are one line; what anynet writes of any length, it reads."""
+"""Sizes beyond memory or 64 bits are errors of one line; long files round-trip."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,10 +25,10 @@ QUICK = ("digits", "--epochs", "1", "--backend", "numpy", "--quiet")
 @pytest.mark.parametrize(
     "layers", ["99999999999", "9223372036854775807", "900000,900000", "9,4000000000,4000000000"]
 )
-def test_layers_that_no_memory_holds(fails: Command, tmp_path: Path, layers: str) -> None:
-    says = fails("train", *QUICK, "--layers", layers, "--out", tmp_path / "run")
-    assert "GB of memory" in says
-    assert layers.rpartition(",")[2] in says
+def test_layers_larger_than_memory_are_errors(fails: Command, tmp_path: Path, layers: str) -> None:
+    message = fails("train", *QUICK, "--layers", layers, "--out", tmp_path / "run")
+    assert "GB of memory" in message
+    assert layers.rpartition(",")[2] in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -36,7 +36,7 @@ def test_layers_that_no_memory_holds(fails: Command, tmp_path: Path, layers: str
     "option", ["epochs", "batch-size", "seed", "threads", "layers", "patience"]
 )
 @pytest.mark.parametrize("value", [2**63, 2**70, 10**30])
-def test_numbers_of_more_than_64_bits(anynet: Command, option: str, value: int) -> None:
+def test_numbers_of_more_than_64_bits_are_errors(anynet: Command, option: str, value: int) -> None:
     outcome = anynet("train", "digits", f"--{option}", value)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert f"--{option}: expected " in outcome.err
@@ -44,13 +44,15 @@ def test_numbers_of_more_than_64_bits(anynet: Command, option: str, value: int) 
 
 
 @pytest.mark.parametrize("option", ["seeds", "jobs"])
-def test_numbers_of_runs_that_never_end(anynet: Command, option: str) -> None:
+def test_too_large_numbers_of_runs_are_usage_errors(anynet: Command, option: str) -> None:
     outcome = anynet("study", "depth", "digits", f"--{option}", 10**12)
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "at most" in outcome.err
 
 
-def test_a_batch_larger_than_the_data_is_the_data(anynet: Command, tmp_path: Path) -> None:
+def test_a_batch_size_above_the_number_of_rows_uses_all_rows(
+    anynet: Command, tmp_path: Path
+) -> None:
     models = []
     for size in (10_000, 2**63 - 1):
         assert (
@@ -61,13 +63,13 @@ def test_a_batch_larger_than_the_data_is_the_data(anynet: Command, tmp_path: Pat
 
 
 @pytest.mark.parametrize("counts", [{"epochs": 10**30}, {"batch_size": 2**64}])
-def test_fit_refuses_numbers_of_more_than_64_bits(digits: library.Dataset, counts: Any) -> None:
+def test_fit_with_numbers_of_more_than_64_bits_raises(digits: library.Dataset, counts: Any) -> None:
     network = library.mlp([64, 10])
     with pytest.raises(InvalidArgumentError, match=f"{next(iter(counts))} must be at most"):
         library.fit(network, digits.train, backend="numpy", **counts)
 
 
-def test_memory_that_is_short_in_training_is_one_line(
+def test_running_out_of_memory_is_an_error_of_one_line(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def short(*_: Any) -> None:
@@ -75,14 +77,14 @@ def test_memory_that_is_short_in_training_is_one_line(
         raise MemoryError(message)
 
     monkeypatch.setattr("anynet.training.trainer.Cohort.train", short)
-    says = fails("train", *QUICK, "--out", tmp_path / "run")
-    assert "out of memory" in says
-    assert "(1000000000,)" in says
+    error = fails("train", *QUICK, "--out", tmp_path / "run")
+    assert "out of memory" in error
+    assert "(1000000000,)" in error
     assert list(tmp_path.iterdir()) == []
 
 
 class Counted(Source):
-    """Rows on no disk, in windows of a hundred."""
+    """Rows generated on request, in windows of a hundred."""
 
     def __init__(self) -> None:
         self.x = np.arange(2000, dtype=np.float32).reshape(500, 4)
@@ -92,7 +94,7 @@ class Counted(Source):
         return self.x[rows]
 
 
-def test_windows_shrink_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_shrink_if_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = library.get_backend("numpy")
     asked: list[int] = []
     empty = type(backend).host_empty
@@ -139,7 +141,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_long_configurations_are_read_again(tmp_path: Path, name: str) -> None:
+def test_long_configurations_round_trip(tmp_path: Path, name: str) -> None:
     columns = tuple(f"{name} {i}=category" for i in range(4000))
     options = TrainOptions(dataset="table.csv", target="y", columns=columns)
     notes = {"notes": [f"column {name} {i} is ignored: it is constant" for i in range(3000)]}
@@ -160,7 +162,7 @@ def test_long_configurations_are_read_again(tmp_path: Path, name: str) -> None:
         "x = '''a\"b'''\n" + ".".join("a" * 40_000),
     ],
 )
-def test_keys_that_take_too_long_are_refused_unread(
+def test_too_long_keys_raise_before_parsing(
     tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "config.toml"
@@ -178,14 +180,14 @@ def labels(n_classes: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 @pytest.mark.parametrize("n_classes", [1000, 50_000])
-def test_many_classes_are_counted_sparsely(n_classes: int) -> None:
+def test_reports_of_many_classes_are_sparse(n_classes: int) -> None:
     import tracemalloc
 
     true, predicted, names = labels(n_classes)
     tracemalloc.start()
     report = Report.of(true, predicted, names)
     text, found = report.as_text(), report.as_json()
-    assert tracemalloc.get_traced_memory()[1] < 100e6  # the matrix of 50,000 has 20 GB
+    assert tracemalloc.get_traced_memory()[1] < 100e6  # the matrix of 50,000 classes needs 20 GB
     tracemalloc.stop()
     assert len(text.splitlines()) == 2 * MOST_PRINTED + 5 + len(report.beside) + 1
     assert f"the {MOST_PRINTED} of {n_classes:,} classes with the most errors" in text
@@ -203,7 +205,7 @@ def test_many_classes_are_counted_sparsely(n_classes: int) -> None:
 
 
 @pytest.mark.parametrize("n_classes", [30, 100, 101, 1000])
-def test_of_many_classes_some_are_drawn(
+def test_plots_of_many_classes_show_the_most_confused_ones(
     tmp_path: Path, n_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Any] = []

@@ -1,4 +1,4 @@
-"""``anynet train FOLDER --stream``: the run folder of a data set that stays on disk."""
+"""``anynet train FOLDER --stream``: runs on a data set that stays on disk."""
 
 import json
 import signal
@@ -49,7 +49,7 @@ def same_data(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("test_set", [True, False])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
-def test_a_folder_is_the_same_data_set_on_disk_and_in_memory(
+def test_a_folder_gives_the_same_data_set_on_disk_and_in_memory(
     folder: Path, test_set: bool, dtype: str
 ) -> None:
     for path in folder.glob("x*.npy"):
@@ -60,7 +60,9 @@ def test_a_folder_is_the_same_data_set_on_disk_and_in_memory(
 
 
 @pytest.mark.parametrize("test_set", [True, False])
-def test_idx_files_too(tmp_path: Path, rng: np.random.Generator, test_set: bool) -> None:
+def test_idx_files_give_the_same_data_set_on_disk_and_in_memory(
+    tmp_path: Path, rng: np.random.Generator, test_set: bool
+) -> None:
     for name, count in [("train", 50), ("t10k", 20)][: 1 + test_set]:
         images = rng.integers(256, size=(count, 4, 3)).astype(np.uint8)
         write_idx(tmp_path / f"{name}-images-idx3-ubyte", images)
@@ -68,7 +70,9 @@ def test_idx_files_too(tmp_path: Path, rng: np.random.Generator, test_set: bool)
     same_data(open_dataset(tmp_path), load_dataset(tmp_path))
 
 
-def test_training_evaluating_and_repeating(anynet: Command, folder: Path, tmp_path: Path) -> None:
+def test_streamed_runs_train_evaluate_and_reproduce(
+    anynet: Command, folder: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     outcome = anynet("train", folder, "--stream", *QUICK, "--out", run)
     assert outcome.code == 0, outcome.err
@@ -81,7 +85,7 @@ def test_training_evaluating_and_repeating(anynet: Command, folder: Path, tmp_pa
     assert json.loads(scored.out)["accuracy"] == result["test_accuracy"]
 
 
-def test_what_is_too_large_stays_on_disk(
+def test_data_larger_than_memory_stay_on_disk(
     anynet: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = sum(path.stat().st_size for path in folder.iterdir())
@@ -96,7 +100,7 @@ def test_what_is_too_large_stays_on_disk(
     assert not is_too_large("digits")
 
 
-def test_checkpoints_of_streams_are_taken_up(
+def test_streamed_runs_resume(
     anynet: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = anynet("train", folder, "--stream", *QUICK, "--out", tmp_path / "straight")
@@ -126,7 +130,7 @@ def test_checkpoints_of_streams_are_taken_up(
         (["{folder}/t.csv", "--target", "a"], "--stream is for folders of arrays"),
     ],
 )
-def test_what_cannot_be_streamed_is_refused(
+def test_data_that_cannot_be_streamed_are_errors(
     fails: Callable[..., str], folder: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (folder / "t.csv").write_text("a,b\n1,2\n")
@@ -134,7 +138,7 @@ def test_what_cannot_be_streamed_is_refused(
     assert message in fails("train", *given, "--stream", *QUICK, "--out", tmp_path / "run")
 
 
-def test_folders_without_a_data_set_are_refused(folder: Path) -> None:
+def test_folders_without_a_data_set_raise(folder: Path) -> None:
     np.save(folder / "x_test.npy", np.zeros((3, 5)))
     with pytest.raises(AnynetError, match=r"different shape or type|there are"):
         open_dataset(folder)

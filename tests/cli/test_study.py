@@ -1,4 +1,4 @@
-"""``anynet study`` from end to end on the digits: what it writes, continues and refuses."""
+"""``anynet study`` end to end on the digits: results, continuation, errors."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         ("decay", "decay", [["0.9"], ["1"]]),
     ],
 )
-def test_an_experiment(
+def test_an_experiment_writes_its_results(
     anynet: Command, tmp_path: Path, name: str, option: str, values: list[list[str]]
 ) -> None:
     out = tmp_path / "study"
@@ -64,7 +64,7 @@ def test_an_experiment(
     assert f"report {out / 'report.md'}" in outcome.out
 
 
-def test_the_defaults_are_the_reports(anynet: Command, tmp_path: Path) -> None:
+def test_the_defaults_match_the_report(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "study"
     assert anynet("study", "decay", "digits", *QUICK, "--seeds", 1, "--out", out).code == 0
     rows = rows_of(out)
@@ -75,7 +75,7 @@ def test_the_defaults_are_the_reports(anynet: Command, tmp_path: Path) -> None:
         assert (fixed["batch_size"], fixed["patience"], fixed["momentum"]) == (64, 5, 0.0)
 
 
-def test_a_run_of_seed_0_is_that_of_anynet_train(anynet: Command, tmp_path: Path) -> None:
+def test_a_run_with_seed_0_equals_anynet_train(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "study"
     config = tmp_path / "study.toml"
     config.write_text("[grid]\ndecay = [0.9]\n")
@@ -87,19 +87,21 @@ def test_a_run_of_seed_0_is_that_of_anynet_train(anynet: Command, tmp_path: Path
     assert row["validation_accuracy"] == pytest.approx(run["validation_accuracy"])
 
 
-def test_the_report(anynet: Command, tmp_path: Path) -> None:
+def test_the_report_summarises_all_experiments(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "study"
     outcome = anynet("study", "report", "digits", *QUICK, "--seeds", 1, "--out", out, "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert len(outcome.out.splitlines()) == 6
     rows = rows_of(out)
-    assert len(rows) == 20  # the report's defaults are a point of each experiment, trained once
+    assert len(rows) == 20  # the defaults are a point of each experiment and are trained once
     text = (out / "report.md").read_text()
     assert text.count("\n## ") == 7
     assert len(list(out.glob("*.png"))) == 15
 
 
-def test_a_study_continues_and_grows(anynet: Command, tmp_path: Path, monkeypatch) -> None:
+def test_a_study_continues_and_can_be_extended(
+    anynet: Command, tmp_path: Path, monkeypatch
+) -> None:
     out = tmp_path / "study"
     study = ("study", "batch-size", "digits", *QUICK, "--out", out, "--values")
     real, begun = run.train_group, []
@@ -127,7 +129,7 @@ def test_a_study_continues_and_grows(anynet: Command, tmp_path: Path, monkeypatc
     assert (out / "results.json").read_bytes() == whole
 
 
-def test_the_default_folder_is_found_again(anynet: Command, tmp_path: Path, monkeypatch) -> None:
+def test_the_default_folder_is_reused(anynet: Command, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = ("study", "decay", "digits", *QUICK, "--values", 1)
     assert "runs/study-decay-digits/report.md" in anynet(*study).out
@@ -135,7 +137,9 @@ def test_the_default_folder_is_found_again(anynet: Command, tmp_path: Path, monk
     assert "holds another study" in anynet(*study, "--epochs", 3).err
 
 
-def test_other_data_are_another_study(anynet: Command, fails: Command, tmp_path: Path) -> None:
+def test_other_data_belong_to_another_study(
+    anynet: Command, fails: Command, tmp_path: Path
+) -> None:
     import numpy as np
 
     x, y = library.load_dataset("digits").train
@@ -162,7 +166,7 @@ def config(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_a_grid(anynet: Command, tmp_path: Path) -> None:
+def test_a_grid_from_a_file(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ("--config", config(tmp_path, GRID), "--seeds", 1, "--backend", "numpy", "--out", out)
     assert anynet("study", "grid", "digits", *options).code == 0
@@ -190,7 +194,7 @@ layers = [[8], [16]]
 """
 
 
-def test_a_random_search(anynet: Command, tmp_path: Path) -> None:
+def test_a_random_search_from_a_file(anynet: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ("--config", config(tmp_path, SEARCH), "--seeds", 1, "--out", out)
     study = ("study", "grid", "digits", *options, "--backend", "numpy", "--n-trials")
@@ -203,7 +207,7 @@ def test_a_random_search(anynet: Command, tmp_path: Path) -> None:
     assert all(16 <= row["options"]["batch_size"] <= 64 for row in rows)
 
 
-def test_a_search_of_optunas(anynet: Command, tmp_path: Path) -> None:
+def test_a_search_with_optuna(anynet: Command, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     out = tmp_path / "out"
     options = ("--config", config(tmp_path, SEARCH), "--seeds", 2, "--out", out)
@@ -217,18 +221,19 @@ def test_a_search_of_optunas(anynet: Command, tmp_path: Path) -> None:
     assert (out / "optuna.log").exists()
 
 
-def test_without_optuna_its_samplers_are_refused(
+def test_samplers_of_optuna_are_errors_if_it_is_missing(
     fails: Command, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     options = ("--config", config(tmp_path, SEARCH), "--n-trials", 3, "--sampler", "tpe")
-    says = fails("study", "grid", "digits", *options, "--out", tmp_path / "out")
-    assert "needs optuna: pip install optuna, or use --sampler random" in says
+    message = fails("study", "grid", "digits", *options, "--out", tmp_path / "out")
+    for fact in ("pip install optuna", "--sampler random"):
+        assert fact in message
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[grid]\nlerning-rate = [0.1]", "no option 'lerning-rate'; did you mean 'learning-rate'?"),
         ("epohcs = 3\n[grid]\ndecay = [1]", "no option 'epohcs'; did you mean 'epochs'?"),
@@ -257,14 +262,14 @@ def test_without_optuna_its_samplers_are_refused(
         ),
     ],
 )
-def test_bad_files_are_refused(fails: Command, tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_files_are_errors(fails: Command, tmp_path: Path, text: str, message: str) -> None:
     options = ("--config", config(tmp_path, text), "--backend", "numpy", "--out", tmp_path / "out")
-    assert says in fails("study", "grid", "digits", *options)
+    assert message in fails("study", "grid", "digits", *options)
     assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("decay = { low = 0.1, hihg = 1 }", "not 'hihg'; did you mean 'high'?"),
         ("decay = { low = 0.1 }", "needs low and high"),
@@ -276,10 +281,10 @@ def test_bad_files_are_refused(fails: Command, tmp_path: Path, text: str, says: 
         ("activation = { low = 'relu', high = 'tanh' }", "a range is for numbers"),
     ],
 )
-def test_bad_ranges_are_refused(tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_ranges_are_errors(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         read_study(config(tmp_path, f"[grid]\n{text}"), searched=True)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_ranges_have_the_types_of_their_options(tmp_path: Path) -> None:
@@ -294,7 +299,7 @@ def test_ranges_have_the_types_of_their_options(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("decay", "digits", "--values", "2"), "at most 1, not '2'"),
         (("decay", "digits", "--values"), "expected at least one argument"),
@@ -308,29 +313,31 @@ def test_ranges_have_the_types_of_their_options(tmp_path: Path) -> None:
         (("decay",), "DATASET"),
     ],
 )
-def test_usage(anynet: Command, arguments: tuple[str, ...], says: str) -> None:
+def test_usage_errors_exit_with_code_2(
+    anynet: Command, arguments: tuple[str, ...], message: str
+) -> None:
     outcome = anynet("study", *arguments)
     assert outcome.code == 2
-    assert says in outcome.err
+    assert message in outcome.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("decay", "digitz"), "did you mean 'digits'"),
         (("decay", "digits", "--backend", "nympy"), "backend must be one of"),
         (("grid", "digits", "--config", "none.toml"), "none.toml"),
     ],
 )
-def test_a_failure_leaves_nothing(
-    fails: Command, tmp_path: Path, monkeypatch, arguments: tuple[str, ...], says: str
+def test_a_failure_leaves_no_folder(
+    fails: Command, tmp_path: Path, monkeypatch, arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert says in fails("study", *arguments)
+    assert message in fails("study", *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_foreign_and_damaged_folders_are_left_alone(fails: Command, tmp_path: Path) -> None:
+def test_other_and_damaged_folders_are_not_changed(fails: Command, tmp_path: Path) -> None:
     study = ("study", "decay", "digits", *QUICK, "--values", 1, "--out", tmp_path)
     (tmp_path / "thesis.txt").write_text("of years")
     assert "holds other files" in fails(*study)
@@ -341,14 +348,14 @@ def test_foreign_and_damaged_folders_are_left_alone(fails: Command, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "thesis.txt"]
 
 
-def test_a_sampler_needs_trials(anynet: Command, tmp_path: Path) -> None:
+def test_a_sampler_requires_the_number_of_trials(anynet: Command, tmp_path: Path) -> None:
     options = ("--config", config(tmp_path, GRID), "--sampler", "tpe")
     outcome = anynet("study", "grid", "digits", *options)
     assert outcome.code == 2
     assert "--sampler tpe needs --n-trials" in outcome.err
 
 
-def test_groups_through_joblib(anynet: Command, tmp_path: Path) -> None:
+def test_worker_processes_give_the_same_results(anynet: Command, tmp_path: Path) -> None:
     study = ("study", "depth", "digits", *QUICK, "--values", "8", "16", "--quiet", "--out")
     assert anynet(*study, tmp_path / "here").code == 0
     assert anynet(*study, tmp_path / "there", "--jobs", 2).code == 0

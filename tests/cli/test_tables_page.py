@@ -37,7 +37,7 @@ def test_the_commands_run(
     assert "on 18 rows that training held out" in capsys.readouterr().out
 
 
-def test_the_python_runs(
+def test_the_python_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

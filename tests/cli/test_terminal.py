@@ -1,4 +1,4 @@
-"""What the command line prints cannot control a terminal, whatever names its input brings."""
+"""Printed output never contains terminal control sequences from names in the input."""
 
 import csv
 import json
@@ -23,13 +23,13 @@ from anynet.errors import AnynetError, printable
 
 Command = Callable[..., Any]
 
-#: Colours, a window title, C1's CSI, DEL, a change of direction, and lines of forged messages.
+#: Colours, a window title, C1 CSI, DEL, a change of text direction, forged message lines.
 HOSTILE = "\x1b[31m\x1b]0;title\x07\x9b2J\x7f\u202e$x$|\nanynet: error: forged\r\u2028end"
 FORGED = "anynet: error: forged"
 
 
 def assert_harmless(text: str) -> None:
-    """Every character is printable, and no line begins as one of anynet's own that is forged."""
+    """Check that every character is printable and that no line is a forged message."""
     for line in text.split("\n"):
         assert line.isprintable(), line
         assert not line.startswith(FORGED)
@@ -51,7 +51,7 @@ def test_printed_text_has_no_control_characters(
     assert printable(text).encode("ascii", "backslashreplace").decode() in out
 
 
-def test_ordinary_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ordinary_text_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     say("Größe  日本 ✓ naïve", r"C:\new")
     complain("two  spaces in a name")
     assert capsys.readouterr() == (
@@ -60,7 +60,7 @@ def test_ordinary_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -
     )
 
 
-def test_json_reads_back_and_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_round_trips_and_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     say_json({HOSTILE: [HOSTILE]})
     out = capsys.readouterr().out
     assert_harmless(out)
@@ -80,7 +80,7 @@ def hostile_table(tmp_path: Path, rng: np.random.Generator) -> Path:
     return path
 
 
-def test_names_in_a_table_do_not_reach_the_terminal(
+def test_control_characters_in_a_table_are_not_printed(
     anynet: Command, hostile_table: Path, tmp_path: Path
 ) -> None:
     run, out = tmp_path / "run\x1b[7m", tmp_path / "out\x1b[7m.csv"
@@ -96,14 +96,14 @@ def test_names_in_a_table_do_not_reach_the_terminal(
         assert outcome.code == 0, outcome
         assert_harmless(outcome.out + outcome.err)
         assert "\\x1b" in outcome.out
-    with out.open(newline="") as file:  # what is written to files is the true text
+    with out.open(newline="") as file:  # files contain the original text
         assert {row["t\x1b]0;t\x07"] for row in csv.DictReader(file)} == {
             f"yes{HOSTILE}",
             "=no\x7f",
         }
 
 
-def test_a_study_reports_a_hostile_name_as_text(
+def test_a_study_report_escapes_control_characters(
     anynet: Command, hostile_table: Path, tmp_path: Path
 ) -> None:
     options = ("--values", 0.01, "--seeds", 1, "--epochs", 1, "--out", tmp_path / "study")
@@ -116,7 +116,7 @@ def test_a_study_reports_a_hostile_name_as_text(
     assert report.startswith("# Learning rate on ta\\\\x1b\\[31mble\\\\n\\|x\n")
 
 
-def test_names_in_a_model_of_others_do_not_reach_the_terminal(
+def test_control_characters_in_a_model_file_are_not_printed(
     anynet: Command, digits_run: Any, tmp_path: Path
 ) -> None:
     with safe_open(digits_run.folder / "model.safetensors", "np") as file:
@@ -137,14 +137,16 @@ def test_names_in_a_model_of_others_do_not_reach_the_terminal(
     "arguments",
     [("train", "digits", f"--x{HOSTILE}"), (f"tr{HOSTILE}",), ("predict", "r", HOSTILE)],
 )
-def test_arguments_are_quoted_harmlessly(anynet: Command, arguments: tuple[str, ...]) -> None:
+def test_quoted_arguments_have_no_control_characters(
+    anynet: Command, arguments: tuple[str, ...]
+) -> None:
     outcome = anynet(*arguments)
     assert outcome.code in (1, 2)
     assert outcome.err.count("\n") == 1
     assert_harmless(outcome.err)
 
 
-def test_warnings_are_printed_as_one_harmless_line() -> None:
+def test_warnings_are_printed_as_one_line_without_control_characters() -> None:
     before = warnings.formatwarning
     with plain_warnings():
         line = warnings.formatwarning(UserWarning(HOSTILE), UserWarning, "some.py", 1)
@@ -153,7 +155,7 @@ def test_warnings_are_printed_as_one_harmless_line() -> None:
     assert warnings.formatwarning is before
 
 
-def test_the_bar_of_a_download_shows_a_harmless_name(
+def test_the_progress_bar_of_a_download_escapes_the_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -167,7 +169,7 @@ def test_the_bar_of_a_download_shows_a_harmless_name(
 @pytest.mark.parametrize(
     "name", [HOSTILE, "$x", "$x$", r"\$x$", "$\\frac{", "日本", "\0", "_x", "%", "a" * 100_000, ""]
 )
-def test_any_name_can_be_drawn(name: str, tmp_path: Path) -> None:
+def test_plots_accept_any_name(name: str, tmp_path: Path) -> None:
     classes = Report.of([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], (name, "b"))
     plots.save_confusion(tmp_path / "confusion.png", classes, f"{name}: title")
     values = np.array([1.0, 2.0])

@@ -1,4 +1,4 @@
-"""``anynet train`` from end to end on the digits: what it writes, repeats, refuses and rescues."""
+"""``anynet train`` end to end on the digits: results, reproduction, errors, recovery."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ QUICK = ("digits", "--layers", "8", "--epochs", "2", "--backend", "numpy")
 Command = Callable[..., Any]
 
 
-def test_the_run_folder(digits_run: Any) -> None:
+def test_the_files_of_the_run_folder(digits_run: Any) -> None:
     folder, result = digits_run
     assert {path.name for path in folder.iterdir()} == FILES
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
@@ -41,7 +41,7 @@ def test_the_run_folder(digits_run: Any) -> None:
     assert config["about"]["test_accuracy"] == result["test_accuracy"]
 
 
-def test_without_held_out_rows_all_are_trained_on_and_the_last_epoch_is_kept(
+def test_without_validation_all_rows_are_trained_on_and_the_last_epoch_is_kept(
     anynet: Command, tmp_path: Path
 ) -> None:
     options = ("--validation", "0", "--target-accuracy", "0.01", "--learning-rate", "0.01")
@@ -55,7 +55,7 @@ def test_without_held_out_rows_all_are_trained_on_and_the_last_epoch_is_kept(
     assert "validation_accuracy" not in config["about"]
 
 
-def test_options_of_the_network(anynet: Command, tmp_path: Path) -> None:
+def test_network_options_are_applied(anynet: Command, tmp_path: Path) -> None:
     options = ["--activation", "scaled_tanh", "--initializer", "ciresan_uniform"]
     dropout = ("--input-dropout", "0.2", "--max-norm", "0.1", "--signed-inputs", "--average", "0")
     anynet("train", *QUICK, *options, *dropout, "--out", tmp_path / "run")
@@ -68,7 +68,7 @@ def test_options_of_the_network(anynet: Command, tmp_path: Path) -> None:
             assert np.linalg.norm(layer["weight"], axis=0).max() == pytest.approx(0.1, rel=1e-6)
 
 
-def test_the_result(digits_run: Any) -> None:
+def test_the_fields_of_the_json_result(digits_run: Any) -> None:
     folder, result = digits_run
     expected = {
         "test_accuracy": float,
@@ -112,7 +112,9 @@ def test_the_model_agrees_with_the_result(digits_run: Any) -> None:
     }
 
 
-def test_its_config_repeats_a_run(anynet: Command, digits_run: Any, tmp_path: Path) -> None:
+def test_the_config_of_a_run_reproduces_it(
+    anynet: Command, digits_run: Any, tmp_path: Path
+) -> None:
     folder, result = digits_run
     config = folder / "config.toml"
     outcome = anynet("train", "--config", config, "--json", "--out", tmp_path / "again")
@@ -150,10 +152,10 @@ def test_every_option_can_be_used(anynet: Command, tmp_path: Path) -> None:
         result = json.loads(outcome.out)
         assert result["epochs"] <= 2
         warning = result["warning"] and f"anynet: warning: {result['warning']}\n"
-        assert outcome.err == warning  # two epochs of a very low rate are too few
+        assert outcome.err == warning  # two epochs with a very low rate are insufficient
 
 
-def test_what_people_see(anynet: Command, tmp_path: Path) -> None:
+def test_the_output_of_train(anynet: Command, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     code, out, err = anynet("train", *QUICK, "--out", folder)
     assert code == 0
@@ -166,13 +168,13 @@ def test_what_people_see(anynet: Command, tmp_path: Path) -> None:
     assert [line[:10] for line in err.splitlines()] == ["epoch 1/2 ", "epoch 2/2 "]
 
 
-def test_quiet_prints_the_result_alone(anynet: Command, tmp_path: Path) -> None:
+def test_quiet_prints_only_the_result(anynet: Command, tmp_path: Path) -> None:
     code, out, err = anynet("train", *QUICK, "--quiet", "--out", tmp_path / "run")
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == ["test", "run"]
 
 
-def test_a_live_bar_on_a_terminal(
+def test_a_progress_bar_is_shown_on_a_terminal(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -182,7 +184,7 @@ def test_a_live_bar_on_a_terminal(
     assert "accuracy " in err
 
 
-def test_the_default_folder(
+def test_the_default_run_folder(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -193,7 +195,7 @@ def test_the_default_folder(
     assert {path.name for path in run.iterdir()} == FILES
 
 
-def test_paths_in_the_config_hold_elsewhere(
+def test_paths_in_the_config_are_absolute(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -209,7 +211,7 @@ def test_paths_in_the_config_hold_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["digitz"], "did you mean 'digits'"),
         (["digits", "--validation", "1438"], "leaves nothing to train on"),
@@ -226,20 +228,20 @@ def test_paths_in_the_config_hold_elsewhere(
         (["digits", "--learning-rate", "1e38", "--schedule", "constant"], "not finite in epoch 1"),
     ],
 )
-def test_a_failure_is_one_line_and_leaves_nothing(
+def test_a_failure_prints_one_line_and_leaves_no_folder(
     fails: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
-    says: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert says in fails("train", *arguments, "--json")
+    assert message in fails("train", *arguments, "--json")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--optimizer", "adam", "--momentum", "0.9"], "not an option of adam"),
         (["--nesterov"], "momentum above 0"),
@@ -247,13 +249,13 @@ def test_a_failure_is_one_line_and_leaves_nothing(
         (["--backend", "nympy"], "backend must be one of"),
     ],
 )
-def test_bad_options_are_refused_before_anything_is_said(
-    fails: Command, tmp_path: Path, arguments: list[str], says: str
+def test_invalid_options_are_errors_before_any_output(
+    fails: Command, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    assert says in fails("train", "digits", *arguments, "--out", tmp_path / "run")
+    assert message in fails("train", "digits", *arguments, "--out", tmp_path / "run")
 
 
-def test_an_existing_folder_is_refused_before_training(
+def test_an_existing_folder_is_an_error_before_training(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anynet.cli.job.load_data", lambda *_, **__: pytest.fail("too late"))
@@ -271,8 +273,8 @@ def test_a_failure_after_training_keeps_the_model(
 
     monkeypatch.setattr(plots, "save_confusion", full)
     run = tmp_path / "runs" / "run"
-    says = fails("train", *QUICK, "--quiet", "--out", run)
-    assert says.endswith(f"confusion.png: No space left on device; the model is kept in {run}\n")
+    message = fails("train", *QUICK, "--quiet", "--out", run)
+    assert message.endswith(f"confusion.png: No space left on device; the model is kept in {run}\n")
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     assert {path.name for path in run.iterdir()} == FILES - {"confusion.png"}
     digits = library.load_dataset("digits")
@@ -280,7 +282,7 @@ def test_a_failure_after_training_keeps_the_model(
     assert library.load(run).score(*digits.test) == pytest.approx(about["test_accuracy"])
 
 
-def test_a_model_that_has_no_room_is_saved_elsewhere(
+def test_the_model_is_saved_elsewhere_if_the_disk_is_full(
     fails: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save, run, spare = library.Model.save, tmp_path / "runs" / "run", tmp_path / "spare"
@@ -293,15 +295,15 @@ def test_a_model_that_has_no_room_is_saved_elsewhere(
     spare.mkdir()
     monkeypatch.setattr(library.Model, "save", full)
     monkeypatch.setattr("tempfile.tempdir", str(spare))
-    says = fails("train", *QUICK, "--quiet", "--out", run)
+    message = fails("train", *QUICK, "--quiet", "--out", run)
     (saved,) = spare.glob("*/model.safetensors")
-    assert says.endswith(f"No space left on device; the model was saved as {saved} instead\n")
+    assert message.endswith(f"No space left on device; the model was saved as {saved} instead\n")
     assert library.load(saved).score(*library.load_dataset("digits").test) > 0.1
     assert [path.name for path in tmp_path.iterdir()] == ["spare"]
 
 
 def interrupt_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have Ctrl-C pressed when an epoch has just been recorded."""
+    """Send Ctrl-C after an epoch is recorded."""
     finish = progress.ProgressBar.finish
 
     def pressed(self: progress.ProgressBar, record: library.EpochRecord) -> None:
@@ -329,14 +331,14 @@ def test_ctrl_c_keeps_the_best_epoch(
     assert model.score(*library.load_dataset("digits").test) == result["test_accuracy"]
 
 
-def test_ctrl_c_before_the_first_epoch_leaves_nothing(
+def test_ctrl_c_before_the_first_epoch_leaves_no_folder(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pressed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(progress.ProgressBar, "update", pressed)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # for a bar that is updated
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # for a bar with updates
     outcome = anynet("train", *QUICK, "--out", tmp_path / "run")
     assert outcome.code == 130
     assert outcome.err.endswith("anynet: interrupted: nothing was written\n")
@@ -344,7 +346,7 @@ def test_ctrl_c_before_the_first_epoch_leaves_nothing(
 
 
 @pytest.mark.parametrize(("rows", "held_out"), [(60000, VALIDATION_ROWS), (1438, 143), (5, 1)])
-def test_rows_held_out_by_default(rows: int, held_out: int) -> None:
+def test_default_number_of_validation_rows(rows: int, held_out: int) -> None:
     data = np.zeros((rows, 1)), np.zeros(rows, dtype=np.int64)
     dataset = Dataset("rows", data, data, ("a", "b"), 1.0, None, None)
     options = resolve(TrainOptions(dataset="digits"), dataset, library.get_backend("numpy"))
@@ -352,13 +354,13 @@ def test_rows_held_out_by_default(rows: int, held_out: int) -> None:
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.1), ("adam", 0.001), ("adamw", 0.001)])
-def test_default_rates(optimizer: str, rate: float) -> None:
+def test_default_learning_rates(optimizer: str, rate: float) -> None:
     options = TrainOptions(dataset="digits", optimizer=optimizer)
     resolved = resolve(options, library.load_dataset("digits"), library.get_backend("numpy"))
     assert resolved.learning_rate == rate
 
 
-def test_the_environment_chooses_the_backend(
+def test_the_environment_variable_selects_the_backend(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "ANYNET_BACKEND", "torch")
@@ -367,7 +369,7 @@ def test_the_environment_chooses_the_backend(
     assert json.loads(outcome.out)["backend"] == "torch"
 
 
-def test_evaluate_finds_the_files_where_training_did(
+def test_evaluate_finds_the_data_of_training(
     anynet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYNET_CACHE_DIR", str(tmp_path / "cache"))
@@ -394,7 +396,7 @@ def test_evaluate_finds_the_files_where_training_did(
         anynet("evaluate", "run", "mnist")
 
 
-def test_a_run_that_learnt_nothing_says_so(anynet: Command, tmp_path: Path) -> None:
+def test_a_run_no_better_than_guessing_is_reported(anynet: Command, tmp_path: Path) -> None:
     arguments = (
         "--activation",
         "tanh",
@@ -412,10 +414,12 @@ def test_a_run_that_learnt_nothing_says_so(anynet: Command, tmp_path: Path) -> N
     assert anynet("train", *QUICK, "--json", "--out", tmp_path / "other").err == ""
 
 
-def test_products_in_reduced_precision(anynet: Command, fails: Any, tmp_path: Path) -> None:
+def test_reduced_precision_on_numpy_is_an_error(
+    anynet: Command, fails: Any, tmp_path: Path
+) -> None:
     pytest.importorskip("torch")
-    told = fails("train", "digits", "--backend", "numpy", "--precision", "bfloat16")
-    assert "full precision only, got precision 'bfloat16'" in told
+    error = fails("train", "digits", "--backend", "numpy", "--precision", "bfloat16")
+    assert "full precision only, got precision 'bfloat16'" in error
     options = ("--backend", "torch", "--precision", "bfloat16", "--epochs", 1, "--layers", 8)
     outcome = anynet("train", "digits", *options, "--out", tmp_path / "run")
     assert outcome.code == 0

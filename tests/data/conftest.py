@@ -1,4 +1,4 @@
-"""Fixtures of the data tests: no test reads the user's data folders or leaves this machine."""
+"""Fixtures of the data tests: no test reads the user's data folders or uses the network."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ STEMS = (
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory) -> Path:
-    """Every test has an empty cache of its own, and no data folder."""
+    """Give every test its own empty cache and no data folder."""
     folder = tmp_path_factory.mktemp("cache") / "anynet"
     monkeypatch.setenv("ANYNET_CACHE_DIR", str(folder))
     monkeypatch.delenv("ANYNET_DATA_DIR", raising=False)
@@ -40,7 +40,7 @@ def real_mnist() -> Path:
 
 @dataclass
 class Four:
-    """The arrays of a fabricated data set, as they are in its files."""
+    """The arrays of a synthetic data set, as stored in its files."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -68,7 +68,7 @@ def make_four() -> Callable[..., Four]:
 
 @dataclass
 class Server:
-    """A web server on this machine; a page is bytes to send or a function of the handler."""
+    """Start a local web server; a page is bytes to send or a function of the handler."""
 
     url: str = ""
     pages: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def server() -> Iterator[Server]:
 
     class QuietServer(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """A client that hangs up is what some tests do."""
+            """Ignore errors: some tests close the connection."""
 
     with QuietServer(("127.0.0.1", 0), Handler) as http:
         state.url = f"http://127.0.0.1:{http.server_port}/"

@@ -1,4 +1,4 @@
-"""Orders and batches: every sample once an epoch, from the device or from the host."""
+"""Orders and batches: every sample once per epoch, from the device or from the host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anynet.data.splits import train_validation_split
 
 
 @given(n=st.integers(1, 300), batch=st.integers(1, 100), parts=st.integers(1, 30))
-def test_every_sample_is_in_one_batch(n: int, batch: int, parts: int) -> None:
+def test_every_sample_is_in_exactly_one_batch(n: int, batch: int, parts: int) -> None:
     order = epoch_order(n, seed=1, epoch=2)
     arrays = split_order(order, batch, parts)
     np.testing.assert_array_equal(np.concatenate([a.ravel() for a in arrays]), order)
@@ -28,7 +28,7 @@ def test_every_sample_is_in_one_batch(n: int, batch: int, parts: int) -> None:
     assert sorted(a.shape for a in short_first) == sorted(a.shape for a in arrays)
 
 
-def test_each_epoch_has_its_own_order_and_each_seed() -> None:
+def test_each_epoch_and_each_seed_has_its_own_order() -> None:
     orders = [epoch_order(500, seed, epoch) for seed, epoch in [(0, 1), (0, 2), (1, 1)]]
     np.testing.assert_array_equal(orders[0], epoch_order(500, 0, 1))
     assert np.mean(orders[0] == orders[1]) < 0.05
@@ -61,7 +61,7 @@ def test_host_batches_give_the_same_samples(backend: Backend, rng, block_bytes: 
                 np.testing.assert_array_equal(one, other)
 
 
-def test_members_may_gather_their_own_rows(backend: Backend) -> None:
+def test_members_can_gather_different_rows(backend: Backend) -> None:
     data = Rows(np.arange(12, dtype=np.uint8).reshape(6, 2), np.arange(6, dtype=np.int32))
     rows = backend.to_device(np.array([[0, 5, 1], [2, 2, 4]], dtype=np.int32))
     taken = tree.map(backend.to_device, data).gather(rows, backend)
@@ -70,7 +70,7 @@ def test_members_may_gather_their_own_rows(backend: Backend) -> None:
 
 
 @given(n=st.integers(2, 200), share=st.floats(0.01, 0.99), seed=st.integers(0, 5))
-def test_splits_hold_every_sample_once(n: int, share: float, seed: int) -> None:
+def test_splits_contain_every_sample_once(n: int, share: float, seed: int) -> None:
     if not 0 < round(share * n) < n:
         return
     for validation in (share, round(share * n)):
@@ -80,6 +80,6 @@ def test_splits_hold_every_sample_once(n: int, share: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize("validation", [0, 10, 11, -1, 0.0, 1.0, 0.01, 2.5, True, "3", np.nan])
-def test_splits_that_leave_nothing_are_refused(validation) -> None:
+def test_splits_without_training_samples_raise(validation) -> None:
     with pytest.raises(InvalidArgumentError, match="validation must"):
         train_validation_split(10, validation, 0)

@@ -1,4 +1,4 @@
-"""What ``print`` and notebooks show of data, and the names of the previous version."""
+"""Display of data in ``print`` and notebooks, and deprecated names."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def shown(tmp_path: Path) -> dict[str, object]:
         ("source", ["6 rows", "4 features", "float32", "int64"]),
     ],
 )
-def test_a_description_is_short_and_names_the_facts(shown, kind, facts) -> None:
+def test_a_description_is_short_and_contains_the_facts(shown, kind, facts) -> None:
     text = str(shown[kind])
     assert 1 <= len(text.splitlines()) <= 10
     assert [fact for fact in facts if fact not in text] == []
@@ -54,7 +54,7 @@ def test_many_classes_are_counted() -> None:
     assert len(text) < 1000
 
 
-def test_a_source_of_the_users_own_is_described() -> None:
+def test_a_user_defined_source_is_described() -> None:
     class Custom(Source):
         shape, dtype = (3, 2), np.dtype("float32")
 

@@ -1,4 +1,4 @@
-"""Downloads: whole, right and in place, or nothing at all."""
+"""Downloads: complete and verified, or no file at all."""
 
 import hashlib
 import socket
@@ -9,12 +9,12 @@ import pytest
 from anynet.data import download
 from anynet.errors import DataError, InvalidArgumentError
 
-CONTENT = bytes(range(256)) * 5000  # more than one piece
+CONTENT = bytes(range(256)) * 5000  # more than one chunk
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
-def refused(url, folder, match, error=DataError, **options):
-    """The download fails for the given reason in one line, and leaves nothing new."""
+def assert_raises(url, folder, match, error=DataError, **options):
+    """Check that the download raises in one line with the given reason and leaves no file."""
     before = sorted(folder.iterdir())
     with pytest.raises(error, match=match) as caught:
         download(url, folder / "file", options.pop("md5", MD5), **options)
@@ -22,7 +22,7 @@ def refused(url, folder, match, error=DataError, **options):
     assert sorted(folder.iterdir()) == before
 
 
-def test_a_file_arrives(server, tmp_path):
+def test_a_file_is_downloaded(server, tmp_path):
     server.pages["/file"] = CONTENT
     seen = []
     target = tmp_path / "new" / "folder" / "file"
@@ -34,11 +34,11 @@ def test_a_file_arrives(server, tmp_path):
     assert seen == sorted(seen)
 
 
-def test_a_wrong_checksum_keeps_the_old_file(server, tmp_path):
+def test_a_wrong_checksum_raises_and_keeps_the_old_file(server, tmp_path):
     server.pages["/file"] = b"other"
     (tmp_path / "file").write_bytes(b"old")
     came = hashlib.md5(b"other").hexdigest()
-    refused(server.url + "file", tmp_path, f"expected the md5 {MD5}, got {came}")
+    assert_raises(server.url + "file", tmp_path, f"expected the md5 {MD5}, got {came}")
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
@@ -51,19 +51,19 @@ def test_a_failed_download_leaves_no_empty_folder(server, tmp_path):
     assert [entry.name for entry in tmp_path.rglob("*")] == ["kept"]
 
 
-def test_a_missing_page(server, tmp_path):
-    refused(server.url + "file", tmp_path, "404")
+def test_a_missing_page_raises(server, tmp_path):
+    assert_raises(server.url + "file", tmp_path, "404")
 
 
-def test_nobody_listens(tmp_path):
+def test_a_refused_connection_raises(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        refused(f"http://127.0.0.1:{port}/file", tmp_path, "cannot download")
+        assert_raises(f"http://127.0.0.1:{port}/file", tmp_path, "cannot download")
 
 
-def test_a_silent_server(server, tmp_path):
-    """It says how much will come, sends a part, and then nothing."""
+def test_a_server_that_stops_sending_raises(server, tmp_path):
+    """The server announces a size, sends a part, and stops."""
     done = threading.Event()
 
     def page(handler):
@@ -75,11 +75,11 @@ def test_a_silent_server(server, tmp_path):
         done.wait(10)
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, "timed out", timeout=0.2)
+    assert_raises(server.url + "file", tmp_path, "timed out", timeout=0.2)
     done.set()
 
 
-def test_a_broken_connection(server, tmp_path):
+def test_a_broken_connection_raises(server, tmp_path):
     def page(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(CONTENT)))
@@ -87,26 +87,26 @@ def test_a_broken_connection(server, tmp_path):
         handler.wfile.write(CONTENT[:1000])
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, f"ended after 1000 of {len(CONTENT)}")
+    assert_raises(server.url + "file", tmp_path, f"ended after 1000 of {len(CONTENT)}")
 
 
-def test_a_size_that_is_announced_is_believed(server, tmp_path):
+def test_an_announced_size_above_the_limit_raises(server, tmp_path):
     server.pages["/file"] = CONTENT
-    refused(server.url + "file", tmp_path, f"gives {len(CONTENT)} bytes", max_bytes=1000)
+    assert_raises(server.url + "file", tmp_path, f"gives {len(CONTENT)} bytes", max_bytes=1000)
 
 
-def test_a_size_that_is_not_announced_is_bounded(server, tmp_path):
+def test_an_unannounced_size_above_the_limit_raises(server, tmp_path):
     def page(handler):
         handler.send_response(200)
         handler.end_headers()
-        while True:  # until the client hangs up
+        while True:  # until the client closes the connection
             handler.wfile.write(CONTENT)
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, "too many bytes", max_bytes=4 << 20)
+    assert_raises(server.url + "file", tmp_path, "too many bytes", max_bytes=4 << 20)
 
 
-def test_an_unannounced_size_is_no_hindrance(server, tmp_path):
+def test_a_file_of_unannounced_size_is_downloaded(server, tmp_path):
     def page(handler):
         handler.send_response(200)
         handler.end_headers()
@@ -119,37 +119,39 @@ def test_an_unannounced_size_is_no_hindrance(server, tmp_path):
     assert seen[-1] == (len(CONTENT), None)
 
 
-def test_ctrl_c_leaves_nothing(server, tmp_path):
+def test_ctrl_c_leaves_no_file(server, tmp_path):
     server.pages["/file"] = CONTENT
     pressed = KeyboardInterrupt("pressed")
 
     def interrupt(*_):
-        assert any(tmp_path.iterdir()), "the temporary file lies beside the target"
+        assert any(tmp_path.iterdir()), "the temporary file is in the folder of the target"
         raise pressed
 
-    refused(server.url + "file", tmp_path, "pressed", error=KeyboardInterrupt, progress=interrupt)
+    assert_raises(
+        server.url + "file", tmp_path, "pressed", error=KeyboardInterrupt, progress=interrupt
+    )
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "file:///etc/hostname", "x", "", "data:,x"])
-def test_other_schemes(url, tmp_path):
-    refused(url, tmp_path, "http or https", error=InvalidArgumentError)
+def test_other_url_schemes_raise(url, tmp_path):
+    assert_raises(url, tmp_path, "http or https", error=InvalidArgumentError)
 
 
 @pytest.mark.parametrize(
     ("target", "match"),
     [("ftp://127.0.0.1/x", "unknown url type: ftp"), ("file:///etc/hostname", "not allowed")],
 )
-def test_redirects_to_other_schemes(server, tmp_path, target, match):
+def test_redirects_to_other_schemes_raise(server, tmp_path, target, match):
     def page(handler):
         handler.send_response(302)
         handler.send_header("Location", target)
         handler.end_headers()
 
     server.pages["/file"] = page
-    refused(server.url + "file", tmp_path, match)
+    assert_raises(server.url + "file", tmp_path, match)
 
 
-def test_redirects(server, tmp_path):
+def test_redirects_are_followed(server, tmp_path):
     def page(handler):
         handler.send_response(302)
         handler.send_header("Location", server.url + "there")
@@ -161,11 +163,11 @@ def test_redirects(server, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[", "http://127.0.0.1:x/", "http://a b/\n"])
-def test_addresses_that_are_none(url, tmp_path):
-    refused(url, tmp_path, "cannot download")
+def test_invalid_addresses_raise(url, tmp_path):
+    assert_raises(url, tmp_path, "cannot download")
 
 
-def test_a_place_that_cannot_be_written(server, tmp_path):
+def test_an_unwritable_target_raises(server, tmp_path):
     server.pages["/file"] = CONTENT
     (tmp_path / "occupied").write_text("a file")
     with pytest.raises(DataError, match="cannot download"):

@@ -1,4 +1,4 @@
-"""EMNIST: one archive for six data sets, images lying on their side, letters counted from 1."""
+"""EMNIST: one archive with six data sets, transposed images, letters numbered from 1."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ SPLITS = [name for name in CATALOGUE if name.startswith("emnist-")]
 
 
 def publish(server, monkeypatch, members, **changes):
-    """Put an archive of these members on the server, in the place of the published one."""
+    """Publish an archive of these members on the local server, instead of the original one."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -48,7 +48,9 @@ def members(fours, tmp_path):
     return content
 
 
-def test_images_are_upright_and_letters_count_from_0(server, monkeypatch, fours, members, cache):
+def test_images_are_upright_and_letters_are_numbered_from_0(
+    server, monkeypatch, fours, members, cache
+):
     publish(server, monkeypatch, members)
     found, four = load_dataset("emnist-letters"), fours["emnist-letters"]
     assert found.image_shape == (3, 4)
@@ -66,7 +68,7 @@ def test_images_are_upright_and_letters_count_from_0(server, monkeypatch, fours,
     assert not list(cache.rglob("*.zip"))
 
 
-def test_one_download_serves_all(server, monkeypatch, fours, members, cache):
+def test_one_download_provides_all_data_sets(server, monkeypatch, fours, members, cache):
     publish(server, monkeypatch, members)
     assert fetch_dataset("emnist-digits") == cache / "emnist-digits"
     for name in SPLITS:
@@ -79,7 +81,7 @@ def test_one_download_serves_all(server, monkeypatch, fours, members, cache):
 
 
 @pytest.mark.parametrize("folder", ["emnist-balanced", "emnist", "gzip", "EMNIST/raw", ""])
-def test_files_put_there_by_hand(tmp_path, fours, folder):
+def test_files_placed_manually_are_read(tmp_path, fours, folder):
     four = fours["emnist-balanced"]
     four.write(tmp_path / folder, "", CATALOGUE["emnist-balanced"].files)
     found = load_dataset("emnist-balanced", tmp_path)
@@ -87,13 +89,13 @@ def test_files_put_there_by_hand(tmp_path, fours, folder):
     assert locate_dataset("emnist-digits", tmp_path) is None
 
 
-def test_letters_from_0_are_no_letters(tmp_path, make_four):
+def test_letters_numbered_from_0_raise(tmp_path, make_four):
     make_four(0, 0, 26).write(tmp_path, "", CATALOGUE["emnist-letters"].files)
     with pytest.raises(DataError, match="labels from 0 to 25: expected 1 to 26"):
         load_dataset("emnist-letters", tmp_path)
 
 
-def test_an_archive_that_lacks_a_member(server, monkeypatch, members, cache):
+def test_an_archive_without_a_member_raises(server, monkeypatch, members, cache):
     del members[f"gzip/{CATALOGUE['emnist-mnist'].files[3]}"]
     publish(server, monkeypatch, members)
     with pytest.raises(DataError, match="no member"):
@@ -102,7 +104,7 @@ def test_an_archive_that_lacks_a_member(server, monkeypatch, members, cache):
     assert not list(cache.rglob("*.part"))
 
 
-def test_an_archive_with_a_bomb(server, monkeypatch, members, cache):
+def test_an_archive_with_a_decompression_bomb_raises(server, monkeypatch, members, cache):
     bomb = f"gzip/{CATALOGUE['emnist-letters'].files[0]}"
     members[bomb] = bytes(1 << 24)
     publish(server, monkeypatch, members, max_bytes=1 << 20)
@@ -111,7 +113,7 @@ def test_an_archive_with_a_bomb(server, monkeypatch, members, cache):
     assert not list(cache.rglob("*letters-train-images*"))
 
 
-def test_a_damaged_member_leaves_nothing(tmp_path):
+def test_a_damaged_member_raises_and_leaves_no_file(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("member", b"0123456789" * 1000)
@@ -121,15 +123,15 @@ def test_a_damaged_member_leaves_nothing(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
 
 
-def test_without_a_connection_the_error_names_the_archive(monkeypatch):
+def test_without_a_connection_the_error_contains_the_archive_and_its_folder(monkeypatch):
     source = replace(CATALOGUE["emnist-letters"], mirrors=("http://127.0.0.1:9/",))
     monkeypatch.setitem(CATALOGUE, "emnist-letters", source)
-    with pytest.raises(DataError, match=r"folder gzip of gzip\.zip\) into a folder 'emnist-l"):
+    with pytest.raises(DataError, match=r"gzip\.zip\).* folder 'emnist-l"):
         load_dataset("emnist-letters")
 
 
-def test_classes_follow_the_mapping():
-    """Labels are in the order of ASCII; cases that look alike are one class in two splits."""
+def test_class_names_follow_the_published_mapping():
+    """Labels are in ASCII order; two splits merge upper and lower case letters that look alike."""
     digits, upper, lower = string.digits, string.ascii_uppercase, string.ascii_lowercase
     alike = set("cijklmopsuvwxyz")
     merged = tuple(digits + upper + "".join(c for c in lower if c not in alike))

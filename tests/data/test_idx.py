@@ -1,4 +1,4 @@
-"""IDX: what is written is read, and nothing that is damaged gets through or costs memory."""
+"""IDX files: round trips; damaged files raise without allocating memory."""
 
 import gzip
 import math
@@ -33,7 +33,7 @@ def reread(content: bytes) -> np.ndarray:
 
 
 def outcome(content: bytes) -> np.ndarray | None:
-    """Read an array, or None when that is refused in the way a refusal must look."""
+    """Read an array; return None if a DataError of one line is raised."""
     refusal = ""
     try:
         return reread(content)
@@ -70,7 +70,7 @@ def peak_of(action) -> int:
         tracemalloc.stop()
 
 
-def test_a_file_written_by_hand(tmp_path):
+def test_a_manually_written_file_is_read(tmp_path):
     path = tmp_path / "hand"
     path.write_bytes(bytes.fromhex("00000b02 00000002 00000003 0001 0002 0003 ffff fffe 0100"))
     assert_same(read_idx(path), np.array([[1, 2, 3], [-1, -2, 256]], dtype=np.int16))
@@ -87,7 +87,7 @@ def test_a_file_written_by_hand(tmp_path):
         (0x0E, np.float64, "bff8000000000000", -1.5),
     ],
 )
-def test_every_element_type_by_hand(tmp_path, code, dtype, element, value):
+def test_every_element_type_of_the_specification_is_read(tmp_path, code, dtype, element, value):
     path = tmp_path / "one"
     path.write_bytes(bytes([0, 0, code, 1, 0, 0, 0, 1]) + bytes.fromhex(element))
     assert_same(read_idx(path), np.array([value], dtype))
@@ -95,20 +95,20 @@ def test_every_element_type_by_hand(tmp_path, code, dtype, element, value):
 
 
 @given(arrays(), st.sampled_from(["file", "file.gz"]))
-def test_round_trip(array, name):
+def test_arrays_round_trip(array, name):
     content = written(array, name)
     assert content.startswith(b"\x1f\x8b") == name.endswith(".gz")
-    assert_same(reread(content), array)  # read under a name that tells nothing
+    assert_same(reread(content), array)  # read under a name without a file extension
 
 
-def test_rank_64_is_read_and_65_refused():
+def test_rank_64_is_read_and_rank_65_raises():
     array = np.zeros((1,) * 64, np.uint8)
     assert_same(reread(written(array)), array)
     with pytest.raises(DataError, match="65 axes"):
         reread(bytes([0, 0, 8, 65]) + struct.pack(">65I", *(1,) * 65) + b"\0")
 
 
-def test_writing_is_reproducible_and_takes_no_other_types(tmp_path):
+def test_writing_is_reproducible_and_raises_for_other_types(tmp_path):
     array = np.arange(5, dtype=np.int32)
     assert written(array, "a.gz") == written(array, "b.gz")
     for dtype in (np.int64, np.uint16, np.bool_, np.complex64, "U1", object):
@@ -117,7 +117,7 @@ def test_writing_is_reproducible_and_takes_no_other_types(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+def test_an_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file.gz"
     write_idx(path, np.arange(3, dtype=np.uint8))
 
@@ -132,7 +132,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @given(arrays(), st.booleans(), st.data())
-def test_every_truncation_is_refused(array, compressed, data):
+def test_every_truncation_raises(array, compressed, data):
     content = written(array, "file.gz" if compressed else "file")
     short = content[: data.draw(st.integers(0, len(content) - 1))]
     with pytest.raises(DataError) as caught:
@@ -141,15 +141,15 @@ def test_every_truncation_is_refused(array, compressed, data):
 
 
 @given(arrays(), st.booleans(), st.binary(min_size=1, max_size=9))
-def test_every_surplus_is_refused(array, compressed, surplus):
+def test_additional_bytes_raise(array, compressed, surplus):
     content = written(array) + surplus
     with pytest.raises(DataError, match="more"):
         reread(gzip.compress(content) if compressed else content)
 
 
 @given(arrays(), st.booleans(), st.data())
-def test_a_mutation_is_refused_or_harmless(array, compressed, data):
-    """Plain elements have no checksum, so they may change; nothing but DataError may come out."""
+def test_a_mutated_file_raises_a_data_error_or_is_read(array, compressed, data):
+    """Elements have no checksum, so they may change; the only permitted error is DataError."""
     content = bytearray(written(array, "file.gz" if compressed else "file"))
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -172,22 +172,22 @@ def test_random_bytes_give_an_array_or_a_data_error(content):
     st.lists(st.sampled_from([0, 1, 2**16, 2**31, 2**32 - 1]), min_size=1, max_size=64),
     st.booleans(),
 )
-def test_a_lying_header_is_refused_without_memory(code, shape, compressed):
+def test_a_wrong_header_raises_without_allocating_its_size(code, shape, compressed):
     content = bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
-    content += bytes(100)  # never what the header promises: its sizes are 0, 1, 8 or huge
+    content += bytes(100)  # never the size in the header, which is 0, 1, 8 or huge
     with pytest.raises(DataError):
         reread(gzip.compress(content) if compressed else content)
 
 
-def test_an_empty_array_of_an_impossible_shape():
-    """NumPy refuses it though it has no element: so must we, before NumPy does."""
+def test_an_empty_array_of_an_impossible_shape_raises():
+    """NumPy raises although the array has no elements, so the reader must raise first."""
     content = bytes([0, 0, 8, 4]) + struct.pack(">4I", 0, *(2**32 - 1,) * 3)
     with pytest.raises(DataError, match="which no array can have"):
         reread(content)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_claim_of_terabytes_costs_nothing(tmp_path, compressed):
+def test_a_header_of_terabytes_raises_without_allocation(tmp_path, compressed):
     shape = (2**20, 2**20, 8)
     content = bytes([0, 0, 8, 3]) + struct.pack(">3I", *shape) + bytes(1000)
     path = tmp_path / "liar"
@@ -197,11 +197,11 @@ def test_a_claim_of_terabytes_costs_nothing(tmp_path, compressed):
         with pytest.raises(DataError, match=str(math.prod(shape))):
             read_idx(path)
 
-    refuse()  # imports and caches are not the reader's
+    refuse()  # imports and caches do not belong to the reader
     assert peak_of(refuse) < 4 << 20
 
 
-def test_a_bomb_is_not_inflated(tmp_path):
+def test_a_decompression_bomb_is_not_inflated(tmp_path):
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb") as file:
         file.write(bytes([0, 0, 8, 1, 0, 0, 0, 10]))
@@ -216,7 +216,7 @@ def test_a_bomb_is_not_inflated(tmp_path):
     assert peak_of(refuse) < 4 << 20
 
 
-def test_what_is_no_file_is_a_data_error(tmp_path):
+def test_invalid_paths_raise_a_data_error(tmp_path):
     for path in (tmp_path, tmp_path / "absent", tmp_path / "x\ny", tmp_path / ("n" * 300), "a\0b"):
         with pytest.raises(DataError) as caught:
             read_idx(path)

@@ -1,4 +1,4 @@
-"""Data sets by name: where they are looked for, what is checked, what is fetched."""
+"""Data sets by name: search locations, checks, downloads."""
 
 import gzip
 import hashlib
@@ -32,7 +32,7 @@ def assert_holds(dataset, four):
 
 @pytest.fixture
 def published(server, monkeypatch, make_four, tmp_path):
-    """A MNIST of 30 fabricated images, published on a server of this machine."""
+    """Publish an MNIST of 30 synthetic images on a local server."""
     four = make_four()
     four.write(tmp_path / "published")
     source = CATALOGUE["mnist"]
@@ -74,14 +74,14 @@ def test_files_are_found_by_argument_and_by_environment(
     assert_holds(load_dataset("mnist"), four)
 
 
-def test_the_spelling_with_a_dot(tmp_path, make_four):
+def test_the_file_names_with_a_dot_are_found(tmp_path, make_four):
     four = make_four()
     names = tuple(name[:-3].replace("-idx", ".idx") for name in CATALOGUE["mnist"].files)
     four.write(tmp_path, "", names)
     assert_holds(load_dataset("mnist", tmp_path), four)
 
 
-def test_a_folder_of_the_name_wins(tmp_path, make_four):
+def test_a_subfolder_with_the_name_takes_precedence(tmp_path, make_four):
     direct, own = make_four(1), make_four(2)
     direct.write(tmp_path)
     own.write(tmp_path / "kmnist")
@@ -89,7 +89,7 @@ def test_a_folder_of_the_name_wins(tmp_path, make_four):
     assert_holds(load_dataset("fashion-mnist", tmp_path), direct)
 
 
-def test_the_data_folder_comes_before_the_cache(tmp_path, cache, monkeypatch, make_four):
+def test_the_data_folder_takes_precedence_over_the_cache(tmp_path, cache, monkeypatch, make_four):
     cached, own = make_four(1), make_four(2)
     cached.write(cache / "mnist")
     assert_holds(load_dataset("mnist", download=False), cached)
@@ -100,15 +100,16 @@ def test_the_data_folder_comes_before_the_cache(tmp_path, cache, monkeypatch, ma
     assert_holds(load_dataset("mnist"), cached)
 
 
-def test_the_cache_follows_the_system(tmp_path, monkeypatch, make_four):
+def test_the_cache_folder_follows_the_conventions_of_the_system(tmp_path, monkeypatch, make_four):
     monkeypatch.delenv("ANYNET_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     make_four().write(tmp_path / "xdg" / "anynet" / "mnist")
     assert locate_dataset("mnist") == tmp_path / "xdg" / "anynet" / "mnist"
 
 
-def test_files_of_another_data_set_are_noticed(tmp_path, make_four, published):
-    published.write(tmp_path, "")  # the content tells, however it is compressed
+def test_files_of_another_data_set_raise(tmp_path, make_four, published):
+    # the content identifies the data set, independent of the compression
+    published.write(tmp_path, "")
     with pytest.raises(DataError, match=r"belongs to 'mnist'.*expected 'kmnist'"):
         load_dataset("kmnist", tmp_path)
     make_four(7).write(tmp_path / "mnist", "")
@@ -129,7 +130,7 @@ def test_files_of_another_data_set_are_noticed(tmp_path, make_four, published):
         (0, np.zeros((0, 4, 3), "u1"), "at least one"),
     ],
 )
-def test_files_that_do_not_agree(tmp_path, make_four, index, array, match):
+def test_inconsistent_files_raise(tmp_path, make_four, index, array, match):
     make_four().write(tmp_path)
     write_idx(tmp_path / CATALOGUE["mnist"].files[index], array)
     with pytest.raises(DataError, match=match):
@@ -137,7 +138,7 @@ def test_files_that_do_not_agree(tmp_path, make_four, index, array, match):
     assert "damaged" in {state for _, state, _ in verify_dataset("mnist", tmp_path)}
 
 
-def test_a_given_folder_is_the_only_one(tmp_path, published, server, cache):
+def test_only_a_given_folder_is_searched(tmp_path, published, server, cache):
     published.write(cache / "mnist")
     with pytest.raises(DataError, match=r"'mnist' is not in .*put train-images-idx3-ubyte\.gz"):
         load_dataset("mnist", tmp_path)
@@ -163,7 +164,7 @@ def test_fetching_tries_every_mirror(published, server, cache):
     assert not server.asked
 
 
-def test_fetching_mends_what_is_damaged(published, server, cache):
+def test_fetching_replaces_damaged_files(published, server, cache):
     fetch_dataset("mnist")
     damaged = cache / "mnist" / CATALOGUE["mnist"].files[2]
     damaged.write_bytes(damaged.read_bytes()[:-20])
@@ -175,7 +176,7 @@ def test_fetching_mends_what_is_damaged(published, server, cache):
     assert_holds(load_dataset("mnist"), published)
 
 
-def test_without_a_connection_the_error_helps(monkeypatch, cache):
+def test_without_a_connection_the_error_contains_instructions(monkeypatch, cache):
     source = replace(CATALOGUE["kmnist"], mirrors=("http://127.0.0.1:9/", "http://127.0.0.1:1/"))
     monkeypatch.setitem(CATALOGUE, "kmnist", source)
     with pytest.raises(DataError) as caught:
@@ -188,13 +189,13 @@ def test_without_a_connection_the_error_helps(monkeypatch, cache):
 
 
 @pytest.mark.usefixtures("published")
-def test_no_download_when_that_is_asked(server):
+def test_download_false_does_not_download(server):
     with pytest.raises(DataError, match="is not in"):
         load_dataset("mnist", download=False)
     assert not server.asked
 
 
-def test_verify(published, tmp_path):
+def test_verify_reports_the_state_of_each_file(published, tmp_path):
     files = CATALOGUE["mnist"].files
     assert [tuple(state)[:2] for state in verify_dataset("mnist")] == [
         (file, "absent") for file in files
@@ -216,7 +217,7 @@ def test_verify(published, tmp_path):
     assert not any("\n" in s.detail for s in states)
 
 
-def test_verify_without_a_known_content(tmp_path, make_four):
+def test_verify_accepts_files_without_a_known_checksum(tmp_path, make_four):
     make_four().write(tmp_path / "kmnist")
     assert [s.state for s in verify_dataset("kmnist", tmp_path)] == ["ok"] * 4
 
@@ -224,7 +225,7 @@ def test_verify_without_a_known_content(tmp_path, make_four):
 @pytest.mark.parametrize(
     ("name", "near"), [("mnits", "mnist"), ("fashion", "fashion-mnist"), ("MNIST", "mnist")]
 )
-def test_an_unknown_name_gets_the_nearest(name, near):
+def test_an_unknown_name_raises_with_the_nearest_name(name, near):
     for function in (load_dataset, locate_dataset, verify_dataset, fetch_dataset):
         with pytest.raises(InvalidArgumentError, match=f"did you mean '{near}'") as caught:
             function(name)
@@ -232,7 +233,7 @@ def test_an_unknown_name_gets_the_nearest(name, near):
 
 
 @pytest.mark.parametrize("name", ["", "zebra\n", 5, None])
-def test_what_is_no_name(name):
+def test_invalid_names_raise(name):
     with pytest.raises(InvalidArgumentError, match="there is no data set") as caught:
         load_dataset(name)
     assert "\n" not in str(caught.value)
@@ -259,7 +260,7 @@ def test_the_catalogue_is_consistent():
     }
 
 
-def test_mnist_as_published(real_mnist):
+def test_published_mnist_is_verified(real_mnist):
     found = load_dataset("mnist", real_mnist)
     (x, y), (x_test, y_test) = found.train, found.test
     assert (x.shape, x_test.shape) == ((60000, 784), (10000, 784))
@@ -276,4 +277,4 @@ def test_mnist_as_published(real_mnist):
     by_path = load_dataset(real_mnist / "mnist")
     np.testing.assert_array_equal(by_path.test[0], x_test)
     np.testing.assert_array_equal(by_path.train[1], y)
-    assert by_path.image_box == found.image_box  # measured here, a fact of the catalogue there
+    assert by_path.image_box == found.image_box  # measured here; a constant in the catalogue

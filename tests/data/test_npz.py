@@ -1,4 +1,4 @@
-"""Archives of NumPy: what NumPy writes is read, and claims are not believed."""
+"""NumPy archives: files of NumPy are read, and declared sizes are verified."""
 
 import io
 import struct
@@ -42,7 +42,7 @@ def header(text: str) -> bytes:
     st.booleans(),
     st.booleans(),
 )
-def test_round_trip(array, compressed, fortran):
+def test_arrays_round_trip(array, compressed, fortran):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.npz"
         save = np.savez_compressed if compressed else np.savez
@@ -54,7 +54,7 @@ def test_round_trip(array, compressed, fortran):
             assert result.flags.c_contiguous
 
 
-def test_an_archive_that_python_2_wrote(tmp_path):
+def test_an_archive_written_by_python_2_is_read(tmp_path):
     old = header("{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 1L), }") + b"\x05\x06"
     (result,) = read_npz(archive(tmp_path / "a.npz", {"x.npy": old}), ["x"])
     np.testing.assert_array_equal(result, [[5], [6]])
@@ -71,7 +71,7 @@ def test_an_archive_that_python_2_wrote(tmp_path):
         np.zeros(2, "S3"),
     ],
 )
-def test_other_elements_are_refused(tmp_path, array):
+def test_other_element_types_raise(tmp_path, array):
     path = archive(tmp_path / "a.npz", {"x.npy": npy(array)})
     with pytest.raises(DataError, match="expected plain numbers or text"):
         read_npz(path, ["x"])
@@ -80,7 +80,7 @@ def test_other_elements_are_refused(tmp_path, array):
 @pytest.mark.parametrize(
     "shape", ["(2,)", "(4,)", "(1000000, 1000000, 8)", "(0, 4294967296, 4294967296)", "(-1, -3)"]
 )
-def test_a_lying_header_is_refused_without_memory(tmp_path, shape):
+def test_a_wrong_header_raises_without_allocating_its_size(tmp_path, shape):
     lie = header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}") + b"abc"
     path = archive(tmp_path / "a.npz", {"x.npy": lie})
     tracemalloc.start()
@@ -91,8 +91,8 @@ def test_a_lying_header_is_refused_without_memory(tmp_path, shape):
     assert peak < 2 << 20
 
 
-def test_a_lying_directory_is_refused_without_memory(tmp_path):
-    """Header and directory may agree on a lie; the data still has to come."""
+def test_a_wrong_directory_raises_without_allocating_its_size(tmp_path):
+    """Header and directory may declare the same wrong size; the data must still exist."""
     promise = 1 << 30
     lie = header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({promise},), }}") + b"abc"
     path = archive(tmp_path / "a.npz", {"x.npy": lie})
@@ -109,13 +109,13 @@ def test_a_lying_directory_is_refused_without_memory(tmp_path):
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_without_a_bound_are_refused(tmp_path, compression):
+def test_compression_methods_without_a_size_limit_raise(tmp_path, compression):
     path = archive(tmp_path / "a.npz", {"x.npy": npy(np.zeros(3))}, compression)
     with pytest.raises(DataError, match="stored or deflated"):
         read_npz(path, ["x"])
 
 
-def test_what_is_no_archive_is_a_data_error(tmp_path):
+def test_other_files_raise_a_data_error(tmp_path):
     (tmp_path / "text.npz").write_text("not a zip")
     empty = archive(tmp_path / "empty.npz", {})
     assert array_names(empty) == []
@@ -128,8 +128,8 @@ def test_what_is_no_archive_is_a_data_error(tmp_path):
 
 @settings(max_examples=300)
 @given(st.booleans(), st.data())
-def test_damage_is_refused_or_harmless(compressed, data):
-    """Zip has checksums: a damaged archive gives a DataError or the very arrays."""
+def test_a_damaged_archive_raises_a_data_error_or_is_read_unchanged(compressed, data):
+    """Zip has checksums: a damaged archive gives a DataError or the original arrays."""
     array = np.arange(12, dtype=np.int16).reshape(3, 4)
     buffer = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(buffer, x=array)
@@ -150,7 +150,7 @@ def test_damage_is_refused_or_harmless(compressed, data):
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80).map(lambda b: b.decode("latin1")))
-def test_header_text_of_any_kind(text):
+def test_arbitrary_header_text_raises_a_data_error_or_is_read(text):
     body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text.encode())) + text.encode()
     with tempfile.TemporaryDirectory() as folder:
         path = archive(Path(folder) / "a.npz", {"x.npy": body})

@@ -1,4 +1,4 @@
-"""Data sets of the user's own: archives and folders, in the many ways that people store them."""
+"""User data sets: archives and folders in common layouts."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def save(tmp_path):
     return save
 
 
-def refused(path, match):
+def assert_raises(path, match):
     with pytest.raises(DataError, match=match) as caught:
         load_dataset(path)
     assert "\n" not in str(caught.value)
@@ -30,10 +30,10 @@ X = np.random.default_rng(0).integers(0, 256, (50, 5, 4), dtype=np.uint8)
 Y = np.arange(50) % 5
 FRUIT = np.array(["pear", "fig", "kiwi", "apple", "lime"])
 
-FIRST_HELD_OUT = [5, 9, 12, 14, 16, 17, 19, 23]  # of the digits
+FIRST_HELD_OUT = [5, 9, 12, 14, 16, 17, 19, 23]  # samples of the digits
 
 
-def test_the_layout_of_keras(save):
+def test_the_layout_of_keras_is_read(save):
     path = save(x_train=X[:40], y_train=Y[:40].astype("u1"), x_test=X[40:], y_test=Y[40:])
     for found in (load_dataset(path), load_dataset(str(path))):
         assert (found.name, found.classes, found.scale) == ("own", tuple("01234"), 1 / 255)
@@ -64,7 +64,7 @@ def test_other_samples_are_rows_of_numbers(save, shape):
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("x_train", "y_train")])
-def test_without_a_test_set_a_fifth_is_held_out(save, names):
+def test_a_fifth_is_held_out_if_there_is_no_test_set(save, names):
     found = load_dataset(save(**dict(zip(names, (X, Y), strict=True)), more=np.zeros(9, "S3")))
     (x, y), (x_test, y_test) = found.train, found.test
     assert (len(x), len(x_test)) == (40, 10)
@@ -75,7 +75,7 @@ def test_without_a_test_set_a_fifth_is_held_out(save, names):
     assert not rows
 
 
-def test_features_that_are_no_images(save):
+def test_features_without_an_image_shape_are_read(save):
     x = np.linspace(-1, 1, 100, dtype=np.float32).reshape(50, 2)
     found = load_dataset(save(x=x, y=Y))
     assert (found.image_shape, found.image_box, found.scale) == (None, None, 1.0)
@@ -100,7 +100,7 @@ def test_features_that_are_no_images(save):
         (X.reshape(50, 5, 2, 2), 1 / 255, "u1"),
     ],
 )
-def test_scales(save, x, scale, dtype):
+def test_the_scale_is_derived_from_the_dtype_and_the_maximum(save, x, scale, dtype):
     found = load_dataset(save(x_train=x, y_train=Y, x_test=x, y_test=Y))
     assert found.scale == pytest.approx(scale)
     if x.dtype.kind == "f":
@@ -130,7 +130,7 @@ def test_labels_of_any_kind_become_classes(save, y, classes):
         assert names == [str(kind(value)) for value in wanted.ravel()]
 
 
-def test_classes_are_those_of_both_sets(save):
+def test_classes_come_from_training_and_test_set(save):
     found = load_dataset(save(x_train=X[:3], y_train=[5, 9, 5], x_test=X[:2], y_test=[7, 9]))
     assert found.classes == ("5", "7", "9")
     assert (found.train[1].tolist(), found.test[1].tolist()) == ([0, 2, 0], [1, 2])
@@ -164,41 +164,42 @@ def test_classes_are_those_of_both_sets(save):
         ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype("U1")}, "string labels"),
     ],
 )
-def test_arrays_that_are_no_data_set(save, arrays, match):
-    refused(save(**arrays), match)
+def test_invalid_arrays_raise(save, arrays, match):
+    assert_raises(save(**arrays), match)
 
 
-def test_a_folder_of_idx_files(tmp_path, make_four):
+def test_a_folder_of_idx_files_is_read(tmp_path, make_four):
     four = make_four(3)
     names = ("train-images.idx3-ubyte", "train-labels", "test-images-idx3-ubyte", "test-labels")
     four.write(tmp_path / "mine", "", names)
-    write_idx(tmp_path / "mine" / "train-labels.gz", four.labels)  # a copy of a file is no other
+    # a copy of a file is not a second file
+    write_idx(tmp_path / "mine" / "train-labels.gz", four.labels)
     found = load_dataset(tmp_path / "mine")
     np.testing.assert_array_equal(found.train[0], four.images.reshape(30, 12))
     np.testing.assert_array_equal(found.test[1], four.test_labels)
     assert (found.name, found.image_shape) == ("mine", (4, 3))
 
 
-def test_a_folder_without_a_test_set(tmp_path):
+def test_a_folder_without_a_test_set_is_split(tmp_path):
     write_idx(tmp_path / "train-images", X)
     write_idx(tmp_path / "train-labels", Y.astype("i4"))
     found = load_dataset(tmp_path)
     assert (len(found.train[0]), len(found.test[0])) == (40, 10)
 
 
-def test_folders_that_are_no_data_set(tmp_path):
-    refused(tmp_path, "no training files")
+def test_invalid_folders_raise(tmp_path):
+    assert_raises(tmp_path, "no training files")
     write_idx(tmp_path / "train-images", X)
-    refused(tmp_path, "is alone")
+    assert_raises(tmp_path, "is alone")
     write_idx(tmp_path / "train-labels", Y.astype("u1"))
     write_idx(tmp_path / "train-labels-2", Y.astype("u1"))
-    refused(tmp_path, "several files of labels")
-    refused(tmp_path / "nowhere", "does not exist")
-    refused(str(tmp_path / "nowhere.npz"), "does not exist")
-    refused(tmp_path / "train-images", "cannot be read as a zip")
+    assert_raises(tmp_path, "several files of labels")
+    assert_raises(tmp_path / "nowhere", "does not exist")
+    assert_raises(str(tmp_path / "nowhere.npz"), "does not exist")
+    assert_raises(tmp_path / "train-images", "cannot be read as a zip")
 
 
-def test_a_file_in_the_current_folder(save, monkeypatch):
+def test_a_file_in_the_current_folder_is_found(save, monkeypatch):
     path = save(x=X, y=Y)
     monkeypatch.chdir(path.parent)
     assert load_dataset("own.npz").name == "own"
@@ -218,7 +219,7 @@ def test_the_ink_box_is_measured(save, drawn, longest):
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=200))
-def test_the_held_out_part_is_a_fifth_of_each_class(labels):
+def test_the_held_out_part_has_a_fifth_of_each_class(labels):
     labels = np.array(labels)
     counts = np.bincount(labels)
     if counts.max() < 2:
@@ -233,7 +234,7 @@ def test_the_held_out_part_is_a_fifth_of_each_class(labels):
     assert (held < np.maximum(counts, 1)).all()
 
 
-def test_digits_hold_out_the_same_fifth_for_ever():
+def test_the_test_split_of_digits_never_changes():
     pytest.importorskip("sklearn")
     from sklearn.datasets import load_digits
 
@@ -252,12 +253,12 @@ def test_digits_hold_out_the_same_fifth_for_ever():
     np.testing.assert_array_equal(again.test[0], x_test)
     train, test = hold_out(labels, "digits")
     assert not set(train) & set(test)
-    assert test[:8].tolist() == FIRST_HELD_OUT, "published results compare with this very split"
+    assert test[:8].tolist() == FIRST_HELD_OUT, "published results depend on this split"
 
 
-def test_floats_are_scaled_by_what_most_values_are(save, rng):
+def test_floats_are_scaled_by_the_magnitude_of_most_values(save, rng):
     x = rng.standard_normal((50, 3))
-    x[0, 0] = 60.0  # one outlier of standardised columns
+    x[0, 0] = 60.0  # one outlier in standardised columns
     found = load_dataset(save(x=x, y=Y))
     assert (found.scale, found.notes) == (1.0, ())
 
@@ -267,7 +268,7 @@ def test_floats_are_scaled_by_what_most_values_are(save, rng):
     [((90.0, 2e5), "1 of 2 columns"), ((1.0, 1.0, 1.0, 1000.0), "3 of 4"), ((3.0, 20.0), "")],
 )
 @pytest.mark.parametrize("whole", [False, True])
-def test_columns_of_very_different_ranges_are_noted(save, rng, columns, narrow, whole):
+def test_columns_with_very_different_ranges_are_reported(save, rng, columns, narrow, whole):
     x = rng.random((50, len(columns))) * columns
     x = np.round(x).astype(int) if whole else x
     notes = " ".join(load_dataset(save(x_train=x, y_train=Y, x_test=x, y_test=Y)).notes)

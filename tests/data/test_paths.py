@@ -1,4 +1,4 @@
-"""Every function that takes a path treats it alike: ``~``, empty paths, NUL, types, folders."""
+"""Paths in all functions: ``~``, empty paths, NUL characters, types, folders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TAKE_OTHER_TYPES = {"load_tabular_dataset", "read_table", "load_dataset"}
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("path", ["", "a\0b", "folder\0/x.csv", "\0"])
-def test_what_is_no_path_is_named_in_one_line(name: str, path: str) -> None:
+def test_invalid_paths_raise_in_one_line(name: str, path: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError) as caught:
         EVERY[name](path)
     assert str(caught.value).isprintable()
@@ -60,14 +60,14 @@ def test_what_is_no_path_is_named_in_one_line(name: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(EVERY.keys() - TAKE_OTHER_TYPES))
 @pytest.mark.parametrize("path", [3, 1.5, MODEL, NETWORK], ids=lambda path: type(path).__name__)
-def test_another_type_is_named(name: str, path: Any) -> None:
+def test_paths_of_another_type_raise_with_the_type(name: str, path: Any) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=f"{type(path).__name__}|got 1.5"):
         EVERY[name](path)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("path", [".", "..", "/", "sub", "sub/"])
-def test_a_folder_is_not_written_to(
+def test_writing_to_a_folder_raises(
     name: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -78,12 +78,16 @@ def test_a_folder_is_not_written_to(
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_folder_without_the_expected_files_is_named(name: str, tmp_path: Path) -> None:
+def test_a_folder_without_the_expected_files_raises_with_its_name(
+    name: str, tmp_path: Path
+) -> None:
     with pytest.raises(anynet.AnynetError, match=tmp_path.name):
         READERS[name](tmp_path)
 
 
-def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_expands_to_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     MODEL.save("~/model.safetensors")
     ENSEMBLE.save(Path("~/ensemble.safetensors"))
@@ -98,13 +102,13 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {path.name for path in tmp_path.iterdir()} == names | {"checkpoints", "table.csv"}
 
 
-def test_an_unknown_user_is_named() -> None:
+def test_a_tilde_with_an_unknown_user_raises() -> None:
     with pytest.raises(anynet.DataError, match="~no-such-user/x"):
         expanded("~no-such-user/x")
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
-def test_a_new_file_does_not_replace_one_that_came_meanwhile(
+def test_a_new_file_does_not_replace_a_concurrently_created_file(
     tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuses(*_: Any) -> None:
@@ -123,7 +127,7 @@ def test_a_new_file_does_not_replace_one_that_came_meanwhile(
     assert {path.name for path in tmp_path.iterdir()} == {"free", "file", "link"}
 
 
-def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+def test_a_write_error_contains_the_file_name(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with pytest.raises(OSError, match="file") as caught, replacing(path):
         raise OSError(28, "No space left on device")

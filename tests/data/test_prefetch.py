@@ -1,4 +1,4 @@
-"""The reading thread: in order, one ahead, its errors told, and gone with its user."""
+"""The reading thread: order, read-ahead of one item, errors, termination."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from anynet.data.prefetch import read_ahead
 
 
 def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "anynet-reader"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("anynet-reader")]
 
 
-def test_items_come_in_order_and_the_thread_ends() -> None:
+def test_items_keep_their_order_and_the_thread_ends() -> None:
     assert list(read_ahead(iter(range(100)), 2)) == list(range(100))
     assert list(read_ahead(iter([]), 2)) == []
     assert not readers()
 
 
-def test_it_is_ahead_of_its_use_but_never_by_more() -> None:
-    """The next item is made while one is in use, and none in the place of the one in use."""
+def test_the_thread_reads_exactly_one_item_ahead() -> None:
+    """The next item is made while one is in use, but its memory is not reused before."""
     made: list[int] = []
     new = threading.Semaphore(0)
 
@@ -34,13 +34,13 @@ def test_it_is_ahead_of_its_use_but_never_by_more() -> None:
 
     with closing(read_ahead(items(), 2)) as ahead:
         for index in ahead:
-            while len(made) < min(index + 2, 10):  # the next is made while this is in use
+            while len(made) < min(index + 2, 10):  # the next item is made while this one is in use
                 assert new.acquire(timeout=60)
             assert made[-1] <= index + 1
     assert not readers()
 
 
-def test_an_error_reaches_the_user_after_what_came_before() -> None:
+def test_an_error_is_raised_after_the_preceding_items() -> None:
     def items() -> Iterator[int]:
         yield 1
         message = "the disk is gone"
@@ -55,7 +55,7 @@ def test_an_error_reaches_the_user_after_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_the_thread_ends_with_its_user(error: type[BaseException]) -> None:
+def test_the_thread_ends_when_its_consumer_stops(error: type[BaseException]) -> None:
     endless = iter(int, 1)
     with pytest.raises(error), closing(read_ahead(endless, 2)) as ahead:  # noqa: PT012
         next(ahead)
@@ -63,6 +63,6 @@ def test_the_thread_ends_with_its_user(error: type[BaseException]) -> None:
     assert not readers()
 
 
-def test_an_unused_one_starts_nothing() -> None:
+def test_an_unused_iterator_starts_no_thread() -> None:
     read_ahead(iter([1]), 2).close()
     assert not readers()

@@ -1,4 +1,4 @@
-"""The blockwise order: every sample once, mixed as far as a window reaches, read block by block."""
+"""The blockwise order: every sample once, shuffled within windows, read in blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BORDERS = np.arange(0, 10_001, 100)
     window=st.integers(1, 400),
     epoch=st.integers(1, 3),
 )
-def test_every_sample_comes_once(counts: list[int], batch: int, window: int, epoch: int) -> None:
+def test_every_sample_occurs_once(counts: list[int], batch: int, window: int, epoch: int) -> None:
     borders = np.cumsum([0, *counts])
     order = block_order(borders, 0, epoch, batch, window)
     assert order.dtype == np.int32
@@ -25,14 +25,14 @@ def test_every_sample_comes_once(counts: list[int], batch: int, window: int, epo
     np.testing.assert_array_equal(order, block_order(borders, 0, epoch, batch, window))
 
 
-def test_epochs_and_seeds_differ() -> None:
+def test_orders_differ_between_epochs_and_seeds() -> None:
     orders = [block_order(BORDERS, *key, 32, 1000) for key in [(0, 1), (0, 2), (1, 1)]]
     assert np.mean(orders[0] == orders[1]) < 0.05
     assert np.mean(orders[0] == orders[2]) < 0.05
 
 
-def test_a_window_that_holds_everything_shuffles_everything() -> None:
-    """Positions are uniform: a sample's expected place is the middle, wherever it lies."""
+def test_a_window_of_all_samples_shuffles_uniformly() -> None:
+    """Positions are uniform: the expected position of every sample is the middle."""
     places = np.array([np.argsort(block_order(BORDERS, 0, e, 32, 10_000)) for e in range(1, 40)])
     late, early = places[:, 9_000:].mean(), places[:, :1_000].mean()
     np.testing.assert_allclose([late, early], 5_000, atol=60)
@@ -40,8 +40,8 @@ def test_a_window_that_holds_everything_shuffles_everything() -> None:
     np.testing.assert_allclose(neighbours, 10_000 / 3, rtol=0.02)
 
 
-def test_what_is_read_at_once_is_one_window_of_few_blocks() -> None:
-    """The groups that are read meet the windows: no block but those at their edges comes twice."""
+def test_each_read_group_is_one_window_of_few_blocks() -> None:
+    """Read groups match the windows: only blocks at their edges are read twice."""
     batch, window = 32, 1000
     order = block_order(BORDERS, 3, 1, batch, window)
     parts = split_order(order, batch, parts=7, short_first=True)
@@ -64,7 +64,7 @@ def test_what_is_read_at_once_is_one_window_of_few_blocks() -> None:
     rows=st.integers(1, 500),
     short_first=st.booleans(),
 )
-def test_groups_hold_the_orders_in_sequence(n, batch, pieces, rows, short_first) -> None:
+def test_groups_contain_the_order_in_sequence(n, batch, pieces, rows, short_first) -> None:
     parts = split_order(np.arange(n, dtype=np.int32), batch, pieces, short_first)
     groups = list(_grouped(parts, rows))
     flat = [part.ravel() for group in groups for part in group]

@@ -1,4 +1,4 @@
-"""Samples on disk: each reader gives the rows that NumPy gives, and refuses what it cannot read."""
+"""Sources on disk: every reader returns the rows of NumPy and raises for invalid files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def open_each(folder: Path, kind: str, x: np.ndarray, y: np.ndarray) -> anynet.S
 
 
 @pytest.mark.parametrize("kind", ["npy", "swapped", "idx", "parquet", "feather", "arrow", "csv"])
-def test_every_format_gives_the_rows_that_are_asked_for(kind, tmp_path, x, y, rng) -> None:
+def test_every_format_returns_the_requested_rows(kind, tmp_path, x, y, rng) -> None:
     source = open_each(tmp_path, kind, x, y)
     assert source.shape == (N, INPUTS)
     assert source.dtype == (np.float64 if kind == "csv" else np.float32)
@@ -78,12 +78,12 @@ def test_every_format_gives_the_rows_that_are_asked_for(kind, tmp_path, x, y, rn
         out = np.full((len(rows), INPUTS), np.nan, dtype=source.dtype)
         source.read_into(rows, out)
         np.testing.assert_array_equal(out, got)
-    again = pickle.loads(pickle.dumps(source))  # for processes of joblib
+    again = pickle.loads(pickle.dumps(source))  # for joblib processes
     np.testing.assert_array_equal(again.read(everything), source.read(everything))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", "float64"])
-def test_arrays_keep_their_types(tmp_path, rng, dtype) -> None:
+def test_arrays_keep_their_dtypes(tmp_path, rng, dtype) -> None:
     x = rng.integers(2, size=(50, 2, 3)).astype(dtype)
     np.save(tmp_path / "x.npy", x)
     source = anynet.open_source(tmp_path)
@@ -94,8 +94,8 @@ def test_arrays_keep_their_types(tmp_path, rng, dtype) -> None:
     assert source.y is None
 
 
-def test_long_rows_and_gaps_are_read_right(tmp_path, rng) -> None:
-    """Rows of 20 kB: fewer than a hundred a megabyte, and no gap is read through."""
+def test_long_rows_with_gaps_are_read_correctly(tmp_path, rng) -> None:
+    """Rows of 20 kB: fewer than a hundred per megabyte, so gaps are not read."""
     x = rng.integers(256, size=(150, 20_000)).astype(np.uint8)
     np.save(tmp_path / "x.npy", x)
     for shuffle in ("blocks", "exact"):
@@ -105,7 +105,7 @@ def test_long_rows_and_gaps_are_read_right(tmp_path, rng) -> None:
     assert source.starts is None
 
 
-def test_a_selection_reads_nothing_and_knows_its_blocks(tmp_path, x, y, rng) -> None:
+def test_a_selection_maps_to_rows_and_keeps_its_block_starts(tmp_path, x, y, rng) -> None:
     source = open_each(tmp_path, "parquet", x, y)
     index = np.sort(rng.permutation(N)[:300])
     chosen = source[index]
@@ -122,7 +122,7 @@ def test_a_selection_reads_nothing_and_knows_its_blocks(tmp_path, x, y, rng) -> 
     np.testing.assert_array_equal(chosen[chosen.y == 1].y, 1)
 
 
-def test_parts_of_a_table_are_joined(tmp_path, x, y) -> None:
+def test_parts_of_a_table_are_concatenated(tmp_path, x, y) -> None:
     for name, rows in (("b", slice(250, N)), ("a", slice(250))):
         write_table(tmp_path / f"{name}.parquet", x[rows], y[rows])
     joined = anynet.open_source(tmp_path, "class")
@@ -139,7 +139,7 @@ def test_parts_of_a_table_are_joined(tmp_path, x, y) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f4", ">f4"])
-def test_maps_are_read_from_their_files(tmp_path, x, dtype) -> None:
+def test_memory_maps_are_read_from_their_files(tmp_path, x, dtype) -> None:
     path = tmp_path / "x.npy"
     np.save(path, x.astype(dtype))
     rows = np.array([0, 1, 7, 99])
@@ -156,7 +156,7 @@ def test_maps_are_read_from_their_files(tmp_path, x, dtype) -> None:
         np.testing.assert_array_equal(source.read(rows), wanted[rows])
 
 
-def test_what_is_no_plain_map_is_an_array(tmp_path, x) -> None:
+def test_only_plain_memory_maps_are_opened_as_files(tmp_path, x) -> None:
     path = tmp_path / "x.npy"
     np.save(path, x)
     mapped = np.load(path, mmap_mode="r")
@@ -167,12 +167,12 @@ def test_what_is_no_plain_map_is_an_array(tmp_path, x) -> None:
     assert open_map(np.asarray(mapped)) is None
     path.unlink()
     np.save(path, x + 1)
-    assert open_map(mapped) is None  # of another file than that of this name
+    assert open_map(mapped) is None  # the file of this name was replaced
     path.unlink()
     assert open_map(mapped) is None
 
 
-def test_what_is_read_is_checked_and_narrowed(x) -> None:
+def test_read_values_are_checked_and_converted(x) -> None:
     wide = x.astype(np.float64)
     wide[77, 2] = np.inf
     source = Checked(InMemory(wide), "float32", "data's x")
@@ -188,15 +188,15 @@ def test_what_is_read_is_checked_and_narrowed(x) -> None:
     with pytest.raises(InvalidArgumentError, match="first at row 0, column 0"):
         huge.read(np.arange(4))
     large = Checked(InMemory(np.full((4, 2), 3e38, dtype=np.float32)), "float32")
-    assert np.all(np.isfinite(large.read(np.arange(4))))  # whose sum is not
+    assert np.all(np.isfinite(large.read(np.arange(4))))  # the sum is not finite
 
 
-def test_a_file_that_changes_is_noticed(tmp_path, x, y) -> None:
+def test_a_file_changed_after_opening_raises(tmp_path, x, y) -> None:
     for kind in ("npy", "parquet"):
         source = open_each(tmp_path, kind, x, y)
         path = source.path
         path.write_bytes(path.read_bytes()[:-4])
-        with pytest.raises(DataError, match="was changed since it was opened"):
+        with pytest.raises(DataError, match="changed since"):
             source.read(np.arange(3))
         path.unlink()
         with pytest.raises(DataError, match="cannot read"):
@@ -240,15 +240,13 @@ def empty(path: Path) -> None:
         (lambda _: None, "cannot read"),
     ],
 )
-def test_arrays_that_cannot_be_read_are_refused(
-    tmp_path, write: Callable[[Path], Any], message: str
-) -> None:
+def test_unsupported_arrays_raise(tmp_path, write: Callable[[Path], Any], message: str) -> None:
     write(tmp_path / "x.npy")
     with pytest.raises(DataError, match=message):
         anynet.open_source(tmp_path / "x.npy")
 
 
-def test_compressed_idx_and_strangers_are_refused(tmp_path) -> None:
+def test_compressed_and_foreign_idx_files_raise(tmp_path) -> None:
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(DataError, match=r"compressed.*gunzip"):
         anynet.open_source(tmp_path)
@@ -271,7 +269,7 @@ CSV_CASES = {
 
 
 @pytest.mark.parametrize("text", CSV_CASES)
-def test_tables_that_cannot_be_read_are_refused(tmp_path, text) -> None:
+def test_unsupported_tables_raise(tmp_path, text) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "table.csv"
     path.write_text(text)
@@ -284,7 +282,7 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path, text) -> None:
         read()
 
 
-def test_csv_is_cut_at_lines(tmp_path, monkeypatch, rng) -> None:
+def test_csv_blocks_end_at_line_ends(tmp_path, monkeypatch, rng) -> None:
     pytest.importorskip("pyarrow")
     monkeypatch.setattr("anynet.data.sources.csv.BLOCK_BYTES", 100)
     numbers = rng.integers(-(10**6), 10**6, size=(200, 3))
@@ -302,7 +300,7 @@ def test_csv_is_cut_at_lines(tmp_path, monkeypatch, rng) -> None:
         anynet.open_source(tmp_path / "t.csv", "b")
 
 
-def test_missing_values_are_named(tmp_path) -> None:
+def test_missing_values_raise_with_their_column(tmp_path) -> None:
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
@@ -314,7 +312,7 @@ def test_missing_values_are_named(tmp_path) -> None:
         anynet.open_source(tmp_path / "t.parquet", "a")
 
 
-def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
+def test_missing_pyarrow_raises_with_the_install_command(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     for suffix in ("csv", "parquet", "arrow"):
         (tmp_path / f"t.{suffix}").write_text("a,b\n1,2\n")
@@ -325,18 +323,18 @@ def test_without_pyarrow_its_command_is_told(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shuffle": "rows"}, "shuffle must be one of blocks, exact"),
+        ({"shuffle": "rows"}, "shuffle must be one of .blocks., .exact."),
         ({"window": 0}, "window must be a whole number"),
         ({"target": np.arange(3)}, "there are 3 targets"),
     ],
 )
-def test_wrong_arguments_are_refused(tmp_path, x, arguments, message) -> None:
+def test_invalid_arguments_raise(tmp_path, x, arguments, message) -> None:
     np.save(tmp_path / "x.npy", x)
     with pytest.raises((InvalidArgumentError, DataError), match=message):
         anynet.open_source(tmp_path / "x.npy", **arguments)
 
 
-def test_paths_that_do_not_go_together_are_refused(tmp_path, x, y) -> None:
+def test_incompatible_paths_raise(tmp_path, x, y) -> None:
     write_table(tmp_path / "a.csv", x, y)
     write_table(tmp_path / "b.parquet", x, y)
     write_table(tmp_path / "c.csv", x[:, :2], y)
@@ -360,7 +358,7 @@ FLOAT = np.dtype(np.float32)
 
 
 class Custom(anynet.Source):
-    """A source whose samples a test chooses."""
+    """A source with samples given by the test."""
 
     def __init__(self, make: Any, shape: Any = (40, 8), dtype: Any = FLOAT) -> None:
         self.make, self.shape, self.dtype, self.y = make, shape, dtype, np.arange(40) % 2
@@ -381,7 +379,7 @@ class Custom(anynet.Source):
         (lambda n: np.ones((n, 8), complex), "complex128 of shape"),
     ],
 )
-def test_samples_of_a_wrong_shape_or_type_are_refused(make, received) -> None:
+def test_samples_with_a_wrong_shape_or_dtype_raise(make, received) -> None:
     network = anynet.mlp([8, 2])
     source = Custom(make)
     for resident in (None, False):
@@ -393,7 +391,7 @@ def test_samples_of_a_wrong_shape_or_type_are_refused(make, received) -> None:
         Joined([source, source]).read(np.arange(80))
 
 
-def test_fractions_from_a_source_of_whole_numbers_are_refused() -> None:
+def test_fractions_from_an_integer_source_raise() -> None:
     source = Custom(lambda n: np.full((n, 8), 0.5), dtype=np.dtype(np.uint8))
     with pytest.raises(DataError, match=r"returned float64 .*expected uint8"):
         anynet.fit(anynet.mlp([8, 2]), source, epochs=1, resident=False, backend="numpy")
@@ -410,7 +408,7 @@ def test_fractions_from_a_source_of_whole_numbers_are_refused() -> None:
         {"dtype": np.dtype(complex)},
     ],
 )
-def test_sources_whose_shape_or_dtype_is_unusable_are_refused(attributes) -> None:
+def test_sources_with_an_invalid_shape_or_dtype_raise(attributes) -> None:
     source = Custom(lambda n: np.ones((n, 8), np.float32), **attributes)
     with pytest.raises(InvalidArgumentError, match=r"of Custom|of a source"):
         anynet.fit(anynet.mlp([8, 2]), source, epochs=1, backend="numpy")

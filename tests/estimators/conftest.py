@@ -1,4 +1,4 @@
-"""Small real tables, and scikit-learn as the oracle; all is skipped where it is missing."""
+"""Small real tables, with scikit-learn as the reference; skipped if it is missing."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ TABLES = make_tables() if HERE else {}
 
 @pytest.fixture(params=TABLES)
 def table(request: pytest.FixtureRequest) -> Table:
-    """Each table in turn."""
+    """Return each table in turn."""
     return TABLES[request.param]
 
 
 @pytest.fixture
 def classes() -> Table:
-    """Three hundred digits."""
+    """Return three hundred digits."""
     return TABLES["multiclass"]
 
 
 @pytest.fixture
 def values() -> Table:
-    """The diabetes table."""
+    """Return the diabetes table."""
     return TABLES["values"]

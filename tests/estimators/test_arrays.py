@@ -1,4 +1,4 @@
-"""Any array in: trained where it lives, and answers in kind."""
+"""Arrays of any library: training on their device, results of the same type."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def on(backend: Backend, array: np.ndarray) -> Any:
 
 
 def place(array: Any) -> tuple[Any, Any]:
-    """The type and the device of an array."""
+    """Return the type and the device of an array."""
     return type(array), getattr(array, "device", None)
 
 
 @OTHERS
 @READ_ONLY
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_arrays_are_trained_where_they_live(backend, table, solver: str) -> None:
+def test_arrays_are_trained_on_their_own_device(backend, table, solver: str) -> None:
     here = table._replace(X=table.X.astype(np.float32))
     expected = here.fit(anynet, solver=solver, **QUICK)
     there = here._replace(X=on(backend, here.X))
@@ -48,14 +48,15 @@ def test_arrays_are_trained_where_they_live(backend, table, solver: str) -> None
             found = getattr(model, method)(there.X)
             assert place(found) == home
             found, wanted = backend.to_host(found), getattr(expected, method)(here.X)
-            if method == "predict_log_proba":  # of a tiny share no float32 knows many digits
+            # float32 has few correct digits for tiny probabilities
+            if method == "predict_log_proba":
                 found, wanted = np.exp(found), np.exp(wanted)
             np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-4)
 
 
 @OTHERS
 @READ_ONLY
-def test_targets_and_weights_follow_the_inputs(backend, classes) -> None:
+def test_targets_and_weights_are_moved_to_the_device_of_the_inputs(backend, classes) -> None:
     X = on(backend, classes.X.astype(np.float32))
     weight = np.linspace(0.1, 1, len(classes.y), dtype=np.float32)
     model = anynet.MLPClassifier(early_stopping=True, **QUICK)
@@ -70,21 +71,21 @@ def test_targets_and_weights_follow_the_inputs(backend, classes) -> None:
 @OTHERS
 @READ_ONLY
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "score"])
-def test_mixing_namespaces_is_refused(backend, classes, method: str) -> None:
+def test_mixed_namespaces_raise(backend, classes, method: str) -> None:
     X = classes.X.astype(np.float32)
     rest = [classes.y] if method == "score" else []
     there = anynet.MLPClassifier(**QUICK).fit(on(backend, X), classes.y)
     here = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
     name = "predict" if method == "score" else method
-    words = rf"Inputs passed to MLPClassifier.{name}\(\) must use the same namespace"
-    with pytest.raises(ValueError, match=words):
+    message = rf"Inputs passed to MLPClassifier.{name}\(\) must use the same namespace"
+    with pytest.raises(ValueError, match=message):
         getattr(there, method)(X, *rest)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         getattr(here, method)(on(backend, X), *rest)
 
 
 def neg_error(estimator: Any, X: np.ndarray, y: np.ndarray) -> float:
-    """A scorer by hand."""
+    """Return the negative error; a handwritten scorer."""
     return -float(np.mean(estimator.predict(X) != y))
 
 
@@ -95,7 +96,7 @@ def neg_error(estimator: Any, X: np.ndarray, y: np.ndarray) -> float:
     [("classes", "f1_macro"), ("classes", neg_error), ("values", "r2"), ("values", "loss")],
 )
 @pytest.mark.parametrize("given", [False, True])
-def test_scorers_see_the_host_and_score_what_lives_elsewhere(
+def test_scorers_work_for_arrays_on_any_device(
     backend, request, name: str, scoring, given: bool
 ) -> None:
     table = request.getfixturevalue(name)
@@ -111,7 +112,7 @@ def test_scorers_see_the_host_and_score_what_lives_elsewhere(
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
-def test_host_arrays_are_trained_elsewhere_and_come_back(name: str, table) -> None:
+def test_host_arrays_train_on_another_backend_and_results_are_host_arrays(name: str, table) -> None:
     pytest.importorskip(name)
     model = table.fit(anynet, backend=name, device="cpu", **QUICK)
     expected = table.fit(anynet, **QUICK)
@@ -132,7 +133,7 @@ def test_host_arrays_are_trained_on_cuda(table) -> None:
     assert isinstance(model.predict(table.X), np.ndarray)
 
 
-def test_a_missing_device_names_the_mend(classes) -> None:
+def test_a_missing_device_raises_with_the_fix(classes) -> None:
     with pytest.raises(anynet.BackendError, match="numpy backend computes on device 'cpu' only"):
         classes.fit(anynet, backend="numpy", device="cuda:7")
 
@@ -140,7 +141,9 @@ def test_a_missing_device_names_the_mend(classes) -> None:
 @OTHERS
 @READ_ONLY
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_training_goes_on_only_where_it_began(backend, classes, method: str) -> None:
+def test_continued_training_requires_the_same_namespace_and_device(
+    backend, classes, method: str
+) -> None:
     there = on(backend, classes.X.astype(np.float32))
     for first, second in ((there, classes.X), (classes.X, there)):
         model = anynet.MLPClassifier(warm_start=True, **QUICK).fit(first, classes.y)
@@ -154,7 +157,7 @@ def test_training_goes_on_only_where_it_began(backend, classes, method: str) -> 
         assert place(model.coefs_[0]) == place(second)
 
 
-def test_places_are_named_as_users_know_them(classes) -> None:
+def test_errors_name_the_array_libraries_of_fit_and_predict(classes) -> None:
     torch = pytest.importorskip("torch")
     model = classes.fit(anynet, **QUICK)
     with pytest.raises(ValueError, match=r"\(numpy\) and predict \(torch on cpu\) differ"):
@@ -175,8 +178,10 @@ def test_data_frames(library: str, values) -> None:
 
 @OTHERS
 @READ_ONLY
-@pytest.mark.skip_backend("strict", reason="get_backend does not know it: it comes back as NumPy's")
-def test_pickles_hold_numpy_and_come_back_home(backend, classes) -> None:
+@pytest.mark.skip_backend(
+    "strict", reason="get_backend does not support it: results are NumPy arrays"
+)
+def test_pickles_contain_numpy_arrays_and_restore_the_original_device(backend, classes) -> None:
     X = on(backend, classes.X.astype(np.float32))
     model = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
     state = model.__getstate__()
@@ -190,15 +195,17 @@ def test_pickles_hold_numpy_and_come_back_home(backend, classes) -> None:
     assert_equal(backend, loaded.coefs_[0], model.coefs_[0])
 
 
-@pytest.mark.parametrize("mend", ["cpu", "numpy"])
-def test_a_pickle_from_a_device_that_is_not_here(mend: str, classes, monkeypatch) -> None:
+@pytest.mark.parametrize("fallback", ["cpu", "numpy"])
+def test_a_pickle_from_a_missing_device_loads_on_an_available_one(
+    fallback: str, classes, monkeypatch
+) -> None:
     torch = pytest.importorskip("torch")
     X = torch.asarray(classes.X)
     model = anynet.MLPClassifier(**QUICK).fit(X, classes.y)
     state = model.__getstate__()
     name, _, dtype = state["_home"]
     state["_home"] = (name, "cuda:99", dtype)
-    if mend == "numpy":
+    if fallback == "numpy":
 
         def nothing(*_: object) -> None:
             message = "torch is not installed"
@@ -207,12 +214,12 @@ def test_a_pickle_from_a_device_that_is_not_here(mend: str, classes, monkeypatch
         monkeypatch.setattr("anynet.backends.select.get_backend", nothing)
     loaded = anynet.MLPClassifier.__new__(anynet.MLPClassifier)
     loaded.__setstate__(state)
-    inputs = X if mend == "cpu" else classes.X
+    inputs = X if fallback == "cpu" else classes.X
     assert type(loaded.coefs_[0]) is type(inputs)
     np.testing.assert_array_equal(np.asarray(loaded.predict(inputs)), model.predict(X).numpy())
 
 
-def test_a_state_of_the_optimizer_on_a_device_is_pickled_as_numpy(classes) -> None:
+def test_optimizer_state_on_a_device_is_pickled_as_numpy(classes) -> None:
     pytest.importorskip("torch")
     model = classes.fit(anynet, backend="torch", **QUICK)
     loaded = pickle.loads(pickle.dumps(model))
@@ -226,7 +233,7 @@ def assert_equal(backend: Backend, found: Any, expected: Any) -> None:
     np.testing.assert_array_equal(backend.to_host(found), backend.to_host(expected))
 
 
-def test_whole_numbers_on_a_device_stay_whole_until_they_are_used() -> None:
+def test_integer_inputs_on_a_device_are_accepted() -> None:
     torch = pytest.importorskip("torch")
     X = torch.randint(0, 255, (80, 5), dtype=torch.uint8)
     y = X[:, 0] > 100

@@ -1,4 +1,4 @@
-"""What scikit-learn's own tests of its MLP ask for, beyond equal runs."""
+"""Requirements from scikit-learn's own tests of its MLP, in addition to equal runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarnin
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 
 
-def test_one_update_that_was_worked_out_by_hand() -> None:
+def test_one_update_matches_a_manual_calculation() -> None:
     classifier = anynet.MLPClassifier(
         solver="sgd", learning_rate_init=0.1, alpha=0.1, activation="logistic", momentum=0
     )
@@ -37,7 +37,7 @@ def test_one_update_that_was_worked_out_by_hand() -> None:
 
 
 @quiet
-def test_copied_weights_predict_the_same(table) -> None:
+def test_copied_weights_give_the_same_predictions(table) -> None:
     trained = table.fit(anynet, max_iter=5, random_state=0)
     other = table.fit(anynet, max_iter=1, random_state=1, hidden_layer_sizes=(3,))
     other.coefs_ = [coef.copy() for coef in trained.coefs_]
@@ -48,7 +48,7 @@ def test_copied_weights_predict_the_same(table) -> None:
 @quiet
 @pytest.mark.parametrize("container", [sp.csr_matrix, sp.csc_matrix, sp.coo_array])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_sparse_inputs_train_and_predict_as_dense_ones(classes, container, solver: str) -> None:
+def test_sparse_inputs_match_dense_inputs(classes, container, solver: str) -> None:
     options = {"solver": solver, "max_iter": 5, "random_state": 0}
     dense = classes.fit(anynet, **options)
     sparse = classes._replace(X=container(classes.X)).fit(anynet, **options)
@@ -59,7 +59,7 @@ def test_sparse_inputs_train_and_predict_as_dense_ones(classes, container, solve
 
 @quiet
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
-def test_a_sparse_matrix_too_large_for_an_array_is_sent_in_blocks(
+def test_a_sparse_matrix_too_large_for_a_dense_array_is_processed_in_blocks(
     classes, options, monkeypatch
 ) -> None:
     sparse = classes._replace(X=sp.csr_array(classes.X))
@@ -79,7 +79,7 @@ def test_sparse_labels_give_sparse_predictions() -> None:
     np.testing.assert_array_equal(sparse.toarray(), dense)
 
 
-def test_probabilities_of_several_labels_do_not_sum_to_one() -> None:
+def test_multilabel_probabilities_do_not_sum_to_one() -> None:
     X, y = make_multilabel_classification(60, random_state=0)
     classifier = anynet.MLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
     probability = classifier.predict_proba(X)
@@ -97,7 +97,7 @@ def test_multilabel_partial_fit() -> None:
     assert classifier.score(X, y) > 0.9
 
 
-def test_poisson_without_hidden_effect_is_the_glm() -> None:
+def test_poisson_with_a_linear_network_matches_the_glm() -> None:
     rng = np.random.default_rng(42)
     X = np.linspace(0, 1, 100)[:, None]
     y = rng.poisson(np.exp(X[:, 0] + 1))
@@ -110,15 +110,17 @@ def test_poisson_without_hidden_effect_is_the_glm() -> None:
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_warnings_when_max_iter_is_reached(estimator, solver: str) -> None:
+def test_reaching_max_iter_warns(estimator, solver: str) -> None:
     model = estimator(solver=solver, max_iter=2, n_iter_no_change=np.inf, random_state=0)
-    words = "lbfgs failed to converge" if solver == "lbfgs" else r"Maximum iterations \(2\) reached"
-    with pytest.warns(ConvergenceWarning, match=words):
+    message = (
+        "lbfgs failed to converge" if solver == "lbfgs" else r"Maximum iterations \(2\) reached"
+    )
+    with pytest.warns(ConvergenceWarning, match=message):
         model.fit(X_IRIS, Y_IRIS)
     assert model.n_iter_ == 2
 
 
-def test_max_fun_bounds_lbfgs() -> None:
+def test_max_fun_limits_lbfgs() -> None:
     with pytest.warns(ConvergenceWarning):
         model = anynet.MLPClassifier(solver="lbfgs", max_fun=4).fit(X_IRIS, Y_IRIS)
     assert model.n_iter_ <= 4
@@ -138,7 +140,7 @@ def test_convergence_ends_training_without_a_warning() -> None:
         assert model.best_loss_ == curve.min()
 
 
-def test_infinite_patience_runs_to_the_end() -> None:
+def test_infinite_patience_runs_all_iterations() -> None:
     model = anynet.MLPRegressor(tol=1e9, n_iter_no_change=np.inf, max_iter=70, batch_size=50)
     with pytest.warns(ConvergenceWarning):
         model.fit(X_IRIS, Y_IRIS)
@@ -161,7 +163,7 @@ def test_early_stopping_restores_the_best_weights(estimator) -> None:
 
 
 @quiet
-def test_the_split_is_stratified_for_many_classes_too(monkeypatch) -> None:
+def test_the_validation_split_is_stratified_for_many_classes(monkeypatch) -> None:
     seen = []
     original = anynet.MLPClassifier._score_logits
 
@@ -177,7 +179,7 @@ def test_the_split_is_stratified_for_many_classes_too(monkeypatch) -> None:
 
 
 @quiet
-def test_names_of_classes_come_back() -> None:
+def test_predictions_are_the_original_class_names() -> None:
     names = np.array(["setosa", "versicolor", "virginica"], dtype=object)[Y_IRIS]
     model = anynet.MLPClassifier(learning_rate_init=0.05, early_stopping=True, random_state=0)
     model.fit(X_IRIS, names)
@@ -186,7 +188,7 @@ def test_names_of_classes_come_back() -> None:
     assert np.isfinite(model.validation_scores_).all()
 
 
-def test_one_class_is_predicted_always() -> None:
+def test_data_of_one_class_always_predict_that_class() -> None:
     X = np.random.default_rng(0).normal(size=(10, 2))
     with pytest.warns(ConvergenceWarning):
         model = anynet.MLPClassifier(max_iter=5).fit(X, np.full(10, 7))
@@ -194,7 +196,7 @@ def test_one_class_is_predicted_always() -> None:
 
 
 @quiet
-def test_a_diverging_fit_scores_nan_and_names_the_cause() -> None:
+def test_a_diverging_fit_scores_nan_or_raises_with_the_cause() -> None:
     model = anynet.MLPRegressor(
         activation="identity", solver="sgd", learning_rate_init=1, max_iter=20, early_stopping=True
     )
@@ -206,7 +208,7 @@ def test_a_diverging_fit_scores_nan_and_names_the_cause() -> None:
         anynet.MLPRegressor().fit(X, np.arange(10.0))
 
 
-def test_an_interrupt_keeps_what_was_learnt(classes) -> None:
+def test_an_interrupt_keeps_the_learnt_weights(classes) -> None:
     def interrupt(record) -> None:
         if record.epoch == 3:
             raise KeyboardInterrupt
@@ -221,8 +223,8 @@ def test_an_interrupt_keeps_what_was_learnt(classes) -> None:
 
 
 @quiet
-def test_looking_ahead_changes_nothing(classes) -> None:
-    """Epochs are queued while none can be the last; a callback makes the host look after each."""
+def test_queued_epochs_do_not_change_the_result(classes) -> None:
+    """Epochs are queued while none can be the last; a callback forces a check after each."""
     options = {"max_iter": 40, "random_state": 0, "tol": 0.02, "solver": "sgd"}
     options |= {"learning_rate": "adaptive", "n_iter_no_change": 3, "learning_rate_init": 0.1}
     ahead = classes.fit(anynet, **options)
@@ -232,7 +234,7 @@ def test_looking_ahead_changes_nothing(classes) -> None:
 
 
 @quiet
-def test_the_layout_of_memory_does_not_matter(values) -> None:
+def test_the_memory_layout_of_inputs_does_not_affect_the_result(values) -> None:
     options = {"max_iter": 3, "random_state": 0}
     wide = np.concatenate([values.X, values.X], axis=1)[:, : values.X.shape[1]]
     expected = values.fit(anynet, **options).coefs_[0]
@@ -243,7 +245,7 @@ def test_the_layout_of_memory_does_not_matter(values) -> None:
 
 
 @quiet
-def test_feature_names_are_kept_and_asked_for() -> None:
+def test_feature_names_are_kept_and_checked() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X_IRIS, columns=list("abcd"))
     model = anynet.MLPClassifier(early_stopping=True, scoring="accuracy", max_iter=3)

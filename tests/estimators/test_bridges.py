@@ -1,4 +1,4 @@
-"""Estimators as models, files, and estimators or modules of other libraries."""
+"""Conversion of estimators to models, files, and objects of other libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 QUICK = {"max_iter": 4, "random_state": 0, "hidden_layer_sizes": (9, 8)}
 
 
-def test_a_file_brings_the_estimator_back(table, tmp_path: Path) -> None:
+def test_estimators_round_trip_through_files(table, tmp_path: Path) -> None:
     model = table.fit(anynet, activation=["tanh", "relu"], layer_norm=True, **QUICK)
     model.save(tmp_path / "model.safetensors")
     loaded = type(model).load(tmp_path / "model.safetensors")
@@ -45,7 +45,7 @@ def test_a_file_brings_the_estimator_back(table, tmp_path: Path) -> None:
         {"activation": ("tanh",), "hidden_layer_sizes": (5,)},
     ],
 )
-def test_a_file_keeps_parameters_as_they_are(parameters, classes, tmp_path: Path) -> None:
+def test_parameters_round_trip_through_files(parameters, classes, tmp_path: Path) -> None:
     model = classes.fit(anynet, **QUICK | parameters)
     model.save(tmp_path / "model")
     loaded = anynet.MLPClassifier.load(tmp_path / "model")
@@ -57,7 +57,7 @@ def test_a_file_keeps_parameters_as_they_are(parameters, classes, tmp_path: Path
     np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
 
 
-def test_a_file_keeps_a_loss_with_its_options_and_the_curves(values, tmp_path: Path) -> None:
+def test_loss_options_and_curves_round_trip_through_files(values, tmp_path: Path) -> None:
     model = values.fit(anynet, loss=nn.Huber(2.0), early_stopping=True, **QUICK)
     model.save(tmp_path / "model")
     loaded = anynet.MLPRegressor.load(tmp_path / "model")
@@ -69,7 +69,7 @@ def test_a_file_keeps_a_loss_with_its_options_and_the_curves(values, tmp_path: P
 @pytest.mark.parametrize(
     "parameters", [{"callbacks": [print]}, {"random_state": np.random.RandomState(0)}]
 )
-def test_what_a_file_cannot_keep_is_refused(parameters, classes, tmp_path: Path) -> None:
+def test_parameters_that_a_file_cannot_store_raise(parameters, classes, tmp_path: Path) -> None:
     model = classes.fit(anynet, **QUICK | parameters)
     with pytest.raises(anynet.InvalidArgumentError, match=f"{next(iter(parameters))}=.* pickle"):
         model.save(tmp_path / "model")
@@ -81,7 +81,7 @@ def test_what_a_file_cannot_keep_is_refused(parameters, classes, tmp_path: Path)
         anynet.MLPClassifier.load(tmp_path / "network")
 
 
-def test_any_model_file_can_be_read_as_a_model(classes, tmp_path: Path) -> None:
+def test_estimator_files_load_as_models(classes, tmp_path: Path) -> None:
     model = classes.fit(anynet, **QUICK)
     model.save(tmp_path / "model.safetensors")
     read = anynet.load(tmp_path / "model.safetensors", backend="numpy")
@@ -89,7 +89,7 @@ def test_any_model_file_can_be_read_as_a_model(classes, tmp_path: Path) -> None:
     assert read.metadata["classes"] == list(range(10))
 
 
-def test_names_survive_a_file(classes, tmp_path: Path) -> None:
+def test_class_and_feature_names_round_trip_through_files(classes, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
     names = np.array([f"digit {one}" for one in classes.y])
@@ -100,7 +100,7 @@ def test_names_survive_a_file(classes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw"])
-def test_to_scikit_learn_and_back(table, solver: str) -> None:
+def test_scikit_learn_round_trip(table, solver: str) -> None:
     model = table.fit(anynet, solver=solver, activation="logistic", **QUICK)
     theirs = model.to_sklearn()
     assert type(theirs).__module__.startswith("sklearn.")
@@ -119,13 +119,15 @@ def test_to_scikit_learn_and_back(table, solver: str) -> None:
         (optim.SGD(), "adaptive", ("adam", "adaptive")),
     ],
 )
-def test_to_scikit_learn_drops_what_it_lacks_alone(classes, solver, schedule, expected) -> None:
+def test_to_scikit_learn_drops_only_unsupported_parameters(
+    classes, solver, schedule, expected
+) -> None:
     model = classes.fit(anynet, solver=solver, learning_rate=schedule, **QUICK)
     theirs = model.to_sklearn()
     assert (theirs.solver, theirs.learning_rate) == expected
 
 
-def test_from_scikit_learn(table) -> None:
+def test_from_scikit_learn_imports_fitted_estimators(table) -> None:
     theirs = table.fit(scikit_learn, **QUICK)
     ours = getattr(anynet, table.estimator).from_sklearn(theirs)
     np.testing.assert_allclose(ours.predict(table.X), theirs.predict(table.X), rtol=1e-6)
@@ -134,14 +136,14 @@ def test_from_scikit_learn(table) -> None:
         type(ours).from_sklearn(type(theirs)())
 
 
-def test_to_torch(classes) -> None:
+def test_to_torch_outputs_match(classes) -> None:
     torch = pytest.importorskip("torch")
     model = classes.fit(anynet, **QUICK)
     logits = model.to_torch()(torch.asarray(classes.X)).detach().numpy()
     np.testing.assert_array_equal(logits.argmax(axis=1), model.predict(classes.X))
 
 
-def test_to_onnx(classes, tmp_path: Path) -> None:
+def test_to_onnx_outputs_match(classes, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     single = classes._replace(X=classes.X.astype(np.float32))
@@ -156,7 +158,7 @@ def test_to_onnx(classes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", [lambda y: y + 5, lambda y: y > 0, lambda y: y.astype(float), lambda y: y.astype(str)]
 )
-def test_to_onnx_gives_the_labels(classes, n_classes: int, name, tmp_path: Path) -> None:
+def test_to_onnx_outputs_the_class_labels(classes, n_classes: int, name, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     table = classes._replace(X=classes.X.astype(np.float32), y=name(classes.y % n_classes))
@@ -170,7 +172,7 @@ def test_to_onnx_gives_the_labels(classes, n_classes: int, name, tmp_path: Path)
     np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_labels_that_no_file_holds(classes, tmp_path: Path) -> None:
+def test_labels_that_a_file_cannot_store_raise(classes, tmp_path: Path) -> None:
     days = np.datetime64("2026-01-01") + classes.y % 3
     model = classes._replace(y=days).fit(anynet, **QUICK)
     for write in (model.save, model.to_onnx):
@@ -205,7 +207,7 @@ def test_classes_keep_their_values_and_type(names: np.ndarray, classes, tmp_path
         np.testing.assert_array_equal(again.predict(classes.X), model.predict(classes.X))
 
 
-def test_what_has_no_bridge_says_so() -> None:
+def test_multioutput_classifiers_cannot_be_converted() -> None:
     X = np.random.default_rng(0).normal(size=(30, 2))
     y = np.stack([np.arange(30) % 3, np.arange(30) % 2], axis=1)
     with pytest.raises(anynet.InvalidArgumentError, match="not several at once"):

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, and the tools that estimators live in."""
+"""scikit-learn's estimator checks, and the tools that use estimators."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ QUICK = {"max_iter": 3, "hidden_layer_sizes": (8,), "random_state": 0}
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([anynet.MLPClassifier(max_iter=100), anynet.MLPRegressor(max_iter=100)])
-def test_scikit_learns_checks(estimator, check) -> None:
+def test_all_estimator_checks_of_scikit_learn_pass(estimator, check) -> None:
     check(estimator)
 
 
-def test_array_api_checks_with_scikit_learns_dispatch_on() -> None:
-    """They need an environment variable that must be set before scikit-learn is imported."""
+def test_array_api_checks_pass_with_scikit_learns_dispatch_enabled() -> None:
+    """The checks need an environment variable that is set before scikit-learn is imported."""
     script = """
 import warnings
 import anynet
@@ -53,7 +53,7 @@ for estimator in (anynet.MLPClassifier(max_iter=60), anynet.MLPRegressor(max_ite
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_searches_pipelines_and_calibration(classes) -> None:
+def test_estimators_work_in_searches_pipelines_and_calibration(classes) -> None:
     X, y = classes.X, classes.y
     estimator = anynet.MLPClassifier(**QUICK)
     pipeline = make_pipeline(StandardScaler(), estimator).set_output(transform="default")
@@ -65,7 +65,7 @@ def test_searches_pipelines_and_calibration(classes) -> None:
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
 
 
-def test_a_clone_has_the_parameters_and_nothing_fitted(classes) -> None:
+def test_a_clone_has_the_parameters_but_no_fitted_attributes(classes) -> None:
     schedule = anynet.optim.Cosine(0.01, epochs=3)
     options = QUICK | {"learning_rate": schedule, "callbacks": [print], "activation": ["tanh"]}
     with warnings.catch_warnings():
@@ -88,7 +88,7 @@ def test_metadata_routing_reaches_fit_and_score() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_pipeline_scales_the_validation_set_too(classes) -> None:
+def test_a_pipeline_also_transforms_the_validation_set(classes) -> None:
     held = {"X_val": classes.X[:50], "y_val": classes.y[:50]}
     with config_context(enable_metadata_routing=True):
         estimator = anynet.MLPClassifier(**QUICK).set_fit_request(X_val=True, y_val=True)
@@ -98,12 +98,12 @@ def test_a_pipeline_scales_the_validation_set_too(classes) -> None:
     assert pipeline[-1].validation_scores_[-1] == score
 
 
-def test_importing_anynet_imports_no_scikit_learn() -> None:
+def test_importing_anynet_does_not_import_scikit_learn() -> None:
     script = "import sys, anynet; assert 'sklearn' not in sys.modules; anynet.MLPClassifier"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_the_error_without_scikit_learn_names_the_command() -> None:
+def test_missing_scikit_learn_raises_with_the_install_command() -> None:
     script = """
 import importlib.util
 found = importlib.util.find_spec

@@ -1,4 +1,4 @@
-"""Meta-estimators under array API dispatch, which compare classes and predictions."""
+"""Meta-estimators under array API dispatch: they compare classes and predictions."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ for n_ensemble in (1, 2):
 """
 
 
-def test_torch_under_dispatch() -> None:
+def test_torch_arrays_work_under_dispatch() -> None:
     pytest.importorskip("torch")
-    done = subprocess.run(  # SciPy reads its setting when it is imported
+    done = subprocess.run(  # SciPy reads its setting during import
         [sys.executable, "-W", "ignore", "-c", CODE],
         env=os.environ | {"SCIPY_ARRAY_API": "1"},
         capture_output=True,

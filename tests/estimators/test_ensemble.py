@@ -1,4 +1,4 @@
-"""``n_ensemble``: each network is what it would be alone, and predictions are their mean."""
+"""``n_ensemble``: networks match single fits, and predictions are their mean."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUICK |= {"random_state": 0}
 
 
 def assert_as_alone(model, X, y, *args, **held) -> None:
-    """Each network equals a fit with its own parameters, weights and curves to rounding."""
+    """Check that each network equals a fit with its own parameters, within rounding."""
     seeds = [one.random_state for one in model.estimators_]
     assert len(set(seeds)) == len(seeds) == model.n_ensemble
     for network in model.estimators_:
@@ -46,7 +46,7 @@ def assert_as_alone(model, X, y, *args, **held) -> None:
     ]
 )
 @pytest.mark.filterwarnings("ignore")
-def test_scikit_learns_checks(estimator, check) -> None:
+def test_all_estimator_checks_of_scikit_learn_pass(estimator, check) -> None:
     check(estimator)
 
 
@@ -61,13 +61,13 @@ def test_scikit_learns_checks(estimator, check) -> None:
         {"solver": "adamw", "learning_rate": optim.ReduceOnPlateau(0.01, 0.5, patience=0)},
     ],
 )  # fmt: skip
-def test_each_network_is_as_alone(table, options) -> None:
+def test_each_network_matches_a_single_fit(table, options) -> None:
     model = table.fit(anynet, **QUICK | options)
     assert_as_alone(model, table.X, table.y)
     assert model.n_iter_ == max(one.n_iter_ for one in model.estimators_)
 
 
-def test_weights_of_samples_and_classes_and_a_validation_set(classes, rng) -> None:
+def test_networks_match_single_fits_with_weights_and_a_validation_set(classes, rng) -> None:
     weight = rng.uniform(size=len(classes.y))
     held = {"X_val": classes.X[:40], "y_val": classes.y[:40], "sample_weight_val": weight[:40]}
     options = {"class_weight": "balanced", "scoring": "f1_macro", "early_stopping": True}
@@ -76,7 +76,7 @@ def test_weights_of_samples_and_classes_and_a_validation_set(classes, rng) -> No
     assert_as_alone(model, classes.X, classes.y, weight, **held)
 
 
-def test_predictions_are_those_of_the_mean(table) -> None:
+def test_predictions_come_from_the_mean_of_the_networks(table) -> None:
     model = table.fit(anynet, **QUICK)
     if table.estimator == "MLPRegressor":
         expected = np.mean([one.predict(table.X) for one in model.estimators_], axis=0)
@@ -93,7 +93,7 @@ def test_predictions_are_those_of_the_mean(table) -> None:
     )
 
 
-def test_several_classifications_at_once() -> None:
+def test_multioutput_classification_averages_each_column() -> None:
     X, y = load_iris(return_X_y=True)
     y = np.stack([y, X[:, 0] > 6], axis=1)
     model = anynet.MLPClassifier(**QUICK).fit(X, y)
@@ -112,7 +112,7 @@ def test_an_ensemble_beats_most_of_its_networks(classes) -> None:
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
-def test_arrays_stay_where_they_are(classes, library: str) -> None:
+def test_arrays_stay_on_their_device(classes, library: str) -> None:
     pytest.importorskip(library)
     backend = anynet.get_backend(library, "cpu")
     X = backend.to_device(classes.X.astype(np.float32))
@@ -126,7 +126,7 @@ def test_arrays_stay_where_they_are(classes, library: str) -> None:
     np.testing.assert_array_equal(backend.to_host(back.predict_proba(X)), backend.to_host(shares))
 
 
-def test_one_network_is_no_ensemble_and_leaves_no_trace(classes) -> None:
+def test_n_ensemble_of_one_gives_a_single_network_without_ensemble_attributes(classes) -> None:
     model = classes.fit(anynet, **QUICK)
     assert not hasattr(model, "coefs_")
     model.set_params(n_ensemble=1).fit(classes.X, classes.y)
@@ -137,7 +137,7 @@ def test_one_network_is_no_ensemble_and_leaves_no_trace(classes) -> None:
     assert not hasattr(clone(model), "estimators_")
 
 
-def test_feature_names_are_the_ensembles(classes) -> None:
+def test_feature_names_are_checked_by_the_ensemble(classes) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
     model = anynet.MLPClassifier(**QUICK).fit(frame, classes.y)
@@ -148,7 +148,7 @@ def test_feature_names_are_the_ensembles(classes) -> None:
         model.predict(frame[frame.columns[::-1]])
 
 
-def test_what_means_one_network_is_refused(classes) -> None:
+def test_operations_on_a_single_network_raise_for_ensembles(classes) -> None:
     model = anynet.MLPClassifier(**QUICK)
     assert not hasattr(model, "partial_fit")
     with pytest.raises(AttributeError) as caught:
@@ -161,7 +161,7 @@ def test_what_means_one_network_is_refused(classes) -> None:
             anynet.MLPClassifier(n_ensemble=wrong).fit(classes.X, classes.y)
 
 
-def test_a_file_brings_the_ensemble_back(table, tmp_path: Path) -> None:
+def test_ensembles_round_trip_through_files(table, tmp_path: Path) -> None:
     model = table.fit(anynet, **QUICK)
     model.save(tmp_path / "model")
     loaded = type(model).load(tmp_path / "model")
@@ -177,10 +177,10 @@ def test_a_file_brings_the_ensemble_back(table, tmp_path: Path) -> None:
         type(model).load(tmp_path / "two")
 
 
-def test_what_holds_one_network_is_made_of_each(classes, tmp_path: Path) -> None:
+def test_exports_of_an_ensemble_raise_and_work_for_each_network(classes, tmp_path: Path) -> None:
     model = classes.fit(anynet, **QUICK)
     for write in (model.to_sklearn, model.to_torch, lambda: model.to_onnx(tmp_path / "model")):
-        with pytest.raises(anynet.InvalidArgumentError, match="an ensemble of 3: take those"):
+        with pytest.raises(anynet.InvalidArgumentError, match="ensemble of 3"):
             write()
     theirs = model.estimators_[0].to_sklearn()
     np.testing.assert_array_equal(
@@ -188,7 +188,7 @@ def test_what_holds_one_network_is_made_of_each(classes, tmp_path: Path) -> None
     )
 
 
-def test_callbacks_see_all_and_stop_one(classes) -> None:
+def test_callbacks_receive_all_networks_and_can_stop_one(classes) -> None:
     seen = []
 
     def second(record) -> bool:
@@ -202,14 +202,14 @@ def test_callbacks_see_all_and_stop_one(classes) -> None:
     assert model.n_iter_ == 5
 
 
-def test_the_progress_bar_counts_the_epochs_of_all(classes, capsys) -> None:
+def test_the_progress_bar_counts_the_epochs_of_all_networks(classes, capsys) -> None:
     pytest.importorskip("tqdm")
     classes.fit(anynet, progress_bar=True, **QUICK)
     assert "15/15" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
-def test_an_interrupt_keeps_what_was_learnt(classes, options) -> None:
+def test_an_interrupt_keeps_the_learnt_weights(classes, options) -> None:
     def interrupt(record) -> None:
         if record.epoch == 3:
             raise KeyboardInterrupt
@@ -220,7 +220,7 @@ def test_an_interrupt_keeps_what_was_learnt(classes, options) -> None:
     np.testing.assert_array_equal(model.predict_proba(classes.X), two.predict_proba(classes.X))
 
 
-def test_a_network_that_fails_is_told_of(classes) -> None:
+def test_a_failed_network_is_reported(classes) -> None:
     def fail(record) -> None:
         message = f"no more after {record.epoch}"
         raise RuntimeError(message)
@@ -233,7 +233,7 @@ def test_a_network_that_fails_is_told_of(classes) -> None:
 
 
 class HalvedError(SquaredError):
-    """A loss of one's own, which may know nothing of populations."""
+    """A user-defined loss without support for populations."""
 
     def __call__(self, logits, target, weight, *, backend):
         assert logits.ndim == 2
@@ -241,19 +241,21 @@ class HalvedError(SquaredError):
         return value / 2, dlogits / 2
 
 
-def test_parts_of_ones_own_are_trained_alone(values) -> None:
+def test_networks_with_user_defined_parts_are_trained_one_by_one(values) -> None:
     model = values.fit(anynet, loss=HalvedError(), **QUICK)
     assert_as_alone(model, values.X, values.y)
 
 
-def test_what_does_not_fit_into_memory_is_trained_in_turn(classes, monkeypatch) -> None:
+def test_networks_that_exceed_the_memory_are_trained_one_after_another(
+    classes, monkeypatch
+) -> None:
     at_once = classes.fit(anynet, **QUICK)
     monkeypatch.setattr("anynet.estimators.ensemble.HOST_BYTES", 1)
     in_turn = classes.fit(anynet, **QUICK)
     np.testing.assert_allclose(in_turn.predict_proba(classes.X), at_once.predict_proba(classes.X))
 
 
-def test_ensembles_are_searched_over(classes) -> None:
+def test_ensembles_work_in_searches(classes) -> None:
     grid = {"n_ensemble": [1, 2]}
     search = GridSearchCV(anynet.MLPClassifier(max_iter=3, random_state=0), grid, cv=2)
     search.fit(classes.X, classes.y)

@@ -1,4 +1,4 @@
-"""What scikit-learn declines to add."""
+"""Features beyond scikit-learn's MLP."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ X_IRIS = X_IRIS - X_IRIS.mean(axis=0)
 QUICK = {"max_iter": 5, "random_state": 0, "batch_size": 50}
 
 
-def test_class_weight_is_a_sample_weight(classes) -> None:
+def test_class_weight_equals_the_corresponding_sample_weight(classes) -> None:
     weights = {0: 3.0, 1: 0.5}
     by_class = classes.fit(anynet, class_weight=weights, **QUICK)
     by_sample = classes.fit(anynet, [weights.get(one, 1.0) for one in classes.y], **QUICK)
     np.testing.assert_allclose(by_class.coefs_[0], by_sample.coefs_[0], rtol=1e-12)
 
 
-def test_class_weight_multiplies_sample_weight_in_partial_fit_too(classes, rng) -> None:
+def test_class_weight_multiplies_sample_weight_also_in_partial_fit(classes, rng) -> None:
     weight = rng.uniform(size=len(classes.y))
     factor = np.where(classes.y == 3, 2.0, 1.0)
     pair = [anynet.MLPClassifier(class_weight=given, **QUICK) for given in ({3: 2.0}, None)]
@@ -35,7 +35,7 @@ def test_class_weight_multiplies_sample_weight_in_partial_fit_too(classes, rng) 
     np.testing.assert_allclose(pair[0].coefs_[0], pair[1].coefs_[0], rtol=1e-12)
 
 
-def test_balanced_classes_find_the_rare_one() -> None:
+def test_balanced_class_weights_detect_the_rare_class() -> None:
     X, y = make_classification(600, weights=[0.97], flip_y=0, class_sep=0.5, random_state=3)
     options = {"random_state": 0, "max_iter": 20, "batch_size": 600, "learning_rate_init": 0.01}
     plain = anynet.MLPClassifier(**options).fit(X, y)
@@ -50,7 +50,7 @@ def test_every_activation_learns(activation: str) -> None:
     assert model.fit(X_IRIS, Y_IRIS).score(X_IRIS, Y_IRIS) > 0.9
 
 
-def test_one_activation_a_layer() -> None:
+def test_each_layer_can_have_its_own_activation() -> None:
     options = QUICK | {"hidden_layer_sizes": (6, 5)}
     both = anynet.MLPClassifier(activation=["tanh", "relu"], **options).fit(X_IRIS, Y_IRIS)
     hidden = np.tanh(X_IRIS @ both.coefs_[0] + both.intercepts_[0])
@@ -60,7 +60,7 @@ def test_one_activation_a_layer() -> None:
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", Huber(0.1), AbsoluteError()])
-def test_losses_of_values(values, loss) -> None:
+def test_regression_losses_learn(values, loss) -> None:
     options = {"random_state": 0, "learning_rate_init": 0.01, "max_iter": 100}
     model = values.fit(anynet, loss=loss, **options)
     guess = np.abs(values.y - np.median(values.y)).mean()
@@ -72,7 +72,7 @@ def test_losses_of_values(values, loss) -> None:
     "schedule",
     ["constant", optim.Cosine(0.05, epochs=40), optim.Warmup(optim.OneCycle(0.05, epochs=40))],
 )
-def test_optimizers_and_schedules_of_anynet(solver, schedule) -> None:
+def test_optimizers_and_schedules_of_anynet_are_accepted(solver, schedule) -> None:
     rate = 0.5 if isinstance(solver, optim.SGD) else 0.01
     model = anynet.MLPClassifier(
         solver=solver, learning_rate=schedule, learning_rate_init=rate, max_iter=40, random_state=0
@@ -81,7 +81,7 @@ def test_optimizers_and_schedules_of_anynet(solver, schedule) -> None:
     assert model.fit(X_IRIS, Y_IRIS).score(X_IRIS, Y_IRIS) > 0.9
 
 
-def test_decoupled_decay_acts_on_weights_alone() -> None:
+def test_decoupled_decay_applies_to_weights_only() -> None:
     rate, decay = 0.1, 0.5
     model = anynet.MLPRegressor(
         solver=optim.SGD(weight_decay=decay, decoupled=True), learning_rate_init=rate, alpha=0
@@ -94,7 +94,7 @@ def test_decoupled_decay_acts_on_weights_alone() -> None:
     np.testing.assert_array_equal(model.intercepts_[0], bias)
 
 
-def test_reduce_on_plateau_lowers_the_rate() -> None:
+def test_reduce_on_plateau_reduces_the_learning_rate() -> None:
     seen = []
     schedule = optim.ReduceOnPlateau(0.1, factor=0.5, patience=1)
     anynet.MLPClassifier(
@@ -113,7 +113,7 @@ def test_dropout_is_seeded_and_absent_in_prediction(classes) -> None:
     np.testing.assert_array_equal(first.predict_proba(classes.X), second.predict_proba(classes.X))
 
 
-def test_layer_norm_is_learnt_and_kept(classes) -> None:
+def test_layer_norm_is_trained_and_stored(classes) -> None:
     model = classes.fit(anynet, layer_norm=True, hidden_layer_sizes=(9, 8), **QUICK)
     assert [len(gain) for gain in model.norm_gains_] == [9, 8]
     assert any((gain != 1).any() for gain in model.norm_gains_)
@@ -131,7 +131,7 @@ def test_label_smoothing_lowers_confidence(classes) -> None:
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_validation_set_of_ones_own(early_stopping: bool) -> None:
+def test_a_given_validation_set_is_scored(early_stopping: bool) -> None:
     train, held = slice(0, None, 2), slice(1, None, 2)
     weight = np.linspace(0, 1, 75)
     model = anynet.MLPClassifier(early_stopping=early_stopping, max_iter=15, random_state=0)
@@ -150,7 +150,7 @@ def test_a_validation_set_of_ones_own(early_stopping: bool) -> None:
 
 
 @pytest.mark.parametrize("scoring", ["f1_macro", "loss", None])
-def test_early_stopping_on_any_score(scoring, classes) -> None:
+def test_early_stopping_accepts_any_score(scoring, classes) -> None:
     X, y = classes.X, classes.y
     model = anynet.MLPClassifier(
         scoring=scoring, early_stopping=True, max_iter=12, random_state=0, batch_size=32
@@ -168,7 +168,7 @@ def test_early_stopping_on_any_score(scoring, classes) -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_a_scorer_that_gives_nan_ends_training_with_the_last_weights(classes, solver: str) -> None:
+def test_a_scorer_that_always_returns_nan_keeps_the_last_weights(classes, solver: str) -> None:
     seen = []
 
     def never(estimator, *_) -> float:
@@ -184,7 +184,7 @@ def test_a_scorer_that_gives_nan_ends_training_with_the_last_weights(classes, so
     np.testing.assert_array_equal(model.coefs_[0], seen[-1])
 
 
-def test_a_scorer_that_gives_nan_at_times_still_finds_the_best(classes) -> None:
+def test_a_scorer_that_sometimes_returns_nan_still_selects_the_best_epoch(classes) -> None:
     scores = iter([float("nan"), 0.1, float("nan"), 0.9, float("nan"), 0.5])
     seen = []
 
@@ -200,7 +200,7 @@ def test_a_scorer_that_gives_nan_at_times_still_finds_the_best(classes) -> None:
     np.testing.assert_array_equal(model.coefs_[0], seen[3])
 
 
-def test_a_scorer_of_values_sees_weights(values, rng) -> None:
+def test_a_regression_scorer_receives_sample_weights(values, rng) -> None:
     weight = rng.uniform(size=len(values.y))
     model = values.fit(
         anynet, weight, scoring="neg_mean_absolute_error", early_stopping=True, max_iter=3
@@ -208,7 +208,7 @@ def test_a_scorer_of_values_sees_weights(values, rng) -> None:
     assert all(score < 0 for score in model.validation_scores_)
 
 
-def test_callbacks_see_every_epoch_and_may_stop(classes) -> None:
+def test_callbacks_receive_every_epoch_and_can_stop_the_fit(classes) -> None:
     seen = []
 
     def stop(record) -> bool:
@@ -239,7 +239,9 @@ def test_callbacks_see_every_epoch_and_may_stop(classes) -> None:
     ],
 )
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_callbacks_see_the_rate_of_the_last_update(classes, options, expected, dtype) -> None:
+def test_callbacks_receive_the_learning_rate_of_the_last_update(
+    classes, options, expected, dtype
+) -> None:
     seen = []
     settings = {"max_iter": 4, "random_state": 0, "batch_size": 200, "n_iter_no_change": 9}
     single = classes._replace(X=classes.X.astype(dtype))
@@ -256,7 +258,7 @@ def test_the_progress_bar_counts_epochs(classes, capsys) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
-def test_several_classifications_at_once(options) -> None:
+def test_multioutput_classification_is_learnt(options) -> None:
     y = np.stack([Y_IRIS.astype(str), np.where(X_IRIS[:, 0] > 0, "long", "short")], axis=1)
     settings = {"random_state": 0, "max_iter": 150, "learning_rate_init": 0.02}
     model = anynet.MLPClassifier(**settings | options).fit(X_IRIS, y)
@@ -271,7 +273,7 @@ def test_several_classifications_at_once(options) -> None:
 
 
 @pytest.mark.parametrize("loss", [GroupedCrossEntropy((2, 3)), GroupedCrossEntropy((4, 1), 0.1)])
-def test_grouped_cross_entropy_is_a_sum_with_a_right_gradient(loss, rng) -> None:
+def test_grouped_cross_entropy_is_a_sum_with_a_correct_gradient(loss, rng) -> None:
     backend = get_backend("numpy", dtype="float64")
     logits, weight = rng.normal(size=(6, 5)), rng.uniform(size=6)
     target = np.stack([rng.integers(size, size=6) for size in loss.sizes], axis=1)

@@ -1,4 +1,4 @@
-"""The examples of the pages on the estimators run."""
+"""The docs pages about the estimators: their examples run, their links exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["moving-from-scikit-learn.md", "arrays-and-devices.md"])
-def test_a_pages_examples_run(name: str, tmp_path: Path, monkeypatch) -> None:
+def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch) -> None:
     page = (DOCS / name).read_text()
     if "import torch" in page:
         pytest.importorskip("torch")
@@ -25,7 +25,7 @@ def test_a_pages_examples_run(name: str, tmp_path: Path, monkeypatch) -> None:
         assert (DOCS / target).exists(), target
 
 
-def test_the_table_names_every_parameter() -> None:
+def test_the_parameter_table_contains_every_parameter() -> None:
     import anynet
 
     page = (DOCS / "moving-from-scikit-learn.md").read_text()

@@ -1,4 +1,4 @@
-"""With equal settings and seeds the run is scikit-learn's, number for number."""
+"""Parity: with equal settings and seeds a run equals scikit-learn's, number by number."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def assert_same_run(ours: Any, theirs: Any) -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_every_solver_on_every_task(table, solver: str, weighted: bool, rng) -> None:
+def test_every_solver_matches_on_every_task(table, solver: str, weighted: bool, rng) -> None:
     weight = [rng.uniform(size=len(table.X))] if weighted else []
     ours, theirs = (
         table.fit(library, *weight, **COMMON | SOLVERS[solver]) for library in (anynet, oracle)
@@ -60,23 +60,23 @@ def test_every_solver_on_every_task(table, solver: str, weighted: bool, rng) -> 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_every_activation(classes, activation: str, shuffle: bool) -> None:
+def test_every_activation_matches(classes, activation: str, shuffle: bool) -> None:
     options = COMMON | {"activation": activation, "shuffle": shuffle}
     assert_same_run(classes.fit(anynet, **options), classes.fit(oracle, **options))
 
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_poisson(solver: str, table) -> None:
+def test_poisson_regression_matches(solver: str, table) -> None:
     if table.estimator == "MLPClassifier":
-        pytest.skip("a loss of values")
+        pytest.skip("needs a regression loss")
     options = COMMON | {"loss": "poisson", "solver": solver, "learning_rate_init": 0.01}
     assert_same_run(table.fit(anynet, **options), table.fit(oracle, **options))
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_early_stopping(solver: str, table) -> None:
+def test_early_stopping_matches(solver: str, table) -> None:
     if table.estimator == "MLPClassifier" and table.y.ndim == 1 and table.y.max() > 1:
-        pytest.skip("scikit-learn stratifies two classes only, whatever it documents")
+        pytest.skip("scikit-learn stratifies two classes only")
     options = COMMON | {"early_stopping": True, "tol": 0.01, "n_iter_no_change": 3, "max_iter": 60}
     ours, theirs = (table.fit(library, solver=solver, **options) for library in (anynet, oracle))
     assert_same_run(ours, theirs)
@@ -86,7 +86,7 @@ def test_early_stopping(solver: str, table) -> None:
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
-def test_partial_fit_and_warm_start(table, solver: str, learning_rate: str) -> None:
+def test_partial_fit_and_warm_start_match(table, solver: str, learning_rate: str) -> None:
     options = COMMON | {"solver": solver, "learning_rate": learning_rate, "max_iter": 4}
     pair = [getattr(library, table.estimator)(**options) for library in (anynet, oracle)]
     classes = {} if table.estimator == "MLPRegressor" else {"classes": np.unique(table.y)}
@@ -103,7 +103,7 @@ def test_partial_fit_and_warm_start(table, solver: str, learning_rate: str) -> N
     assert pair[0].t_ == pair[1].t_
 
 
-def test_predictions_are_those_of_the_oracle(table) -> None:
+def test_predictions_match_scikit_learn(table) -> None:
     ours, theirs = (table.fit(library, **COMMON) for library in (anynet, oracle))
     np.testing.assert_allclose(ours.predict(table.X), theirs.predict(table.X), rtol=1e-6)
     assert ours.predict(table.X).dtype == theirs.predict(table.X).dtype
@@ -115,7 +115,7 @@ def test_predictions_are_those_of_the_oracle(table) -> None:
         np.testing.assert_array_equal(ours.classes_, theirs.classes_)
 
 
-def test_every_attribute_of_the_oracle_is_there(table) -> None:
+def test_every_fitted_attribute_of_scikit_learn_exists(table) -> None:
     ours, theirs = (table.fit(library, **COMMON) for library in (anynet, oracle))
     public = {name for name in vars(theirs) if name.endswith("_")}
     assert public <= vars(ours).keys()
@@ -124,7 +124,7 @@ def test_every_attribute_of_the_oracle_is_there(table) -> None:
 
 
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
-def test_parameters_and_their_defaults_are_the_oracles(name: str) -> None:
+def test_parameters_and_their_defaults_match_scikit_learn(name: str) -> None:
     ours, theirs = (getattr(library, name)().get_params() for library in (anynet, oracle))
     assert theirs.items() <= ours.items()
     order = [parameter for parameter in ours if parameter in theirs]
@@ -132,7 +132,7 @@ def test_parameters_and_their_defaults_are_the_oracles(name: str) -> None:
 
 
 @pytest.mark.parametrize("verbose", [True, 10])
-def test_what_verbose_prints(classes, verbose, capsys) -> None:
+def test_verbose_output_matches(classes, verbose, capsys) -> None:
     options = COMMON | {"verbose": verbose, "learning_rate": "adaptive", "solver": "sgd"}
     options |= {"tol": 0.5, "n_iter_no_change": 1, "max_iter": 40, "learning_rate_init": 1e-4}
     printed = []
@@ -143,14 +143,14 @@ def test_what_verbose_prints(classes, verbose, capsys) -> None:
     assert "Setting learning rate to" in printed[0]
 
 
-def test_float32_stays_float32(table) -> None:
+def test_float32_inputs_give_float32_weights(table) -> None:
     fitted = table._replace(X=table.X.astype(np.float32)).fit(anynet, **COMMON)
     assert all(array.dtype == np.float32 for array in fitted.coefs_ + fitted.intercepts_)
     if table.estimator == "MLPRegressor":
         assert fitted.predict(table.X.astype(np.float32)).dtype == np.float32
 
 
-def test_a_single_class_is_always_right(classes) -> None:
+def test_a_single_class_matches_and_scores_1(classes) -> None:
     options = COMMON | {"early_stopping": True, "max_iter": 30}
     alone = classes._replace(y=np.zeros(len(classes.X)))
     ours, theirs = (alone.fit(library, **options) for library in (anynet, oracle))
@@ -161,16 +161,16 @@ def test_a_single_class_is_always_right(classes) -> None:
 @pytest.mark.parametrize("solver", ["adam", "nesterov"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_unscaled_inputs_stop_where_the_oracle_does(
+def test_unscaled_inputs_stop_at_the_same_iteration(
     table, solver: str, dtype: str, weighted: bool, rng
 ) -> None:
     if table.estimator != "MLPClassifier":
-        pytest.skip("probabilities of 0 and 1 are of classes")
+        pytest.skip("needs class probabilities of 0 and 1")
     weight = [rng.uniform(size=len(table.X)).astype(dtype)] if weighted else []
     table = table._replace(X=(table.X * 100).astype(dtype))
     options = COMMON | SOLVERS[solver] | {"alpha": 1e-4, "max_iter": 40, "n_iter_no_change": 3}
     ours, theirs = (table.fit(library, *weight, **options) for library in (anynet, oracle))
     assert max(theirs.loss_curve_) > 1  # some probabilities are clipped
     assert ours.n_iter_ == theirs.n_iter_
-    tolerance = 1e-7 if dtype == "float64" else 0.02  # errors of rounding grow from step to step
+    tolerance = 1e-7 if dtype == "float64" else 0.02  # rounding errors grow from step to step
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=tolerance)

@@ -1,4 +1,4 @@
-"""``PopulationSearchCV``: ``GridSearchCV``'s results, from populations."""
+"""``PopulationSearchCV``: the results of ``GridSearchCV``, computed by populations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def network(table, **parameters):
 
 
 def both(table, grid, *args, estimator=None, fit=None, **options):
-    """Search by populations and by scikit-learn, and compare all that they found."""
+    """Search with populations and with scikit-learn, and compare all results."""
     estimator = network(table) if estimator is None else estimator
     options = {"cv": 3} | options
     pair = [
@@ -88,7 +88,7 @@ def weights_of(search):
 
 @parametrize_with_checks(SEARCHES)
 @pytest.mark.filterwarnings("ignore")
-def test_scikit_learns_checks(estimator, check) -> None:
+def test_all_estimator_checks_of_scikit_learn_pass(estimator, check) -> None:
     check(estimator)
 
 
@@ -108,24 +108,24 @@ def test_scikit_learns_checks(estimator, check) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1")
-def test_results_are_grid_searchs(classes, grid) -> None:
+def test_results_match_grid_search(classes, grid) -> None:
     both(classes, grid)
 
 
-def test_every_kind_of_target(table) -> None:
+def test_results_match_for_every_kind_of_target(table) -> None:
     both(table, RATES | {"alpha": [0.0, 1.0]})
 
 
-def test_classes_are_weighted_fold_by_fold(classes) -> None:
+def test_class_weights_are_computed_per_fold(classes) -> None:
     both(classes, {"class_weight": [None, "balanced", {3: 2.0}], "alpha": [1e-4, 1.0]})
 
 
-def test_smoothing_and_losses(classes, values) -> None:
+def test_results_match_for_label_smoothing_and_losses(classes, values) -> None:
     both(classes, {"label_smoothing": [0.0, 0.1, 0.3]})
     both(values, {"loss": ["squared_error", "huber"], "alpha": [1e-4, 1.0]})
 
 
-def test_candidates_and_folds_are_one_population(classes, capsys) -> None:
+def test_candidates_and_folds_are_trained_in_one_population(classes, capsys) -> None:
     grid = RATES | {"alpha": [0.0, 1.0], "random_state": [0, 1]}
     search = anynet.PopulationSearchCV(network(classes), grid, cv=KFold(4), verbose=2)
     search.fit(classes.X, classes.y)
@@ -136,7 +136,7 @@ def test_candidates_and_folds_are_one_population(classes, capsys) -> None:
     assert "[2/2] 12 fits at once" in printed
 
 
-def test_metrics_and_refits(classes) -> None:
+def test_results_match_for_metrics_and_refits(classes) -> None:
     probability = {"scoring": ["accuracy", "neg_log_loss"], "return_train_score": True}
     ours, _ = both(classes, RATES, **probability, refit="neg_log_loss")
     assert ours.score(classes.X, classes.y) == pytest.approx(
@@ -155,7 +155,9 @@ def test_metrics_and_refits(classes) -> None:
     both(classes, {"max_iter": [1, 3]}, scoring=scorer, refit="epochs")
 
 
-def test_metrics_that_do_not_go_together_are_told_of_before_training(classes, monkeypatch) -> None:
+def test_invalid_combinations_of_scoring_and_refit_raise_before_training(
+    classes, monkeypatch
+) -> None:
     monkeypatch.setattr("anynet.estimators.search.fit_all", None)
     search = anynet.PopulationSearchCV(network(classes), RATES, scoring=["accuracy", "f1_macro"])
     with pytest.raises(ValueError, match="refit must be set to a scorer key"):
@@ -164,7 +166,7 @@ def test_metrics_that_do_not_go_together_are_told_of_before_training(classes, mo
         search.set_params(scoring="acuracy").fit(classes.X, classes.y)
 
 
-def test_splitters(classes) -> None:
+def test_results_match_for_splitters(classes) -> None:
     groups = np.arange(len(classes.y)) % 5
     both(classes, RATES, cv=GroupKFold(4), fit={"groups": groups})
     both(classes, RATES, cv=[(np.arange(100), np.arange(100, 200)), (np.arange(0, 200, 3), [1, 2])])
@@ -177,7 +179,7 @@ def test_splitters(classes) -> None:
     assert_same(*(one.fit(classes.X, classes.y) for one in pair))
 
 
-def test_weights_of_samples_and_a_validation_set(classes, rng) -> None:
+def test_results_match_with_sample_weights_and_a_validation_set(classes, rng) -> None:
     weight = rng.uniform(size=len(classes.y))
     both(classes, RATES, fit={"sample_weight": weight})
     held = {"X_val": classes.X[:40], "y_val": classes.y[:40], "sample_weight_val": weight[:40]}
@@ -189,7 +191,7 @@ def test_weights_of_samples_and_a_validation_set(classes, rng) -> None:
         both(classes, RATES, estimator=routed, fit={"sample_weight": weight})
 
 
-def test_frames_sparse_matrices_and_lists(classes) -> None:
+def test_results_match_for_frames_sparse_matrices_and_lists(classes) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
     ours, _ = both(classes._replace(X=frame, y=pandas.Series(classes.y)), RATES)
@@ -198,7 +200,7 @@ def test_frames_sparse_matrices_and_lists(classes) -> None:
     both(classes._replace(X=classes.X.tolist(), y=classes.y.astype(str).tolist()), RATES)
 
 
-def test_arrays_of_other_libraries(classes) -> None:
+def test_results_match_for_arrays_of_other_libraries(classes) -> None:
     pytest.importorskip("torch")
     backend = anynet.get_backend("torch", "cpu")
     table = classes._replace(X=backend.to_device(classes.X.astype(np.float32)))
@@ -211,19 +213,19 @@ def test_arrays_of_other_libraries(classes) -> None:
     assert type(ours.best_estimator_.coefs_[0]) is type(table.X)
 
 
-def test_backends_are_searched_over(classes) -> None:
+def test_backends_can_be_searched(classes) -> None:
     pytest.importorskip("torch")
     both(classes, {"backend": ["torch", None], "alpha": [1e-4, 1.0]})
 
 
-def test_what_is_trained_alone_goes_through_joblib(classes) -> None:
+def test_candidates_outside_populations_use_joblib(classes) -> None:
     grid = {"solver": ["lbfgs"], "alpha": [1e-4, 1.0]}
     with joblib.parallel_config(backend="threading"):  # processes take seconds to start
         ours, _ = both(classes, grid, n_jobs=2)
     assert (ours.cv_results_["mean_fit_time"] > 0).all()
 
 
-def test_networks_at_the_end_of_pipelines(classes, capsys) -> None:
+def test_results_match_for_networks_at_the_end_of_pipelines(classes, capsys) -> None:
     pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
     grid = {"network__alpha": [1e-4, 1.0], "network__dropout": [0.1, 0.3]}
     ours, _ = both(classes, grid, estimator=pipeline, cv=KFold(3), verbose=1)
@@ -234,7 +236,7 @@ def test_networks_at_the_end_of_pipelines(classes, capsys) -> None:
     np.testing.assert_array_equal(ours.predict(classes.X), expected)
 
 
-def test_pipelines_with_other_steps(classes, rng, tmp_path: Path) -> None:
+def test_results_match_for_pipelines_with_other_steps(classes, rng, tmp_path: Path) -> None:
     steps = [("scale", StandardScaler()), ("less", "passthrough"), ("network", network(classes))]
     grid = [
         {"scale": ["passthrough", MaxAbsScaler()], "network__alpha": [1e-4, 1.0]},
@@ -252,7 +254,7 @@ def test_pipelines_with_other_steps(classes, rng, tmp_path: Path) -> None:
     both(classes, {"network__alpha": [1e-4, 1.0]}, estimator=stored)
 
 
-def test_frames_in_pipelines(classes) -> None:
+def test_results_match_for_frames_in_pipelines(classes) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(classes.X).rename(columns="pixel {}".format)
     pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
@@ -260,7 +262,7 @@ def test_frames_in_pipelines(classes) -> None:
     both(classes._replace(X=frame), {"network__alpha": [1e-4, 1.0]}, estimator=pipeline)
 
 
-def test_steps_that_fail(classes) -> None:
+def test_failing_pipeline_steps_are_reported(classes) -> None:
     pipeline = Pipeline([("scale", StandardScaler()), ("network", network(classes))])
     grid = {"scale__with_mean": [True, "maybe"], "network__alpha": [1e-4, -1.0]}
     with pytest.warns(FitFailedWarning, match="9 fits failed out of a total of 12"):
@@ -271,19 +273,19 @@ def test_steps_that_fail(classes) -> None:
 
 
 class Derived(anynet.MLPClassifier):
-    """A class that trains in a way of its own."""
+    """A subclass with its own ``fit``."""
 
     def fit(self, X, y):
         return super().fit(X[::2], y[::2])
 
 
-def test_other_estimators_are_searched_as_by_scikit_learn(classes) -> None:
+def test_other_estimators_are_searched_like_in_scikit_learn(classes) -> None:
     derived = Derived(**QUICK)
     both(classes, {"alpha": [1e-4, 1.0]}, estimator=derived)
     both(classes, {"C": [0.1, 1.0]}, estimator=LogisticRegression(max_iter=5))
 
 
-def test_it_is_an_estimator_itself(classes) -> None:
+def test_the_search_is_itself_an_estimator(classes) -> None:
     search = anynet.PopulationSearchCV(network(classes), RATES, cv=2)
     assert search.get_params()["estimator__max_iter"] == 4
     assert cross_val_score(search, classes.X, classes.y, cv=2, error_score="raise").shape == (2,)
@@ -295,7 +297,7 @@ def test_it_is_an_estimator_itself(classes) -> None:
     assert not hasattr(clone(search), "cv_results_")
 
 
-def test_fits_that_fail(classes) -> None:
+def test_failing_fits_are_reported(classes) -> None:
     grid = {"alpha": [1e-4, -1.0]}
     with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 6"):
         both(classes, grid, error_score=-1.0)
@@ -315,7 +317,7 @@ def test_fits_that_fail(classes) -> None:
         both(classes, {"callbacks": [None, [fails]]}, error_score=0.0)
 
 
-def test_samples_that_cannot_be_trained_on(classes) -> None:
+def test_invalid_samples_and_fit_arguments_are_reported(classes) -> None:
     X = classes.X.copy()
     X[-1, 0] = np.nan
     folds = [(np.arange(100), np.arange(100, 150)), (np.arange(50, 200), np.arange(50))]
@@ -330,12 +332,12 @@ def test_samples_that_cannot_be_trained_on(classes) -> None:
         search.fit(classes.X, classes.y, wieght=3)
 
 
-def test_grids_that_say_nothing(classes) -> None:
+def test_invalid_and_empty_grids(classes) -> None:
     search = anynet.PopulationSearchCV(network(classes), {"alfa": [1.0]}, cv=2)
     with pytest.raises(ValueError, match=r"(?s)Invalid parameter 'alfa'.*did you mean 'alpha'"):
         search.fit(classes.X, classes.y)
-    for grid, words in (({"alpha": []}, "non-empty sequence"), ([], "no candidates")):
-        with pytest.raises(ValueError, match=words):
+    for grid, message in (({"alpha": []}, "non-empty sequence"), ([], "no candidates")):
+        with pytest.raises(ValueError, match=message):
             search.set_params(param_grid=grid).fit(classes.X, classes.y)
     both(classes, {})
 

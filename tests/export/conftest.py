@@ -1,4 +1,4 @@
-"""Models of every sort, with weights that are not what initialisation gives."""
+"""Models of every kind, with weights that differ from the initial ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeModel = Callable[..., Model]
 
 @pytest.fixture
 def make_model() -> MakeModel:
-    """``make_model(network, loss, dtype)`` with biases and gains drawn at random, as trained."""
+    """Return ``make_model(network, loss, dtype)``, which draws random biases and gains."""
 
     def make(network: Network, loss: str = "cross_entropy", dtype: str = "float32") -> Model:
         backend = anynet.get_backend("numpy", dtype=dtype)
@@ -41,7 +41,7 @@ def make_model() -> MakeModel:
 
 @pytest.fixture(scope="session")
 def digits_model(digits: anynet.Dataset) -> Model:
-    """A trained classifier of the digits, with dropout and normalisation."""
+    """Return a trained classifier of the digits, with dropout and normalisation."""
     network = anynet.mlp([64, 32, 10], dropout=0.2, layer_norm=True, scale=digits.scale)
     notes = {"classes": list(digits.classes)}
     return anynet.fit(network, digits.train, epochs=3, backend="numpy", metadata=notes)
@@ -49,6 +49,6 @@ def digits_model(digits: anynet.Dataset) -> Model:
 
 @pytest.fixture(scope="session")
 def plain_digits_model(digits: anynet.Dataset) -> Model:
-    """A trained classifier of the digits that scikit-learn could have, but for dropout."""
+    """Return a trained classifier of the digits that scikit-learn can express, except dropout."""
     network = anynet.mlp([64, 32, 16, 10], dropout=0.2, scale=digits.scale)
     return anynet.fit(network, digits.train, epochs=3, backend="numpy")

@@ -1,4 +1,4 @@
-"""ONNX files, computed by onnxruntime."""
+"""ONNX export, computed by onnxruntime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from anynet.nn import (
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-# A few roundings of sums of about 100 terms of size 1.
+# A few rounding errors of sums of about 100 terms of size 1.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-13}
 
 
@@ -45,7 +45,7 @@ def run(proto: Any, x: np.ndarray, *names: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_digits_give_the_models_own_predictions(digits_model, digits, dtype: str) -> None:
+def test_onnx_predictions_match_the_model_on_digits(digits_model, digits, dtype: str) -> None:
     model = digits_model.to(anynet.get_backend("numpy", dtype=dtype))
     x = digits.test[0].astype(dtype)
     proto = to_onnx(model)
@@ -60,19 +60,21 @@ def test_digits_give_the_models_own_predictions(digits_model, digits, dtype: str
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("function", ACTIVATIONS)
-def test_every_activation_over_its_whole_range(make_model, function: str, dtype: str) -> None:
+def test_every_activation_matches_over_its_whole_range(
+    make_model, function: str, dtype: str
+) -> None:
     model = make_model(Network(1, (Activation(function),)), "squared_error", dtype)
     x = np.concatenate([-np.geomspace(1e-6, 200, 200), [0], np.geomspace(1e-6, 200, 200)])
     x = x[:, None].astype(dtype)
     (value,) = run(to_onnx(model, outputs=["value"]), x)
     assert value.shape == (401,)
-    # 1 + tanh, a factor of both sides' sigmoid or GELU, is exact to one rounding of 1.
+    # 1 + tanh, a factor of sigmoid and GELU on both sides, is exact to one rounding of 1.
     bound = 8 * np.finfo(dtype).eps * (1 + np.abs(x[:, 0]))
     assert np.all(np.abs(value - model.predict(x)) <= bound)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_layers_in_any_order(make_model, rng, dtype: str) -> None:
+def test_layers_in_any_order_match(make_model, rng, dtype: str) -> None:
     layers = (
         *(LayerNorm(), Scale(3.0, 0.5), Activation("tanh"), Scale(0.5), Dropout(0.3), Dense(7)),
         *(LayerNorm(0.1), Activation("mish"), BatchNorm(0.1, 1e-3), Dense(3), Scale(-2.0)),
@@ -85,7 +87,7 @@ def test_layers_in_any_order(make_model, rng, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_layers_with_state(make_model, rng, dtype: str) -> None:
+def test_layers_with_state_match(make_model, rng, dtype: str) -> None:
     network = anynet.mlp([5, 7, 3], batch_norm=True, standardize=True, input_dropout=0.1)
     model = make_model(network, "squared_error", dtype)
     proto = to_onnx(model)
@@ -97,12 +99,12 @@ def test_layers_with_state(make_model, rng, dtype: str) -> None:
 
 
 class Counts(Poisson):
-    """A loss whose link files do not know."""
+    """A loss whose link function has no ONNX form."""
 
     link_name = "softplus"
 
 
-def test_parts_without_an_onnx_form_are_refused_by_name(make_model, monkeypatch) -> None:
+def test_parts_without_an_onnx_form_raise_with_their_name(make_model, monkeypatch) -> None:
     model = replace(make_model(anynet.mlp([4, 2]), "poisson"), loss=Counts())
     to_onnx(model, outputs=["logits"])
     with pytest.raises(anynet.InvalidArgumentError, match=r"loss poisson .*softplus"):
@@ -117,7 +119,7 @@ def test_parts_without_an_onnx_form_are_refused_by_name(make_model, monkeypatch)
 @pytest.mark.parametrize(
     "loss", ["binary_cross_entropy", "squared_error", "absolute_error", "huber", "poisson"]
 )
-def test_labels_and_values(make_model, rng, loss: str, n_outputs: int) -> None:
+def test_labels_and_values_match(make_model, rng, loss: str, n_outputs: int) -> None:
     model = make_model(anynet.mlp([4, 6, n_outputs]), loss)
     x = rng.standard_normal((30, 4), dtype=np.float32)
     first, second, *_ = run(to_onnx(model), x)
@@ -129,7 +131,7 @@ def test_labels_and_values(make_model, rng, loss: str, n_outputs: int) -> None:
         np.testing.assert_allclose(first, model.predict(x), rtol=2e-5, atol=2e-6)
 
 
-def test_pictures_of_bytes_are_cast_and_flattened_inside(digits_model, digits) -> None:
+def test_byte_images_are_cast_and_flattened_in_the_graph(digits_model, digits) -> None:
     pictures = digits.test[0].astype(np.uint8).reshape(-1, 8, 8)
     proto = to_onnx(digits_model, input_dtype="uint8", sample_shape=(8, 8))
     (probabilities,) = run(proto, pictures, "probabilities")
@@ -140,14 +142,14 @@ def test_pictures_of_bytes_are_cast_and_flattened_inside(digits_model, digits) -
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16", "float16", "float64"])
-def test_other_inputs_are_cast_as_predict_casts_them(make_model, rng, dtype: str) -> None:
+def test_other_input_dtypes_are_cast_as_in_predict(make_model, rng, dtype: str) -> None:
     model = make_model(anynet.mlp([4, 6, 3]))
     x = rng.integers(0, 100, (20, 4)).astype(dtype)
     (probabilities,) = run(to_onnx(model, input_dtype=dtype), x, "probabilities")
     np.testing.assert_allclose(probabilities, model.predict_proba(x), atol=2e-5)
 
 
-def test_the_file_is_valid_and_says_what_it_is(digits_model, digits, tmp_path: Path) -> None:
+def test_the_file_is_valid_and_has_metadata(digits_model, digits, tmp_path: Path) -> None:
     path = tmp_path / "digits.onnx"
     path.write_bytes(b"old")
     to_onnx(digits_model, path, outputs=("probabilities",))
@@ -165,7 +167,7 @@ def test_the_file_is_valid_and_says_what_it_is(digits_model, digits, tmp_path: P
     assert session.get_outputs()[0].shape == ["N", 10]
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(digits_model, tmp_path: Path) -> None:
+def test_a_missing_folder_raises_and_creates_nothing(digits_model, tmp_path: Path) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=r"there is no folder .*absent"):
         to_onnx(digits_model, tmp_path / "absent" / "digits.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -174,7 +176,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(digits_model, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"outputs": ["value"]}, "out of label, probabilities, logits for this model, got 'value'"),
+        ({"outputs": ["value"]}, "label, probabilities, logits .*got 'value'"),
         ({"outputs": "label"}, "different names"),
         ({"outputs": ["label", "label"]}, "different names"),
         ({"outputs": []}, "different names"),
@@ -185,7 +187,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(digits_model, tmp_path
         ({"classes": np.arange(10) * 1j}, "must be numbers, or strings"),
     ],
 )
-def test_bad_arguments(digits_model, options: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_raise(digits_model, options: dict[str, Any], message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         to_onnx(digits_model, **options)
 
@@ -201,7 +203,7 @@ def test_bad_arguments(digits_model, options: dict[str, Any], message: str) -> N
         (np.array(["\u00e9", "a\n"]), None),
     ],
 )
-def test_labels_are_the_classes_to_the_last_bit(make_model, rng, classes, wanted) -> None:
+def test_labels_equal_the_classes_exactly(make_model, rng, classes, wanted) -> None:
     model, x = make_model(anynet.mlp([4, 6, 2])), rng.standard_normal((50, 4)).astype(np.float32)
     (found,) = run(to_onnx(model, classes=classes), x, "label")
     wanted = wanted or np.asarray(classes).tolist()
@@ -225,7 +227,7 @@ def test_labels_are_the_classes_to_the_last_bit(make_model, rng, classes, wanted
         ([0.0, float("nan")], "nan"),
     ],
 )
-def test_classes_that_labels_cannot_hold_are_refused(make_model, classes, culprit) -> None:
+def test_classes_that_onnx_labels_cannot_represent_raise(make_model, classes, culprit) -> None:
     model = make_model(anynet.mlp([4, 6, 2]))
     with pytest.raises(anynet.InvalidArgumentError, match="classes") as caught:
         to_onnx(model, classes=classes)
@@ -233,7 +235,7 @@ def test_classes_that_labels_cannot_hold_are_refused(make_model, classes, culpri
     to_onnx(model, classes=classes, outputs=["probabilities"])
 
 
-def test_without_onnx_the_error_says_how_to_install_it(digits_model, monkeypatch) -> None:
+def test_missing_onnx_raises_with_the_install_command(digits_model, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(anynet.BackendError, match=r"needs onnx.*: pip install onnx$"):
         to_onnx(digits_model)
@@ -241,7 +243,7 @@ def test_without_onnx_the_error_says_how_to_install_it(digits_model, monkeypatch
 
 @pytest.mark.slow
 @pytest.mark.skipif("ANYNET_DATA_DIR" not in os.environ, reason="needs MNIST in ANYNET_DATA_DIR")
-def test_mnist() -> None:
+def test_mnist_labels_match() -> None:
     data = anynet.load_dataset("mnist")
     network = anynet.mlp([784, 128, 64, 10], scale=data.scale)
     model = anynet.fit(network, data.train, epochs=1, backend="numpy")

@@ -1,4 +1,4 @@
-"""The examples of docs/export.md run."""
+"""The examples of docs/export.md run, and its commands parse."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from anynet.cli import build_parser
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 
 
-def test_the_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_python_examples_run(tmp_path: Path, monkeypatch, capsys) -> None:
     for package in ("onnx", "onnxruntime", "sklearn", "torch"):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)

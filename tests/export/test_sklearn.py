@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn that predict as the models do, and back."""
+"""scikit-learn export and import: the predictions match in both directions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def train(estimator: Any, x: np.ndarray, y: np.ndarray) -> Any:
         return estimator.fit(x, y)
 
 
-def test_digits(plain_digits_model, digits) -> None:
+def test_predictions_match_on_digits(plain_digits_model, digits) -> None:
     estimator = to_sklearn(plain_digits_model)
     x, y = digits.test
     assert estimator.hidden_layer_sizes == (32, 16)
@@ -40,7 +40,7 @@ def test_digits(plain_digits_model, digits) -> None:
     assert (estimator.n_iter_, estimator.loss_, estimator.best_loss_) == (3, losses[-1], losses[-1])
 
 
-def test_the_estimator_is_whole(plain_digits_model, digits) -> None:
+def test_the_exported_estimator_has_all_fitted_attributes(plain_digits_model, digits) -> None:
     x, y = digits.train
     before = plain_digits_model.predict_proba(x)
     estimator = to_sklearn(plain_digits_model, learning_rate_init=1e-4, random_state=0)
@@ -63,7 +63,9 @@ def test_the_estimator_is_whole(plain_digits_model, digits) -> None:
 
 @pytest.mark.parametrize("function", ["identity", "sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_activations_and_scales(make_model, rng, function: str, dtype: str) -> None:
+def test_activations_and_input_scales_are_exported(
+    make_model, rng, function: str, dtype: str
+) -> None:
     layers = (
         *(Scale(0.5, -0.25), Dropout(0.2), Dense(6), Scale(2.0, 0.5), Activation(function)),
         *(Scale(0.5, 0.25), Scale(6.0)),
@@ -78,7 +80,7 @@ def test_activations_and_scales(make_model, rng, function: str, dtype: str) -> N
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_layers_with_state_become_part_of_the_weights(make_model, rng, dtype: str) -> None:
+def test_layers_with_state_are_folded_into_the_weights(make_model, rng, dtype: str) -> None:
     layers = (
         *(Standardize(), Dropout(0.1), Dense(6), BatchNorm(), Activation("tanh"), BatchNorm()),
         *(Dense(5), BatchNorm(0.1, 1e-3), Scale(0.5), Activation("tanh"), Dense(3)),
@@ -107,7 +109,7 @@ def test_layers_with_state_become_part_of_the_weights(make_model, rng, dtype: st
         ("poisson", 3),
     ],
 )
-def test_every_task_there_and_back(make_model, rng, loss: str, n_outputs: int) -> None:
+def test_every_task_round_trips(make_model, rng, loss: str, n_outputs: int) -> None:
     model = make_model(anynet.mlp([4, 6, n_outputs], scale=0.5), loss, "float64")
     x = rng.standard_normal((40, 4))
     estimator = to_sklearn(model)
@@ -125,7 +127,7 @@ def test_every_task_there_and_back(make_model, rng, loss: str, n_outputs: int) -
     estimator.partial_fit(x, y)
 
 
-def test_names_of_classes(make_model, rng) -> None:
+def test_class_names_round_trip(make_model, rng) -> None:
     model = make_model(anynet.mlp([4, 6, 3]))
     x = rng.standard_normal((20, 4))
     named = to_sklearn(model, classes=["ant", "bee", "cat"])
@@ -135,7 +137,7 @@ def test_names_of_classes(make_model, rng) -> None:
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("hidden", [(), (8,), (7, 5)])
-def test_trained_classifiers(rng, activation: str, hidden: tuple[int, ...]) -> None:
+def test_trained_classifiers_are_imported(rng, activation: str, hidden: tuple[int, ...]) -> None:
     x = rng.standard_normal((60, 4))
     two = np.where(x[:, 0] > 0, "yes", "no")
     three = x.argmax(axis=1) % 3 * 10
@@ -154,7 +156,7 @@ def test_trained_classifiers(rng, activation: str, hidden: tuple[int, ...]) -> N
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_trained_regressors(rng, loss: str, dtype: str, tmp_path) -> None:
+def test_trained_regressors_are_imported(rng, loss: str, dtype: str, tmp_path) -> None:
     x = rng.standard_normal((60, 4)).astype(dtype)
     for y in (np.exp(x[:, 0]), np.exp(x[:, :2])):
         estimator = train(MLPRegressor(loss, (8,), max_iter=5, random_state=0), x, y)
@@ -167,7 +169,7 @@ def test_trained_regressors(rng, loss: str, dtype: str, tmp_path) -> None:
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
 
-def test_the_model_shares_nothing_with_the_estimator(rng) -> None:
+def test_the_model_shares_no_memory_with_the_estimator(rng) -> None:
     x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
     estimator = train(MLPClassifier((8,), max_iter=3), x, y)
     model = from_sklearn(estimator, "numpy")
@@ -194,12 +196,14 @@ def test_the_model_shares_nothing_with_the_estimator(rng) -> None:
         ((Dense(1),), "cross_entropy", "train with two classes"),
     ],
 )
-def test_what_scikit_learn_cannot_express(make_model, layers, loss: str, message: str) -> None:
+def test_models_that_scikit_learn_cannot_express_raise(
+    make_model, layers, loss: str, message: str
+) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         to_sklearn(make_model(Network(4, layers), loss))
 
 
-def test_bad_classes(make_model) -> None:
+def test_invalid_classes_raise(make_model) -> None:
     three = make_model(anynet.mlp([4, 3]))
     for classes in (["a", "b"], ["b", "a", "c"], ["a", "a", "b"], [0, 5, 5]):
         with pytest.raises(anynet.InvalidArgumentError, match="3 different labels, ascending"):
@@ -209,13 +213,13 @@ def test_bad_classes(make_model) -> None:
         to_sklearn(labels, classes=["a", "b", "c"])
 
 
-def test_what_is_no_fitted_mlp() -> None:
+def test_importing_anything_except_a_fitted_mlp_raises() -> None:
     for other in (MLPClassifier(), make_pipeline(MLPClassifier()), 3):
         with pytest.raises(anynet.InvalidArgumentError, match="expected a fitted MLPClassifier"):
             from_sklearn(other)
 
 
 @pytest.mark.parametrize("classes", [[1, 2, "a"], [0, 5, 2**64 - 1]])
-def test_classes_that_numpy_would_change_are_refused(make_model, classes: list[Any]) -> None:
+def test_classes_that_numpy_would_convert_raise(make_model, classes: list[Any]) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="of one type"):
         to_sklearn(make_model(anynet.mlp([2, 3])), classes=classes)

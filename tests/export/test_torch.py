@@ -1,4 +1,4 @@
-"""Modules of torch that compute what the models do, and back."""
+"""torch export and import: the outputs match in both directions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def logits_of(module, x: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_digits(digits_model, digits) -> None:
+def test_outputs_match_on_digits(digits_model, digits) -> None:
     x = digits.test[0].astype(np.float32)
     module = to_torch(digits_model)
     kinds = [type(each).__name__ for each in module]
@@ -38,7 +38,7 @@ def test_digits(digits_model, digits) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("function", ACTIVATIONS)
-def test_every_activation_there_and_back(make_model, rng, function: str, dtype: str) -> None:
+def test_every_activation_round_trips(make_model, rng, function: str, dtype: str) -> None:
     layers = (
         *(Scale(0.5, -0.25), Dense(6), LayerNorm(0.01), Scale(2.0, 0.5), Activation(function)),
         *(Scale(3.0), Dropout(0.3), Dense(3)),
@@ -54,7 +54,7 @@ def test_every_activation_there_and_back(make_model, rng, function: str, dtype: 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_layers_with_state_there_and_back(make_model, rng, tmp_path: Path, dtype: str) -> None:
+def test_layers_with_state_round_trip(make_model, rng, tmp_path: Path, dtype: str) -> None:
     network = anynet.mlp([5, 7, 3], batch_norm=True, standardize=True, input_dropout=0.1)
     model = make_model(network, "squared_error", dtype)
     x = rng.standard_normal((50, 5)).astype(dtype)
@@ -73,23 +73,21 @@ def test_layers_with_state_there_and_back(make_model, rng, tmp_path: Path, dtype
     np.testing.assert_allclose(back.predict(x), model.predict(x), atol=tolerance)
 
 
-def test_an_activation_without_a_module_is_refused_by_name(make_model, monkeypatch) -> None:
+def test_an_activation_without_a_torch_module_raises_with_its_name(make_model, monkeypatch) -> None:
     monkeypatch.setitem(ACTIVATIONS, "cube", ACTIVATIONS["relu"])
     model = make_model(anynet.mlp([4, 3, 2], activation="cube"))
     with pytest.raises(anynet.InvalidArgumentError, match=r"activation cube .*torch"):
         to_torch(model)
 
 
-def test_the_module_shares_nothing_with_the_model(digits_model, digits) -> None:
+def test_the_module_shares_no_memory_with_the_model(digits_model, digits) -> None:
     before = digits_model.predict_proba(digits.test[0])
     with torch.no_grad():
         to_torch(digits_model)[0].weight.zero_()
     np.testing.assert_array_equal(digits_model.predict_proba(digits.test[0]), before)
 
 
-def test_the_file_loads_into_the_modules_that_it_names(
-    digits_model, digits, tmp_path: Path
-) -> None:
+def test_the_state_file_loads_into_the_named_modules(digits_model, digits, tmp_path: Path) -> None:
     save_torch(digits_model, tmp_path / "digits.safetensors")
     with safe_open(tmp_path / "digits.safetensors", framework="pt") as file:
         notes = file.metadata()
@@ -108,7 +106,7 @@ def test_the_file_loads_into_the_modules_that_it_names(
         anynet.load(tmp_path / "digits.safetensors")
 
 
-def test_modules_that_torch_users_write() -> None:
+def test_common_torch_modules_are_imported() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(
         nn.Flatten(),
@@ -134,12 +132,12 @@ def test_modules_that_torch_users_write() -> None:
         (nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(0.2)), "module 1, LeakyReLU"),
     ],
 )
-def test_what_anynet_has_no_layer_for(module, message: str) -> None:
+def test_modules_without_an_anynet_layer_raise(module, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         from_torch(module, "cross_entropy")
 
 
-def test_files_need_no_torch(digits_model, monkeypatch, tmp_path: Path) -> None:
+def test_writing_files_does_not_require_torch(digits_model, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     save_torch(digits_model, tmp_path / "digits.safetensors")
     with pytest.raises(anynet.BackendError, match=r"needs torch.*: pip install torch$"):

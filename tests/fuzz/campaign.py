@@ -1,7 +1,7 @@
-"""Many spoilt files through one reader, with bounds on what may come out, on memory and on time.
+"""Fuzzing of one reader with corrupted files, with limits on errors, memory and time.
 
-The search is guided by coverage: an input that makes anynet run a line that none before it ran is
-kept, and spoilt further.
+The search is guided by coverage: an input that runs a line of anynet for the first time is kept
+and corrupted further.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from fuzz.mutations import Mutation
 import anynet
 
 PACKAGE = str(Path(anynet.__file__).parent)
-SECONDS = 10.0  # of the processor, for one small file
-MEMORY = 256 << 20  # bytes above what the process has: deflate turns 64 KiB into 64 MiB
-MESSAGE = 4000  # characters that a message may have beside the path
+SECONDS = 10.0  # seconds of CPU time per small file
+MEMORY = 256 << 20  # bytes above the current use: deflate expands 64 KiB to 64 MiB
+MESSAGE = 4000  # maximum number of characters of a message without the path
 Line = tuple[CodeType, int]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What reads a kind of file, and valid files of that kind."""
+    """A reader of one kind of file, with valid files of that kind."""
 
     name: str
     suffix: str
     read: Callable[[Path], Any]
     valid: Callable[[], tuple[bytes, ...]]
-    spoil: Mutation
+    corrupt: Mutation
 
     def __str__(self) -> str:
         return self.name
 
 
 def search(reader: Reader, inputs: int, folder: Path, seed: int = 0) -> dict[str, int]:
-    """Give a reader so many spoilt files; return how many it accepted and refused.
+    """Give a reader corrupted files; return the numbers of accepted and rejected files.
 
     Raises
     ------
     AssertionError
-        If anything but one of anynet's own errors comes out, in one line of printable characters,
-        or if a file costs too much time or memory.
+        If the reader raises anything except an error of anynet with one line of printable
+        characters, or if a file needs too much time or memory.
     """
     random = Random(f"{reader.name} {seed}")
     valid = reader.valid()
@@ -62,7 +62,7 @@ def search(reader: Reader, inputs: int, folder: Path, seed: int = 0) -> dict[str
             path.write_bytes(content)
             known |= lines_of(lambda: reader.read(path))
         for number in range(inputs):
-            content = reader.spoil(random, random.choice(corpus), valid)[: 1 << 16]
+            content = reader.corrupt(random, random.choice(corpus), valid)[: 1 << 16]
             path.write_bytes(content)
             ran: set[Line] = set()
             start = time.process_time()
@@ -80,7 +80,7 @@ def search(reader: Reader, inputs: int, folder: Path, seed: int = 0) -> dict[str
 
 
 def try_to_read(reader: Reader, path: Path, ran: set[Line]) -> str:
-    """Read one file as a reader must."""
+    """Read one file and check the requirements for readers."""
     try:
         with traced(ran):
             reader.read(path)
@@ -89,16 +89,16 @@ def try_to_read(reader: Reader, path: Path, ran: set[Line]) -> str:
     else:
         return "accepted"
     message = str(refusal).replace(str(path), "")
-    assert message.isprintable(), f"not one line that can be shown: {message[:500]!r}"
+    assert message.isprintable(), f"not one printable line: {message[:500]!r}"
     assert len(message) < MESSAGE, f"a message of {len(message)} characters"
-    assert not _ran_out_of_memory(refusal), "it asked for more memory than it may"
+    assert not _ran_out_of_memory(refusal), "it requested more memory than permitted"
     return "refused"
 
 
 def _ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error came of a MemoryError of Python's; that of its parser is about depth.
+    """Return whether a MemoryError of Python caused an error; the parser's own is about depth.
 
-    Arrow asks the system for what a message claims, which costs nothing, and takes its no.
+    Arrow requests the size that a message claims, which costs nothing, and accepts a refusal.
     """
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, MemoryError) or type(cause).__module__.startswith("pyarrow"):
@@ -116,7 +116,7 @@ def lines_of(action: Callable[[], Any]) -> set[Line]:
 
 @contextlib.contextmanager
 def traced(ran: set[Line]) -> Iterator[None]:
-    """Note the lines of anynet that run in the block."""
+    """Record the lines of anynet that run in the block."""
 
     def line(frame: FrameType, event: str, _: Any) -> Any:  # noqa: ARG001
         ran.add((frame.f_code, frame.f_lineno))
@@ -135,7 +135,7 @@ def traced(ran: set[Line]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_limit(extra: int) -> Iterator[None]:
-    """Let the process have no more than so many bytes of addresses beyond those it has; Linux."""
+    """Limit the additional address space of the process, in bytes (Linux)."""
     try:
         import resource
 

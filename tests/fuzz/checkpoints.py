@@ -1,4 +1,4 @@
-"""Checkpoints, spoilt with and without a checksum that is right."""
+"""Checkpoints, corrupted with and without a valid checksum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from fuzz.mutations import spoil_bytes, spoil_json
+from fuzz.mutations import corrupt_bytes, corrupt_json
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -23,7 +23,7 @@ NAME = "step-000000000001.safetensors"
 
 
 def checkpoints() -> tuple[bytes, ...]:
-    """Return the checkpoints of runs that were left, one of them in an epoch."""
+    """Return the checkpoints of interrupted runs, one of them within an epoch."""
     runs = [
         {"optimizer": Adam(), "learning_rate": Warmup(Cosine(0.1, epochs=2), 1), "average": 0.9},
         {"validation": 3, "learning_rate": ReduceOnPlateau(0.1), "augment": "noise"},
@@ -46,18 +46,18 @@ def checkpoints() -> tuple[bytes, ...]:
     return tuple(made)
 
 
-def spoil_checkpoint(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Spoil the JSON or the arrays, and mend the checksum; or spoil the bytes."""
+def corrupt_checkpoint(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Corrupt the JSON or the arrays and correct the checksum, or corrupt the bytes."""
     if random.random() < 0.2:
-        return spoil_bytes(random, content, others)
+        return corrupt_bytes(random, content, others)
     try:
         arrays = load(content)
         text = _metadata(content)[KEY]
     except (SafetensorError, KeyError, ValueError, TypeError):
-        return spoil_bytes(random, content, others)
+        return corrupt_bytes(random, content, others)
     if random.random() < 0.8:
-        spoilt = spoil_json(random, text.encode("utf-8", "replace"), [text.encode()])
-        text = spoilt.decode("utf-8", "replace")
+        corrupted = corrupt_json(random, text.encode("utf-8", "replace"), [text.encode()])
+        text = corrupted.decode("utf-8", "replace")
     else:
         name = random.choice(sorted(arrays))
         array = arrays.pop(name)
@@ -78,11 +78,11 @@ def _metadata(content: bytes) -> dict[str, str]:
 
 
 def resume_from(path: Path) -> None:
-    """Go on from a file, for one epoch more at most."""
+    """Resume from a file for a maximum of one additional epoch."""
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         (Path(name) / NAME).write_bytes(path.read_bytes())
         try:
             with warnings.catch_warnings():
                 anynet.resume(name, (X, Y), epochs=3, backend="numpy")
-        except anynet.AnynetError as error:  # the folder's name is not known to the campaign
+        except anynet.AnynetError as error:  # the campaign does not know the folder's name
             raise anynet.AnynetError(str(error).replace(name, "")) from error

@@ -1,4 +1,4 @@
-"""How a valid file is spoilt: as bytes, as text, as JSON, and inside of its container."""
+"""Mutations of a valid file: as bytes, as text, as JSON, and inside its container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 Mutation = Callable[[Random, bytes, Sequence[bytes]], bytes]
-"""``(random, content, other valid contents) -> spoilt content``."""
+"""``(random, content, other valid contents) -> corrupted content``."""
 
 EXTREMES = (
     0, 1, -1, 2, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40,
@@ -34,18 +34,18 @@ VALUES: tuple[Any, ...] = (
 FORMATS = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 
 
-def spoil_bytes(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Make one to four changes that know nothing of the format."""
+def corrupt_bytes(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Make one to four changes without knowledge of the format."""
     data = bytearray(content)
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         random.choice(_BYTE_CHANGES)(random, data, others)
     return bytes(data)
 
 
-def spoil_text(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Change lines, numbers and words of a text; now and then its bytes."""
+def corrupt_text(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Change lines, numbers and words of a text, occasionally its bytes."""
     if random.random() < 0.3:
-        return spoil_bytes(random, content, others)
+        return corrupt_bytes(random, content, others)
     lines = content.decode("utf-8", "replace").split("\n")
     at = random.randrange(len(lines))
     start, found, value = lines[at].partition(random.choice((" = ", ": ", ",", "=")))
@@ -64,21 +64,21 @@ def spoil_text(random: Random, content: bytes, others: Sequence[bytes]) -> bytes
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
-def spoil_json(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Put another value, key or depth at one or two places of a JSON document."""
+def corrupt_json(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Change a value, key or depth at one or two places of a JSON document."""
     if random.random() < 0.2:
-        return spoil_text(random, content, others)
+        return corrupt_text(random, content, others)
     try:
         document = json.loads(content)
         for _ in range(random.choice((1, 1, 2))):
-            document = spoil_document(random, document)
+            document = corrupt_document(random, document)
         return json.dumps(document).encode()
     except (ValueError, RecursionError):
-        return spoil_bytes(random, content, others)
+        return corrupt_bytes(random, content, others)
 
 
-def spoil_document(random: Random, document: Any) -> Any:
-    """Return a document, changed in place where that is possible, that differs at one place."""
+def corrupt_document(random: Random, document: Any) -> Any:
+    """Return the document with one change, made in place where possible."""
     place = document
     while True:
         if not isinstance(place, (dict, list)) or not place:
@@ -107,33 +107,33 @@ def spoil_document(random: Random, document: Any) -> Any:
 
 
 def within_gzip(mutate: Mutation) -> Mutation:
-    """Spoil what is compressed, so that the container is sound; or, as often, the container."""
+    """Corrupt the compressed content in a valid container or, equally often, the container."""
 
-    def spoil(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    def corrupt(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
         if random.random() < 0.5:
-            return spoil_bytes(random, content, others)
+            return corrupt_bytes(random, content, others)
         try:
             inner = gzip.decompress(content)
         except (OSError, EOFError, zlib.error):
-            return spoil_bytes(random, content, others)
+            return corrupt_bytes(random, content, others)
         return gzip.compress(mutate(random, inner, [inner]), compresslevel=1)
 
-    return spoil
+    return corrupt
 
 
 def within_zip(mutate: Mutation) -> Mutation:
-    """Spoil a member, or its name, and pack it anew with the right checksum; or the container."""
+    """Corrupt a member or its name and repack it with a valid checksum, or corrupt the archive."""
 
-    def spoil(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    def corrupt(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
         if random.random() < 0.5:
-            return spoil_bytes(random, content, others)
+            return corrupt_bytes(random, content, others)
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = {name: archive.read(name) for name in archive.namelist() if name}
-        except Exception:  # it was spoilt before: then its bytes are spoilt again
-            return spoil_bytes(random, content, others)
+        except Exception:  # the archive was corrupted before: corrupt its bytes again
+            return corrupt_bytes(random, content, others)
         if not members:
-            return spoil_bytes(random, content, others)
+            return corrupt_bytes(random, content, others)
         name = random.choice(list(members))
         inner = mutate(random, members.pop(name), list(members.values()) or [b"x"])
         if random.random() < 0.1:
@@ -146,25 +146,25 @@ def within_zip(mutate: Mutation) -> Mutation:
                 archive.writestr(each, data)
         return buffer.getvalue()
 
-    return spoil
+    return corrupt
 
 
-def spoil_safetensors(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Spoil the JSON header, or the configuration within it, and mend its length; or the bytes."""
+def corrupt_safetensors(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Corrupt the header or its configuration and correct its length, or corrupt the bytes."""
     try:
         (length,) = struct.unpack("<Q", content[:8])
         header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
         where = random.random()
         if where < 0.5:
             config = header["__metadata__"]["anynet"].encode()
-            spoilt = spoil_json(random, config, [config])
-            header["__metadata__"]["anynet"] = spoilt.decode("utf-8", "surrogateescape")
+            corrupted = corrupt_json(random, config, [config])
+            header["__metadata__"]["anynet"] = corrupted.decode("utf-8", "surrogateescape")
         elif where < 0.8:
-            header = spoil_document(random, header)
+            header = corrupt_document(random, header)
         else:
-            return spoil_bytes(random, content, others)
+            return corrupt_bytes(random, content, others)
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
-        return spoil_bytes(random, content, others)
+        return corrupt_bytes(random, content, others)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + tensors
 
@@ -226,7 +226,7 @@ def _splice(random: Random, data: bytearray, others: Sequence[bytes]) -> None:
 
 
 def _early(random: Random, length: int) -> int:
-    """A place that is in the first bytes as often as anywhere: there stand the headers."""
+    """Return a position, half of the time in the first bytes, where headers are."""
     return random.randrange(min(length, 64) if random.random() < 0.5 else length)
 
 

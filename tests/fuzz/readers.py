@@ -1,4 +1,4 @@
-"""The readers of files from outside, each with valid files to begin from."""
+"""The readers of external files, each with valid files to start from."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from fuzz.campaign import Reader
-from fuzz.checkpoints import checkpoints, resume_from, spoil_checkpoint
+from fuzz.checkpoints import checkpoints, corrupt_checkpoint, resume_from
 from fuzz.mutations import (
-    spoil_bytes,
-    spoil_json,
-    spoil_safetensors,
-    spoil_text,
+    corrupt_bytes,
+    corrupt_json,
+    corrupt_safetensors,
+    corrupt_text,
     within_gzip,
     within_zip,
 )
@@ -62,7 +62,7 @@ momentum = [0.0, 0.9]
 
 
 def _made(write: Callable[[Path], object], suffix: str = "") -> bytes:
-    """Return the bytes of a file that something writes."""
+    """Return the bytes of the file that ``write`` creates."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"file{suffix}"
         write(path)
@@ -142,7 +142,7 @@ def _ensembles() -> tuple[bytes, ...]:
 
 
 def _read_rows(path: Path) -> None:
-    read_rows(path, 64, PICTURES)  # of pictures without a character there are errors in the list
+    read_rows(path, 64, PICTURES)  # the list contains errors for images without a character
 
 
 def _read_config(path: Path) -> None:
@@ -154,7 +154,7 @@ def _read_study(path: Path) -> None:
 
 
 def _read_model(path: Path) -> None:
-    """Do with a model all that ``anynet predict`` does."""
+    """Do everything that ``anynet predict`` does with a model."""
     model = anynet.load(path, backend=NUMPY)
     repr(model)
     image_format(model)
@@ -170,14 +170,14 @@ def _read_ensemble(path: Path) -> None:
 
 
 def _read_study_results(path: Path) -> None:
-    """Continue a study and summarise it, as ``anynet study`` does; its file is left or mended."""
+    """Continue and summarise a study as ``anynet study`` does; its file is kept or repaired."""
     plan = Plan(single("width", "Width", "layers", ((8,),)), ({"layers": [8]},))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         (Path(folder) / "results.json").write_bytes(path.read_bytes())
         try:
             with Results.open(Path(folder), ABOUT) as results:
                 summaries = summarise(plan, results.rows.values())
-        except anynet.AnynetError as error:  # the folder's name is not known to the campaign
+        except anynet.AnynetError as error:  # the campaign does not know the folder's name
             raise type(error)(str(error).replace(folder, "")) from error
         for summary in summaries:
             for figure in ("validation_accuracy", "seconds"):
@@ -221,7 +221,7 @@ def _exif() -> Image.Exif:
 
 
 def _extract(path: Path) -> None:
-    """Take members out of a downloaded archive; none may land anywhere but where it is told to."""
+    """Extract members of a downloaded archive; no file may be written outside the given paths."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         inside = Path(folder) / "a" / "b"
         targets = {"gzip/one.gz": inside / "one.gz", "gzip/two.gz": inside / "two.gz"}
@@ -234,7 +234,7 @@ def _extract(path: Path) -> None:
 
 
 def _read_folder(path: Path) -> None:
-    """Read a data set from a folder of IDX files, of which one is spoilt."""
+    """Read a data set from a folder of IDX files, one of them corrupted."""
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)
         (folder / "train-images-idx3-ubyte").write_bytes(path.read_bytes())
@@ -248,17 +248,17 @@ def _read_folder(path: Path) -> None:
 def readers() -> list[Reader]:
     """List all readers."""
     return [
-        Reader("idx", "", read_idx, lambda: _idx(""), spoil_bytes),
-        Reader("idx in gzip", ".gz", read_idx, lambda: _idx(".gz"), within_gzip(spoil_bytes)),
-        Reader("folder of idx", "", _read_folder, _images_of_a_folder, spoil_bytes),
-        Reader("npz", ".npz", load_dataset, _npz, within_zip(spoil_bytes)),
-        Reader("npy", ".npy", _read_rows, _arrays, spoil_bytes),
-        Reader("zip", ".zip", _extract, _archives, within_zip(spoil_bytes)),
-        Reader("model", ".safetensors", _read_model, _models, spoil_safetensors),
-        Reader("ensemble", ".safetensors", _read_ensemble, _ensembles, spoil_safetensors),
-        Reader("checkpoint", "", resume_from, checkpoints, spoil_checkpoint),
-        Reader("config", ".toml", _read_config, lambda: (CONFIG,), spoil_text),
-        Reader("study", ".toml", _read_study, lambda: (STUDY,), spoil_text),
-        Reader("results", ".json", _read_study_results, _study_results, spoil_json),
-        Reader("image", "", _read_rows, _images, spoil_bytes),
+        Reader("idx", "", read_idx, lambda: _idx(""), corrupt_bytes),
+        Reader("idx in gzip", ".gz", read_idx, lambda: _idx(".gz"), within_gzip(corrupt_bytes)),
+        Reader("folder of idx", "", _read_folder, _images_of_a_folder, corrupt_bytes),
+        Reader("npz", ".npz", load_dataset, _npz, within_zip(corrupt_bytes)),
+        Reader("npy", ".npy", _read_rows, _arrays, corrupt_bytes),
+        Reader("zip", ".zip", _extract, _archives, within_zip(corrupt_bytes)),
+        Reader("model", ".safetensors", _read_model, _models, corrupt_safetensors),
+        Reader("ensemble", ".safetensors", _read_ensemble, _ensembles, corrupt_safetensors),
+        Reader("checkpoint", "", resume_from, checkpoints, corrupt_checkpoint),
+        Reader("config", ".toml", _read_config, lambda: (CONFIG,), corrupt_text),
+        Reader("study", ".toml", _read_study, lambda: (STUDY,), corrupt_text),
+        Reader("results", ".json", _read_study_results, _study_results, corrupt_json),
+        Reader("image", "", _read_rows, _images, corrupt_bytes),
     ]

@@ -1,4 +1,4 @@
-"""The readers of tables and of samples on disk, each with valid files to begin from."""
+"""The readers of tables and of samples on disk, each with valid files to start from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz.campaign import Reader
-from fuzz.mutations import spoil_bytes, spoil_safetensors, spoil_text
+from fuzz.mutations import corrupt_bytes, corrupt_safetensors, corrupt_text
 
 import anynet
 from anynet.data import write_idx
@@ -35,7 +35,7 @@ CSV = "\n".join(
 
 
 def _columns() -> dict[str, Any]:
-    """The same rows, in memory."""
+    """Return the same rows in memory."""
     header, *rows = csv.reader(io.StringIO(CSV))
     return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
@@ -48,19 +48,19 @@ def _trained(target: str) -> anynet.Model:
 
 
 def _read_csv(path: Path) -> None:
-    """Train's way with a table, and predict's: new rows for a model that knows others."""
+    """Read a table as ``train`` does and as ``predict`` does, with new rows for a trained model."""
     preprocessing = Preprocessing.of(_trained("kind"))
     table = anynet.read_table(path)
     try:
         preprocessing.encode(table)
-    finally:  # either may refuse it, in its own words
+    finally:  # each may raise its own error
         anynet.load_tabular_dataset(
             table, "kind" if "kind" in table.columns else next(iter(table.columns))
         )
 
 
 def _read_table_model(path: Path) -> None:
-    """Do with a model all that ``anynet predict`` and ``evaluate`` do with rows of a table."""
+    """Do everything that ``anynet predict`` and ``evaluate`` do with rows of a table."""
     model = anynet.load(path, backend=NUMPY)
     preprocessing = Preprocessing.of(model)
     x, _ = preprocessing.encode(_columns())
@@ -113,7 +113,7 @@ def _read_source(path: Path) -> None:
 
 
 def _numbers(suffix: str) -> tuple[bytes, ...]:
-    """Tables of numbers alone, as sources want them."""
+    """Return tables with numeric columns only, as sources require."""
     pa = pytest.importorskip("pyarrow")
     import pyarrow.csv
     import pyarrow.parquet
@@ -141,16 +141,20 @@ def _arrays_on_disk(suffix: str) -> tuple[bytes, ...]:
 
 
 def _sources() -> list[Reader]:
-    spoil = {".csv": spoil_text}
+    corrupt = {".csv": corrupt_text}
     return [
         *(
             Reader(
-                f"source {s}", s, _read_source, lambda s=s: _numbers(s), spoil.get(s, spoil_bytes)
+                f"source {s}",
+                s,
+                _read_source,
+                lambda s=s: _numbers(s),
+                corrupt.get(s, corrupt_bytes),
             )
             for s in (".csv", ".parquet", ".arrow")
         ),
         *(
-            Reader(f"source {s}", s, _read_source, lambda s=s: _arrays_on_disk(s), spoil_bytes)
+            Reader(f"source {s}", s, _read_source, lambda s=s: _arrays_on_disk(s), corrupt_bytes)
             for s in (".npy", ".idx")
         ),
     ]
@@ -160,9 +164,9 @@ def table_readers() -> list[Reader]:
     """List the readers of tables and of samples on disk."""
     plain, utf16 = CSV.encode(), CSV.replace(",", ";").encode("utf-16")
     return [
-        Reader("csv", ".csv", _read_csv, lambda: (plain, utf16), spoil_text),
-        Reader("parquet", ".parquet", anynet.read_table, lambda: _arrow("parquet"), spoil_bytes),
-        Reader("arrow", ".arrow", anynet.read_table, lambda: _arrow("arrow"), spoil_bytes),
-        Reader("table model", ".safetensors", _read_table_model, _models, spoil_safetensors),
+        Reader("csv", ".csv", _read_csv, lambda: (plain, utf16), corrupt_text),
+        Reader("parquet", ".parquet", anynet.read_table, lambda: _arrow("parquet"), corrupt_bytes),
+        Reader("arrow", ".arrow", anynet.read_table, lambda: _arrow("arrow"), corrupt_bytes),
+        Reader("table model", ".safetensors", _read_table_model, _models, corrupt_safetensors),
         *_sources(),
     ]

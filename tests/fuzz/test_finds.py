@@ -1,4 +1,4 @@
-"""What the search found, and what it cannot: each a small file, and how it is refused."""
+"""Invalid files that fuzzing found or cannot find: each raises a short error."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ from anynet.training.checkpoint.folder import KEY
 PICTURES = ImageFormat((28, 28), 20, 255.0)
 
 
-def refused(read: Callable[[], Any], match: str, error: type[AnynetError] = DataError) -> None:
-    """Check that a reader refuses, in few words and for little memory."""
+def assert_raises(
+    read: Callable[[], Any], match: str, error: type[AnynetError] = DataError
+) -> None:
+    """Check that a reader raises a short error and allocates little memory."""
     tracemalloc.start()
     try:
         with pytest.raises(error, match=match) as caught:
@@ -64,7 +66,7 @@ def npy(header: str, elements: bytes = b"", version: bytes = b"\x01\x00") -> byt
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("layers = " + "[" * 2000, "not a TOML file: maximum recursion depth"),
         ("a." * 40_000 + "a = 1", "longer than 65536 bytes"),
@@ -77,16 +79,18 @@ def npy(header: str, elements: bytes = b"", version: bytes = b"\x01\x00") -> byt
         ("\xff", "longer|no option|not a TOML"),
     ],
 )
-def test_configurations(tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_configuration_files_raise(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(text.encode("latin-1"))
-    refused(lambda: read_config(path), says, InvalidArgumentError)
+    assert_raises(lambda: read_config(path), message, InvalidArgumentError)
 
 
-def test_a_number_too_large_to_be_shown_in_a_study(tmp_path: Path) -> None:
+def test_a_number_too_large_to_print_in_a_study_raises(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text("[grid]\nepochs = 0x" + "f" * 9000)
-    refused(lambda: read_study(path, searched=False), "a list of values", InvalidArgumentError)
+    assert_raises(
+        lambda: read_study(path, searched=False), "a list of values", InvalidArgumentError
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,29 +105,29 @@ def test_a_number_too_large_to_be_shown_in_a_study(tmp_path: Path) -> None:
         "__import__('os').system('true')",
     ],
 )
-def test_headers_of_numpys(tmp_path: Path, header: str) -> None:
+def test_invalid_npy_headers_raise(tmp_path: Path, header: str) -> None:
     plain, archive = tmp_path / "x.npy", tmp_path / "x.npz"
     plain.write_bytes(npy(header, b"a"))
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("x.npy", plain.read_bytes())
         file.writestr("y.npy", plain.read_bytes())
-    refused(lambda: read_rows(plain, 784, PICTURES), "damaged|axes")
-    refused(lambda: load_dataset(archive), "damaged|axes")
+    assert_raises(lambda: read_rows(plain, 784, PICTURES), "damaged|axes")
+    assert_raises(lambda: load_dataset(archive), "damaged|axes")
 
 
-def test_a_header_that_is_a_bomb(tmp_path: Path) -> None:
-    """The text of a header is as long as it says: here 64 MiB, of which deflate makes 64 KiB."""
+def test_a_decompression_bomb_in_a_header_raises(tmp_path: Path) -> None:
+    """The header declares its own length: here 64 MiB, compressed by deflate to 64 KiB."""
     path = tmp_path / "x.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in ("x.npy", "y.npy"):
             file.writestr(name, npy(" " * (1 << 26), version=b"\x02\x00"))
-    refused(lambda: load_dataset(path), "damaged header")
+    assert_raises(lambda: load_dataset(path), "damaged header")
 
 
-def test_archives_write_only_where_they_are_told_to(tmp_path: Path) -> None:
+def test_archives_write_only_to_the_given_paths(tmp_path: Path) -> None:
     path, inside = tmp_path / "x.zip", tmp_path / "inside"
     link = zipfile.ZipInfo("link")
-    link.external_attr = 0o120777 << 16  # a symbolic link, as Unix writes it
+    link.external_attr = 0o120777 << 16  # a symbolic link in the Unix format
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("../outside", "1")
         file.writestr(str(tmp_path / "absolute"), "2")
@@ -132,12 +136,13 @@ def test_archives_write_only_where_they_are_told_to(tmp_path: Path) -> None:
     extract(path, {"wanted": inside / "a", "link": inside / "b"}, 100)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["inside", "x.zip"]
     assert sorted(each.name for each in inside.iterdir()) == ["a", "b"]
-    assert (inside / "b").read_text() == "/etc/passwd"  # its text, not what it points to
+    # the link's text, not the content of its target
+    assert (inside / "b").read_text() == "/etc/passwd"
     assert not (inside / "b").is_symlink()
 
 
 def change_model(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """Write a model whose configuration differs."""
+    """Write a model with a modified configuration."""
     path = tmp_path / "model.safetensors"
     data = np.zeros((4, 3)), np.array([0, 1, 0, 1])
     network = anynet.mlp([3, 2, 2], scale=0.5, dropout=0.1, layer_norm=True)
@@ -154,7 +159,7 @@ def change_model(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Pa
     return path
 
 
-def test_models_as_they_are(tmp_path: Path) -> None:
+def test_the_unmodified_model_loads(tmp_path: Path) -> None:
     path = change_model(tmp_path, lambda _: None)
     assert anynet.load(path, "numpy").predict(np.zeros((1, 3))).shape == (1,)
 
@@ -178,9 +183,9 @@ def test_models_as_they_are(tmp_path: Path) -> None:
         lambda c: c.update(metadata=[[1, 2, 3]]),
     ],
 )
-def test_configurations_of_models(tmp_path: Path, change: Any) -> None:
+def test_invalid_model_configurations_raise(tmp_path: Path, change: Any) -> None:
     path = change_model(tmp_path, change)
-    refused(lambda: anynet.load(path, "numpy"), "cannot read", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot read", ModelFileError)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,9 @@ def test_configurations_of_models(tmp_path: Path, change: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["0.weight", "../../../etc/passwd", "/etc/passwd\n"])
-def test_headers_of_safetensors(tmp_path: Path, name: str, tensor: dict[str, Any]) -> None:
+def test_invalid_safetensors_headers_raise(
+    tmp_path: Path, name: str, tensor: dict[str, Any]
+) -> None:
     config = {
         "format": 1,
         "network": {"n_inputs": 1, "layers": []},
@@ -204,33 +211,33 @@ def test_headers_of_safetensors(tmp_path: Path, name: str, tensor: dict[str, Any
     header = json.dumps({"__metadata__": {"anynet": json.dumps(config)}, name: tensor}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    refused(lambda: anynet.load(path, "numpy"), "cannot be read|should have", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot be read|should have", ModelFileError)
 
 
 @pytest.mark.parametrize("length", [0, 2**31, 2**63, 2**64 - 1])
-def test_a_length_of_a_safetensors_header(tmp_path: Path, length: int) -> None:
+def test_invalid_lengths_of_safetensors_headers_raise(tmp_path: Path, length: int) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", length) + b"{}")
-    refused(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
+    assert_raises(lambda: anynet.load(path, "numpy"), "cannot be read", ModelFileError)
 
 
-def test_a_table_whose_names_are_no_text(tmp_path: Path) -> None:
+def test_a_table_with_undecodable_column_names_raises(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "x.csv"
     path.write_bytes(b"\x99,n\n1,2\n")
-    refused(lambda: anynet.open_source(path, "n"), "cannot be read")
+    assert_raises(lambda: anynet.open_source(path, "n"), "cannot be read")
 
 
 @pytest.mark.parametrize("extents", [(2**32 - 1, 0), (0, 5)])
-def test_samples_without_values_are_none(tmp_path: Path, extents: tuple[int, int]) -> None:
-    """A billion of them take no byte in the file, and took gigabytes of places of blocks."""
+def test_samples_without_values_raise(tmp_path: Path, extents: tuple[int, int]) -> None:
+    """A billion of them need no bytes in the file, but needed gigabytes of block positions."""
     path = tmp_path / "x.idx"
     path.write_bytes(struct.pack(">HBBII", 0, 8, 2, *extents))
-    refused(lambda: anynet.open_source(path), "expected samples, each with values")
+    assert_raises(lambda: anynet.open_source(path), "expected samples, each with values")
 
 
-def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
-    """JSON can say it and UTF-8 cannot: the table for people shows its number."""
+def test_results_with_a_lone_surrogate_are_kept(tmp_path: Path) -> None:
+    """JSON can represent it and UTF-8 cannot: the CSV table shows its escape sequence."""
     row = Row({"name": "\ud800"}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5])
     with Results.open(tmp_path / "study", {}) as results:
         results.add([row])
@@ -242,13 +249,13 @@ def test_results_with_half_a_character_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "values", [{"seconds": float("inf")}, {"seconds": 10**400}, {"seed": 2**63}]
 )
-def test_figures_that_no_run_has(values: dict[str, Any]) -> None:
+def test_results_outside_the_possible_range_raise(values: dict[str, Any]) -> None:
     row = Row({}, 0, 0.5, 0.5, 1, 1, 1.0, "", [0.5]).as_json()
     with pytest.raises(ValueError, match="invalid values"):
         Row.from_json(row | values)
 
 
-def test_a_png_that_claims_more_pixels_than_it_has_bytes(tmp_path: Path) -> None:
+def test_a_png_with_more_pixels_than_its_bytes_can_hold_raises(tmp_path: Path) -> None:
     def chunk(content: bytes) -> bytes:
         return (
             struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
@@ -257,23 +264,23 @@ def test_a_png_that_claims_more_pixels_than_it_has_bytes(tmp_path: Path) -> None
     header = b"IHDR" + struct.pack(">IIBBBBB", 9000, 9000, 1, 0, 0, 0, 0)
     path = tmp_path / "x.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(header) + chunk(b"IDAT" + bytes(9)))
-    refused(lambda: read_rows(path, 784, PICTURES), "9000×9000 pixels cannot be in 54 bytes")
+    assert_raises(lambda: read_rows(path, 784, PICTURES), "9000×9000 pixels cannot be in 54 bytes")
 
 
-def test_a_jpeg_of_scans(tmp_path: Path) -> None:
-    """Each scan may visit all pixels, so a small file could keep a processor busy for hours."""
+def test_a_jpeg_with_too_many_scans_raises(tmp_path: Path) -> None:
+    """Each scan may visit all pixels, so a small file could use CPU time for hours."""
     buffer = io.BytesIO()
     Image.new("L", (64, 64)).save(buffer, "JPEG", progressive=True)
     content = buffer.getvalue()
     last = content[content.rindex(b"\xff\xda") : -2]
     path = tmp_path / "x.jpg"
     path.write_bytes(content[:-2] + last * (MOST_SCANS + 1) + content[-2:])
-    refused(lambda: read_rows(path, 784, PICTURES), f"more than {MOST_SCANS} scans")
+    assert_raises(lambda: read_rows(path, 784, PICTURES), f"more than {MOST_SCANS} scans")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
-def test_a_picture_far_larger_than_needed_is_averaged(tmp_path: Path, mode: str) -> None:
-    """Sixteen million pixels would be 128 MiB as numbers; the answer is that of a smaller one."""
+def test_a_very_large_image_is_averaged_during_reading(tmp_path: Path, mode: str) -> None:
+    """Sixteen million pixels need 128 MiB as numbers; the result is that of a smaller image."""
     rows = []
     for size in (4000, 400):
         bar = np.zeros((size, size), np.uint16 if mode == "I;16" else np.uint8)
@@ -288,7 +295,7 @@ def test_a_picture_far_larger_than_needed_is_averaged(tmp_path: Path, mode: str)
     np.testing.assert_allclose(rows[0], rows[1], atol=3)
 
 
-def test_messages_are_one_line_that_can_be_shown() -> None:
+def test_messages_are_one_printable_line() -> None:
     message = str(DataError("a\nb\x1b[2J" + "x" * 9000 + "end"))
     assert message.startswith("a\\nb\\x1b[2Jxxx")
     assert message.endswith("xxxend")
@@ -297,7 +304,7 @@ def test_messages_are_one_line_that_can_be_shown() -> None:
 
 
 class Payload:
-    """Unpickling it would make a file."""
+    """An object whose unpickling creates a file."""
 
     def __reduce__(self) -> Any:
         return Path.touch, (Path("unpickled"),)
@@ -326,7 +333,7 @@ FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "y
 
 
 def test_no_source_file_unpickles_or_evaluates() -> None:
-    """``numpy.load`` is called without pickles, and nothing that runs what it reads is called."""
+    """``numpy.load`` is called without pickles; no function that executes its input is called."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             where = f"{path.name}:{getattr(node, 'lineno', 0)}"
@@ -347,7 +354,7 @@ def test_every_published_file_has_a_checksum() -> None:
         assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in source.md5), source.name
 
 
-def test_a_checkpoint_that_forgot_its_held_out_samples(tmp_path: Path) -> None:
+def test_a_checkpoint_without_its_held_out_samples_raises(tmp_path: Path) -> None:
     data = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
     network = anynet.mlp([2, 2], scale=1 / 24)
     anynet.fit(network, data, validation=3, epochs=1, backend="numpy", checkpoint=tmp_path)
@@ -356,5 +363,5 @@ def test_a_checkpoint_that_forgot_its_held_out_samples(tmp_path: Path) -> None:
     write_container(
         path, KEY, found._replace(content=found.content | {"held_out": None}), checksum=True
     )
-    with pytest.raises(CheckpointError, match="disagree on whether samples are held out"):
+    with pytest.raises(CheckpointError, match="whether samples are held out"):
         anynet.resume(tmp_path, data, epochs=2)

@@ -1,4 +1,4 @@
-"""Activations: derivatives against differences, values against torch, and extreme inputs."""
+"""Activations: derivatives against finite differences, values against torch, extreme inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ POINTS = np.array([-30.0, -4.0, -1.3, -0.2, -1e-3, 1e-3, 0.4, 1.0, 2.7, 30.0])
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_derivatives_agree_with_differences(backend64: Backend, name: str) -> None:
+def test_derivatives_match_finite_differences(backend64: Backend, name: str) -> None:
     function = ACTIVATIONS[name]
     step = 1e-6
     above, below = (
@@ -25,7 +25,7 @@ def test_derivatives_agree_with_differences(backend64: Backend, name: str) -> No
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_values_are_torchs(backend64: Backend, name: str) -> None:
+def test_values_match_torch(backend64: Backend, name: str) -> None:
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     oracle = {

@@ -1,4 +1,4 @@
-"""Batch normalisation: torch's numbers, gradients, running statistics, a batch of one sample."""
+"""Batch normalisation: values of torch, gradients, running statistics, a batch of one sample."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draw(rng: np.random.Generator, lead: tuple[int, ...] = ()) -> tuple[Any, Any
 
 @pytest.mark.parametrize("lead", [(), (2,)])
 @pytest.mark.parametrize("training", [True, False])
-def test_gradients_agree_with_differences(rng, lead: tuple[int, ...], training: bool) -> None:
+def test_gradients_match_finite_differences(rng, lead: tuple[int, ...], training: bool) -> None:
     backend = anynet.get_backend("numpy", dtype="float64")
     params, state = draw(rng, lead)
     x = rng.standard_normal((*lead, 5, 3))
@@ -52,7 +52,7 @@ def test_gradients_agree_with_differences(rng, lead: tuple[int, ...], training: 
         np.testing.assert_allclose(gradient, expected, atol=1e-7)
 
 
-def test_running_statistics_follow_the_batches(backend64: Backend, rng) -> None:
+def test_running_statistics_are_updated_from_each_batch(backend64: Backend, rng) -> None:
     params, state = draw(rng)
     x = rng.standard_normal((6, 3)) * 2 + 1
     place = backend64.to_device
@@ -68,7 +68,9 @@ def test_running_statistics_follow_the_batches(backend64: Backend, rng) -> None:
 
 
 @pytest.mark.parametrize(("key", "n_samples"), [(None, 6), (KEY, 1)], ids=["inference", "one"])
-def test_the_running_statistics_normalise(backend64: Backend, rng, key: Any, n_samples) -> None:
+def test_inference_and_single_samples_use_the_running_statistics(
+    backend64: Backend, rng, key: Any, n_samples
+) -> None:
     params, state = draw(rng)
     x = rng.standard_normal((n_samples, 3))
     place = backend64.to_device
@@ -84,12 +86,12 @@ def test_the_running_statistics_normalise(backend64: Backend, rng, key: Any, n_s
 
 
 @pytest.mark.parametrize("momentum", [0, -0.1, 1.5, float("nan")])
-def test_momentum_is_checked(momentum: float) -> None:
+def test_invalid_momentum_raises(momentum: float) -> None:
     with pytest.raises(InvalidArgumentError, match=r"momentum must be .*above 0 and at most 1"):
         BatchNorm(momentum)
 
 
-def test_a_hundred_steps_are_torchs(backend64: Backend, rng) -> None:
+def test_a_hundred_steps_match_torch(backend64: Backend, rng) -> None:
     torch = pytest.importorskip("torch")
     nn = torch.nn
     network = anynet.mlp([6, 8, 5, 3], activation="tanh", batch_norm=True)
@@ -150,7 +152,7 @@ def test_a_hundred_steps_are_torchs(backend64: Backend, rng) -> None:
     )
 
 
-def test_a_network_with_state_needs_its_states(rng) -> None:
+def test_predict_without_states_raises_for_a_network_with_state(rng) -> None:
     network = anynet.mlp([4, 3, 2], batch_norm=True)
     backend = anynet.get_backend("numpy")
     params = network.init(0, backend)
@@ -158,13 +160,13 @@ def test_a_network_with_state_needs_its_states(rng) -> None:
         network.predict(params, rng.standard_normal((5, 4)), backend=backend)
 
 
-def test_a_forgotten_key_is_an_error(rng) -> None:
+def test_training_without_a_key_raises(rng) -> None:
     network = anynet.mlp([4, 3, 2], dropout=0.5)
     backend = anynet.get_backend("numpy")
     with pytest.raises(TypeError, match="key"):
         network.apply(network.init(0, backend), rng.standard_normal((5, 4)), backend=backend)
 
 
-def test_options_that_exclude_each_other() -> None:
+def test_batch_norm_and_layer_norm_together_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="layer_norm and batch_norm"):
         anynet.mlp([4, 3, 2], layer_norm=True, batch_norm=True)

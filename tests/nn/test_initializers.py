@@ -1,4 +1,4 @@
-"""Initial weights: the variance that each theory asks for."""
+"""Initializers: variance and shape of the initial weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_variance_and_shape(name: str, rng: np.random.Generator) -> None:
         assert np.abs(weight).max() <= np.sqrt(3 * variance)
 
 
-def test_the_default_fits_the_activation() -> None:
+def test_default_initializer_depends_on_the_activation() -> None:
     assert initializer_for("relu") == "he_normal"
     assert initializer_for("tanh") == "glorot_uniform"
     assert initializer_for("selu") == "lecun_normal"

@@ -1,4 +1,4 @@
-"""Layers: gradients against differences, populations against single runs, dropout's law."""
+"""Layers: gradients against finite differences, populations against single runs, dropout."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def draw_params(layer: AnyLayer, n_in: int, lead: tuple[int, ...], rng: np.rando
     return {name: rng.standard_normal((*lead, *shape)) for name, shape in shapes.items()}
 
 
-def test_every_layer_is_tested_here() -> None:
+def test_every_registered_layer_has_a_case() -> None:
     assert {type(layer) for layer in CASES} == set(LAYERS.values())
 
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
 @pytest.mark.parametrize("lead", [(), (2,)])
-def test_pullback_agrees_with_differences(
+def test_pullback_matches_finite_differences(
     backend64: Backend, rng: np.random.Generator, layer: AnyLayer, lead: tuple[int, ...]
 ) -> None:
     x = rng.standard_normal((*lead, 5, 4))
@@ -104,7 +104,9 @@ def test_pullback_agrees_with_differences(
 
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
-def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer: AnyLayer) -> None:
+def test_pullback_skips_dx_when_need_dx_is_false(
+    backend: Backend, rng: np.random.Generator, layer: AnyLayer
+) -> None:
     params = tree.map(
         lambda leaf: backend.to_device(leaf.astype(np.float32)), draw_params(layer, 4, (), rng)
     )
@@ -116,7 +118,7 @@ def test_need_dx_leaves_dx_out(backend: Backend, rng: np.random.Generator, layer
 
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.kind)
-def test_a_population_on_shared_inputs_equals_its_members(
+def test_population_on_shared_inputs_matches_single_members(
     backend64: Backend, rng: np.random.Generator, layer: AnyLayer
 ) -> None:
     x = rng.standard_normal((5, 4))
@@ -148,7 +150,7 @@ def test_a_population_on_shared_inputs_equals_its_members(
             )
 
 
-def test_dropout_keeps_the_mean_and_drops_its_share(backend: Backend) -> None:
+def test_dropout_preserves_the_mean_and_drops_the_given_fraction(backend: Backend) -> None:
     x = backend.to_device(np.ones((400, 250), dtype=np.float32))
     y, _ = Dropout(0.3).apply({}, x, backend=backend, key=make_key(backend))
     values = backend.to_host(y)
@@ -166,7 +168,7 @@ def test_dropout_is_the_identity_at_inference_and_at_rate_zero(backend: Backend)
         np.testing.assert_array_equal(backend.to_host(pullback(x)[1]), backend.to_host(x))
 
 
-def test_dropout_draws_anew_for_each_step_and_layer(backend: Backend) -> None:
+def test_dropout_masks_differ_between_steps_and_layers(backend: Backend) -> None:
     x = backend.to_device(np.ones((50, 50), dtype=np.float32))
     key = make_key(backend)
     later = key._replace(step=key.step + 1)
@@ -179,7 +181,7 @@ def test_dropout_draws_anew_for_each_step_and_layer(backend: Backend) -> None:
         assert 0.4 < np.mean(masks[0] == other) < 0.6
 
 
-def test_layer_norm_gives_mean_zero_and_variance_one(backend64: Backend, rng) -> None:
+def test_layer_norm_output_has_mean_zero_and_variance_one(backend64: Backend, rng) -> None:
     x = 3 + 5 * rng.standard_normal((6, 200))
     params = {"gain": backend64.to_device(np.ones(200)), "bias": backend64.to_device(np.zeros(200))}
     y = backend64.to_host(
@@ -201,6 +203,6 @@ def test_layer_norm_gives_mean_zero_and_variance_one(backend64: Backend, rng) ->
         (lambda: Activation("softplus"), "activation must be one of relu"),
     ],
 )
-def test_options_are_checked(make, message) -> None:
+def test_invalid_options_raise(make, message) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""Losses: gradients against differences, values against torch and scikit-learn."""
+"""Losses: gradients against finite differences, values against torch and scikit-learn."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def make_target(loss: Loss, rng: np.random.Generator, n: int, outputs: int) -> n
     return rng.standard_normal((n, outputs))
 
 
-def test_every_loss_is_tested_here() -> None:
+def test_every_registered_loss_has_a_case() -> None:
     assert {type(loss) for loss in CASES} == set(LOSSES.values())
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradient_agrees_with_differences(
+def test_gradient_matches_finite_differences(
     backend64: Backend, rng: np.random.Generator, loss: Loss, weighted: bool
 ) -> None:
     logits = rng.standard_normal((6, 3))
@@ -70,7 +70,7 @@ def test_gradient_agrees_with_differences(
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
-def test_members_of_a_population_have_their_own_losses(
+def test_population_losses_match_single_members(
     backend64: Backend, rng: np.random.Generator, loss: Loss
 ) -> None:
     logits = rng.standard_normal((2, 6, 3))
@@ -92,7 +92,7 @@ def test_members_of_a_population_have_their_own_losses(
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
-def test_integer_weights_count_as_repetitions(rng: np.random.Generator, loss: Loss) -> None:
+def test_integer_weights_equal_repeated_samples(rng: np.random.Generator, loss: Loss) -> None:
     logits, target = rng.standard_normal((4, 3)), make_target(loss, rng, 4, 3)
     counts = np.array([3, 0, 1, 2])
     weighted, _ = loss(logits, target, counts.astype(float), backend=REFERENCE)
@@ -106,7 +106,9 @@ def test_integer_weights_count_as_repetitions(rng: np.random.Generator, loss: Lo
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
-def test_a_batch_without_weight_teaches_nothing(backend: Backend, rng, loss: Loss) -> None:
+def test_a_batch_of_zero_weights_has_zero_loss_and_gradient(
+    backend: Backend, rng, loss: Loss
+) -> None:
     logits = backend.to_device(rng.standard_normal((4, 3)).astype(np.float32))
     target = make_target(loss, rng, 4, 3)
     target = backend.to_device(target.astype(np.int32 if target.ndim == 1 else np.float32))
@@ -117,7 +119,7 @@ def test_a_batch_without_weight_teaches_nothing(backend: Backend, rng, loss: Los
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
-def test_values_are_torchs(rng: np.random.Generator, loss: Loss) -> None:
+def test_values_match_torch(rng: np.random.Generator, loss: Loss) -> None:
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     logits, target = 3 * rng.standard_normal((8, 4)), make_target(loss, rng, 8, 4)
@@ -125,7 +127,8 @@ def test_values_are_torchs(rng: np.random.Generator, loss: Loss) -> None:
     if loss.kind == "cross_entropy":
         expected = functional.cross_entropy(z, y.long(), label_smoothing=loss.label_smoothing)
     elif loss.kind == "binary_cross_entropy":
-        expected = functional.binary_cross_entropy_with_logits(z, y) * 4  # ours sums the outputs
+        # anynet sums over the outputs.
+        expected = functional.binary_cross_entropy_with_logits(z, y) * 4
     elif loss.kind == "squared_error":
         expected = functional.mse_loss(z, y) / 2
     elif loss.kind == "absolute_error":
@@ -160,11 +163,11 @@ def test_probabilities_sum_to_one(backend: Backend, rng: np.random.Generator) ->
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
-def test_label_smoothing_is_checked(smoothing: float) -> None:
+def test_invalid_label_smoothing_raises(smoothing: float) -> None:
     with pytest.raises(InvalidArgumentError, match=r"label_smoothing must be .*below 1"):
         CrossEntropy(smoothing)
 
 
-def test_huber_delta_is_checked() -> None:
+def test_invalid_huber_delta_raises() -> None:
     with pytest.raises(InvalidArgumentError, match="above 0, got 0"):
         Huber(0)

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn's."""
+"""Metrics: scores against scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ metrics = pytest.importorskip("sklearn.metrics")
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_scores_are_scikit_learns(rng: np.random.Generator, weighted: bool) -> None:
+def test_scores_match_scikit_learn(rng: np.random.Generator, weighted: bool) -> None:
     weight = rng.uniform(0.1, 2, 50) if weighted else None
     total = 50.0 if weight is None else weight.sum()
     logits, classes = rng.standard_normal((50, 3)), rng.integers(3, size=50)
@@ -35,7 +35,7 @@ def test_scores_are_scikit_learns(rng: np.random.Generator, weighted: bool) -> N
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_r2_of_a_constant_target_is_scikit_learns(right: bool) -> None:
+def test_r2_of_a_constant_target_matches_scikit_learn(right: bool) -> None:
     target, value = np.ones((4, 1)), np.full((4, 1), 1.0 if right else 2.0)
     got = R2.finish(R2.batch_sum(value, target, None, np), 4.0, np.zeros(1))
     assert got == metrics.r2_score(target, value)

@@ -1,4 +1,4 @@
-"""Parameter groups against torch's, update by update; the selection of parameters; populations."""
+"""Parameter groups: updates of torch, selection of parameters, populations, invalid groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROUPS = (
     Group(layer="dense", name="bias", rate=3.0, decay=1.0),
     Group(layer="layer_norm", rate=0.0),
 )
-#: The factors of rate and decay of each parameter under these groups.
+#: Factors of the rate and the decay of each parameter in these groups.
 FACTORS = {
     (0, "weight"): (1.0, 1.0),
     (0, "bias"): (3.0, 1.0),
@@ -34,7 +34,7 @@ FACTORS = {
 
 
 def slope(leaf: Any) -> Any:
-    """The gradient of Σ x⁴/4, which is neither constant nor linear."""
+    """Return the gradient of Σ x⁴/4, which is neither constant nor linear."""
     return leaf * leaf * leaf
 
 
@@ -53,7 +53,7 @@ def host_params(seed: int = 0) -> Any:
     ],
     ids=lambda value: str(value),
 )
-def test_a_hundred_updates_are_those_of_torchs_groups(
+def test_a_hundred_updates_match_torchs_parameter_groups(
     backend64: Backend, optimizer: Any, name: str, options: dict[str, Any]
 ) -> None:
     torch = pytest.importorskip("torch")
@@ -84,13 +84,15 @@ def test_a_hundred_updates_are_those_of_torchs_groups(
         )
 
 
-def test_optimizers_without_groups_are_not_changed() -> None:
+def test_optimizers_without_groups_are_returned_unchanged() -> None:
     optimizer = Adam()
     assert bound_to(NETWORK, optimizer) is optimizer
 
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam])
-def test_members_of_other_factors_are_their_single_runs(digits, optimizer: Any) -> None:
+def test_population_members_with_different_factors_match_single_runs(
+    digits, optimizer: Any
+) -> None:
     network = anynet.mlp([64, 12, 10], scale=digits.scale)
     data = digits.train[0][:200], digits.train[1][:200]
     shared: dict[str, Any] = {"epochs": 2, "learning_rate": 0.02, "backend": "numpy"}
@@ -107,7 +109,7 @@ def test_members_of_other_factors_are_their_single_runs(digits, optimizer: Any) 
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_a_group_of_rate_0_keeps_the_bits_of_its_parameters(digits) -> None:
+def test_parameters_of_a_group_with_rate_0_are_unchanged_bit_for_bit(digits) -> None:
     network = anynet.mlp([64, 12, 10], scale=digits.scale)
     data = digits.train[0][:200], digits.train[1][:200]
     frozen = SGD(momentum=0.9, weight_decay=0.1, groups=(Group(index=1, rate=0.0),))
@@ -118,7 +120,7 @@ def test_a_group_of_rate_0_keeps_the_bits_of_its_parameters(digits) -> None:
         assert not np.array_equal(model.params[3][name], first[3][name])
 
 
-def test_groups_are_kept_in_configurations_and_resumed(digits, tmp_path) -> None:
+def test_groups_are_saved_in_configurations_and_checkpoints(digits, tmp_path) -> None:
     optimizer = AdamW(groups=GROUPS)
     assert from_config("optimizer", to_config(optimizer)) == optimizer
     network = anynet.mlp([64, 12, 10], scale=digits.scale)
@@ -147,13 +149,13 @@ def test_groups_are_kept_in_configurations_and_resumed(digits, tmp_path) -> None
         (lambda: bound_to(NETWORK, Adam(groups=(Group(index=3),))), "matches no parameter"),
     ],
 )
-def test_invalid_groups_are_refused(make: Any, message: str) -> None:
+def test_invalid_groups_raise(make: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         make()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_an_estimators_solver_may_have_groups(digits) -> None:
+def test_estimators_accept_a_solver_with_groups(digits) -> None:
     x, y = digits.train[0][:200] / 16, digits.train[1][:200]
     solver = AdamW(groups=(Group(index=0, rate=0.0),))
     estimator = anynet.MLPClassifier((8,), solver=solver, max_iter=2, tol=1.0, random_state=0)

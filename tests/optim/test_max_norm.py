@@ -1,4 +1,4 @@
-"""The bound on incoming weights: who is shortened, who is not, and members of a population."""
+"""``max_norm``: bounds on the norms of incoming weights, also for members of a population."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anynet.backends import Backend
 from anynet.optim import limit_weight_norms
 
 
-def test_long_columns_are_shortened_and_others_left(backend64: Backend) -> None:
+def test_columns_above_the_bound_are_scaled_and_others_unchanged(backend64: Backend) -> None:
     weight = np.array([[3.0, 0.3, 0.0], [4.0, 0.4, 0.0]])  # lengths 5, 0.5 and 0
     host = ({}, {"weight": weight, "bias": np.full(3, 9.0)}, {"gain": np.full(2, 9.0)})
     got = limit_weight_norms(tree.map(backend64.to_device, host), 2.0, 0, backend=backend64)
@@ -21,7 +21,7 @@ def test_long_columns_are_shortened_and_others_left(backend64: Backend) -> None:
     np.testing.assert_array_equal(got[2]["gain"], host[2]["gain"])
 
 
-def test_torchs_renorm_is_the_same(backend64: Backend, rng: np.random.Generator) -> None:
+def test_max_norm_matches_torchs_renorm(backend64: Backend, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     weight = rng.standard_normal((7, 5)) * 0.5
     params = ({"weight": backend64.to_device(weight)},)
@@ -30,7 +30,9 @@ def test_torchs_renorm_is_the_same(backend64: Backend, rng: np.random.Generator)
     np.testing.assert_allclose(backend64.to_host(got), expected, rtol=1e-6)  # torch adds 1e-7
 
 
-def test_members_may_differ_in_bounds(backend64: Backend, rng: np.random.Generator) -> None:
+def test_population_members_can_have_different_bounds(
+    backend64: Backend, rng: np.random.Generator
+) -> None:
     weight, bounds = rng.standard_normal((2, 6, 3)), np.array([0.5, 1.5])
     together = limit_weight_norms(
         ({"weight": backend64.to_device(weight)},),
@@ -49,7 +51,7 @@ def test_members_may_differ_in_bounds(backend64: Backend, rng: np.random.Generat
         )
 
 
-def test_a_fit_keeps_the_bound(digits) -> None:
+def test_fit_keeps_weights_within_the_bound(digits) -> None:
     network = anynet.mlp([64, 16, 10], scale=digits.scale)
     data = (digits.train[0][:300], digits.train[1][:300])
     options = {"epochs": 2, "learning_rate": 0.5, "backend": "numpy"}

@@ -1,4 +1,4 @@
-"""Optimizers against torch's, update by update, in float64 on every backend."""
+"""Optimizers: updates match torch in float64 on every backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = [
 ]
 
 
-def test_every_optimizer_is_tested_here() -> None:
+def test_every_registered_optimizer_has_a_case() -> None:
     assert {type(case[0]) for case in CASES} == set(OPTIMIZERS.values())
 
 
@@ -36,12 +36,12 @@ def start(rng: np.random.Generator):
 
 
 def slope(leaf):
-    """The gradient of Σ x⁴/4, which is neither constant nor linear."""
+    """Return the gradient of Σ x⁴/4, which is neither constant nor linear."""
     return leaf * leaf * leaf
 
 
 @pytest.mark.parametrize(("optimizer", "name", "options"), CASES, ids=lambda value: str(value))
-def test_trajectories_are_torchs(
+def test_trajectories_match_torch(
     backend64: Backend, rng: np.random.Generator, optimizer, name, options
 ) -> None:
     torch = pytest.importorskip("torch")
@@ -64,7 +64,9 @@ def test_trajectories_are_torchs(
         np.testing.assert_allclose(backend64.to_host(ours), expected, rtol=1e-11, atol=1e-13)
 
 
-def test_decoupled_decay_with_momentum_shrinks_weights_and_not_velocity(backend64: Backend) -> None:
+def test_decoupled_decay_with_momentum_shrinks_the_weights_but_not_the_velocity(
+    backend64: Backend,
+) -> None:
     optimizer = SGD(momentum=0.9, weight_decay=0.5, decoupled=True)
     params = ({"weight": backend64.to_device(np.full((1, 1), 2.0))},)
     zero = ({"weight": backend64.to_device(np.zeros((1, 1)))},)
@@ -77,8 +79,8 @@ def test_decoupled_decay_with_momentum_shrinks_weights_and_not_velocity(backend6
     assert backend64.to_host(state.velocity[0]["weight"]).item() == 0
 
 
-def test_adam_in_float32_starts_with_the_right_step(backend: Backend) -> None:
-    """The first update is −η · sign(g): the bias corrections must not lose digits."""
+def test_the_first_update_of_adam_in_float32_has_the_exact_size(backend: Backend) -> None:
+    """The first update is −η · sign(g), so the bias corrections must not lose digits."""
     params = ({"weight": backend.to_device(np.zeros((1, 1), dtype=np.float32))},)
     grads = ({"weight": backend.to_device(np.full((1, 1), 3.0, dtype=np.float32))},)
     optimizer = Adam()
@@ -90,7 +92,7 @@ def test_adam_in_float32_starts_with_the_right_step(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [case[0] for case in CASES], ids=str)
-def test_members_with_their_own_rates_equal_their_single_runs(
+def test_population_members_with_different_rates_match_single_runs(
     backend64: Backend, rng: np.random.Generator, optimizer
 ) -> None:
     members = [start(rng) for _ in range(3)]
@@ -113,7 +115,7 @@ def test_members_with_their_own_rates_equal_their_single_runs(
             np.testing.assert_allclose(together[0][key][member], alone[0][key], rtol=1e-13)
 
 
-def test_clipping_is_torchs(backend64: Backend, rng: np.random.Generator) -> None:
+def test_clipping_matches_torch(backend64: Backend, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     for max_norm in (0.5, 100.0):
         host = start(rng)
@@ -128,14 +130,14 @@ def test_clipping_is_torchs(backend64: Backend, rng: np.random.Generator) -> Non
             np.testing.assert_allclose(backend64.to_host(ours), theirs.grad.numpy(), rtol=1e-12)
 
 
-def test_members_are_clipped_alone(backend64: Backend) -> None:
+def test_population_members_are_clipped_independently(backend64: Backend) -> None:
     grads = ({"weight": backend64.to_device(np.array([[[3.0, 4.0]], [[0.3, 0.4]]]))},)
     clipped = clip_by_global_norm(grads, 1.0, 1, backend=backend64)
     got = backend64.to_host(clipped[0]["weight"])
     np.testing.assert_allclose(got, [[[0.6, 0.8]], [[0.3, 0.4]]], rtol=1e-6)
 
 
-def test_the_average_is_the_recurrence_with_a_warm_start(backend64: Backend) -> None:
+def test_weight_average_follows_the_recurrence_with_a_warm_start(backend64: Backend) -> None:
     average = ({"weight": backend64.to_device(np.array([5.0]))},)
     expected = 5.0
     for step in range(200):
@@ -159,13 +161,13 @@ def test_the_average_is_the_recurrence_with_a_warm_start(backend64: Backend) -> 
         (lambda: RMSprop(rho=2), "rho"),
     ],
 )
-def test_options_are_checked(make, message) -> None:
+def test_invalid_options_raise(make, message) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         make()
 
 
-def test_only_optimizers_that_take_products_receive_them(digits) -> None:
-    """A class that inherits from SGD may compute with its gradients as arrays."""
+def test_subclasses_that_use_gradient_arrays_receive_arrays_instead_of_products(digits) -> None:
+    """A subclass of SGD may compute with its gradients as arrays."""
     seen: list[bool] = []
 
     class Observed(SGD):

@@ -1,4 +1,4 @@
-"""Schedules against closed formulas and torch's, on every backend."""
+"""Schedules: closed formulas and torch's schedulers, on every backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEPS = range(40)
 
 
 def rates(schedule, backend: Backend) -> np.ndarray:
-    """What a step makes of the schedule: it multiplies the rate by an array."""
+    """Return the rates as a step uses them: the schedule's value multiplied by an array."""
     one = backend.to_device(np.ones((), dtype=backend.dtype))
 
     def rate(step: int) -> float:
@@ -57,12 +57,12 @@ def test_rates_follow_the_formula(backend64: Backend, schedule, formula) -> None
     np.testing.assert_allclose(rates(schedule, backend64), expected, rtol=1e-12)
 
 
-def test_the_reports_decay_acts_exactly_at_the_epochs_end(backend: Backend) -> None:
+def test_exponential_decay_takes_effect_exactly_at_the_end_of_an_epoch(backend: Backend) -> None:
     got = rates(Exponential(1.0, decay=0.5), backend)
     np.testing.assert_array_equal(got, [0.5 ** (step // 7) for step in STEPS])
 
 
-def test_one_cycle_has_torchs_ends_and_peak(backend64: Backend) -> None:
+def test_one_cycle_has_the_end_points_and_peak_of_torch(backend64: Backend) -> None:
     got = rates(OneCycle(0.8, epochs=4, warmup=0.25), backend64)
     assert got[0] == pytest.approx(0.8 / 25, rel=1e-12)
     assert got[7] == pytest.approx(0.8, rel=1e-12)
@@ -71,7 +71,7 @@ def test_one_cycle_has_torchs_ends_and_peak(backend64: Backend) -> None:
     assert np.all(np.diff(got[7:29]) < 0)
 
 
-def test_plateau_is_torchs() -> None:
+def test_plateau_matches_torch() -> None:
     torch = pytest.importorskip("torch")
     scores = [0.1, 0.2, 0.2, 0.19, 0.2, 0.2, 0.2, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1]
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -106,6 +106,6 @@ def test_numbers_become_constant_schedules() -> None:
         (lambda: as_schedule("fast"), "a number or a schedule, got 'fast'"),
     ],
 )
-def test_options_are_checked(make, message) -> None:
+def test_invalid_options_raise(make, message) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         make()

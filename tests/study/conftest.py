@@ -10,7 +10,7 @@ WHERE = Where("numpy")
 
 @pytest.fixture(scope="session")
 def arrays(digits: anynet.Dataset) -> Arrays:
-    """A hundred rows of each part."""
+    """Return a hundred rows of each part."""
     x, y = digits.train
     return Arrays(
         x[:300], y[:300], x[300:400], y[300:400], digits.test[0][:100], digits.test[1][:100]
@@ -19,7 +19,7 @@ def arrays(digits: anynet.Dataset) -> Arrays:
 
 @pytest.fixture
 def trials(digits: anynet.Dataset) -> list[Trial]:
-    """Two widths, two seeds each."""
+    """Return trials of two widths with two seeds each."""
     return [
         Trial(
             {"layers": [width]},
@@ -37,7 +37,7 @@ def trials(digits: anynet.Dataset) -> list[Trial]:
 
 
 def row(seed: int = 0, accuracy: float | None = 0.5, **values: object) -> Row:
-    """Make a row by hand; its learning curve ends at its accuracy."""
+    """Make a result row whose learning curve ends at its accuracy."""
     curve = [] if accuracy is None else [accuracy / 2, accuracy]
     given = {
         "options": {"layers": [8]},
@@ -55,5 +55,5 @@ def row(seed: int = 0, accuracy: float | None = 0.5, **values: object) -> Row:
 
 @pytest.fixture(name="row")
 def row_fixture():
-    """``row(seed, accuracy, …)``."""
+    """Return ``row(seed, accuracy, …)``."""
     return row

@@ -1,4 +1,4 @@
-"""Products visit every combination once; random points are different, within range, repeatable."""
+"""Grids have every combination once; random points are distinct, in range, repeatable."""
 
 import math
 
@@ -13,7 +13,7 @@ LISTS = st.lists(st.integers(0, 9), min_size=1, max_size=5)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), LISTS, min_size=1))
-def test_a_product_has_every_combination_once(grid: dict[str, list[int]]) -> None:
+def test_a_grid_has_every_combination_once(grid: dict[str, list[int]]) -> None:
     points = product(grid)
     assert len(points) == math.prod(len(set(values)) for values in grid.values())
     assert len({tuple(point.values()) for point in points}) == len(points)
@@ -40,14 +40,14 @@ def test_random_points_stay_in_range(low: int, width: int, log: bool, n: int) ->
     assert random_points(space, n, seed=1) != points
 
 
-def test_random_points_end_where_the_space_does() -> None:
+def test_random_points_end_when_the_space_is_exhausted() -> None:
     space = {"layers": [(8,), (16,), (8,)], "batch_size": Range(1, 2)}
     points = random_points(space, 99)
     assert len(points) == 4
     assert len({tuple(point.values()) for point in points}) == 4
 
 
-def test_a_logarithmic_range_spreads_over_its_decades() -> None:
+def test_a_logarithmic_range_covers_its_decades_uniformly() -> None:
     drawn = [point["x"] for point in random_points({"x": Range(1e-4, 1.0, log=True)}, 400)]
     shares = [sum(10.0**-k <= x < 10.0 ** (1 - k) for x in drawn) / 400 for k in (1, 2, 3, 4)]
     assert all(0.15 < share < 0.35 for share in shares), shares
@@ -55,7 +55,7 @@ def test_a_logarithmic_range_spreads_over_its_decades() -> None:
     assert sorted(whole) == [1, 2, 3, 4]
 
 
-def test_a_grid_that_cannot_be_listed_is_refused() -> None:
+def test_a_grid_with_too_many_points_raises() -> None:
     values = list(range(900))
     with pytest.raises(InvalidArgumentError, match="729,000,000 points"):
         product({"a": values, "b": values, "c": values})
@@ -63,13 +63,13 @@ def test_a_grid_that_cannot_be_listed_is_refused() -> None:
 
 @pytest.mark.parametrize("grid", [{}, {"decay": []}, {"decay": [1.0], "batch_size": []}])
 @pytest.mark.parametrize("make", [product, lambda grid: random_points(grid, 3)])
-def test_an_empty_grid_is_refused(grid: dict[str, list[float]], make) -> None:
+def test_an_empty_grid_raises(grid: dict[str, list[float]], make) -> None:
     with pytest.raises(InvalidArgumentError, match="grid is empty"):
         make(grid)
 
 
 @pytest.mark.parametrize(
-    ("ends", "says"),
+    ("ends", "message"),
     [
         ((1, 1), "low below high"),
         ((2.0, 1.0), "low below high"),
@@ -79,12 +79,12 @@ def test_an_empty_grid_is_refused(grid: dict[str, list[float]], make) -> None:
         (("a", 1), "finite number, got 'a'"),
     ],
 )
-def test_a_bad_range_is_refused(ends: tuple, says: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=says):
+def test_an_invalid_range_raises(ends: tuple, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
         Range(*ends)
 
 
-def test_the_experiments_are_the_reports() -> None:
+def test_the_experiments_match_the_report() -> None:
     values = {
         name: [next(iter(point.values())) for point in experiment.points]
         for name, experiment in EXPERIMENTS.items()

@@ -1,4 +1,4 @@
-"""The examples of docs/studies.md run."""
+"""docs/studies.md: its Python runs, its commands parse, its files are valid."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
     return found
 
 
-def test_the_python_runs(
+def test_the_python_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -34,7 +34,7 @@ def test_the_commands_parse() -> None:
         assert build_parser().parse_args(shlex.split(line[line.index("anynet ") :])[1:]).run
 
 
-def test_the_files_are_read(tmp_path: Path) -> None:
+def test_the_example_files_are_valid(tmp_path: Path) -> None:
     grid, search = blocks("toml")
     (tmp_path / "study.toml").write_text(grid)
     options, space = read_study(tmp_path / "study.toml", searched=False)

@@ -1,4 +1,4 @@
-"""Means and deviations are right, the test rows choose nothing, and the report says what is so."""
+"""Study reports: statistics, selection by validation scores only, correct conclusions."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def plan_of(experiment: Experiment) -> Plan:
     return Plan(experiment, tuple(options))
 
 
-def test_statistics() -> None:
+def test_statistics_of_a_point() -> None:
     assert spread([0.5, 0.7]) == "0.6000 ± 0.1414"
     assert spread([0.5]) == "0.5000"
     assert spread([]) == "–"
@@ -35,7 +35,7 @@ def test_statistics() -> None:
     assert [decimals(x) for x in (123, 27.3, 4.5, 0.02, 0)] == [0, 1, 2, 4, 2]
 
 
-def test_points_have_the_rows_of_their_options(row) -> None:
+def test_points_contain_the_rows_of_their_options(row) -> None:
     experiment = Experiment("x", "X", ({"layers": (8,)}, {"layers": (16,)}))
     rows = [
         row(1, 0.5),
@@ -49,16 +49,15 @@ def test_points_have_the_rows_of_their_options(row) -> None:
     assert second.rows == (rows[2],)
 
 
-def test_validation_alone_chooses(row) -> None:
+def test_only_validation_scores_select_the_point(row) -> None:
     better = Summary({"decay": 0.9}, (row(0, 0.8, test_accuracy=0.1), row(1, 0.6)))
     worse = Summary({"decay": 1.0}, (row(0, 0.69, test_accuracy=1.0),))
     assert choose([worse, better]) is better
-    assert (
-        choose([better, Summary({"decay": 1.0}, (row(0, 0.7),))]) is better
-    )  # the first of equals
+    # The first of equal points.
+    assert choose([better, Summary({"decay": 1.0}, (row(0, 0.7),))]) is better
 
 
-def test_a_point_that_diverged_at_once_is_not_chosen(row) -> None:
+def test_a_point_that_diverged_immediately_is_not_selected(row) -> None:
     lucky = Summary({"decay": 0.9}, (row(0, 0.99), row(1, None)))
     steady = Summary({"decay": 1.0}, (row(0, 0.5), row(1, 0.5)))
     assert choose([lucky, steady]) is steady
@@ -66,23 +65,23 @@ def test_a_point_that_diverged_at_once_is_not_chosen(row) -> None:
     assert choose([Summary({"decay": 1.0}, ())]) is None
 
 
-def test_verdicts() -> None:
+def test_verdicts_follow_the_confidence_interval() -> None:
     assert verdict([0.01, 0.012, 0.011]) == AGREES
     assert verdict([-0.01, -0.012, -0.011]) == DISAGREES
     assert verdict([0.01, -0.012, 0.011]) == OPEN
     assert verdict([0.01]) == OPEN
-    # Student's t for two seeds is 12.7: 2 ± 0.1414 · 12.7 / √2 is above zero, 1 ± … is not.
+    # Student's t for two seeds is 12.7: 2 ± 0.1414 · 12.7 / √2 excludes zero, 1 ± … does not.
     assert verdict([2.1, 1.9]) == AGREES
     assert verdict([1.1, 0.9]) == OPEN
 
 
-def test_verdicts_are_wrong_as_often_as_they_say() -> None:
+def test_verdicts_have_the_stated_error_rate() -> None:
     draws = np.random.default_rng(0).normal(size=(4000, 5))
     wrong = np.mean([verdict(list(draw)) != OPEN for draw in draws])
     assert wrong == pytest.approx(0.05, abs=0.01)
 
 
-def test_the_largest_drop(row) -> None:
+def test_the_largest_drop_of_a_curve(row) -> None:
     assert largest_drop(row(curve=[0.5, 0.9, 0.6, 0.7])) == pytest.approx(0.3)
     assert largest_drop(row(curve=[0.5, 0.6])) == 0
     assert largest_drop(row(curve=[0.5])) is None
@@ -90,7 +89,7 @@ def test_the_largest_drop(row) -> None:
 
 
 def made_up(row, seeds: int, accuracy) -> tuple[list[Plan], list]:
-    """All five experiments, with `accuracy(name, position, seed)` for each run."""
+    """Return all five experiments, with `accuracy(name, position, seed)` for each run."""
     plans, rows = [], []
     for name, experiment in EXPERIMENTS.items():
         plan = plan_of(experiment)
@@ -109,7 +108,7 @@ def test_conclusions_follow_the_numbers(row) -> None:
         plans, rows = made_up(
             row, 5, lambda _, at, seed, s=sign: 0.5 + s * 0.01 * at + noise[seed] * at
         )
-        # Width and depth share a point, so each experiment is judged on rows of its own.
+        # Width and depth share a point, so each experiment has its own rows.
         found = {
             plan.experiment.name: [
                 Summary(point, tuple(r for r in rows[5 * at : 5 * at + 5]))
@@ -123,12 +122,12 @@ def test_conclusions_follow_the_numbers(row) -> None:
             (claim,) = (claims[text] for text in claims if text.startswith(part))
             assert claim.verdict == expected, claim
         (decay,) = (claims[text] for text in claims if text.startswith("Decay helps"))
-        assert decay.verdict != expected  # less decay stands later in the list
+        assert decay.verdict != expected  # smaller decay comes later in the list
         assert f"difference {sign * 0.02:+.2f}" in claims[next(iter(claims))].measured
         assert any("115 of 115 runs ended before epoch 15" in c.measured for c in claims.values())
 
 
-def test_the_document_of_all_five(tmp_path: Path, row) -> None:
+def test_the_report_of_all_five_experiments(tmp_path: Path, row) -> None:
     plans, rows = made_up(row, 2, lambda _, at, seed: 0.5 + 0.01 * at + 0.001 * seed)
     path = write_report(tmp_path, setting("report"), plans, rows)
     text = path.read_text()
@@ -141,7 +140,7 @@ def test_the_document_of_all_five(tmp_path: Path, row) -> None:
     for name in images:
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 400
-    assert text.count("Its test accuracy is") == 5  # the chosen ones', and no other
+    assert text.count("Its test accuracy is") == 5  # of the selected points only
     assert "0.9898 in 29.02 s" in text
     assert {p.name for p in tmp_path.iterdir()} == {*images, "report.md"}
 
@@ -164,17 +163,17 @@ def test_the_table_of_one_experiment(tmp_path: Path, row) -> None:
     assert "the report |" not in lines[0]
 
 
-def test_a_study_of_failures_has_a_report(tmp_path: Path, row) -> None:
+def test_a_study_with_only_failures_has_a_report(tmp_path: Path, row) -> None:
     experiment = Experiment("grid", "Grid", ({"layers": (8,), "decay": 1.0},))
     plan = plan_of(experiment)
     rows = [row(0, None, options=plan.options[0])]
     text = write_report(tmp_path, setting("grid"), [plan], rows).read_text()
-    assert "No point is chosen" in text
+    assert "No point is selected" in text
     assert "nan" not in text.lower()
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
 
 
-def test_a_long_table_is_cut(tmp_path: Path, row) -> None:
+def test_a_long_table_is_truncated(tmp_path: Path, row) -> None:
     points = tuple({"layers": (8,), "learning_rate": 0.01 * (1 + n)} for n in range(40))
     plan = plan_of(Experiment("grid", "Grid", points))
     rows = [row(0, 0.5 + n / 100, options=options) for n, options in enumerate(plan.options)]
@@ -184,8 +183,8 @@ def test_a_long_table_is_cut(tmp_path: Path, row) -> None:
     assert "**0.4**" in text
 
 
-def test_seconds_have_a_deviation_only_where_runs_were_timed_alone(tmp_path: Path, row) -> None:
-    """Runs of one population share one measurement: its equal parts say nothing of its spread."""
+def test_seconds_have_a_deviation_only_if_runs_were_timed_individually(tmp_path: Path, row) -> None:
+    """Runs of one population share one measurement, so their equal shares have no deviation."""
     plan = plan_of(EXPERIMENTS["decay"])
     cells = {}
     for together in (1, 2, None):
@@ -202,7 +201,7 @@ def test_seconds_have_a_deviation_only_where_runs_were_timed_alone(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("together", "verdict"), [(1, AGREES), (5, OPEN)])
-def test_a_verdict_on_time_needs_times(row, together: int, verdict: str) -> None:
+def test_a_verdict_on_time_requires_individual_times(row, together: int, verdict: str) -> None:
     plan = plan_of(EXPERIMENTS["depth"])
     rows = [
         row(seed, 0.5, seconds=seconds + 0.01 * seed, options=options, trained_together=together)

@@ -1,4 +1,4 @@
-"""The study's folder: what is written is read again, and what is not its own is left alone."""
+"""The study folder: results round-trip, and other files are not modified."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_rows_come_back(tmp_path: Path, row) -> None:
+def test_rows_round_trip(tmp_path: Path, row) -> None:
     rows = [row(0), row(1, None), row(2, 0.25, seconds=0.5, options={"layers": [8, 4]})]
     with Results.open(tmp_path / "new" / "study", ABOUT) as results:
         results.add(rows[:2])
@@ -33,7 +33,7 @@ def test_a_row_is_on_disk_when_add_returns(tmp_path: Path, row) -> None:
             assert [entry["seed"] for entry in written["rows"]] == list(range(seed + 1))
 
 
-def test_the_csv_has_a_line_a_run(tmp_path: Path, row) -> None:
+def test_the_csv_has_one_line_per_run(tmp_path: Path, row) -> None:
     with Results.open(tmp_path / "study", ABOUT) as results:
         results.add([row(0, options={"layers": [8, 4], "decay": 1.0}), row(1, None)])
     with (tmp_path / "study" / "results.csv").open(newline="") as file:
@@ -43,7 +43,7 @@ def test_the_csv_has_a_line_a_run(tmp_path: Path, row) -> None:
     assert (second["seed"], second["validation_accuracy"], second["decay"]) == ("1", "", "")
 
 
-def test_a_write_that_fails_loses_nothing(
+def test_a_failed_write_keeps_the_previous_results(
     tmp_path: Path, row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Results.open(tmp_path / "study", ABOUT) as results:
@@ -60,7 +60,7 @@ def test_a_write_that_fails_loses_nothing(
 
 
 def damaged(content: dict) -> list[tuple[str, str]]:
-    """Ways to damage results: the text, and what the refusal says."""
+    """Return damaged results: the text, and facts of the error message."""
     entry = content["rows"][0]
 
     def changed(**values: object) -> str:
@@ -88,25 +88,25 @@ def damaged(content: dict) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("number", range(16))
-def test_damaged_results_are_refused_and_left(tmp_path: Path, row, number: int) -> None:
+def test_damaged_results_raise_and_are_not_modified(tmp_path: Path, row, number: int) -> None:
     folder = tmp_path / "study"
     with Results.open(folder, ABOUT) as results:
         results.add([row(0)])
-    text, says = damaged(json.loads((folder / "results.json").read_text()))[number]
+    text, message = damaged(json.loads((folder / "results.json").read_text()))[number]
     (folder / "results.json").write_text(text)
     before = contents(folder)
-    with pytest.raises(DataError, match=says), Results.open(folder, ABOUT):
+    with pytest.raises(DataError, match=message), Results.open(folder, ABOUT):
         pytest.fail("it was opened")
     assert contents(folder) == before
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_undecodable_results_raise(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="damaged"), Results.open(tmp_path, ABOUT):
         pytest.fail("it was opened")
 
 
-def test_a_foreign_folder_is_refused_and_left(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_raises_and_is_not_modified(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("of years")
     with pytest.raises(InvalidArgumentError, match="other files"), Results.open(tmp_path, ABOUT):
         pytest.fail("it was opened")
@@ -119,26 +119,28 @@ def test_a_foreign_folder_is_refused_and_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "says"),
+    ("about", "message"),
     [
         ({**ABOUT, "name": "width"}, "its name is 'depth', not 'width'"),
         ({**ABOUT, "options": {"epochs": 3, "clip_norm": None}}, "its epochs is 2, not 3"),
         ({**ABOUT, "options": {"epochs": 2, "clip_norm": 1.0}}, "its clip_norm is None, not 1.0"),
     ],
 )
-def test_another_studys_folder_is_refused_and_left(tmp_path: Path, row, about, says) -> None:
+def test_the_folder_of_another_study_raises_and_is_not_modified(
+    tmp_path: Path, row, about, message
+) -> None:
     with Results.open(tmp_path / "study", ABOUT) as results:
         results.add([row(0)])
     before = contents(tmp_path / "study")
     with (
-        pytest.raises(InvalidArgumentError, match=says),
+        pytest.raises(InvalidArgumentError, match=message),
         Results.open(tmp_path / "study", about),
     ):
         pytest.fail("it was opened")
     assert contents(tmp_path / "study") == before
 
 
-def test_two_at_once_are_refused(tmp_path: Path, row) -> None:
+def test_a_folder_in_use_raises(tmp_path: Path, row) -> None:
     pytest.importorskip("fcntl")
     with Results.open(tmp_path / "study", ABOUT) as results:
         with (
@@ -151,7 +153,7 @@ def test_two_at_once_are_refused(tmp_path: Path, row) -> None:
         assert len(again.rows) == 1
 
 
-def test_only_its_own_keys_make_a_row(row) -> None:
+def test_a_row_with_wrong_keys_raises(row) -> None:
     good = row(0).as_json()
     assert Row.from_json(good) == row(0)
     for bad in (None, [], {}, {k: v for k, v in good.items() if k != "curve"}):

@@ -1,4 +1,4 @@
-"""What is missing is trained, once, and in whichever process gives the same rows."""
+"""Study runs: missing runs are trained once, with equal rows in any process."""
 
 import importlib.util
 import os
@@ -23,7 +23,7 @@ def timeless(results: Results) -> dict:
     return {key: replace(row, seconds=0.0) for key, row in results.rows.items()}
 
 
-def test_a_row_tells_what_fit_did(tmp_path: Path, trials, arrays) -> None:
+def test_a_row_contains_the_results_of_fit(tmp_path: Path, trials, arrays) -> None:
     with Results.open(tmp_path / "study", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE)
         assert list(results.rows) == [trial.key for trial in trials]
@@ -43,7 +43,7 @@ def test_a_row_tells_what_fit_did(tmp_path: Path, trials, arrays) -> None:
             assert row.seconds > 0
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path: Path, trials, arrays, monkeypatch) -> None:
+def test_a_finished_run_is_not_repeated(tmp_path: Path, trials, arrays, monkeypatch) -> None:
     trained, real = [], run.train_group
 
     def counted(configs, **shared):
@@ -83,10 +83,10 @@ def test_an_interrupted_study_continues(tmp_path: Path, trials, arrays, monkeypa
         assert len(results.rows) == 2
         run_missing(results, trials, arrays, WHERE)
         assert timeless(results) == straight
-    assert [len(group) for group in begun] == [2, 2, 2]  # the second one twice
+    assert [len(group) for group in begun] == [2, 2, 2]  # the second run twice
 
 
-def test_a_run_that_diverges_has_a_row(tmp_path: Path, trials, arrays) -> None:
+def test_a_diverged_run_has_a_row(tmp_path: Path, trials, arrays) -> None:
     wild = [replace(t, arguments={**t.arguments, "learning_rate": 1e38}) for t in trials]
     with Results.open(tmp_path / "study", ABOUT) as results:
         run_missing(results, wild, arrays, WHERE)
@@ -97,14 +97,14 @@ def test_a_run_that_diverges_has_a_row(tmp_path: Path, trials, arrays) -> None:
         assert len(results.rows) == 4
 
 
-def test_groups_are_of_one_network_and_batch_size(trials) -> None:
+def test_groups_share_network_and_batch_size(trials) -> None:
     small = replace(trials[0], arguments={**trials[0].arguments, "batch_size": 8})
     groups = groups_of([*trials, small], 5)
     assert groups == [trials[:2], trials[2:], [small]]
     assert groups_of(trials, 1) == [[trial] for trial in trials]
 
 
-def test_other_processes_give_the_same_rows(tmp_path: Path, trials, arrays) -> None:
+def test_worker_processes_give_the_same_rows(tmp_path: Path, trials, arrays) -> None:
     pytest.importorskip("joblib")
     with Results.open(tmp_path / "here", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE)
@@ -118,7 +118,7 @@ def test_other_processes_give_the_same_rows(tmp_path: Path, trials, arrays) -> N
 
 @pytest.fixture
 def cluster():
-    """Two worker processes of Dask's, and this process their client."""
+    """Start two Dask worker processes, with this process as their client."""
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
@@ -143,12 +143,12 @@ def test_a_dask_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, clus
         run_missing(results, trials, arrays, WHERE, jobs=-1, engine="dask", group_size=1)
         assert timeless(results) == here
     after = cluster.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
-    assert after > before  # it was Dask that ran them
+    assert after > before  # Dask ran the tasks
 
 
 @pytest.fixture
 def ray():
-    """A cluster of Ray's on this machine, with two workers."""
+    """Start a Ray cluster on this machine, with two workers."""
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield ray
@@ -164,11 +164,11 @@ def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) 
     with Results.open(tmp_path / "there", ABOUT) as results:
         run_missing(results, trials, arrays, WHERE, jobs=-1, engine="ray", group_size=1)
         assert timeless(results) == here
-    assert ray.is_initialized()  # a cluster that was there is left as it was
+    assert ray.is_initialized()  # an existing cluster is not changed
 
 
 @pytest.mark.parametrize(
-    ("jobs", "engine", "says"),
+    ("jobs", "engine", "message"),
     [
         (0, None, "jobs must be"),
         (-2, None, "jobs must be"),
@@ -176,27 +176,27 @@ def test_a_ray_cluster_gives_the_same_rows(tmp_path: Path, trials, arrays, ray) 
         (2, "daks", "did you mean 'dask'"),
     ],
 )
-def test_bad_jobs_are_refused(jobs, engine, says) -> None:
-    with pytest.raises(InvalidArgumentError, match=says):
+def test_invalid_jobs_raise(jobs, engine, message) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
         list(run_calls([(os.getpid, ())], jobs, engine))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_worker_that_is_killed_is_reported() -> None:
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_a_killed_worker_is_reported() -> None:
     pytest.importorskip("joblib")
     with pytest.raises(ChildProcessError, match=r"killed.* use fewer jobs"):
         list(run_calls([(signal.raise_signal, (signal.SIGKILL,))] * 2, 2))
 
 
-def test_a_missing_engine_is_named() -> None:
+def test_a_missing_engine_raises_with_the_install_command() -> None:
     if importlib.util.find_spec("ray"):
         pytest.skip("ray is installed")
     with pytest.raises(InvalidArgumentError, match="pip install ray"):
         list(run_calls([(os.getpid, ())], 2, "ray"))
 
 
-def test_an_engine_that_answers_all_at_once(monkeypatch) -> None:
-    """Ray's backend of joblib is like this one: results are to come part by part all the same."""
+def test_results_are_yielded_in_parts_without_generator_support(monkeypatch) -> None:
+    """Ray's joblib backend returns all results at once; the results are still yielded in parts."""
     joblib = pytest.importorskip("joblib")
     from anynet.study import jobs
 

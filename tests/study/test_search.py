@@ -1,4 +1,4 @@
-"""Optuna is asked for several points at a time, told their scores, and continued."""
+"""Optuna searches: several points per request, reported scores, continuation."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ SPACE = {
 
 
 class Judge:
-    """Scores points, and remembers the batches in which they came."""
+    """Score points, and record the batches in which they arrive."""
 
     def __init__(self) -> None:
         self.batches: list[list[dict]] = []
@@ -36,7 +36,7 @@ def search(folder: Path, judge, n_trials: int = 10, **options):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
-def test_points_come_in_populations(tmp_path: Path, sampler: str) -> None:
+def test_points_are_requested_in_populations(tmp_path: Path, sampler: str) -> None:
     judge = Judge()
     points = search(tmp_path, judge, sampler=sampler)
     assert [len(batch) for batch in judge.batches] == [4, 4, 2]
@@ -48,7 +48,7 @@ def test_points_come_in_populations(tmp_path: Path, sampler: str) -> None:
         assert point["layers"] in SPACE["layers"]
 
 
-def test_it_learns_from_what_it_is_told(tmp_path: Path) -> None:
+def test_the_sampler_uses_the_reported_scores(tmp_path: Path) -> None:
     wanted = SPACE["layers"][1]
     points = search(
         tmp_path, lambda some: [p["layers"] == wanted for p in some], n_trials=60, population=5
@@ -67,7 +67,7 @@ def test_a_search_continues(tmp_path: Path) -> None:
     assert len({point["learning_rate"] for point in more}) == 6
 
 
-def test_an_interrupted_population_is_asked_again(tmp_path: Path) -> None:
+def test_an_interrupted_population_is_requested_again(tmp_path: Path) -> None:
     asked = []
 
     def pressed(points):
@@ -81,13 +81,13 @@ def test_an_interrupted_population_is_asked_again(tmp_path: Path) -> None:
     assert judge.batches == [asked]
 
 
-def test_points_without_a_score_are_failures(tmp_path: Path) -> None:
+def test_points_without_a_score_are_recorded_as_failures(tmp_path: Path) -> None:
     points = search(tmp_path, lambda points: [None] * len(points), n_trials=4)
     assert len(points) == 4
     assert search(tmp_path, Judge(), n_trials=4) == points
 
 
-def test_the_users_own_storage(tmp_path: Path) -> None:
+def test_a_given_storage_is_used(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'trials.db'}"
     points = search(tmp_path / "study", Judge(), n_trials=4, storage=url)
     stored = optuna.load_study(study_name="study", storage=url)
@@ -97,25 +97,25 @@ def test_the_users_own_storage(tmp_path: Path) -> None:
     assert [trial.value for trial in stored.trials] == Judge()(points)
 
 
-def test_another_searchs_storage_is_refused(tmp_path: Path) -> None:
+def test_the_storage_of_another_search_raises(tmp_path: Path) -> None:
     search(tmp_path, Judge(), n_trials=2)
     other = {"learning_rate": Range(0.5, 1.0)}
     with pytest.raises(InvalidArgumentError, match="other options or ranges"):
         optuna_search(other, Judge(), n_trials=4, sampler="tpe", population=2, folder=tmp_path)
 
 
-def test_a_storage_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_storage_raises(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot use the storage"):
         search(tmp_path, Judge(), storage="nonsense://x")
 
 
-def test_what_a_sampler_needs_is_named_at_once(tmp_path: Path, monkeypatch) -> None:
+def test_a_missing_package_of_a_sampler_raises_before_training(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(InvalidArgumentError, match="needs cmaes: pip install cmaes"):
         search(tmp_path, Judge(), sampler="cmaes")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_sampler_is_there() -> None:
+def test_every_sampler_is_available() -> None:
     for name in SAMPLERS.values():
         assert hasattr(optuna.samplers, name)

@@ -1,4 +1,4 @@
-"""A small run, which the tests of checkpoints leave and take up again."""
+"""A small run, which the checkpoint tests interrupt and resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adversarial neighbours: the formula, the loss that rises along it, and the step's gradient."""
+"""Adversarial training: the perturbation formula, the increased loss, the step's gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from anynet.training.step import TrainingStep
 DISTANCE = 0.7
 
 
-def test_samples_move_by_the_distance_along_the_gradient(backend64: Backend, rng) -> None:
+def test_samples_are_perturbed_by_the_given_distance_along_the_gradient(
+    backend64: Backend, rng
+) -> None:
     x, dx = rng.standard_normal((2, 5, 4))
     dx[1], dx[2] = 0, dx[2] * 1e-40
     moved = move_uphill(*map(backend64.to_device, (x, dx)), DISTANCE, backend=backend64)
@@ -29,15 +31,15 @@ def test_samples_move_by_the_distance_along_the_gradient(backend64: Backend, rng
     np.testing.assert_allclose(step[rest], expected, rtol=1e-12, atol=1e-15)
 
 
-def test_tiny_gradients_of_float32_keep_their_direction(backend: Backend) -> None:
-    dx = np.array([[3e-25, -4e-25]], dtype=np.float32)  # whose squares are zero in float32
+def test_perturbation_keeps_the_direction_of_tiny_float32_gradients(backend: Backend) -> None:
+    dx = np.array([[3e-25, -4e-25]], dtype=np.float32)  # their squares underflow to zero in float32
     x = np.zeros((1, 2), dtype=np.float32)
     moved = move_uphill(*map(backend.to_device, (x, dx)), 10.0, backend=backend)
     np.testing.assert_allclose(backend.to_host(moved), [[6, -8]], rtol=1e-6)
 
 
-def test_the_step_descends_half_of_each_loss(backend64: Backend, digits) -> None:
-    """Against differences of the two losses, the neighbours held where they are."""
+def test_the_step_descends_the_mean_of_both_losses(backend64: Backend, digits) -> None:
+    """Compare with finite differences of the two losses at fixed perturbed samples."""
     network, loss = anynet.mlp([64, 6, 10], activation="tanh", scale=digits.scale), CrossEntropy()
     x, y = digits.train[0][:20], digits.train[1][:20].astype(np.int32)
     step = TrainingStep(
@@ -73,7 +75,7 @@ def test_the_step_descends_half_of_each_loss(backend64: Backend, digits) -> None
     assert float(backend64.to_host(after.sums.loss)) / 20 == pytest.approx(own, rel=1e-12)
 
 
-def test_members_equal_single_runs(digits) -> None:
+def test_population_members_match_single_runs(digits) -> None:
     network = anynet.mlp([64, 8, 10], dropout=0.2, scale=digits.scale)
     data = (digits.train[0][:200], digits.train[1][:200])
     configs = [{"seed": seed, "adversarial": distance} for seed, distance in ((1, 4.0), (2, 9.0))]

@@ -40,7 +40,7 @@ def curve(model: anynet.Model) -> list[float]:
     return [record.train_loss for record in model.history.records]
 
 
-def test_the_curve_is_the_same_on_every_backend(backend64: Backend, some, network) -> None:
+def test_the_loss_curve_is_the_same_on_every_backend(backend64: Backend, some, network) -> None:
     options: dict[str, Any] = {"augment": CASES, "epochs": 3, "batch_size": 32}
     got = curve(anynet.fit(network, some, backend=backend64, **options))
     reference = anynet.get_backend("numpy", dtype="float64")
@@ -50,8 +50,8 @@ def test_the_curve_is_the_same_on_every_backend(backend64: Backend, some, networ
     assert min(abs(np.array(plain) - expected)) > 0.01
 
 
-def test_every_epoch_has_images_of_its_own(some) -> None:
-    """With a rate of 0 nothing but the images can change the loss."""
+def test_every_epoch_draws_new_images(some) -> None:
+    """With a learning rate of 0 only the images can change the loss."""
     frozen = anynet.mlp([64, 16, 10])
     options: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-30, "backend": "numpy"}
     assert len({round(loss, 5) for loss in curve(anynet.fit(frozen, some, **options))}) == 1
@@ -60,7 +60,7 @@ def test_every_epoch_has_images_of_its_own(some) -> None:
 
 
 @pytest.mark.parametrize("case", [*CASES, CASES], ids=lambda case: getattr(case, "kind", "all"))
-def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> None:
+def test_the_recorded_step_is_bitwise_equal_to_the_plain_step(rng, monkeypatch, case: Any) -> None:
     monkeypatch.setattr(CallRecorder, "worth", 1)
     backend = anynet.get_backend("numpy")
     some = case if isinstance(case, list) else [case]
@@ -84,15 +84,15 @@ def test_the_recorded_step_makes_the_same_bits(rng, monkeypatch, case: Any) -> N
         np.testing.assert_array_equal(got, wanted)
 
 
-def test_the_validation_set_is_scored_as_it_is(some, network) -> None:
+def test_the_validation_set_is_not_augmented(some, network) -> None:
     model = anynet.fit(
         network, some, validation=some, augment=[Noise(9.0)], epochs=1, backend="numpy"
     )
     assert model.history.best.validation_score == pytest.approx(model.score(*some))
 
 
-def test_members_are_trained_as_alone(some, network) -> None:
-    """Seeds and strengths of their own, in one computation; other augmentations in another."""
+def test_population_members_match_single_runs(some, network) -> None:
+    """Different seeds and strengths share one computation; other augmentations need another."""
     backend = anynet.get_backend("numpy", dtype="float64")
     configs: list[dict[str, Any]] = [
         {"seed": 1, "augment": [Affine(), Elastic(5, 2), Mixup()]},
@@ -112,8 +112,8 @@ def test_members_are_trained_as_alone(some, network) -> None:
         )
 
 
-def test_a_group_is_split_where_its_augmentation_would_not_fit(some) -> None:
-    """Deforming a batch of 192 images of 64 pixels takes about 16 arrays of it, 0.8 MB."""
+def test_a_group_is_split_if_its_augmentation_exceeds_the_memory_limit(some) -> None:
+    """Deforming a batch of 192 images of 64 pixels needs about 16 copies of it, 0.8 MB."""
     network, groups = anynet.mlp([64, 10]), []
     options: dict[str, Any] = {"batch_size": N_SAMPLES, "epochs": 1, "backend": "numpy"}
     for augment in (None, "elastic"):
@@ -129,8 +129,8 @@ def test_a_group_is_split_where_its_augmentation_would_not_fit(some) -> None:
     assert groups == [1, 4, 4, 4, 4]
 
 
-def test_members_of_a_shared_order_see_the_same_images(some) -> None:
-    """With the same weights and no learning, their losses are then the same."""
+def test_members_with_a_shared_order_see_the_same_images(some) -> None:
+    """With equal weights and a learning rate of 0, their losses are equal."""
     network = anynet.mlp([64, 10])
     configs = [{"seed": seed, "network": network} for seed in (1, 2)]
     common: dict[str, Any] = {"epochs": 2, "learning_rate": 1e-30, "backend": "numpy"}
@@ -148,7 +148,9 @@ def test_members_of_a_shared_order_see_the_same_images(some) -> None:
 
 @pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_gradient_of_mixed_losses(backend64: Backend, rng, kind: str, weighted: bool) -> None:
+def test_gradient_of_mixed_losses_matches_finite_differences(
+    backend64: Backend, rng, kind: str, weighted: bool
+) -> None:
     loss = LOSSES[kind]()
     logits = rng.standard_normal((2, 5, 3))
     target = {
@@ -179,7 +181,7 @@ def test_the_gradient_of_mixed_losses(backend64: Backend, rng, kind: str, weight
     np.testing.assert_allclose(backend64.to_host(other), value(logits), rtol=1e-12)
 
 
-def test_tables_and_values_can_be_mixed_up(rng) -> None:
+def test_mixup_and_noise_train_a_regression_on_a_table(rng) -> None:
     x = rng.standard_normal((300, 5)).astype(np.float32)
     y = (x @ rng.standard_normal((5, 2))).astype(np.float32)
     model = anynet.fit(
@@ -188,7 +190,7 @@ def test_tables_and_values_can_be_mixed_up(rng) -> None:
     assert model.score(x, y) > 0.9
 
 
-def test_bound_errors_reach_the_user(some, network) -> None:
+def test_fit_and_populations_check_augmentations_and_image_shapes(some, network) -> None:
     x, y = some
     with pytest.raises(anynet.InvalidArgumentError, match="not a square"):
         anynet.fit(anynet.mlp([60, 10]), (x[:, :60], y), augment="elastic", backend="numpy")
@@ -212,7 +214,7 @@ def test_bound_errors_reach_the_user(some, network) -> None:
     assert curve(narrow) == curve(stacked)
 
 
-def test_a_resumed_run_goes_on_with_the_same_images(some, network, tmp_path) -> None:
+def test_a_resumed_run_continues_with_the_same_images(some, network, tmp_path) -> None:
     options: dict[str, Any] = {"augment": CASES, "backend": "numpy", "learning_rate": 0.05}
     whole = anynet.fit(network, some, epochs=4, **options)
     anynet.fit(network, some, epochs=2, checkpoint=tmp_path / "c", **options)

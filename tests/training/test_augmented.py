@@ -1,4 +1,4 @@
-"""Test-time augmentation: a mean over versions, wherever the model and the samples live."""
+"""Test-time augmentation: a mean over versions, for models and samples on any backend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def model(digits: anynet.Dataset) -> anynet.Model:
     return anynet.fit(network, digits.train, epochs=3, backend=backend)
 
 
-def test_it_is_the_mean_over_the_sample_and_its_versions(model: Any, digits: Any) -> None:
+def test_prediction_is_the_mean_over_the_sample_and_its_versions(model: Any, digits: Any) -> None:
     x, backend = digits.test[0][:50], model.backend
     pipeline = as_pipeline(GENTLE, 64, None, backend, top=1 / digits.scale)
     versions = [
@@ -36,31 +36,33 @@ def test_it_is_the_mean_over_the_sample_and_its_versions(model: Any, digits: Any
     assert not np.allclose(got, anynet.predict_augmented(model, x, GENTLE, times=3, seed=8))
 
 
-def test_it_is_the_same_on_every_backend(model: Any, digits: Any, backend64: Backend) -> None:
+def test_prediction_is_the_same_on_every_backend(
+    model: Any, digits: Any, backend64: Backend
+) -> None:
     x = digits.test[0][:40]
     expected = anynet.predict_augmented(model, x, GENTLE, times=2)
     moved = model.to(backend64)
     np.testing.assert_allclose(
         anynet.predict_augmented(moved, x, GENTLE, times=2), expected, rtol=1e-7
     )
-    if backend64.name == "strict":  # a device that no model's own functions take arrays from
+    if backend64.name == "strict":  # a device whose arrays the model's functions do not accept
         return
     there = anynet.predict_augmented(moved, backend64.to_device(x), GENTLE, times=2)
     np.testing.assert_allclose(backend64.to_host(there), expected, rtol=1e-7)
 
 
-def test_ensembles_and_many_rows(model: Any, digits: Any) -> None:
+def test_ensembles_and_many_rows_are_augmented(model: Any, digits: Any) -> None:
     x = np.concatenate([digits.train[0][:1000]] * 2)
     other = anynet.fit(model.network, digits.train, epochs=1, seed=1, backend=model.backend)
     ensemble = anynet.Ensemble([model, other])
     found = anynet.predict_augmented(ensemble, x, GENTLE, times=1)
     parts = [anynet.predict_augmented(one, x, GENTLE, times=1) for one in (model, other)]
     np.testing.assert_allclose(found, np.mean(parts, axis=0), rtol=1e-9)
-    assert not np.allclose(found[:1000], found[1000:])  # each row has versions of its own
+    assert not np.allclose(found[:1000], found[1000:])  # each row has its own versions
 
 
 @pytest.mark.parametrize(
-    ("augment", "options", "says"),
+    ("augment", "options", "message"),
     [
         (GENTLE, {"times": 0}, "times must be a whole number"),
         (GENTLE, {"times": 1.5}, "got 1.5"),
@@ -71,6 +73,8 @@ def test_ensembles_and_many_rows(model: Any, digits: Any) -> None:
         (Mixup(), {}, "need labels"),
     ],
 )
-def test_bad_input(model: Any, digits: Any, augment: Any, options: Any, says: str) -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match=says):
+def test_invalid_input_raises(
+    model: Any, digits: Any, augment: Any, options: Any, message: str
+) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.predict_augmented(model, digits.test[0][:3], augment, **options)

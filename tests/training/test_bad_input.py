@@ -1,4 +1,4 @@
-"""What ``fit`` refuses, and how it says so."""
+"""Invalid arguments of ``fit`` and the facts in their messages."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NETWORK = anynet.mlp([3, 2])
     [
         (X, "data must be \\(x, y\\) or \\(x, y, sample_weight\\), got ndarray"),
         ((X,), "data must be \\(x, y\\)"),
-        ((X[:, :2], Y), "the network takes 3 inputs, data's x has 2 columns"),
-        ((X[0], Y), "a row per sample and a column per input, got shape \\(3,\\)"),
+        ((X[:, :2], Y), "3 inputs, data's x has 2 columns"),
+        ((X[0], Y), "data's x .*got shape \\(3,\\)"),
         ((X, Y[:4]), "x has 6 rows and y has 4"),
         ((X[:0], Y[:0]), "data has no rows"),
         ((X.astype(str), Y), "must hold real numbers"),
@@ -43,7 +43,7 @@ NETWORK = anynet.mlp([3, 2])
         ((X, Y, np.full(6, np.nan)), "must be finite"),
     ],
 )
-def test_data_are_checked(data: Any, message: str) -> None:
+def test_invalid_data_raise(data: Any, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message) as caught:
         anynet.fit(NETWORK, data, loss="cross_entropy", backend="numpy")
     assert "\n" not in str(caught.value)
@@ -65,7 +65,7 @@ MODEL = anynet.Model(NETWORK, (), anynet.nn.CrossEntropy(), anynet.get_backend("
         (anynet.mlp, (X, Y), ("got function",)),
     ],
 )
-def test_what_is_no_network_is_named(
+def test_a_wrong_type_of_network_raises_with_the_received_type(
     train: Any, network: Any, data: Any, facts: tuple[str, ...]
 ) -> None:
     configs = [[{}]] if train is anynet.fit_population else []
@@ -74,13 +74,13 @@ def test_what_is_no_network_is_named(
     assert all(fact in str(caught.value) for fact in facts)
 
 
-def test_a_dataset_as_data_is_told_its_attribute() -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match="got Dataset: its attribute train"):
+def test_passing_a_dataset_raises_with_the_attribute_to_use() -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=r"got Dataset: .*train"):
         anynet.fit(NETWORK, anynet.load_dataset("digits"))
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
-def test_classes_in_one_column_are_classes(dtype: Any) -> None:
+def test_classes_in_one_column_are_accepted_as_classes(dtype: Any) -> None:
     column = Y[:, None].astype(dtype)
     flat, tall = (anynet.fit(NETWORK, (X, y), epochs=1, backend="numpy") for y in (Y, column))
     assert tall.loss.kind == flat.loss.kind == "cross_entropy"
@@ -88,7 +88,7 @@ def test_classes_in_one_column_are_classes(dtype: Any) -> None:
     assert tall.score(X, column) == flat.score(X, Y)
 
 
-def test_one_column_is_values_or_labels_for_a_network_of_one_output() -> None:
+def test_one_target_column_gives_values_or_labels_for_a_network_with_one_output() -> None:
     network = anynet.mlp([3, 1])
     values = anynet.fit(network, (X, Y[:, None] + 0.5), epochs=1, backend="numpy")
     labels = anynet.fit(network, (X, Y[:, None]), epochs=1, backend="numpy")
@@ -113,15 +113,15 @@ def test_one_column_is_values_or_labels_for_a_network_of_one_output() -> None:
         ({"learning_rate": "fast"}, "a number or a schedule"),
         ({"optimizer": "magic"}, "optimizer must be one of sgd, rmsprop, adam, adamw"),
         ({"loss": "magic"}, "loss must be one of cross_entropy"),
-        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"validation": 6}, "leave at least 1 of the 6"),
         ({"validation": (X, Y[:2])}, "validation: x has 6 rows and y has 2"),
-        ({"callbacks": 3}, "callbacks must be a function of an EpochRecord, or a list, got 3"),
+        ({"callbacks": 3}, "callbacks must be .*EpochRecord.* got 3"),
         ({"callbacks": [print, None]}, "callbacks must be a function"),
         ({"backend": "abacus"}, "backend must be one of"),
     ],
 )
-def test_options_are_checked(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_raise(options: dict[str, Any], message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit(NETWORK, (X, Y), **({"backend": "numpy"} | options))
 
@@ -129,49 +129,51 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [
-        ("squared_error", np.zeros((6, 3)), "must have 2 columns, one an output"),
-        (None, np.arange(6.0), "must have 2 columns.*choose loss='cross_entropy' if these are"),
-        (None, Y.astype(float), "0.0 and 1.0 alone.* loss='cross_entropy' for classes"),
-        (None, np.eye(6)[:, :2], "0.0 and 1.0 alone.*loss='binary_cross_entropy' for labels"),
-        (None, Y + 5, "got values from 5 to 6.*loss='squared_error' for values"),
+        ("squared_error", np.zeros((6, 3)), "must have 2 columns"),
+        (None, np.arange(6.0), "must have 2 columns.*loss='cross_entropy'"),
+        (None, Y.astype(float), "0.0 and 1.0 .*loss='cross_entropy'"),
+        (None, np.eye(6)[:, :2], "0.0 and 1.0 .*loss='binary_cross_entropy'"),
+        (None, Y + 5, "got values from 5 to 6.*loss='squared_error'"),
         (None, np.stack([Y, Y + 5], axis=1), "only 0 and 1.*loss='squared_error'"),
         ("squared_error", np.full((6, 2), np.nan), "NaN or infinity"),
         ("binary_cross_entropy", np.full((6, 2), 2), "only 0 and 1 .*loss='squared_error'"),
         ("poisson", -np.ones((6, 2)), "must be at least 0 for the loss poisson"),
         ("cross_entropy", np.full(6, 0.5), "whole numbers.*loss='squared_error'"),
-        ("cross_entropy", np.zeros((6, 2)), "one class a sample.*loss='binary_cross_entropy'"),
+        ("cross_entropy", np.zeros((6, 2)), "one class .*loss='binary_cross_entropy'"),
     ],
 )
-def test_targets_must_fit_the_loss(loss: str | None, y: np.ndarray, message: str) -> None:
+def test_targets_that_do_not_fit_the_loss_raise(
+    loss: str | None, y: np.ndarray, message: str
+) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit(NETWORK, (X, y), loss=loss, backend="numpy")
 
 
-def test_prediction_checks_its_input() -> None:
+def test_predict_with_invalid_input_raises() -> None:
     model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match="takes 3 inputs, x has 4 columns"):
         model.predict(np.zeros((2, 4)))
-    with pytest.raises(anynet.InvalidArgumentError, match=r"column 1: fill or drop .* first$"):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"column 1: fill or drop"):
         model.predict([[0, np.nan, 0]])
     assert model.predict(np.zeros((0, 3))).shape == (0,)
 
 
-def test_whole_numbers_to_regress_on_need_a_loss() -> None:
+def test_integer_targets_of_a_regression_need_an_explicit_loss() -> None:
     network, y = anynet.mlp([3, 1]), np.array([3, 14, 15, 92, 65, 35])
     with pytest.raises(anynet.InvalidArgumentError, match="choose loss='squared_error'"):
         anynet.fit(network, (X, y), backend="numpy")
     model = anynet.fit(network, (X, y), loss="squared_error", epochs=1, backend="numpy")
-    with pytest.raises(anynet.InvalidArgumentError, match="use predict, or train it with loss="):
+    with pytest.raises(anynet.InvalidArgumentError, match=r"use predict.*loss="):
         model.predict_proba(X)
 
 
-def test_sparse_matrices_are_refused() -> None:
+def test_sparse_matrices_raise_with_the_conversion() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(anynet.InvalidArgumentError, match=r"got a sparse matrix.*\.toarray\(\)"):
         anynet.fit(NETWORK, (sparse.csr_array(X), Y), backend="numpy")
 
 
-def test_a_single_callback_needs_no_list() -> None:
+def test_callbacks_may_be_a_function_or_an_iterable() -> None:
     seen: list[int] = []
     options: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
     anynet.fit(NETWORK, (X, Y), callbacks=lambda record: seen.append(record.epoch), **options)
@@ -188,7 +190,7 @@ def test_a_single_callback_needs_no_list() -> None:
     validation=st.one_of(st.integers(-2, 9), st.floats(), st.none(), st.text(max_size=2)),
     columns=st.integers(1, 4),
 )
-def test_any_arguments_train_or_raise_anynets_own_error(
+def test_arbitrary_arguments_either_train_or_raise_an_error_of_anynet(
     epochs, batch_size, learning_rate, validation, columns
 ) -> None:
     try:
@@ -212,19 +214,19 @@ def test_any_arguments_train_or_raise_anynets_own_error(
     [
         (
             {"optimizer": anynet.optim.Adam},
-            "optimizer must be a name or an object such as Adam(), got <class",
+            "object such as Adam(), got <class",
         ),
-        ({"learning_rate": anynet.optim.Cosine}, "a schedule such as Cosine(0.1), got the <class"),
+        ({"learning_rate": anynet.optim.Cosine}, "such as Cosine(0.1), got the <class"),
         ({"learning_rate": lambda epoch: 0.1 / epoch}, "must be a number or a schedule"),
-        ({"loss": anynet.nn.Huber}, "loss must be one such as Huber()"),
+        ({"loss": anynet.nn.Huber}, "such as Huber()"),
     ],
 )
-def test_a_class_or_function_is_not_taken_for_what_it_makes(options, message) -> None:
+def test_classes_and_functions_in_place_of_instances_raise(options, message) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=re.escape(message)):
         anynet.fit(anynet.mlp([2, 1]), (np.zeros((4, 2)), np.zeros(4)), **options)
 
 
-def test_options_that_would_be_misread_are_refused() -> None:
+def test_options_of_the_wrong_type_raise() -> None:
     with pytest.raises(TypeError, match="positional argument"):
         anynet.optim.AdamW(0.01)
     for make in (lambda: anynet.optim.AdamW(weight_decay="a"), lambda: anynet.optim.Cosine("0.1")):

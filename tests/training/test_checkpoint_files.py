@@ -1,4 +1,4 @@
-"""Checkpoint files and their folder: whole, locked, on disk; and refused where they are not."""
+"""Checkpoint files and their folder: complete, locked and on disk; invalid ones raise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def damage(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_folder_is_for_one_run(data, network, tmp_path: Path) -> None:
+def test_a_checkpoint_folder_belongs_to_one_run(data, network, tmp_path: Path) -> None:
     own = tmp_path / "own"
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=own)
     before = {path.name: path.read_bytes() for path in own.iterdir()}
@@ -56,9 +56,7 @@ def test_a_folder_is_for_one_run(data, network, tmp_path: Path) -> None:
         anynet.resume(tmp_path / "empty", data)
 
 
-def test_a_folder_in_use_is_refused_until_its_process_is_gone(
-    data, network, tmp_path: Path
-) -> None:
+def test_a_folder_in_use_raises_until_its_process_ends(data, network, tmp_path: Path) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     code = (
         "import sys, time, pathlib; from anynet.training.checkpoint.folder import reopen\n"
@@ -81,12 +79,12 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(
     assert len(anynet.resume(tmp_path, data, epochs=2).history.records) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_told_at_once(
+def test_an_unwritable_folder_raises_before_training(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_file = os.open
 
-    def refuse(path: Any, *options: Any) -> int:  # root may write where others may not
+    def refuse(path: Any, *options: Any) -> int:  # root ignores file permissions
         if Path(path).parent == tmp_path:
             raise OSError(30, "Read-only file system")
         return open_file(path, *options)
@@ -96,13 +94,15 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(
         anynet.fit(network, data, checkpoint=tmp_path, progress=lambda _: pytest.fail("too late"))
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(data, network, tmp_path: Path) -> None:
+def test_resume_uses_the_previous_checkpoint_if_the_newest_is_damaged(
+    data, network, tmp_path: Path
+) -> None:
     options = {"validation": 50, "epochs": 3, "backend": "numpy"}
     straight = anynet.fit(network, data, **options)
     anynet.fit(network, data, **options, checkpoint=tmp_path)
     older, newest = sorted(tmp_path.glob("step-*"))
     damage(newest)
-    with pytest.warns(RuntimeWarning, match=r"cannot be read.*checksum.*the one before"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be read.*checksum"):
         same(straight, anynet.resume(tmp_path, data))
     damage(older)
     damage(newest)
@@ -110,14 +110,14 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(data, network, tmp_pat
         anynet.resume(tmp_path, data)
 
 
-def test_a_damaged_checkpoint_does_not_count_as_kept(data, network, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_does_not_count_towards_keep(data, network, tmp_path: Path) -> None:
     policy = anynet.Checkpoints(tmp_path, keep=1)
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=policy)
     (good,) = tmp_path.glob("step-*")
     newer = tmp_path / "step-000000999999.safetensors"
     newer.write_bytes(good.read_bytes())
     damage(newer)
-    with pytest.warns(RuntimeWarning, match="continuing from the one before"):
+    with pytest.warns(RuntimeWarning, match="cannot be read"):
         anynet.resume(tmp_path, data, epochs=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "lock",
@@ -126,7 +126,7 @@ def test_a_damaged_checkpoint_does_not_count_as_kept(data, network, tmp_path: Pa
     ]
 
 
-def test_a_checkpoint_cut_short_anywhere_is_refused(data, network, tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_raises(data, network, tmp_path: Path) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     whole = sorted(tmp_path.glob("step-*"))[-1].read_bytes()
     path = tmp_path / "cut"
@@ -136,7 +136,7 @@ def test_a_checkpoint_cut_short_anywhere_is_refused(data, network, tmp_path: Pat
             read_container(path, KEY, "checkpoint")
 
 
-def test_another_version_is_not_read(
+def test_another_checkpoint_format_raises(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
@@ -145,7 +145,9 @@ def test_another_version_is_not_read(
         anynet.resume(tmp_path, data)
 
 
-def test_a_checkpoint_is_no_model_and_a_model_no_checkpoint(data, network, tmp_path: Path) -> None:
+def test_loading_a_checkpoint_as_a_model_or_vice_versa_raises(
+    data, network, tmp_path: Path
+) -> None:
     model = anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path / "run")
     with pytest.raises(anynet.ModelFileError, match="not a model"):
         anynet.load(tmp_path / "run" / FIRST)
@@ -155,7 +157,7 @@ def test_a_checkpoint_is_no_model_and_a_model_no_checkpoint(data, network, tmp_p
 
 
 def altered(path: Path, change: Callable[[Any, dict[str, np.ndarray]], None]) -> None:
-    """Change a checkpoint so that its checksum is right."""
+    """Change a checkpoint and correct its checksum."""
     arrays, content = read_container(path, KEY, "checkpoint")
     change(content, arrays)
     write_container(path, KEY, Container(arrays, content), checksum=True)
@@ -187,7 +189,7 @@ def altered(path: Path, change: Callable[[Any, dict[str, np.ndarray]], None]) ->
         lambda _, arrays: arrays.update(unknown=np.zeros(3)),
     ],
 )
-def test_what_no_run_has_written_is_refused(
+def test_checkpoints_with_invalid_content_raise(
     data, network, tmp_path: Path, change: Callable[..., None]
 ) -> None:
     policy = anynet.Checkpoints(tmp_path, keep=1)
@@ -197,8 +199,8 @@ def test_what_no_run_has_written_is_refused(
         anynet.resume(tmp_path, data, epochs=2)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(data, network, tmp_path: Path) -> None:
-    """The limit on the size of files is met in another process, where it does no harm."""
+def test_a_full_disk_keeps_the_previous_checkpoint(data, network, tmp_path: Path) -> None:
+    """The limit on the file size applies to a separate process only."""
     options = {"epochs": 3, "backend": "numpy"}
     script = f"""
 import resource, signal, sys, anynet, numpy as np
@@ -223,7 +225,7 @@ except anynet.CheckpointError as error:
     same(anynet.fit(network, data, **options), anynet.resume(tmp_path, data))
 
 
-def test_a_checkpoint_is_on_disk_before_it_has_its_name(
+def test_a_checkpoint_is_synced_to_disk_before_it_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
@@ -251,7 +253,7 @@ FLOATS = st.floats(allow_nan=True, allow_infinity=True)
     st.sampled_from(["f4", "f8", "i4", "u1", "?"]),
     st.lists(st.integers(0, 3), max_size=3),
 )
-def test_files_keep_every_bit(
+def test_files_preserve_every_bit(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any], dtype: str, shape: list[int]
 ) -> None:
     array = np.full(shape, 1 / 3).astype(dtype)
@@ -269,24 +271,24 @@ def test_files_keep_every_bit(
     ("every", "meant"),
     [(1, (1, None)), ("10min", (None, 600)), ("0.5 min", (None, 30)), (10**9, (10**9, None))],
 )
-def test_intervals(every: Any, meant: tuple[Any, Any]) -> None:
+def test_intervals_are_parsed(every: Any, meant: tuple[Any, Any]) -> None:
     assert folders.parse_interval(every) == meant
 
 
 @pytest.mark.parametrize(
     "every", [0, -1, 1.5, True, "5", "min", "-1min", "0min", "1h", None, math.inf]
 )
-def test_what_is_no_interval(every: Any) -> None:
+def test_invalid_intervals_raise(every: Any) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="10min"):
         anynet.Checkpoints("folder", every=every)
 
 
 @pytest.mark.parametrize("options", [{"folder": 3}, {"keep": 0}, {"keep": True}, {"keep": 1.5}])
-def test_bad_policies(options: dict[str, Any]) -> None:
+def test_invalid_policies_raise(options: dict[str, Any]) -> None:
     with pytest.raises(anynet.InvalidArgumentError):
         anynet.Checkpoints(**{"folder": "folder"} | options)
 
 
-def test_metadata_must_be_jsons(data, network, tmp_path: Path) -> None:
-    with pytest.raises(anynet.InvalidArgumentError, match="metadata must be what JSON can hold"):
+def test_metadata_that_json_cannot_hold_raise(data, network, tmp_path: Path) -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match=r"metadata .*JSON"):
         anynet.fit(network, data, metadata={"array": data[0]}, checkpoint=tmp_path)

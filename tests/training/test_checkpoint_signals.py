@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait for a checkpoint."""
+"""Ctrl-C and SIGTERM take effect after a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import anynet
 FIRST = "step-000000000000.safetensors"
 
 
-def test_sigterm_does_what_it_would_when_the_checkpoint_is_written(
+def test_sigterm_takes_its_usual_effect_after_the_checkpoint_is_written(
     data, network, tmp_path: Path
 ) -> None:
     class LeavingError(Exception):
@@ -39,11 +39,12 @@ def test_sigterm_does_what_it_would_when_the_checkpoint_is_written(
     finally:
         signal.signal(signal.SIGTERM, before)
     names = sorted(path.name for path in tmp_path.glob("step-*"))
-    assert names == [FIRST, "step-000000000011.safetensors"]  # ten of an epoch, one of the next
+    # ten steps of one epoch, one of the next
+    assert names == [FIRST, "step-000000000011.safetensors"]
     same(anynet.fit(network, data, **options), anynet.resume(tmp_path, data))
 
 
-def test_a_second_signal_acts_at_once(data, network, tmp_path: Path) -> None:
+def test_a_second_signal_takes_effect_immediately(data, network, tmp_path: Path) -> None:
     def press_twice(_: Any) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -55,7 +56,7 @@ def test_a_second_signal_acts_at_once(data, network, tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_signals_that_are_ignored_stay_so(data, network, tmp_path: Path) -> None:
+def test_ignored_signals_stay_ignored(data, network, tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         model = anynet.fit(
@@ -66,7 +67,9 @@ def test_signals_that_are_ignored_stay_so(data, network, tmp_path: Path) -> None
     assert model.history.stopped == "all 1 epochs done"
 
 
-def test_a_thread_keeps_checkpoints_without_signals(data, network, tmp_path: Path) -> None:
+def test_a_thread_writes_checkpoints_without_handling_signals(
+    data, network, tmp_path: Path
+) -> None:
     models: list[anynet.Model] = []
 
     def train() -> None:
@@ -80,7 +83,9 @@ def test_a_thread_keeps_checkpoints_without_signals(data, network, tmp_path: Pat
     same(models[0], anynet.resume(tmp_path / "run", data))
 
 
-def test_ctrl_c_in_the_last_part_keeps_the_end(data, network, tmp_path: Path) -> None:
+def test_ctrl_c_in_the_last_batch_keeps_the_results_of_the_run(
+    data, network, tmp_path: Path
+) -> None:
     straight = anynet.fit(network, data, epochs=1, backend="numpy")
     with pytest.raises(anynet.TrainingInterrupted) as stop:
         anynet.fit(

@@ -1,4 +1,4 @@
-"""Checkpoints: a run taken up again is the run that was never left."""
+"""Checkpoints: a resumed run is bitwise equal to an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import anynet
 from anynet import tree
 from anynet.augment import Affine
 from anynet.backends import Backend
-from anynet.data import fingerprint
+from anynet.data import subset
 from anynet.optim import SGD, Adam, AdamW, Cosine, ReduceOnPlateau, RMSprop, Warmup
 from anynet.training.checkpoint import folder as folders
 from anynet.training.checkpoint.container import read_container, write_container
@@ -28,7 +28,7 @@ FIRST = "step-000000000000.safetensors"
 
 
 @pytest.mark.parametrize("moment", [(1, 1), (2, 200), (3, 300)])
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+def test_a_resumed_run_equals_an_uninterrupted_run(
     backend: Backend, data, network, tmp_path: Path, moment: tuple[int, int]
 ) -> None:
     options = {
@@ -59,7 +59,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         {"loss": anynet.nn.CrossEntropy(0.1), "validation": 0.1, "target_accuracy": 0.2},
     ],
 )
-def test_every_checkpoint_of_a_run_leads_to_its_end(
+def test_resuming_from_any_checkpoint_gives_the_same_result(
     data, network, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     whole = tmp_path / "whole"
@@ -94,7 +94,9 @@ def cuda(first: str, then: str) -> Any:
         cuda("cupy", "torch-cuda"),
     ],
 )
-def test_a_run_goes_on_elsewhere(data, network, tmp_path: Path, first: str, then: str) -> None:
+def test_a_run_resumes_on_another_backend(
+    data, network, tmp_path: Path, first: str, then: str
+) -> None:
     options = {"validation": 50, "epochs": 4, "optimizer": "adam", "learning_rate": 0.01}
     here, there = make_backend(first), make_backend(then)
     straight = anynet.fit(network, data, **options, backend=here)
@@ -110,7 +112,9 @@ def test_a_run_goes_on_elsewhere(data, network, tmp_path: Path, first: str, then
         np.testing.assert_allclose(here.to_host(a), there.to_host(b), rtol=1e-3, atol=1e-5)
 
 
-def test_float64_weights_on_values(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_a_float64_regression_with_sample_weights_resumes(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
     x = rng.normal(size=(90, 5))
     data = x, x @ rng.normal(size=(5, 2)), rng.uniform(0.5, 2, size=90)
     network = anynet.mlp([5, 7, 2], layer_norm=True, activation="tanh")
@@ -121,14 +125,14 @@ def test_float64_weights_on_values(rng: np.random.Generator, tmp_path: Path) -> 
         anynet.fit(
             network, data, **options, backend=backend, checkpoint=tmp_path, progress=stop_at(3, 30)
         )
-    with pytest.raises(anynet.InvalidArgumentError, match="arrays to validate on"):
+    with pytest.raises(anynet.InvalidArgumentError, match="validation arrays"):
         anynet.resume(tmp_path, data)
     again = anynet.resume(tmp_path, data, validation=options["validation"])
     same(straight, again)
     assert again.backend.dtype == "float64"
 
 
-def test_how_many_there_are_and_how_often(data, network, tmp_path: Path) -> None:
+def test_number_and_interval_of_checkpoints(data, network, tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
     def look(_: Any) -> None:
@@ -141,7 +145,7 @@ def test_how_many_there_are_and_how_often(data, network, tmp_path: Path) -> None
     assert (
         seen
         == [
-            names[:1],  # the one at the start
+            names[:1],  # the checkpoint at the start
             names[:1],
             [names[0], names[2]],
             [names[0], names[2]],
@@ -151,35 +155,36 @@ def test_how_many_there_are_and_how_often(data, network, tmp_path: Path) -> None
         ]
     )
     look(None)
-    assert seen[-1] == [names[6], names[7]]  # the end of a run is always there
+    assert seen[-1] == [names[6], names[7]]  # the final checkpoint always exists
     assert {path.name for path in tmp_path.iterdir()} == {"lock", names[6], names[7]}
 
 
-def test_minutes_pass_within_an_epoch(
+def test_time_intervals_apply_within_an_epoch(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count(step=20)  # seconds, one tick a look
+    clock = itertools.count(step=20)  # seconds, one tick per reading
     monkeypatch.setattr(folders.time, "monotonic", lambda: float(next(clock)))
     policy = anynet.Checkpoints(tmp_path, every="1.5min", keep=100)
     anynet.fit(network, data, batch_size=10, epochs=1, backend="numpy", checkpoint=policy)
     steps = [int(path.stem[5:]) for path in sorted(tmp_path.glob("step-*"))]
-    assert steps == [0, 10, 20, 30]  # each write, and each fifth of the looks every two steps
+    # each write, and every fifth of the readings, which occur every two steps
+    assert steps == [0, 10, 20, 30]
 
 
-def test_more_epochs_than_before(data, network, tmp_path: Path) -> None:
+def test_resume_with_more_epochs_extends_the_run(data, network, tmp_path: Path) -> None:
     options = {"validation": 50, "batch_size": 32, "backend": "numpy", "patience": None}
     anynet.fit(network, data, epochs=2, checkpoint=tmp_path, **options)
     with pytest.raises(anynet.InvalidArgumentError, match="done 2 epochs already"):
         anynet.resume(tmp_path, data, epochs=1)
     longer = anynet.resume(tmp_path, data, epochs=4)
     same(anynet.fit(network, data, epochs=4, **options), longer)
-    same(longer, anynet.resume(tmp_path, data))  # a finished run is returned as it is
+    same(longer, anynet.resume(tmp_path, data))  # a finished run is returned unchanged
     with pytest.raises(anynet.TrainingInterrupted):
         anynet.resume(tmp_path, data, epochs=8, progress=stop_at(6, 1))
     same(anynet.fit(network, data, epochs=8, **options), anynet.resume(tmp_path, data))
 
 
-def test_a_run_that_stopped_early_has_stopped(data, network, tmp_path: Path) -> None:
+def test_a_run_that_stopped_early_is_not_continued(data, network, tmp_path: Path) -> None:
     options = {"validation": 50, "patience": 1, "min_delta": 0.9, "backend": "numpy"}
     model = anynet.fit(network, data, checkpoint=tmp_path, **options)
     assert "has not risen" in model.history.stopped
@@ -188,9 +193,9 @@ def test_a_run_that_stopped_early_has_stopped(data, network, tmp_path: Path) -> 
 
 @dataclass(frozen=True)
 class Halving:
-    """A schedule of the user's own."""
+    """A user-defined schedule."""
 
-    kind: ClassVar[str] = "constant"  # even under a name that anynet has
+    kind: ClassVar[str] = "constant"  # even with a name that anynet uses
 
     learning_rate: float = 0.1
 
@@ -200,7 +205,7 @@ class Halving:
         )
 
 
-def test_parts_of_the_users_own_are_given_again(data, network, tmp_path: Path) -> None:
+def test_user_defined_parts_must_be_passed_to_resume(data, network, tmp_path: Path) -> None:
     options = {"learning_rate": Halving(), "epochs": 4, "backend": "numpy"}
     straight = anynet.fit(network, data, **options)
     with pytest.raises(anynet.TrainingInterrupted):
@@ -210,7 +215,7 @@ def test_parts_of_the_users_own_are_given_again(data, network, tmp_path: Path) -
     same(straight, anynet.resume(tmp_path, data, learning_rate=Halving()))
 
 
-def test_other_data_are_refused(data, network, tmp_path: Path) -> None:
+def test_resume_with_different_data_raises(data, network, tmp_path: Path) -> None:
     x, y = data
     anynet.fit(network, data, validation=30, epochs=1, backend="numpy", checkpoint=tmp_path)
     changed = x.copy()
@@ -219,16 +224,18 @@ def test_other_data_are_refused(data, network, tmp_path: Path) -> None:
     swapped[[0, 1]] = swapped[[1, 0]]
     assert y[0] != y[1]
     for other in ((changed, y), (x, swapped), (x[:-1], y[:-1])):
-        with pytest.raises(anynet.CheckpointError, match="data differ") as told:
+        with pytest.raises(anynet.CheckpointError, match="data differ") as caught:
             anynet.resume(tmp_path, other, epochs=2)
-        assert ("of other values" in str(told.value)) == (len(other[1]) == len(y))
+        assert ("of other values" in str(caught.value)) == (len(other[1]) == len(y))
     with pytest.raises(anynet.CheckpointError, match="data differ"):
         anynet.resume(tmp_path, (x, y, np.full(len(y), 0.5)), epochs=2)
-    assert anynet.resume(tmp_path, (x.astype(np.float64), list(y)), epochs=2)  # the same values
+    assert anynet.resume(tmp_path, (x.astype(np.float64), list(y)), epochs=2)  # equal values
 
 
 @pytest.mark.parametrize("shuffle", ["exact", "blocks"])
-def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
+def test_runs_on_sources_resume_and_check_their_data(
+    data, network, tmp_path: Path, shuffle: str
+) -> None:
     np.save(tmp_path / "x.npy", data[0].astype(np.float32))
     np.save(tmp_path / "y.npy", data[1])
 
@@ -242,7 +249,7 @@ def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
         anynet.fit(network, opened(), **options, checkpoint=run, progress=stop_at(2, 100))
     same(straight, anynet.resume(run, opened()))
     if shuffle == "blocks":
-        with pytest.raises(anynet.CheckpointError, match="the shuffle and the window of before"):
+        with pytest.raises(anynet.CheckpointError, match=r"shuffle and .*window"):
             anynet.resume(run, opened(window=5_000))
     changed = data[0].astype(np.float32)
     changed[100] += 1
@@ -251,10 +258,10 @@ def test_data_on_disk(data, network, tmp_path: Path, shuffle: str) -> None:
         anynet.resume(run, opened())
 
 
-def test_large_inputs_are_sampled_and_all_targets_read(
+def test_the_fingerprint_samples_large_inputs_and_reads_all_targets(
     data, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
+    monkeypatch.setattr(subset, "SAMPLED_BYTES", 10 * data[0][0].nbytes)
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     changed = data[0].copy()
     changed[-1] += 1
@@ -262,19 +269,19 @@ def test_large_inputs_are_sampled_and_all_targets_read(
         anynet.resume(tmp_path, (changed, data[1]), epochs=2)
 
 
-def test_checkpoints_hold_every_argument_of_fit_that_changes_its_numbers(
+def test_checkpoints_contain_every_argument_of_fit_that_affects_the_results(
     data, network, tmp_path: Path
 ) -> None:
-    """The others are given to resume; the weights of ``start`` are in the state."""
+    """The other arguments are passed to resume; the weights of ``start`` are in the state."""
     given = {"data", "backend", "resident", "callbacks", "progress", "checkpoint", "start"}
-    given |= {"device", "dtype"}  # of the backend, which has an entry of its own
+    given |= {"device", "dtype"}  # part of the backend, which has its own entry
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     content = read_container(next(tmp_path.glob("step-*")), KEY, "checkpoint").content
     assert {*inspect.signature(anynet.fit).parameters} - given == {*content["arguments"]}
 
 
-def test_checkpoints_of_earlier_versions_are_resumed(tmp_path: Path) -> None:
-    """Options and columns of the history that were added later have the values of before."""
+def test_checkpoints_of_earlier_versions_resume(tmp_path: Path) -> None:
+    """Missing options and history columns, which were added later, get their defaults."""
     rng = np.random.default_rng(0)
     data = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
     options: dict[str, Any] = {"validation": 8, "backend": "numpy"}

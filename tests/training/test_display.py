@@ -1,4 +1,4 @@
-"""What histories and models show of themselves."""
+"""Display of histories and models: summaries, tables, plots, HTML."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_summary_marks_frozen_layers() -> None:
     assert "dense (frozen)" in model.summary()
 
 
-def test_history_as_columns_and_as_a_data_frame(model: anynet.Model) -> None:
+def test_history_converts_to_columns_and_to_a_data_frame(model: anynet.Model) -> None:
     columns = model.history.to_dict()
     assert columns["epoch"] == [1, 2, 3]
     assert columns["validation_accuracy"] == [r.validation_score for r in model.history.records]

@@ -1,4 +1,4 @@
-"""Schedules that drive weight decay, momentum, dropout and label smoothing inside the step."""
+"""Scheduled options: weight decay, momentum, dropout and label smoothing inside the step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def same(first: anynet.Model, second: anynet.Model) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_constant_schedule_is_the_number(data, network, name: str) -> None:
+def test_a_constant_schedule_equals_the_number(data, network, name: str) -> None:
     options = OPTIONS | {"optimizer": SGD(momentum=0.5), "backend": "numpy"}
     number = anynet.fit(network, data, **options, **{name: 0.25})
     driven = anynet.fit(network, data, **options, **{name: Constant(0.25)})
@@ -35,8 +35,8 @@ def test_a_constant_schedule_is_the_number(data, network, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_stepped_number_is_that_of_each_epoch(data, network, name: str) -> None:
-    """Two epochs at two values are two fits of an epoch, the second from the first's state."""
+def test_a_step_schedule_has_its_value_in_each_epoch(data, network, name: str) -> None:
+    """Two epochs with two values equal two fits of one epoch, the second from the first's state."""
     seen: list[Any] = []
 
     def recorded(step: Any, steps_per_epoch: int, *, backend: Backend) -> Any:
@@ -52,7 +52,9 @@ def test_a_stepped_number_is_that_of_each_epoch(data, network, name: str) -> Non
     assert len(set(seen)) > 1
 
 
-def test_all_at_once_on_every_backend(data, network, backend: Backend) -> None:
+def test_all_scheduled_options_together_match_on_every_backend(
+    data, network, backend: Backend
+) -> None:
     options = OPTIONS | SCHEDULES | {"optimizer": SGD()}
     expected = anynet.fit(network, data, backend="numpy", **options)
     model = anynet.fit(network, data, backend=backend, **options)
@@ -60,7 +62,7 @@ def test_all_at_once_on_every_backend(data, network, backend: Backend) -> None:
         np.testing.assert_allclose(backend.to_host(ours), theirs, rtol=2e-3, atol=2e-4)
 
 
-def test_resumed_runs_are_the_straight_one(data, network, tmp_path) -> None:
+def test_resumed_runs_equal_the_uninterrupted_run(data, network, tmp_path) -> None:
     options = OPTIONS | SCHEDULES | {"optimizer": SGD(), "backend": "numpy"}
     straight = anynet.fit(network, data, **options)
     shorter = options | {"epochs": 1}
@@ -68,7 +70,7 @@ def test_resumed_runs_are_the_straight_one(data, network, tmp_path) -> None:
     same(straight, anynet.resume(tmp_path / "run", data, epochs=3))
 
 
-def test_members_differ_in_the_numbers_of_schedules(data, network) -> None:
+def test_population_members_can_have_schedules_with_different_values(data, network) -> None:
     configs: list[dict[str, Any]] = [
         {"weight_decay": Cosine(0.2, epochs=3), "dropout": Cosine(0.4, epochs=3)},
         {"weight_decay": Cosine(0.1, epochs=2), "dropout": Cosine(0.2, epochs=3, final=0.1)},
@@ -83,14 +85,14 @@ def test_members_differ_in_the_numbers_of_schedules(data, network) -> None:
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_driven_dropout_acts_on_all_dropout_layers(data) -> None:
+def test_scheduled_dropout_applies_to_all_dropout_layers(data) -> None:
     network = anynet.mlp([64, 12, 12, 10], dropout=0.2, scale=1 / 16)
     options = OPTIONS | {"backend": "numpy"}
     without = anynet.fit(network, data, **options, dropout=0.0)
     same(without, anynet.fit(network, data, **options, dropout=Constant(0.0)))
 
 
-def test_the_learning_rate_alone_may_wait_for_a_plateau(data, network) -> None:
+def test_plateau_is_accepted_for_the_learning_rate_only(data, network) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="weight_decay must be"):
         anynet.fit(network, data, weight_decay=ReduceOnPlateau(0.1), backend="numpy")
 

@@ -26,7 +26,7 @@ def train(data: Any, sizes: list[int], backend: Any, n: int = 3, **options: Any)
     return anynet.fit_population(network, data, configs, epochs=3, backend=backend, **options)
 
 
-def test_probabilities_are_averaged(backend64: Backend, some: Any) -> None:
+def test_ensemble_probabilities_are_averages(backend64: Backend, some: Any) -> None:
     models = train(some, [64, 16, 10], backend64)
     ensemble = anynet.Ensemble(models)
     mean = np.mean([model.predict_proba(some[0]) for model in models], axis=0)
@@ -39,7 +39,7 @@ def test_probabilities_are_averaged(backend64: Backend, some: Any) -> None:
     )
 
 
-def test_labels_and_values(rng: np.random.Generator) -> None:
+def test_ensembles_predict_labels_and_values(rng: np.random.Generator) -> None:
     x = rng.standard_normal((200, 5))
     labels = (x[:, :2] > 0).astype(int)
     ensemble = anynet.Ensemble(train((x, labels), [5, 8, 2], "numpy"))
@@ -58,7 +58,7 @@ def test_labels_and_values(rng: np.random.Generator) -> None:
         ensemble.predict_proba(x)
 
 
-def test_an_ensemble_is_saved_as_one_file(some: Any, tmp_path: Path) -> None:
+def test_an_ensemble_is_saved_in_one_file(some: Any, tmp_path: Path) -> None:
     models = [*train(some, [64, 16, 10], "numpy"), *train(some, [64, 8, 8, 10], "numpy", n=1)]
     ensemble = anynet.Ensemble(models, {"note": "four"})
     path = tmp_path / "ensemble.safetensors"
@@ -75,7 +75,9 @@ def test_an_ensemble_is_saved_as_one_file(some: Any, tmp_path: Path) -> None:
         anynet.Ensemble.load(path)
 
 
-def test_members_must_answer_one_question(some: Any, rng: np.random.Generator) -> None:
+def test_no_members_or_members_with_different_tasks_raise(
+    some: Any, rng: np.random.Generator
+) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="at least one"):
         anynet.Ensemble([])
     x = rng.standard_normal((40, 64))
@@ -84,7 +86,7 @@ def test_members_must_answer_one_question(some: Any, rng: np.random.Generator) -
         anynet.Ensemble([*train(some, [64, 10], "numpy", n=1), *others])
 
 
-def test_each_fold_is_what_fit_makes_of_the_others(some: Any) -> None:
+def test_each_fold_matches_a_fit_on_the_other_folds(some: Any) -> None:
     network = anynet.mlp([64, 12, 10], scale=1 / 16)
     configs = [{"learning_rate": 0.1, "seed": 1}, {"learning_rate": 0.3, "seed": 2}]
     backend = anynet.get_backend("numpy", dtype="float64")
@@ -110,7 +112,7 @@ def test_each_fold_is_what_fit_makes_of_the_others(some: Any) -> None:
 
 
 @pytest.mark.parametrize("folds", [1, 301, 2.5, True])
-def test_bad_folds_are_refused(some: Any, folds: Any) -> None:
+def test_invalid_folds_raise(some: Any, folds: Any) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="folds must be"):
         anynet.cross_validate(anynet.mlp([64, 10]), some, folds=folds, backend="numpy")
 
@@ -118,6 +120,6 @@ def test_bad_folds_are_refused(some: Any, folds: Any) -> None:
 @pytest.mark.parametrize(
     ("samples", "message"), [([], "at least one"), ([0, 300], "in \\[0, 300"), ([0.5], "at least")]
 )
-def test_bad_samples_are_refused(some: Any, samples: Any, message: str) -> None:
+def test_invalid_samples_raise(some: Any, samples: Any, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit_population(anynet.mlp([64, 10]), some, [{"samples": samples}], backend="numpy")

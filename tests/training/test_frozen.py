@@ -1,4 +1,4 @@
-"""Frozen layers: their bits stay, and the others train as they would."""
+"""Frozen layers: they stay bitwise equal, and the other layers train as usual."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from anynet.training.state import initial_state, kept_weights
 from anynet.training.step import TrainingStep
 from anynet.typing import Key
 
-LAYERS = anynet.mlp([6, 5, 4, 3], batch_norm=True).layers  # two of dense, norm, relu; dense
+# two blocks of dense, norm, relu; then dense
+LAYERS = anynet.mlp([6, 5, 4, 3], batch_norm=True).layers
 FROZEN = (0, 1, 3)
 
 
 class Refusing(ParameterFree):
-    """The identity, whose pullback must not be called."""
+    """The identity; fails if its pullback is called."""
 
     kind = "refusing"
 
@@ -66,7 +67,7 @@ def steps(backend: Backend, seed: Any, net: Network, n_steps: int = 3, **options
     ids=["momentum", "averaged AdamW", "max norm", "adversarial"],
 )
 @pytest.mark.parametrize("seed", [3, (3, 4)], ids=["one", "population"])
-def test_the_bits_of_frozen_layers_stay(backend64: Backend, options: Any, seed: Any) -> None:
+def test_frozen_layers_stay_bitwise_equal(backend64: Backend, options: Any, seed: Any) -> None:
     before, after = steps(backend64, seed, network(), **options)
     for index in range(len(LAYERS)):
         pairs = zip(
@@ -78,7 +79,7 @@ def test_the_bits_of_frozen_layers_stay(backend64: Backend, options: Any, seed: 
         assert all(same) if index in FROZEN else not any(same)
 
 
-def test_the_first_update_of_the_other_layers_is_that_without_freezing(backend64: Backend) -> None:
+def test_freezing_does_not_change_the_first_update_of_the_other_layers(backend64: Backend) -> None:
     net = Network(6, anynet.mlp([6, 5, 4, 3], layer_norm=True).layers)
     _, whole = steps(backend64, 3, net, 1)
     _, part = steps(backend64, 3, replace(net, frozen=FROZEN), 1)
@@ -89,7 +90,7 @@ def test_the_first_update_of_the_other_layers_is_that_without_freezing(backend64
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-def test_no_gradient_of_a_frozen_weight_is_formed(monkeypatch) -> None:
+def test_gradients_of_frozen_weights_are_not_computed(monkeypatch) -> None:
     formed = []
     for name in ("form", "add_to"):
         original = getattr(ProductGradient, name)
@@ -104,7 +105,7 @@ def test_no_gradient_of_a_frozen_weight_is_formed(monkeypatch) -> None:
     assert set(formed) == {(4, 3)}
 
 
-def test_nothing_is_computed_below_the_first_layer_that_is_trained() -> None:
+def test_the_backward_pass_stops_at_the_first_trained_layer() -> None:
     backend = anynet.get_backend("numpy", dtype="float64")
     net = Network(6, (Refusing(), *LAYERS), (0, 1, 2))
     params, states = net.init(0, backend), net.init_states()
@@ -116,7 +117,7 @@ def test_nothing_is_computed_below_the_first_layer_that_is_trained() -> None:
     assert all(grads[at] for at in (4, 5, 7))
 
 
-def test_members_and_fit_keep_frozen_layers(digits: anynet.Dataset) -> None:
+def test_fit_and_populations_keep_frozen_layers(digits: anynet.Dataset) -> None:
     net = anynet.mlp([64, 16, 10], scale=digits.scale).freeze([1])
     data = (digits.train[0][:200], digits.train[1][:200])
     options: dict[str, Any] = {"epochs": 2, "backend": "numpy", "average": 0.9}
@@ -129,7 +130,7 @@ def test_members_and_fit_keep_frozen_layers(digits: anynet.Dataset) -> None:
         assert not np.array_equal(model.params[-1]["weight"], start[-1]["weight"])
 
 
-def test_dropout_that_is_put_in_moves_the_frozen_indices() -> None:
+def test_inserting_dropout_layers_shifts_the_frozen_indices() -> None:
     changed = with_dropout(network((0, 3, 6)).freeze([0, 3]), 0.5)
     assert [changed.layers[at].kind for at in changed.frozen] == ["dense", "dense"]
     assert [changed.layers[at].units for at in changed.frozen] == [5, 4]
@@ -149,13 +150,13 @@ def test_frozen_layers_compute_as_at_inference(rng) -> None:
     ("layers", "message"),
     [([7], "got 7"), ([-8], "got -8"), ([1.5], r"got 1\.5"), ([0, 1, 3, 4, 6], "must be trained")],
 )
-def test_what_can_be_frozen_is_checked(layers: Any, message: str) -> None:
+def test_invalid_indices_to_freeze_raise(layers: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         network(()).freeze(layers)
 
 
 @pytest.mark.parametrize("frozen", [[1, 0], [9], ["0"], 3])
-def test_a_damaged_configuration_is_refused(frozen: Any) -> None:
+def test_an_invalid_frozen_entry_in_a_configuration_raises(frozen: Any) -> None:
     config = network(()).to_config() | {"frozen": frozen}
     with pytest.raises(InvalidArgumentError, match="frozen must"):
         Network.from_config(config)

@@ -1,4 +1,4 @@
-"""Inputs far beyond [−1, 1] are reported before training, with their range."""
+"""Inputs far outside [−1, 1] are reported before training, with their range."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def fit(x: Any, backend: Backend | str = "numpy", **options: Any) -> None:
         (BYTES * 1e30, "0", "2.55e+32"),
     ],
 )
-def test_the_range_is_named(x: np.ndarray, low: str, high: str) -> None:
-    with pytest.warns(UserWarning, match="x holds values") as told:
+def test_the_warning_contains_the_range(x: np.ndarray, low: str, high: str) -> None:
+    with pytest.warns(UserWarning, match="x holds values") as caught:
         fit(x)
-    assert f"from {low} to {high}, " in str(told[0].message)
+    assert f"from {low} to {high}, " in str(caught[0].message)
 
 
-@pytest.mark.skip_backend("strict", reason="its arrays are those of no library")
-def test_arrays_of_any_backend(backend: Backend) -> None:
+@pytest.mark.skip_backend("strict", reason="its arrays belong to no library")
+def test_arrays_of_any_backend_are_checked(backend: Backend) -> None:
     with pytest.warns(UserWarning, match="from 0 to 255"):
         fit(backend.to_device(BYTES.astype(np.float32)), backend)
 
@@ -57,3 +57,13 @@ def test_scaled_inputs_have_no_warning(x: np.ndarray, options: dict[str, Any]) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(x, **options)
+
+
+@pytest.mark.parametrize("train", [anynet.fit, anynet.fit_population])
+def test_the_warning_is_located_at_the_call(train: Any) -> None:
+    arguments: tuple[Any, ...] = (anynet.mlp([4, 3, 2]), (BYTES, np.arange(100) % 2))
+    if train is anynet.fit_population:
+        arguments += ([{}],)
+    with pytest.warns(UserWarning, match="x holds values") as caught:
+        train(*arguments, epochs=1, learning_rate=1e-9, backend="numpy")
+    assert caught[0].filename == __file__

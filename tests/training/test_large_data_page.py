@@ -1,4 +1,4 @@
-"""The page about data larger than memory: its Python and its commands are run."""
+"""The docs page about data larger than memory: its Python and its commands run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anynet.cli import main
 PAGE = (Path(__file__).parents[2] / "docs" / "large-data.md").read_text()
 
 
-def test_the_pages_python_runs(
+def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -28,7 +28,7 @@ def test_the_pages_python_runs(
     assert capsys.readouterr().out.count("[") == 1
 
 
-def test_the_pages_commands_run(
+def test_the_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -42,7 +42,7 @@ def test_the_pages_commands_run(
     assert "stream = true" in Path("runs/own/config.toml").read_text()
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_the_links_exist() -> None:
     folder = Path(__file__).parents[2] / "docs"
     for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", PAGE):
         assert (folder / target).exists(), target

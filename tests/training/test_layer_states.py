@@ -1,4 +1,4 @@
-"""Layers with state through a whole life: training, checkpoints, files, populations, ensembles."""
+"""Layers with state: training, checkpoints, files, populations, ensembles."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def same_bits(one: anynet.Model, other: anynet.Model) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_training_learns_and_predicts_by_running_statistics(model, data) -> None:
+def test_training_learns_and_prediction_uses_running_statistics(model, data) -> None:
     assert model.score(*data) > 0.9
     x = data[0][:1]
     np.testing.assert_allclose(model.predict_proba(x), model.predict_proba(data[0])[:1], rtol=1e-5)
@@ -58,7 +58,7 @@ def test_training_learns_and_predicts_by_running_statistics(model, data) -> None
     )
 
 
-def test_files_pickles_copies_backends_and_ensembles_hold_the_states(
+def test_files_pickles_copies_backends_and_ensembles_keep_the_states(
     model, data, tmp_path: Path
 ) -> None:
     model.save(tmp_path / "model.safetensors")
@@ -77,7 +77,7 @@ def test_files_pickles_copies_backends_and_ensembles_hold_the_states(
     assert {str(leaf.dtype) for leaf in tree.leaves(wide.states)} == {"float64"}
 
 
-def test_a_file_without_the_states_is_refused(model, tmp_path: Path) -> None:
+def test_a_file_without_the_states_raises(model, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     broken = Network(64, model.network.layers)
     without = anynet.Model(broken, model.params, model.loss, model.backend)
@@ -87,7 +87,9 @@ def test_a_file_without_the_states_is_refused(model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("average", [None, 0.9])
-def test_a_resumed_run_is_the_straight_run_bit_for_bit(data, tmp_path, average: Any) -> None:
+def test_a_resumed_run_is_bitwise_equal_to_the_uninterrupted_run(
+    data, tmp_path, average: Any
+) -> None:
     both = Network(64, (Standardize(), *network().layers))
     options = OPTIONS | {"average": average, "validation": 0.2, "seed": 5, "patience": None}
     straight = anynet.fit(both, data, **options)
@@ -102,7 +104,7 @@ def test_a_resumed_run_is_the_straight_run_bit_for_bit(data, tmp_path, average: 
     same_bits(straight, resumed)
 
 
-def test_an_average_of_the_weights_comes_with_the_current_statistics(data) -> None:
+def test_averaged_weights_use_the_current_statistics(data) -> None:
     plain, averaged = (
         anynet.fit(network(), data, average=average, **OPTIONS) for average in (None, 0.9)
     )
@@ -112,7 +114,7 @@ def test_an_average_of_the_weights_comes_with_the_current_statistics(data) -> No
 
 
 @pytest.mark.parametrize("shared_order", [False, True])
-def test_members_equal_single_runs(data, shared_order: bool) -> None:
+def test_population_members_match_single_runs(data, shared_order: bool) -> None:
     both = Network(64, (Standardize(), *network().layers))
     configs = [{"seed": 1, "learning_rate": 0.05}, {"seed": 2, "learning_rate": 0.1}]
     if shared_order:
@@ -128,7 +130,7 @@ def test_members_equal_single_runs(data, shared_order: bool) -> None:
             np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-4)
 
 
-def test_adversarial_neighbours_leave_the_statistics_as_they_are(backend64: Backend, data) -> None:
+def test_adversarial_samples_do_not_update_the_statistics(backend64: Backend, data) -> None:
     x, y = data[0][:32].astype(np.float64), data[1][:32].astype(np.int32)
     states = []
     for distance in (None, 4.0):
@@ -143,13 +145,13 @@ def test_adversarial_neighbours_leave_the_statistics_as_they_are(backend64: Back
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-def test_a_batch_size_of_one_is_refused(data) -> None:
+def test_a_batch_size_of_one_raises(data) -> None:
     with pytest.raises(InvalidArgumentError, match="batch_size of at least 2"):
         anynet.fit(network(), data, **OPTIONS | {"batch_size": 1})
 
 
-@pytest.mark.skip_backend("strict", reason="its arrays are those of no library")
-def test_inputs_are_standardised_as_by_scikit_learn(backend: Backend, rng, monkeypatch) -> None:
+@pytest.mark.skip_backend("strict", reason="its arrays belong to no library")
+def test_standardize_matches_scikit_learn(backend: Backend, rng, monkeypatch) -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     monkeypatch.setattr("anynet.training.state.BLOCK_NUMBERS", 70)
     x = (rng.standard_normal((97, 7)) * 10.0 ** np.arange(-3, 4) + 5).astype(np.float32)
@@ -165,7 +167,7 @@ def test_inputs_are_standardised_as_by_scikit_learn(backend: Backend, rng, monke
         np.testing.assert_allclose(state["scale"], 1 / scaler.scale_, rtol=1e-6)
 
 
-def test_the_statistics_are_those_of_the_training_rows(data, tmp_path: Path) -> None:
+def test_standardize_uses_the_statistics_of_the_training_rows(data, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", data[0])
     source = anynet.open_source(tmp_path / "x.npy")
     plain = anynet.mlp([64, 8, 10], standardize=True)
@@ -181,13 +183,13 @@ def test_the_statistics_are_those_of_the_training_rows(data, tmp_path: Path) -> 
 def test_standardize_excludes_scale_and_must_be_first() -> None:
     with pytest.raises(InvalidArgumentError, match=r"leave out scale=0\.5"):
         anynet.mlp([4, 3], standardize=True, scale=0.5)
-    with pytest.raises(InvalidArgumentError, match="must be the first, got it as 1"):
+    with pytest.raises(InvalidArgumentError, match=r"must be the first.* 1"):
         Network(4, (BatchNorm(), Standardize(), Dense(2)))
 
 
 @pytest.fixture
 def centre() -> Iterator[Any]:
-    """A layer of one's own that subtracts a running mean, registered for one test."""
+    """Register, for one test, a user-defined layer that subtracts a running mean."""
 
     @register("layer")
     @dataclass(frozen=True)
@@ -208,20 +210,21 @@ def centre() -> Iterator[Any]:
     del registered("layer")["centre"]
 
 
-def test_an_own_layer_with_state_trains_and_is_saved(
+def test_a_user_defined_layer_with_state_trains_and_is_saved(
     backend: Backend, data, centre: Any, tmp_path: Path
 ) -> None:
     if backend.name in ("strict", "readonly"):
-        pytest.skip("fit does not take its arrays")
+        pytest.skip("fit does not accept its arrays")
     own = Network(64, (centre(), Dense(8), Dense(10)))
     model = anynet.fit(own, data, epochs=1, backend=backend, learning_rate=0.01)
-    assert np.abs(backend.to_host(model.states[0]["mean"]) - data[0].mean(0)).max() < 3  # of 16
+    # of 16 samples
+    assert np.abs(backend.to_host(model.states[0]["mean"]) - data[0].mean(0)).max() < 3
     model.save(tmp_path / "own.safetensors")
     again = anynet.load(tmp_path / "own.safetensors", backend)
     np.testing.assert_array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
 
 
-def test_configurations_survive_json() -> None:
+def test_configurations_round_trip_through_json() -> None:
     one = network(standardize=True).freeze([1, -1])
     assert one.frozen == (1, len(one.layers) - 1)
     assert Network.from_config(one.to_config()) == one

@@ -1,4 +1,4 @@
-"""What training allocates, measured: parameters and batches, never the data set again."""
+"""Memory allocated by training: parameters and batches, but no copy of the data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH = 64
 @pytest.mark.slow
 @pytest.mark.parametrize("validation", [None, 0.1], ids=["all", "hold-out"])
 @pytest.mark.parametrize("layers", [[784, 128, 64, 10], [784, 512, 256, 10]], ids=str)
-def test_training_holds_the_data_once_and_the_parameters_three_times(
+def test_training_allocates_the_parameters_three_times_and_no_copy_of_the_data(
     rng, layers: list[int], validation: float | None
 ) -> None:
     x = rng.integers(256, size=(40_000, layers[0]), dtype=np.uint8)
@@ -24,7 +24,8 @@ def test_training_holds_the_data_once_and_the_parameters_three_times(
     network = anynet.mlp(layers, scale=1 / 255)
     parameters = sum(4 * leaf.size for leaf in tree.leaves(network.init_host(0)))
     arguments = {"epochs": 2, "batch_size": BATCH, "validation": validation, "backend": "numpy"}
-    anynet.fit(network, (x[:640], y[:640]), **arguments)  # imports and caches are not training's
+    # imports and caches do not belong to training
+    anynet.fit(network, (x[:640], y[:640]), **arguments)
 
     tracemalloc.start()
     try:
@@ -34,10 +35,10 @@ def test_training_holds_the_data_once_and_the_parameters_three_times(
         tracemalloc.stop()
 
     assert len(model.history.records) == 2
-    # a batch: its bytes, as floats, scaled; each hidden layer's output, mask and gradient
+    # a batch as bytes, floats and scaled; output, mask and gradient of each hidden layer
     batch = BATCH * (layers[0] * (1 + 4 + 4) + 4 * 6 * sum(layers[1:]))
-    if validation is not None:  # scored in batches of 1,024 and one of what is left over
+    if validation is not None:  # scoring uses batches of 1,024 and one smaller batch
         batch += (1024 + 4_000 % 1024) * (layers[0] * (1 + 4 + 4) + 4 * 4 * sum(layers[1:]))
-    per_sample = len(x) * 8 * 4  # targets as int32, and an epoch's order while it is drawn
+    per_sample = len(x) * 8 * 4  # targets as int32; the order of an epoch while it is drawn
     assert peak < 3 * parameters + batch + per_sample
     assert peak < x.nbytes

@@ -1,8 +1,8 @@
-"""A training step never reads the device from the host, nor sends it numbers: a graph can hold it.
+"""A training step neither reads from the device nor copies numbers to it, as graphs require.
 
-The whole step, with every layer, loss, optimizer and schedule, runs on two libraries that refuse:
-array_api_strict on its second device, whose arrays will not become Python numbers, and torch's meta
-device, which has no content that could be read and where each operator's tensors are looked at.
+The step, with every layer, loss, optimizer and schedule, runs on two guarded libraries:
+array_api_strict on its second device, whose arrays do not convert to Python numbers, and torch's
+meta device, which has no content to read and where the tensors of each operator are checked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SCHEDULE_CASES = [
 
 @contextlib.contextmanager
 def refusing_strict(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make array_api_strict's arrays and functions refuse what the host could see."""
+    """Make arrays and functions of array_api_strict raise when the host would read a value."""
     strict = pytest.importorskip("array_api_strict")
     array = type(strict.zeros(1))
 
@@ -77,7 +77,7 @@ def refusing_strict(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextlib.contextmanager
 def refusing_torch(_: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no operator take or make a tensor that is not on the meta device."""
+    """Raise if an operator takes or makes a tensor outside the meta device."""
     torch = pytest.importorskip("torch")
     from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -112,7 +112,7 @@ def torch_backend() -> tuple[Backend, Any]:
 
 @pytest.fixture(params=[strict_backend, torch_backend], ids=["strict", "torch meta"])
 def refusing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A backend, and the context in which it refuses."""
+    """Return a backend, and the context in which host reads raise."""
     backend, context = request.param()
     return backend, lambda: context(monkeypatch)
 
@@ -138,7 +138,7 @@ def samples(loss: Any, weighted: bool) -> Rows:
 
 
 def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **options: Any) -> None:
-    """Make everything on the host, then take two training steps and a scoring one."""
+    """Make everything on the host, then run two training steps and one scoring step."""
     backend, refuse = refusing
     host = anynet.get_backend("numpy")
     activation = options.pop("activation", "relu")
@@ -150,7 +150,7 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
         "schedule": schedules.Constant(0.1),
         "steps_per_epoch": 7,
     }
-    if "augment" in options:  # what it keeps on the device is made before the first step
+    if "augment" in options:  # state on the device is made before the first step
         options["augment"] = pipeline(backend, *options["augment"], shape=(2, 2))
     step = TrainingStep(network, backend=backend, **arguments | options)
     seed = tuple(range(members)) if members else 1
@@ -172,12 +172,12 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation(refusing: Any, activation: str) -> None:
+def test_every_activation_avoids_host_reads(refusing: Any, activation: str) -> None:
     take_steps(refusing, activation=activation)
 
 
 @pytest.mark.parametrize("members", [0, 2])
-def test_layers_with_state_and_frozen_layers(refusing: Any, members: int) -> None:
+def test_layers_with_state_and_frozen_layers_avoid_host_reads(refusing: Any, members: int) -> None:
     network = anynet.mlp([INPUTS, 6, 5, OUTPUTS], standardize=True, batch_norm=True, dropout=0.1)
     options = {"adversarial": 1.0, "average": 0.9, "members": members}
     for each in (network, network.freeze([0, 1, 2])):
@@ -186,30 +186,34 @@ def test_layers_with_state_and_frozen_layers(refusing: Any, members: int) -> Non
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_every_loss(refusing: Any, loss: str, weighted: bool) -> None:
+def test_every_loss_avoids_host_reads(refusing: Any, loss: str, weighted: bool) -> None:
     take_steps(refusing, loss=LOSSES[loss](), weighted=weighted)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_CASES, ids=repr)
-def test_every_optimizer_with_clipping_and_averaging(refusing: Any, optimizer: Any) -> None:
+def test_every_optimizer_with_clipping_and_averaging_avoids_host_reads(
+    refusing: Any, optimizer: Any
+) -> None:
     take_steps(
         refusing, optimizer=optimizer, clip_norm=0.5, max_norm=2.0, adversarial=1.0, average=0.9
     )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULE_CASES, ids=repr)
-def test_every_schedule(refusing: Any, schedule: Any) -> None:
+def test_every_schedule_avoids_host_reads(refusing: Any, schedule: Any) -> None:
     take_steps(refusing, schedule=schedule)
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=repr)
 @pytest.mark.parametrize("members", [0, 3])
-def test_every_augmentation(refusing: Any, augmentation: Any, members: int) -> None:
+def test_every_augmentation_avoids_host_reads(
+    refusing: Any, augmentation: Any, members: int
+) -> None:
     take_steps(refusing, augment=[augmentation], members=members)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_CASES[:3], ids=repr)
-def test_a_population(refusing: Any, optimizer: Any) -> None:
+def test_a_population_avoids_host_reads(refusing: Any, optimizer: Any) -> None:
     take_steps(
         refusing,
         members=3,
@@ -222,14 +226,14 @@ def test_a_population(refusing: Any, optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize("read", [float, bool, lambda x: x[x > 0], lambda x: x + float(x)])
-def test_the_refusing_libraries_refuse(refusing: Any, read: Any) -> None:
+def test_the_guarded_libraries_raise_on_host_reads(refusing: Any, read: Any) -> None:
     backend, refuse = refusing
     array = on_device(backend, np.ones((), dtype=np.float32))
     with refuse(), pytest.raises((AssertionError, RuntimeError, NotImplementedError)):
         read(array)
 
 
-def test_a_number_from_the_host_is_refused(refusing: Any) -> None:
+def test_the_guarded_libraries_raise_on_copies_from_the_host(refusing: Any) -> None:
     backend, refuse = refusing
     with refuse(), pytest.raises(AssertionError):
         backend.xp.asarray(0.1, device=backend.device)

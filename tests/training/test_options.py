@@ -1,4 +1,4 @@
-"""One list of options: what ``fit`` and ``fit_population`` show, check and apply."""
+"""The shared options of ``fit`` and ``fit_population``: signature, checks, effect."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Y = (X[:, 0] > 0).astype(np.int64) + (X[:, 1] > 0)
 NETWORK = anynet.mlp([5, 8, 3])
 
 
-def test_type_checkers_see_the_options_with_their_types() -> None:
+def test_the_options_have_types_for_type_checkers() -> None:
     assert FitArguments.__annotations__.keys() == {field.name for field in fields(FitOptions)}
     for field in fields(FitOptions):
         assert FitArguments.__annotations__[field.name].__forward_arg__ == field.type
 
 
 @pytest.mark.parametrize("function", [anynet.fit, anynet.fit_population])
-def test_signature_and_documentation_show_every_option(function: Any) -> None:
+def test_signature_and_docstring_contain_every_option(function: Any) -> None:
     parameters = inspect.signature(function).parameters
     for field in fields(FitOptions):
         assert parameters[field.name].default == field.default
@@ -35,7 +35,7 @@ def test_signature_and_documentation_show_every_option(function: Any) -> None:
 
 
 @pytest.mark.parametrize("function", [anynet.fit, anynet.fit_population])
-def test_an_unknown_option_is_refused_with_the_nearest_name(function: Any) -> None:
+def test_an_unknown_option_raises_with_the_nearest_name(function: Any) -> None:
     with pytest.raises(TypeError, match=r"'batchsize'; did you mean 'batch_size'"):
         function(NETWORK, (X, Y), batchsize=3)
 
@@ -53,7 +53,7 @@ def weights(**options: Any) -> list[np.ndarray]:
         ({"label_smoothing": 0.1}, {"loss": anynet.nn.CrossEntropy(0.1)}),
     ],
 )
-def test_fit_and_populations_override_numbers_of_the_parts(
+def test_fit_and_populations_override_numbers_of_their_parts(
     options: dict[str, Any], explicit: dict[str, Any]
 ) -> None:
     expected = weights(**explicit)
@@ -64,7 +64,7 @@ def test_fit_and_populations_override_numbers_of_the_parts(
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_fit_takes_device_and_dtype_as_load_does() -> None:
+def test_fit_accepts_device_and_dtype_like_load() -> None:
     model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy", device="cpu", dtype="float64")
     assert model.backend.dtype == "float64"
     assert {leaf.dtype for leaf in tree.leaves(model.params)} == {np.dtype("float64")}
@@ -72,7 +72,7 @@ def test_fit_takes_device_and_dtype_as_load_does() -> None:
         anynet.fit(NETWORK, (X, Y), backend=anynet.get_backend("numpy"), dtype="float64")
 
 
-def test_start_continues_from_the_weights_of_a_model() -> None:
+def test_start_initialises_from_the_weights_of_a_model() -> None:
     first = anynet.fit(NETWORK, (X, Y), epochs=3, backend="numpy")
     kept = [leaf.copy() for leaf in tree.leaves(first.params)]
     second = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy", start=first)
@@ -88,7 +88,7 @@ def test_start_continues_from_the_weights_of_a_model() -> None:
 
 
 @pytest.mark.parametrize("network", [anynet.mlp([5, 7, 3]), anynet.mlp([5, 8, 8, 3])])
-def test_start_must_have_the_shapes_of_the_network(network: anynet.Network) -> None:
+def test_start_with_other_shapes_or_types_raises(network: anynet.Network) -> None:
     model = anynet.fit(NETWORK, (X, Y), epochs=1, backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match=r"start has .*\(5, 8\)"):
         anynet.fit(network, (X, Y), start=model, backend="numpy")

@@ -1,4 +1,4 @@
-"""Unregistered layers and losses train; that they cannot be saved is reported before training."""
+"""Unregistered layers and losses train; a warning before training says they cannot be saved."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,12 @@ OPTIONS: dict[str, Any] = {"epochs": 2, "backend": "numpy"}
 
 
 class OwnDense(Dense):
-    """Not even another name: a subclass that behaves as its base."""
+    """A subclass with the behaviour and the name of its base."""
 
 
 @dataclass(frozen=True)
 class Doubled:
-    """An activation that is no subclass of anynet's."""
+    """An activation that does not inherit from a class of anynet."""
 
     kind: ClassVar[str] = "doubled"
     random: ClassVar[bool] = False
@@ -36,7 +36,7 @@ class Doubled:
 
 
 class OwnLoss(CrossEntropy):
-    """A loss of another class."""
+    """An unregistered loss."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_an_unregistered_loss_is_reported_before_training(data, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_of_numpy_are_saved_as_numbers(data, tmp_path: Path) -> None:
+def test_numpy_scalars_are_saved_as_numbers(data, tmp_path: Path) -> None:
     layers = Activation("tanh"), Dropout(np.float32(0.5)), Dense(3)
     model = anynet.fit(network(*layers), data, metadata={"rows": np.int32(60)}, **OPTIONS)
     model.save(tmp_path / "model.safetensors")
@@ -112,13 +112,13 @@ def test_unregistered_parts_of_a_population_are_reported_before_training(data) -
         ("metadata", "text"),
     ],
 )
-def test_objects_of_another_kind_are_refused(data, argument: str, value: Any) -> None:
+def test_objects_of_the_wrong_kind_raise(data, argument: str, value: Any) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=f"{argument} must be"):
         anynet.fit(network(), data, **{**OPTIONS, argument: value})
 
 
 @pytest.mark.parametrize("metadata", [{"a": object()}, {"a": np.zeros(2)}, {("a",): 1}])
-def test_metadata_that_json_cannot_hold_are_refused_before_training(data, metadata: Any) -> None:
+def test_metadata_that_json_cannot_hold_raise_before_training(data, metadata: Any) -> None:
     epochs: list[int] = []
     with pytest.raises(anynet.InvalidArgumentError, match="JSON can hold"):
         anynet.fit(network(), data, metadata=metadata, callbacks=epochs.append, **OPTIONS)

@@ -1,4 +1,4 @@
-"""Models, ensembles and backends are pickled, copied and dumped by joblib on any backend."""
+"""Pickle, copy and joblib round trips of models, ensembles and backends on any backend."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
-def test_models_come_back(name: str, way: str, tmp_path) -> None:
+def test_models_ensembles_and_backends_round_trip(name: str, way: str, tmp_path) -> None:
     if name != "numpy":
         pytest.importorskip(name)
     backend = anynet.get_backend(name, "cpu", dtype="float32")
@@ -54,7 +54,7 @@ def test_models_come_back(name: str, way: str, tmp_path) -> None:
         assert WAYS[way](value, tmp_path) == value
 
 
-def test_a_deep_copy_shares_nothing() -> None:
+def test_a_deep_copy_shares_no_memory() -> None:
     model = anynet.fit(anynet.mlp([4, 2]), (X, Y), epochs=1, backend="numpy", metadata={"a": []})
     other = copy.deepcopy(model)
     other.metadata["a"].append(1)
@@ -62,7 +62,7 @@ def test_a_deep_copy_shares_nothing() -> None:
     assert not np.shares_memory(other.params[0]["weight"], model.params[0]["weight"])
 
 
-def test_without_the_library_a_model_comes_back_on_numpy(monkeypatch) -> None:
+def test_a_model_is_unpickled_on_numpy_if_its_library_is_missing(monkeypatch) -> None:
     pytest.importorskip("torch")
     model = anynet.fit(anynet.mlp([4, 2]), (X, Y), epochs=1, backend="torch")
     dumped = pickle.dumps(model)
@@ -91,17 +91,17 @@ MASKED = np.ma.masked_array(X, mask=X > 1)
         ((X, Y, np.ma.masked_array(np.ones(60), mask=Y == 1)), Y.sum()),
     ],
 )
-def test_masked_values_are_refused(data: Any, count: int) -> None:
+def test_masked_values_raise(data: Any, count: int) -> None:
     pytest.importorskip("sklearn")
-    words = rf"masked array with {count} masked values.*filled"
-    with pytest.raises(anynet.InvalidArgumentError, match=words):
+    facts = rf"masked array with {count} masked values.*filled"
+    with pytest.raises(anynet.InvalidArgumentError, match=facts):
         anynet.fit(anynet.mlp([4, 2]), data, epochs=1, backend="numpy")
-    with pytest.raises(anynet.InvalidArgumentError, match=words):
+    with pytest.raises(anynet.InvalidArgumentError, match=facts):
         anynet.MLPClassifier((4,), max_iter=1).fit(*data)
 
 
 @pytest.mark.filterwarnings("ignore:.*hasn't converged")
-def test_masked_inputs_of_predictions() -> None:
+def test_predict_with_masked_inputs_raises() -> None:
     pytest.importorskip("sklearn")
     model = anynet.fit(anynet.mlp([4, 2]), (X, Y), epochs=1, backend="numpy")
     for one in (model, anynet.MLPClassifier((4,), max_iter=1).fit(X, Y)):
@@ -112,7 +112,7 @@ def test_masked_inputs_of_predictions() -> None:
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR:UserWarning", "ignore:.*hasn't converged")
 @pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
-def test_sparse_tensors_are_refused(layout: str) -> None:
+def test_sparse_tensors_raise_with_the_conversion(layout: str) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("sklearn")
     sparse = getattr(torch.asarray(X), layout)()

@@ -1,4 +1,4 @@
-"""A population: each member is what ``fit`` makes of it, whatever it is trained with."""
+"""Populations: each member matches the result of ``fit`` with its configuration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def some(digits: anynet.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def alone(network: Any, data: Any, config: dict[str, Any], **options: Any) -> anynet.Model:
-    """What ``fit`` makes of one member."""
+    """Return the result of ``fit`` for one member."""
     options = options | config
     network = options.pop("network", network)
     if "dropout" in options:
@@ -76,7 +76,7 @@ def check_members(network: Any, data: Any, configs: list[dict[str, Any]], **opti
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the groups that were trained."""
+    """Record the sizes of the trained groups."""
     sizes: list[int] = []
 
     def train(runs: Any, *rest: Any) -> None:
@@ -94,7 +94,7 @@ SGD_MEMBERS = [
 ]
 
 
-def test_members_of_other_numbers_are_one_computation(
+def test_members_that_differ_in_numbers_share_one_computation(
     backend64: Backend, some: Any, digits: anynet.Dataset, counted: list[int]
 ) -> None:
     network = anynet.mlp([64, 16, 10], dropout=0.1, layer_norm=True, scale=digits.scale)
@@ -113,7 +113,9 @@ def test_members_of_other_numbers_are_one_computation(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw"])
-def test_every_optimizer(backend64: Backend, some: Any, optimizer: str) -> None:
+def test_members_match_single_runs_with_every_optimizer(
+    backend64: Backend, some: Any, optimizer: str
+) -> None:
     network = anynet.mlp([64, 12, 10], scale=1 / 16)
     configs = [
         {"seed": seed, "learning_rate": rate, "weight_decay": decay}
@@ -137,7 +139,9 @@ def test_every_optimizer(backend64: Backend, some: Any, optimizer: str) -> None:
     ],
     ids=lambda pair: pair[0].kind,
 )
-def test_every_schedule(some: Any, counted: list[int], schedules: Any) -> None:
+def test_members_match_single_runs_with_every_schedule(
+    some: Any, counted: list[int], schedules: Any
+) -> None:
     network = anynet.mlp([64, 12, 10], scale=1 / 16)
     backend = anynet.get_backend("numpy", dtype="float64")
     configs = [{"seed": 1, "learning_rate": schedule} for schedule in schedules]
@@ -145,8 +149,8 @@ def test_every_schedule(some: Any, counted: list[int], schedules: Any) -> None:
     assert counted == [len(schedules)]
 
 
-def test_members_stop_at_epochs_of_their_own(backend64: Backend, some: Any) -> None:
-    """Patience, a target, a count of epochs and a callback end them; the rest go on."""
+def test_members_stop_at_different_epochs(backend64: Backend, some: Any) -> None:
+    """Patience, a target, the number of epochs and a callback stop members; the others continue."""
     network = anynet.mlp([64, 16, 10], scale=1 / 16)
     configs: list[dict[str, Any]] = [
         {"seed": 0, "learning_rate": 1e-7, "patience": 2, "min_delta": 0.5},
@@ -167,7 +171,7 @@ def test_members_stop_at_epochs_of_their_own(backend64: Backend, some: Any) -> N
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_weights_of_samples_and_members_without_a_hold_out(
+def test_members_with_sample_weights_and_without_validation_match_single_runs(
     backend64: Backend, some: Any, rng: np.random.Generator, resident: bool
 ) -> None:
     x, y = some
@@ -179,7 +183,7 @@ def test_weights_of_samples_and_members_without_a_hold_out(
     check_members(network, data, [{"seed": 0}, {"seed": 1}], validation=held_out, **options)
 
 
-def test_regression(backend64: Backend, rng: np.random.Generator) -> None:
+def test_regression_members_match_single_runs(backend64: Backend, rng: np.random.Generator) -> None:
     x = rng.standard_normal((200, 5))
     y = np.stack([x @ rng.standard_normal(5), np.sin(x[:, 0])], axis=1)
     network = anynet.mlp([5, 16, 2], activation="tanh")
@@ -190,7 +194,7 @@ def test_regression(backend64: Backend, rng: np.random.Generator) -> None:
         )
 
 
-def test_float32_is_within_its_rounding(backend: Backend, some: Any) -> None:
+def test_float32_members_match_single_runs_within_rounding(backend: Backend, some: Any) -> None:
     network = anynet.mlp([64, 16, 10], scale=1 / 16)
     configs = [{"seed": seed, "learning_rate": 0.05 + 0.05 * seed} for seed in range(5)]
     models = anynet.fit_population(
@@ -206,7 +210,7 @@ def test_float32_is_within_its_rounding(backend: Backend, some: Any) -> None:
             )
 
 
-def test_what_cannot_be_one_computation_makes_groups(some: Any, counted: list[int]) -> None:
+def test_members_that_cannot_share_a_computation_form_groups(some: Any, counted: list[int]) -> None:
     network, wide = anynet.mlp([64, 8, 10]), anynet.mlp([64, 9, 10])
     configs: list[dict[str, Any]] = [
         {"seed": 0},
@@ -224,7 +228,7 @@ def test_what_cannot_be_one_computation_makes_groups(some: Any, counted: list[in
     assert counted == [2, 2, 1, 1, 2, 1]
 
 
-def test_a_shared_order_is_that_of_the_first_seed(
+def test_shared_order_uses_the_order_of_the_first_seed(
     backend64: Backend, some: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = anynet.mlp([64, 8, 10], dropout=0.2, scale=1 / 16)
@@ -241,8 +245,8 @@ def test_a_shared_order_is_that_of_the_first_seed(
         check_equal(model, alone(network, some, config, **options))
 
 
-def test_rates_of_dropout_are_rounded_as_in_single_runs(some: Any) -> None:
-    """A rate a hair from the middle of two thresholds, which float32 cannot tell from it."""
+def test_dropout_rates_are_rounded_as_in_single_runs(some: Any) -> None:
+    """A rate so close to the midpoint of two thresholds that float32 rounds it to the midpoint."""
     network = anynet.mlp([64, 64, 10], scale=1 / 16)
     configs = [{"dropout": (29491.5 - 1e-4) / 2**16}, {"dropout": (29491.5 + 1e-4) / 2**16}]
     options = {"epochs": 2, "backend": anynet.get_backend("numpy", dtype="float32")}
@@ -251,7 +255,7 @@ def test_rates_of_dropout_are_rounded_as_in_single_runs(some: Any) -> None:
         check_equal(model, alone(network, some, config, **options), rtol=1e-4)
 
 
-def test_a_part_that_cannot_be_hashed_is_trained_alone(some: Any, counted: list[int]) -> None:
+def test_a_member_with_an_unhashable_part_is_trained_alone(some: Any, counted: list[int]) -> None:
     class Unhashable(CrossEntropy):
         __hash__ = None  # type: ignore[assignment]
 
@@ -264,10 +268,10 @@ def test_a_part_that_cannot_be_hashed_is_trained_alone(some: Any, counted: list[
     assert len(models) == 3
 
 
-def test_a_shared_order_is_the_same_in_every_group_and_never_of_others_samples(
+def test_shared_order_is_equal_in_every_group_and_uses_only_the_members_samples(
     some: Any, monkeypatch: pytest.MonkeyPatch, counted: list[int]
 ) -> None:
-    """Members that train on other samples make a group each, in the order of the first seed."""
+    """Members with different samples form separate groups, in the order of the first seed."""
     network = anynet.mlp([64, 8, 10], scale=1 / 16)
     halves = [np.arange(0, 300, 2), np.arange(1, 300, 2)]
     configs: list[dict[str, Any]] = [
@@ -290,7 +294,7 @@ def test_a_shared_order_is_the_same_in_every_group_and_never_of_others_samples(
         check_equal(model, alone(network, data, {"seed": config["seed"]}, **options))
 
 
-def test_a_shared_order_shares_the_hold_out(some: Any) -> None:
+def test_shared_order_shares_the_validation_samples(some: Any) -> None:
     network = anynet.mlp([64, 8, 10], scale=1 / 16)
     models = anynet.fit_population(
         network,
@@ -306,7 +310,7 @@ def test_a_shared_order_shares_the_hold_out(some: Any) -> None:
     assert models[1].history.best.validation_score == pytest.approx(score)
 
 
-def test_a_member_that_diverges_leaves_the_others_alone(some: Any) -> None:
+def test_a_diverging_member_does_not_affect_the_others(some: Any) -> None:
     network = anynet.mlp([64, 16, 10])
     configs = [{"seed": 0, "learning_rate": 1e200}, {"seed": 1, "learning_rate": 0.001}]
     backend = anynet.get_backend("numpy", dtype="float64")
@@ -321,7 +325,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(some: Any) -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_population_is_split_to_fit_into_memory(some: Any, counted: list[int]) -> None:
+def test_a_population_is_split_to_fit_the_memory_limit(some: Any, counted: list[int]) -> None:
     network = anynet.mlp([64, 32, 10], scale=1 / 16)
     configs = [{"seed": seed} for seed in range(7)]
     seen: list[anynet.PopulationProgress] = []
@@ -346,8 +350,10 @@ def test_a_population_is_split_to_fit_into_memory(some: Any, counted: list[int])
         check_equal(one, other)
 
 
-def test_batches_on_threads_give_the_same_bits(some: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NumPy trains a batch of members on each core; which batch a member is in changes nothing."""
+def test_member_batches_on_threads_are_bitwise_equal(
+    some: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy trains one batch of members per core; the batch does not affect a member's result."""
     network = anynet.mlp([64, 16, 10], dropout=0.2, scale=1 / 16)
     configs = [{"seed": seed, "learning_rate": 0.05 + 0.1 * seed} for seed in range(6)]
     backend = anynet.get_backend("numpy", dtype="float64")
@@ -361,7 +367,7 @@ def test_batches_on_threads_give_the_same_bits(some: Any, monkeypatch: pytest.Mo
         check_equal(one, other)
 
 
-def test_ctrl_c_hands_over_the_models_so_far(some: Any) -> None:
+def test_ctrl_c_raises_with_the_models_so_far(some: Any) -> None:
     def interrupt(record: anynet.EpochRecord) -> None:
         if record.epoch == 2:
             raise KeyboardInterrupt
@@ -396,16 +402,16 @@ def test_ctrl_c_hands_over_the_models_so_far(some: Any) -> None:
         ([{"dropout": 1.0}], r"configs\[0\].*dropout must be in \[0, 1\)"),
         ([{"patience": 0}], "patience must be"),
         ([{"network": anynet.mlp([3, 10])}], "network takes 3 inputs"),
-        ([{}, {"seed": -1}], r"configs\[1\]: seed must be an integer of at least 0"),
+        ([{}, {"seed": -1}], r"configs\[1\]: seed must be a whole number of at least 0"),
         ([{"network": "mlp"}], r"configs\[0\]: network must be a Network such as"),
     ],
 )
-def test_bad_configurations_are_refused(some: Any, configs: Any, message: str) -> None:
+def test_invalid_configurations_raise(some: Any, configs: Any, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit_population(anynet.mlp([64, 10]), some, configs, backend="numpy")
 
 
 @pytest.mark.parametrize(("limit", "message"), [(0, "above 0"), (1000, "one member alone takes")])
-def test_bad_memory_limits_are_refused(some: Any, limit: int, message: str) -> None:
+def test_invalid_memory_limits_raise(some: Any, limit: int, message: str) -> None:
     with pytest.raises(anynet.InvalidArgumentError, match=message):
         anynet.fit_population(anynet.mlp([64, 10]), some, [{}], backend="numpy", memory_limit=limit)

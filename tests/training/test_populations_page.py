@@ -1,4 +1,4 @@
-"""The page about populations: its Python is run."""
+"""The docs page about populations: its Python runs and its links exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 PAGE = (Path(__file__).parents[2] / "docs" / "populations.md").read_text()
 
 
-def test_the_pages_python_runs(
+def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -25,7 +25,7 @@ def test_the_pages_python_runs(
     assert "'momentum': 0.9" in capsys.readouterr().out
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_the_links_exist() -> None:
     folder = Path(__file__).parents[2] / "docs"
     for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", PAGE):
         assert (folder / target).exists(), target

@@ -1,4 +1,4 @@
-"""Model files: they load on every backend, and anything else is refused."""
+"""Model files: they load on every backend, and invalid files raise."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def test_a_model_loads_on_every_backend(backend: Backend, model, saved, digits) 
     )
 
 
-def test_a_model_saved_on_any_backend_is_the_same_file(backend: Backend, model, saved, tmp_path):
+def test_every_backend_saves_the_same_file(backend: Backend, model, saved, tmp_path):
     other = tmp_path / "other.safetensors"
     model.to(backend).save(other)
     assert other.read_bytes() == saved.read_bytes()
 
 
-def test_dtypes_are_kept_unless_another_is_asked_for(saved) -> None:
+def test_the_dtype_is_kept_unless_another_is_requested(saved) -> None:
     assert anynet.load(saved).backend.dtype == "float32"
     assert anynet.load(saved, "numpy", dtype="float64").params[1]["weight"].dtype == np.float64
 
 
-def test_saving_replaces_the_file_whole_or_not_at_all(model, saved, monkeypatch) -> None:
+def test_saving_replaces_the_file_atomically(model, saved, monkeypatch) -> None:
     before = saved.read_bytes()
 
     def fail(*_: object) -> None:
@@ -65,26 +65,26 @@ def test_saving_replaces_the_file_whole_or_not_at_all(model, saved, monkeypatch)
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_metadata_must_be_json(model, tmp_path: Path) -> None:
+def test_metadata_that_json_cannot_hold_raise(model, tmp_path: Path) -> None:
     foreign = dataclasses.replace(model, metadata={"rows": {1, 2}})
     with pytest.raises(anynet.InvalidArgumentError, match="what JSON can hold"):
         foreign.save(tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(anynet.ModelFileError, match="does not exist"):
         anynet.load(tmp_path / "absent.safetensors")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
-def test_a_damaged_file_is_told(saved: Path, keep: int) -> None:
+def test_a_damaged_file_raises(saved: Path, keep: int) -> None:
     saved.write_bytes(saved.read_bytes()[:keep])
     with pytest.raises(anynet.ModelFileError, match="cannot be read as a model"):
         anynet.load(saved)
 
 
-def test_a_run_folder_is_opened_and_another_is_told(saved: Path, model, digits) -> None:
+def test_a_run_folder_loads_and_another_folder_raises(saved: Path, model, digits) -> None:
     x = digits.test[0]
     loaded = anynet.load(saved.parent, "numpy")
     np.testing.assert_array_equal(loaded.predict_proba(x), model.predict_proba(x))
@@ -93,25 +93,25 @@ def test_a_run_folder_is_opened_and_another_is_told(saved: Path, model, digits) 
         anynet.load(saved.parent)
 
 
-def test_a_missing_folder_is_named_with_the_mend(model, tmp_path: Path) -> None:
+def test_saving_to_a_missing_folder_raises_with_the_fix(model, tmp_path: Path) -> None:
     path = tmp_path / "absent" / "m"
     with pytest.raises(anynet.InvalidArgumentError) as caught:
         model.save(path)
-    assert str(caught.value) == (
-        f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it, or "
-        f"choose another"
-    )
+    message = str(caught.value)
+    assert message.startswith(f"cannot write {str(path)!r}: ")
+    for fact in (f"no folder {str(path.parent)!r}", "create it"):
+        assert fact in message
 
 
-def test_a_file_that_cannot_be_written_is_named(model, tmp_path: Path) -> None:
-    path = tmp_path / ("m" * 300)  # longer than file systems allow
+def test_a_file_that_cannot_be_written_raises_with_its_name(model, tmp_path: Path) -> None:
+    path = tmp_path / ("m" * 300)  # longer than file systems permit
     with pytest.raises(OSError, match="m" * 300) as caught:
         model.save(path)
     assert caught.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_foreign_safetensors_are_told(tmp_path: Path) -> None:
+def test_safetensors_files_of_other_programs_raise(tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     save_file({"w": np.ones(3, dtype=np.float32)}, path)
     with pytest.raises(anynet.ModelFileError, match="not a model that anynet saved"):
@@ -132,7 +132,7 @@ def change(saved: Path, config=None, tensors=None) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (lambda c: c | {"format": 99}, "model format 99, this version of anynet reads 1"),
+        (lambda c: c | {"format": 99}, "format 99, .* reads 1"),
         (lambda c: {}, "cannot be read"),  # noqa: ARG005
         (lambda c: [c], "cannot be read"),
         (lambda c: c | {"network": {"n_inputs": 64, "layers": [{"kind": "x"}]}}, "unknown layer"),
@@ -144,7 +144,7 @@ def change(saved: Path, config=None, tensors=None) -> None:
         (lambda c: c | {"metadata": 3}, "cannot read"),
     ],
 )
-def test_configurations_are_checked(saved: Path, config, message) -> None:
+def test_invalid_configurations_raise(saved: Path, config, message) -> None:
     change(saved, config=config)
     with pytest.raises(anynet.ModelFileError, match=message):
         anynet.load(saved)
@@ -159,7 +159,7 @@ def test_configurations_are_checked(saved: Path, config, message) -> None:
         (lambda a: a | {"1.bias": np.ones(16, dtype=np.int32)}, "float32 or float64, got int32"),
     ],
 )
-def test_tensors_are_checked(saved: Path, tensors, message) -> None:
+def test_invalid_tensors_raise(saved: Path, tensors, message) -> None:
     change(saved, tensors=tensors)
     with pytest.raises(anynet.ModelFileError, match=message):
         anynet.load(saved)

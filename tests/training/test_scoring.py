@@ -1,4 +1,4 @@
-"""Class weights, the score that chooses an epoch, and when a network has learnt nothing."""
+"""Class weights, the score that selects an epoch, and the check against guessing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def curve(model: anynet.Model) -> list[Any]:
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize("given", ["balanced", {1: 3.0}, {0: 0.5, 1: 2.0}])
-def test_class_weights_are_sample_weights(given: Any, n_outputs: int, rare) -> None:
+def test_class_weights_equal_sample_weights(given: Any, n_outputs: int, rare) -> None:
     x, y = rare
     network = anynet.mlp([4, 8, n_outputs])
     weights = compute_sample_weight(given, y)
@@ -53,13 +53,13 @@ def test_class_weights_are_sample_weights(given: Any, n_outputs: int, rare) -> N
         ([1, 2], "dict"),
     ],
 )
-def test_invalid_class_weights(given: Any, words: str, rare) -> None:
+def test_invalid_class_weights_raise(given: Any, words: str, rare) -> None:
     with pytest.raises(InvalidArgumentError, match="class_weight") as caught:
         anynet.fit(anynet.mlp([4, 8, 2]), rare, class_weight=given, **OPTIONS)
     assert words in str(caught.value)
 
 
-def test_class_weights_need_one_class_per_sample(rare) -> None:
+def test_class_weights_require_one_class_per_sample(rare) -> None:
     x, y = rare
     for target, loss in ((y * 1.5, None), (np.stack([y, y], 1), "binary_cross_entropy")):
         network = anynet.mlp([4, 8, 1 if loss is None else 2])
@@ -77,7 +77,7 @@ def test_class_weights_need_one_class_per_sample(rare) -> None:
     ],
 )
 @pytest.mark.parametrize("shared", [True, False])
-def test_scoring_chooses_the_epoch(scoring: str, function: Any, shared: bool, rare) -> None:
+def test_scoring_selects_the_best_epoch(scoring: str, function: Any, shared: bool, rare) -> None:
     x, y = rare
     network = anynet.mlp([4, 8, 2])
     training, validation = (x, y), 0.3
@@ -97,7 +97,7 @@ def test_scoring_chooses_the_epoch(scoring: str, function: Any, shared: bool, ra
         )
 
 
-def test_scoring_in_populations_is_that_of_single_runs(rare) -> None:
+def test_scoring_in_populations_matches_single_runs(rare) -> None:
     network = anynet.mlp([4, 8, 2])
     options = OPTIONS | {"validation": 0.3, "class_weight": "balanced"}
     configs = [{"seed": 0, "scoring": "roc_auc"}, {"seed": 1, "scoring": "loss"}, {"seed": 2}]
@@ -110,7 +110,7 @@ def test_scoring_in_populations_is_that_of_single_runs(rare) -> None:
         assert scores[0] == (scores[1] and pytest.approx(scores[1], rel=1e-4))
 
 
-def test_scoring_of_other_tasks(rng) -> None:
+def test_scoring_works_for_other_tasks(rng) -> None:
     x = rng.standard_normal((120, 3)).astype(np.float32)
     three, labels = np.digitize(x[:, 0], [-0.5, 0.5]), (x[:, :2] > 0).astype(int)
     cases = [
@@ -125,7 +125,7 @@ def test_scoring_of_other_tasks(rng) -> None:
         options = OPTIONS | {"loss": loss, "scoring": scoring, "learning_rate": 0.05}
         model = anynet.fit(network, (x, y), validation=(x, y), **options)
         scores = [record.selection_score for record in model.history.records]
-        if scoring == "r2":  # the loss's own: nothing is scored twice
+        if scoring == "r2":  # the loss's own score: nothing is scored twice
             assert scores == [None] * len(scores)
         else:
             assert model.history.best_epoch == np.argmax(scores) + 1
@@ -140,7 +140,7 @@ def test_scoring_of_other_tasks(rng) -> None:
         ("neg_mean_poisson_deviance", {"validation": 0.2}, "neg_mean_poisson_deviance"),
     ],
 )
-def test_invalid_scoring_is_refused_before_training(
+def test_invalid_scoring_raises_before_training(
     scoring: Any, options: dict[str, Any], words: str, rare
 ) -> None:
     seen: list[int] = []
@@ -153,7 +153,7 @@ def test_invalid_scoring_is_refused_before_training(
     assert not seen
 
 
-def test_scores_that_the_validation_set_does_not_define_are_refused(rare) -> None:
+def test_scores_that_are_undefined_on_the_validation_set_raise(rare) -> None:
     x, y = rare
     one = (x[y == 0][:20], y[y == 0][:20])
     with pytest.raises(InvalidArgumentError, match="20 samples"):
@@ -195,7 +195,7 @@ def test_a_loss_just_below_that_of_guessing_is_reported(
         assert ("0.78" in sign) != learnt
 
 
-def test_guessing_follows_the_weights_and_ignores_what_is_constant() -> None:
+def test_the_guessing_baseline_uses_sample_weights_and_ignores_constant_outputs() -> None:
     y = np.array([0, 0, 0, 1], dtype=np.int32)
     assert best_guess(y, np.array([1.0, 1, 1, 3]), CrossEntropy()).score == 0.5
     assert best_guess(y.astype(float)[:, None], None, SquaredError()) is None
@@ -204,7 +204,7 @@ def test_guessing_follows_the_weights_and_ignores_what_is_constant() -> None:
     assert no_better_than_guessing(record, CrossEntropy(), 2, guess) == ""
 
 
-def test_r2_of_nearly_nothing_is_reported() -> None:
+def test_r2_close_to_zero_is_reported() -> None:
     record = anynet.EpochRecord(1, 0.1, 0.5, 0.0004, 0.5, -0.001, 1.0)
     assert "R²" in no_better_than_guessing(record, SquaredError(), 1)
     better = record._replace(validation_score=0.02)

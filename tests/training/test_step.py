@@ -1,4 +1,4 @@
-"""The training step: the report's formulas, the same curve everywhere, populations."""
+"""The training step: formulas of the report, equal curves on all backends, populations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_step(network: Any, backend: Backend, **options: Any) -> TrainingStep:
     return TrainingStep(network, backend=backend, **arguments)
 
 
-def test_a_hundred_steps_are_the_reports_on_every_backend(backend64: Backend, digits) -> None:
+def test_a_hundred_steps_match_the_report_on_every_backend(backend64: Backend, digits) -> None:
     rows = samples(digits)
     network = anynet.mlp([64, 32, 16, 10], scale=digits.scale)
     layers = [(layer["weight"], layer["bias"]) for layer in network.init_host(5) if layer]
@@ -100,7 +100,7 @@ def test_the_loss_curve_is_the_same_on_every_backend(backend64: Backend, digits,
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared order", "own orders"])
-def test_a_population_of_three_equals_three_single_runs(
+def test_a_population_of_three_matches_three_single_runs(
     backend64: Backend, digits, shared: bool
 ) -> None:
     rows = samples(digits)
@@ -137,8 +137,10 @@ def test_a_population_of_three_equals_three_single_runs(
             np.testing.assert_allclose(stacked[member], single, rtol=1e-9, atol=1e-12)
 
 
-def test_the_sums_are_those_of_the_epoch(backend64: Backend, rng: np.random.Generator) -> None:
-    """Weighted loss and squared errors of a network that does not learn (rate 0)."""
+def test_the_running_sums_are_those_of_the_epoch(
+    backend64: Backend, rng: np.random.Generator
+) -> None:
+    """Check weighted loss and squared errors of a network that does not learn (rate 0)."""
     x, y = rng.standard_normal((50, 3)), rng.standard_normal((50, 2))
     weight = rng.uniform(0, 2, 50)
     network = anynet.mlp([3, 4, 2])
@@ -162,7 +164,7 @@ def test_the_sums_are_those_of_the_epoch(backend64: Backend, rng: np.random.Gene
     assert int(backend64.to_host(state.step)) == 4
 
 
-def test_steps_of_one_configuration_are_equal_so_that_compiled_loops_are_reused() -> None:
+def test_equal_configurations_give_equal_steps_for_reuse_of_compiled_loops() -> None:
     network = anynet.mlp([3, 2])
     one, other = (make_step(network, anynet.get_backend("numpy")) for _ in range(2))
     assert one == other

@@ -1,4 +1,4 @@
-"""Training from the host and from disk: the same bits as from the device, and what may go wrong."""
+"""Streaming from the host and from disk: bitwise equal to resident data; failures."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def same(one: anynet.Model, other: anynet.Model) -> bool:
     return all(equal) and losses[0] == losses[1]
 
 
-@pytest.mark.skip_backend("readonly", reason="NumPy's loop, which is tested")
-@pytest.mark.skip_backend("strict", reason="slow, and adds nothing to the others")
-def test_streams_with_the_exact_shuffle_are_resident_runs(backend: Backend, folder, data) -> None:
+@pytest.mark.skip_backend("readonly", reason="has NumPy's loop, which is tested")
+@pytest.mark.skip_backend("strict", reason="slow, with no additional coverage")
+def test_streams_with_the_exact_shuffle_equal_resident_runs(backend: Backend, folder, data) -> None:
     options = OPTIONS | {"validation": 0.1, "backend": backend}
     expected = anynet.fit(NETWORK, data, **options, resident=True)
     sources = {
@@ -70,7 +70,7 @@ def test_streams_with_the_exact_shuffle_are_resident_runs(backend: Backend, fold
         ("jax", {}),
     ],
 )
-def test_blockwise_streams_are_resident_runs_of_that_order(folder, case, options) -> None:
+def test_blockwise_streams_equal_resident_runs_of_the_same_order(folder, case, options) -> None:
     source = anynet.open_source(folder, window=9_000)
     source.block_rows = 10
     source.starts = np.arange(0, 1003, 10)
@@ -83,7 +83,7 @@ def test_blockwise_streams_are_resident_runs_of_that_order(folder, case, options
     assert same(streamed, exact) == (not options.get("shuffle", True))
 
 
-def test_weights_and_wide_numbers_are_streamed(rng) -> None:
+def test_sample_weights_and_64_bit_numbers_are_streamed(rng) -> None:
     x, y = rng.standard_normal((300, 20)), rng.standard_normal((300, 4))
     weight = rng.uniform(size=300)
     models = [
@@ -93,7 +93,7 @@ def test_weights_and_wide_numbers_are_streamed(rng) -> None:
     assert same(*models)
 
 
-def test_models_score_and_predict_from_disk(folder, data) -> None:
+def test_models_score_and_predict_on_sources(folder, data) -> None:
     source = anynet.open_source(folder)
     model = anynet.fit(NETWORK, source, validation=source[:200], **OPTIONS, backend="numpy")
     assert model.evaluate(source) == model.evaluate(*data)
@@ -106,7 +106,7 @@ def test_models_score_and_predict_from_disk(folder, data) -> None:
     assert model.score(source, data[1], weight) == model.score(*data, weight)
 
 
-def test_samples_that_come_twice_are_read_once(data, folder) -> None:
+def test_repeated_samples_are_read_once(data, folder) -> None:
     x, y = data
     index = np.array([5, 5, 7, 900, 8, 8, 8, 3] * 20)
     chosen = anynet.open_source(folder)[index]
@@ -120,7 +120,7 @@ def test_samples_that_come_twice_are_read_once(data, folder) -> None:
 
 
 @pytest.mark.parametrize("shuffle", ["exact", "blocks"])
-def test_resumed_streams_are_straight_ones(folder, tmp_path, shuffle) -> None:
+def test_resumed_streams_equal_uninterrupted_ones(folder, tmp_path, shuffle) -> None:
     def open_it(window: int = 9_000) -> anynet.Source:
         source = anynet.open_source(folder, shuffle=shuffle, window=window)
         if shuffle == "blocks":
@@ -139,13 +139,13 @@ def test_resumed_streams_are_straight_ones(folder, tmp_path, shuffle) -> None:
             NETWORK, open_it(), **options, progress=interrupt, checkpoint=tmp_path / "checkpoints"
         )
     if shuffle == "blocks":
-        with pytest.raises(anynet.AnynetError, match="data"):  # of another order
+        with pytest.raises(anynet.AnynetError, match="data"):  # another order
             anynet.resume(tmp_path / "checkpoints", open_it(20_000))
     resumed = anynet.resume(tmp_path / "checkpoints", open_it())
     assert same(resumed, straight)
 
 
-def test_a_validation_source_and_progress(folder, data) -> None:
+def test_a_validation_source_is_scored_and_progress_is_reported(folder, data) -> None:
     source = anynet.open_source(folder, shuffle="exact", window=20_000)
     index = np.arange(1003)
     kept, held_out = index[index % 5 > 0], index[index % 5 == 0]
@@ -174,7 +174,7 @@ def test_a_validation_source_and_progress(folder, data) -> None:
 
 @pytest.mark.parametrize("case", ["numpy", "torch"])
 @pytest.mark.parametrize("shared_order", [True, False])
-def test_populations_stream_too(folder, data, case, shared_order) -> None:
+def test_populations_train_from_streams(folder, data, case, shared_order) -> None:
     configs = [{"seed": seed, "learning_rate": rate} for seed in (0, 1) for rate in (0.1, 0.2)]
     options = OPTIONS | {"backend": make_backend(case), "shared_order": shared_order}
     source = anynet.open_source(folder, shuffle="exact", window=30_000)
@@ -184,7 +184,7 @@ def test_populations_stream_too(folder, data, case, shared_order) -> None:
 
 
 class Doubled(anynet.Source):
-    """A store of a user's own, which makes its numbers when it is asked."""
+    """A user-defined store that computes its numbers on request."""
 
     def __init__(self, n_samples: int) -> None:
         self.shape = (n_samples, 20)
@@ -199,7 +199,7 @@ class Doubled(anynet.Source):
         return np.cos(rows[:, None] * np.arange(20)).astype(np.float32)
 
 
-def test_users_stores_are_sources() -> None:
+def test_user_defined_stores_are_sources() -> None:
     source = Doubled(500)
     streamed = anynet.fit(NETWORK, source, **OPTIONS, backend="numpy", resident=False)
     assert source.threads == {"anynet-reader"}
@@ -208,7 +208,7 @@ def test_users_stores_are_sources() -> None:
 
 
 class Broken(Doubled):
-    """One that fails on some rows."""
+    """A store that fails on some rows."""
 
     error: BaseException = OSError("the disk is gone")
 
@@ -222,13 +222,13 @@ def readers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "anynet-reader"]
 
 
-def test_errors_of_the_reader_reach_the_user() -> None:
+def test_errors_of_the_reader_are_raised() -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         anynet.fit(NETWORK, Broken(500), **OPTIONS, backend="numpy", resident=False)
     assert not readers()
 
 
-def test_ctrl_c_ends_the_reader_and_keeps_the_best_so_far() -> None:
+def test_ctrl_c_stops_the_reader_and_keeps_the_best_model() -> None:
     def interrupt(now: anynet.Progress) -> None:
         if now.epoch == 2 and now.samples > 200:
             raise KeyboardInterrupt
@@ -241,7 +241,7 @@ def test_ctrl_c_ends_the_reader_and_keeps_the_best_so_far() -> None:
     assert len(caught.value.model.history.records) == 1
 
 
-def test_numbers_that_are_not_finite_are_told_with_their_place(folder, data) -> None:
+def test_nonfinite_numbers_raise_with_their_row_and_column(folder, data) -> None:
     data[0][500, 7] = np.nan
     np.save(folder / "x.npy", data[0])
     for resident in (True, False):
@@ -260,16 +260,16 @@ def test_numbers_that_are_not_finite_are_told_with_their_place(folder, data) -> 
         (lambda folder: anynet.open_source(folder / "y.npy"), "a row for each sample"),
     ],
 )
-def test_sources_that_do_not_fit_are_refused(folder, source, message) -> None:
+def test_incompatible_sources_raise(folder, source, message) -> None:
     with pytest.raises((InvalidArgumentError, anynet.DataError), match=message):
         anynet.fit(NETWORK, source(folder), **OPTIONS)
-    with pytest.raises(InvalidArgumentError, match="takes 3 inputs, data's x has 20"):
+    with pytest.raises(InvalidArgumentError, match="3 inputs, data's x has 20"):
         anynet.fit(anynet.mlp([3, 4]), anynet.open_source(folder), **OPTIONS)
 
 
 @dataclass(frozen=True)
 class SmallDevice(NumPyBackend):
-    """NumPy with little memory, which says so or finds out."""
+    """NumPy with little memory, which is reported beforehand or detected by failure."""
 
     name: ClassVar[str] = "small"
     free: int | None = None
@@ -289,7 +289,7 @@ def small(**limits: int) -> SmallDevice:
     return SmallDevice(numpy.xp, "cpu", **limits)
 
 
-def test_what_does_not_fit_on_the_device_is_streamed(data, monkeypatch) -> None:
+def test_data_larger_than_the_device_are_streamed(data, monkeypatch) -> None:
     made = []
     for kind in (HostBatches, ResidentBatches):
 
@@ -310,14 +310,14 @@ def test_running_out_of_device_memory_falls_back_with_a_warning(data, monkeypatc
     expected = anynet.fit(NETWORK, data, **OPTIONS, backend="numpy")
     monkeypatch.setattr(InMemory, "window", 10_000)
     backend = small(largest=data[0].nbytes - 1)
-    with pytest.warns(RuntimeWarning, match=r"ran out of memory .* sent in blocks instead"):
+    with pytest.warns(RuntimeWarning, match=r"out of memory .*blocks"):
         model = anynet.fit(NETWORK, data, **OPTIONS, backend=backend)
     assert same(model, expected)
     with pytest.raises(MemoryError):
         anynet.fit(NETWORK, data, **OPTIONS, backend=backend, resident=True)
 
 
-def test_sources_larger_than_the_machine_stay_on_disk(folder, monkeypatch) -> None:
+def test_sources_are_loaded_only_if_host_memory_suffices(folder, monkeypatch) -> None:
     rows = anynet.training.inputs.check_rows(
         anynet.open_source(folder), NETWORK, anynet.nn.CrossEntropy(), anynet.get_backend("numpy")
     )

@@ -1,4 +1,4 @@
-"""What a process takes that trains from disk: its buffers, whatever the size of the file."""
+"""Memory of a process that trains from disk: its buffers, independent of the file size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ print(peak() - before)
 
 
 def write(path: Path, n_samples: int) -> None:
-    """Write bytes, as pages of a file that really are on disk."""
+    """Write bytes, as pages of a file that are on disk (not sparse)."""
     rows = np.random.default_rng(0).integers(256, size=(1000, INPUTS), dtype=np.uint8)
     with path.open("wb") as file:
         shape = {"descr": "|u1", "fortran_order": False, "shape": (n_samples, INPUTS)}
@@ -54,7 +54,9 @@ def write(path: Path, n_samples: int) -> None:
             file.write(rows)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not tell")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the kernel does not report the peak"
+)
 @pytest.mark.parametrize(
     ("kind", "megabytes", "window"),
     [
@@ -64,13 +66,13 @@ def write(path: Path, n_samples: int) -> None:
         pytest.param("map", 1_000, 128 * 2**20, marks=pytest.mark.slow),
     ],
 )
-def test_the_peak_does_not_grow_with_the_file(tmp_path, kind, megabytes, window) -> None:
+def test_peak_memory_does_not_grow_with_the_file(tmp_path, kind, megabytes, window) -> None:
     n_samples = 1000 * megabytes
     write(tmp_path / "x.npy", n_samples)
     code = [sys.executable, "-c", TRAIN, str(tmp_path / "x.npy"), kind, str(window)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    per_sample = 60 * n_samples  # targets, orders while they are drawn, where rows lie, predictions
+    per_sample = 60 * n_samples  # targets, orders while they are drawn, row positions, predictions
     extra = int(done.stdout)
     assert extra < 2 * window + per_sample + 32_000_000
     assert extra < 0.5 * megabytes * 1e6

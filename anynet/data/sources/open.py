@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.checks import check_whole
+from anynet.checks import check_choice, check_whole
 from anynet.data.files import expanded, is_file, is_folder, quoted, reading, special_kind
 from anynet.data.idx import find_idx, read_idx
 from anynet.data.npy import read_npy
@@ -86,9 +86,7 @@ def open_source(
     >>> source.shape, source.y.tolist()
     ((4, 4), [0, 1, 2, 3])
     """
-    if shuffle not in SHUFFLES:
-        message = f"shuffle must be one of {', '.join(SHUFFLES)}, got {shuffle!r}"
-        raise InvalidArgumentError(message)
+    check_choice("shuffle", shuffle, SHUFFLES)
     check_whole("window", window)
     check_marks(decimal, thousands)
     exact = shuffle == "exact"
@@ -111,7 +109,16 @@ def open_source(
         message = f"{quoted(files[0])} is not a text file: {', '.join(options)} cannot be used"
         raise InvalidArgumentError(message)
     if reader:
-        return _open_tables(files, target, exact, window, options)
+        if exact:
+            message = (
+                "the rows of a table cannot be read one by one: choose shuffle='blocks', or load "
+                "it into an array"
+            )
+            raise InvalidArgumentError(message)
+        if target is not None and not isinstance(target, str):
+            message = f"target must be the name of a column, got {type(target).__name__}"
+            raise InvalidArgumentError(message)
+        return _open_tables(files, target, window, options)
     if len(files) > 1:
         message = "several files are joined only if they are tables: give one .npy or IDX file"
         raise InvalidArgumentError(message)
@@ -128,26 +135,16 @@ def open_source(
 
 
 def _open_tables(
-    files: list[Path], target: Any, exact: bool, window: int, options: dict[str, str]
+    files: list[Path], target: str | None, window: int, options: dict[str, str]
 ) -> Source:
-    if exact:
-        message = (
-            "the rows of a table cannot be read one by one: choose shuffle='blocks', or load it "
-            "into an array"
-        )
+    reader = READERS[files[0].suffix.lower()]
+    if any(READERS.get(file.suffix.lower()) is not reader for file in files):
+        suffixes = sorted({file.suffix for file in files})
+        message = f"expected tables of one kind, got {', '.join(suffixes)}"
         raise InvalidArgumentError(message)
-    if target is not None and not isinstance(target, str):
-        message = f"target must be the name of a column, got {type(target).__name__}"
-        raise InvalidArgumentError(message)
-    readers = [READERS.get(file.suffix.lower()) for file in files]
-    tables: list[TableFile] = []
-    for file, reader in zip(files, readers, strict=True):
-        if reader is None or reader is not readers[0]:
-            suffixes = sorted({file.suffix for file in files})
-            message = f"expected tables of one kind, got {', '.join(suffixes)}"
-            raise InvalidArgumentError(message)
-        tables.append(reader(file, target, window, **options))
-        if tables[-1].columns != tables[0].columns:
+    tables = [reader(file, target, window, **options) for file in files]
+    for file, table in zip(files, tables, strict=True):
+        if table.columns != tables[0].columns:
             message = (
                 f"{quoted(file)} has other columns than {quoted(files[0])}: expected the same in "
                 f"the same order"

@@ -181,6 +181,30 @@ def read_checked(source: Source, rows: np.ndarray) -> np.ndarray:
     return samples
 
 
+def read_cast(source: Source, rows: np.ndarray, out: np.ndarray) -> None:
+    """Read samples of a source into an array that may have another type than the source.
+
+    Parameters
+    ----------
+    source : Source
+        It may be the user's own.
+    rows : ndarray of int, (M,)
+        Distinct increasing indices.
+    out : ndarray of shape (M, I)
+        Where to write; numbers that are too large for its type become infinity.
+
+    Raises
+    ------
+    DataError
+        If the source returns samples of another shape.
+    """
+    if out.dtype == source.dtype:
+        source.read_into(rows, out)
+    else:
+        with np.errstate(over="ignore"):
+            out[...] = read_checked(source, rows)
+
+
 class Wrapped(Filling):
     """A source that reads another one, and shares its targets, blocks and window."""
 

@@ -149,12 +149,9 @@ class ArrowTable(TableFile):
 
             columns, dtype, target = inputs_of(schema, target, path, index_of(schema, read))
             self.fields = [schema.get_field_index(name) for name in columns]
-            counts, targets = [], []
-            for column in _batches(path, schema, target or schema.names[0]):
-                counts.append(len(column))
-                if target is not None:
-                    targets.append(to_numpy(column, target, path))
-        y = np.concatenate(targets) if targets else None
+            parts = list(_batches(path, schema, target or schema.names[0]))
+            counts = [len(part) for part in parts]
+            y = to_numpy(pyarrow.chunked_array(parts), target, path) if target and parts else None
         super().__init__(path, columns, counts, dtype, y, window)
 
     def decode(self, block: int) -> Any:
@@ -204,9 +201,7 @@ def to_numpy(column: Any, name: str, path: Path) -> np.ndarray:
             f"{quoted(path)}: the column {name!r} has missing values: fill them, or drop such rows"
         )
         raise DataError(message)
-    whole = column.combine_chunks() if hasattr(column, "chunks") else column
-    array: np.ndarray = whole.to_numpy(zero_copy_only=False)
-    return array
+    return np.asarray(column)
 
 
 def inputs_of(

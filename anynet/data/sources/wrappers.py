@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.data.finite import first_not_finite
-from anynet.data.sources.source import Filling, Source, Wrapped, read_checked
+from anynet.data.sources.source import Filling, Source, Wrapped, read_cast
 from anynet.errors import DataError, InvalidArgumentError
 
 PIECE_BYTES = 8 * 2**20  # stays in a processor's cache between reading and checking
@@ -42,21 +42,15 @@ class Checked(Wrapped):
         """Write samples into an array, see `Source.read_into`."""
         step = max(1, PIECE_BYTES // max(1, self.source.row_bytes))
         for start in range(0, len(rows), step):
-            self._read_piece(rows[start : start + step], out[start : start + step])
-
-    def _read_piece(self, rows: np.ndarray, out: np.ndarray) -> None:
-        if self.dtype == self.source.dtype:
-            self.source.read_into(rows, out)
-        else:
-            with np.errstate(over="ignore"):  # too large for float32: reported as infinity
-                out[...] = read_checked(self.source, rows)
-        if out.dtype.kind == "f" and (bad := first_not_finite(out)):
-            message = (
-                f"{self.name} holds NaN or infinity, first at row "
-                f"{self.original_row(int(rows[bad[0]]))}, column {bad[1]}: fill or drop such "
-                f"values first"
-            )
-            raise InvalidArgumentError(message)
+            piece = out[start : start + step]
+            read_cast(self.source, rows[start : start + step], piece)
+            if piece.dtype.kind == "f" and (bad := first_not_finite(piece)):
+                row = self.original_row(int(rows[start + bad[0]]))
+                message = (
+                    f"{self.name} holds NaN or infinity, first at row {row}, column {bad[1]}: fill "
+                    f"or drop such values first"
+                )
+                raise InvalidArgumentError(message)
 
 
 class Joined(Filling):
@@ -102,9 +96,5 @@ class Joined(Filling):
         for source, end in zip(self.sources, self.ends.tolist(), strict=True):
             high = int(np.searchsorted(rows, end))
             if low < high:
-                wanted = rows[low:high] - (end - len(source))
-                if source.dtype == self.dtype:
-                    source.read_into(wanted, out[low:high])
-                else:
-                    out[low:high] = read_checked(source, wanted)
+                read_cast(source, rows[low:high] - (end - len(source)), out[low:high])
             low = high

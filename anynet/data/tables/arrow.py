@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from anynet.data.files import one_line
-from anynet.data.tables.column import EXACT, TEXT, as_text
+from anynet.data.tables.column import EXACT, TEXT, UnusableColumnError, as_text
 from anynet.data.tables.layout import Opened
 from anynet.data.tables.table import Table, as_name, as_names, note_on_left_out, some
 from anynet.errors import DataError
@@ -115,11 +115,10 @@ def arrow_table(
     columns: dict[str, np.ndarray] = {}
     left_out: dict[str, str] = {}
     for each, column in zip(as_names(table.column_names), table.columns, strict=True):
-        made = _converted(column)
-        if isinstance(made, str):
-            left_out[each] = made
-        else:
-            columns[each] = made
+        try:
+            columns[each] = _converted(column)
+        except UnusableColumnError as error:
+            left_out[each] = error.reason
     if not table.num_rows or not columns:
         types = f": {some(left_out)} cannot be used" if left_out else ""
         message = f"{name} holds no rows of numbers, text, booleans or dates{types}"
@@ -167,8 +166,14 @@ def _open(pa: Any, source: Any) -> Any:
         return pa.ipc.open_stream(source)
 
 
-def _converted(column: Any) -> np.ndarray | str:
-    """Convert a column, or return the reason why that is impossible."""
+def _converted(column: Any) -> np.ndarray:
+    """Convert a column.
+
+    Raises
+    ------
+    UnusableColumnError
+        If that is impossible.
+    """
     import pyarrow as pa
     import pyarrow.compute
 
@@ -179,9 +184,12 @@ def _converted(column: Any) -> np.ndarray | str:
         chunks = map(pyarrow.compute.run_end_decode, column.chunks)
         return _converted(pa.chunked_array(list(chunks)))
     if is_any("dictionary") and column.num_chunks:
-        parts = [_decoded(pa, chunk) for chunk in column.unify_dictionaries().chunks]
-        reasons = [part for part in parts if isinstance(part, str)]
-        return reasons[0] if reasons else np.concatenate(parts)
+        chunks = column.unify_dictionaries().chunks
+        values = _converted(pa.chunked_array([chunks[0].dictionary]))
+        missing = as_text([""]) if values.dtype == TEXT else np.array([np.nan])
+        index = pa.chunked_array([chunk.indices for chunk in chunks]).cast(pa.int64())
+        decoded: np.ndarray = np.append(values, missing)[index.fill_null(len(values)).to_numpy()]
+        return decoded
     if is_any("duration"):
         nanoseconds = column.cast(pa.duration("ns"), safe=False).cast(pa.int64())
         return _numbers(pa, nanoseconds.cast(pa.float64(), safe=False)) / 1e9
@@ -190,24 +198,15 @@ def _converted(column: Any) -> np.ndarray | str:
     if is_any(*_BYTES):
         try:
             return as_text("" if cell is None else cell.decode() for cell in column.to_pylist())
-        except UnicodeDecodeError:
-            return f"{column.type} that is not UTF-8 text"
+        except UnicodeDecodeError as error:
+            message = f"{column.type} that is not UTF-8 text"
+            raise UnusableColumnError(message) from error
     if is_any(*_TEXT):
         return as_text(_strings(pa, column))
     if is_any("time"):
         return as_text(_WHOLE_SECOND.sub("", cell) for cell in _strings(pa, column))
-    return f"{column.type} is not numbers, text, booleans or dates"
-
-
-def _decoded(pa: Any, chunk: Any) -> np.ndarray | str:
-    """Convert values that are stored once each, with an index for each row."""
-    values = _converted(pa.chunked_array([chunk.dictionary]))
-    if isinstance(values, str):
-        return values
-    missing = as_text([""]) if values.dtype == TEXT else np.array([np.nan])
-    indices = chunk.indices.cast(pa.int64()).fill_null(len(values)).to_numpy()
-    decoded: np.ndarray = np.concatenate([values, missing])[indices]
-    return decoded
+    message = f"{column.type} is not numbers, text, booleans or dates"
+    raise UnusableColumnError(message)
 
 
 def _strings(pa: Any, column: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.data.files import one_line
+from anynet.data.files import is_unicode, one_line
 from anynet.errors import InvalidArgumentError
 
 TEXT = np.dtypes.StringDType()
@@ -39,9 +39,9 @@ class UnusableColumnError(InvalidArgumentError):
         What it contains, for a message about a table.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = reason or message
 
 
 def as_column(values: Any, name: str = "a column") -> np.ndarray:
@@ -189,10 +189,6 @@ def _text(cells: list[str], name: str) -> np.ndarray:
     try:
         return as_text(cells)
     except UnicodeEncodeError as error:  # a lone surrogate
-        row, cell = next(
-            (row, cell)
-            for row, cell in enumerate(cells)
-            if cell != cell.encode(errors="replace").decode()
-        )
-        message = f"{name}: row {row + 1} is not valid Unicode text: {cell[:30]!r}"
+        row = list(map(is_unicode, cells)).index(False)
+        message = f"{name}: row {row + 1} is not valid Unicode text: {cells[row][:30]!r}"
         raise InvalidArgumentError(message) from error

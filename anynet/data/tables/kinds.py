@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anynet.checks import did_you_mean
+from anynet.checks import check_choice
 from anynet.data.tables.column import EXACT, is_missing
 from anynet.data.tables.hints import emptying, rewriting, typical
 from anynet.data.tables.table import Table
@@ -76,12 +76,7 @@ def infer_kinds(
     wanted = wanted or {}
     for name, kind in wanted.items():
         table.require(name)
-        if kind not in KINDS:
-            message = (
-                f"the kind of {name!r} must be one of {', '.join(KINDS)}, got {kind!r}"
-                f"{did_you_mean(kind, KINDS)}"
-            )
-            raise InvalidArgumentError(message)
+        check_choice(f"the kind of {name!r}", kind, KINDS)
         if name == target:
             message = f"{name!r} is the target: choose its task, not its kind"
             raise InvalidArgumentError(message)
@@ -196,12 +191,9 @@ def _wanted(table: Table, name: str, kind: str) -> Found:
     if kind == "ignored":
         return Found(kind, "as you requested")
     column = table.columns[name]
-    if kind == "number":
-        values = to_numbers(column)[0]
-        absent = np.isnan(values)
-    else:
-        absent = np.isnan(to_days(column)[0]) if kind == "date" else is_missing(column)
-    if absent.all():
+    read = {"number": to_numbers, "date": to_days}.get(kind)
+    values = read(column)[0] if read else column
+    if is_missing(values).all():
         cells = to_text(column[~is_missing(column)])
         hint = rewriting(cells) if cells.size else None
         advice = f": {hint[1]}, not as {hint[0][:30]!r}" if hint else ""

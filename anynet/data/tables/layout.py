@@ -143,13 +143,13 @@ def _separator(sample: str) -> str:
 
 def _is_header(line: str, records: str, separator: str) -> bool:
     """Return whether a line that begins with "#" names the columns of the records below it."""
-    named: list[str] = []
-    first: list[str] = []
-    with contextlib.suppress(csv.Error):
+    try:
         named, first = (
             next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
             for text in (line, records)
         )
+    except csv.Error:
+        return False
     return len(named) == len(first) > 1 and any(map(looks_numeric, first))
 
 

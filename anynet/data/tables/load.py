@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from anynet.checks import check_choice
 from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.files import expanded, quoted, reading
 from anynet.data.splits import TEST_FRACTION, TEST_SEED, hold_out
@@ -27,8 +28,8 @@ from anynet.data.tables.marks import check_marks
 from anynet.data.tables.preprocessing import Preprocessing, notes_on_rare
 from anynet.data.tables.table import Table, as_name
 from anynet.data.tables.target import (
+    TASKS,
     Classes,
-    check_task,
     find_classes,
     infer_task,
     measure_values,
@@ -169,7 +170,8 @@ def load_tabular_dataset(
     >>> data.notes
     ('id is not used: its distinct whole numbers name the rows',)
     """
-    wanted = check_task(task)
+    if task is not None:
+        check_choice("task", task, TASKS)
     share = float(test) if isinstance(test, (int, float)) else None
     if share is not None and not 0 < share < 1:
         message = f"test must be a share in (0, 1), or a table of test rows, got {test!r}"
@@ -181,7 +183,7 @@ def load_tabular_dataset(
     marked: list[str] = []
     if read.marks is None:
         table, marked = infer_marks(read, decimal, thousands, columns)
-    task = wanted or infer_task(table, target)
+    wanted, task = task, task or infer_task(table, target)
     inferred = read.marks is None and decimal is thousands is None
     if task == "classification" and inferred and target in (table.marks or {}):
         # Classes are exact: 1.000 may be another one than 1000.
@@ -211,9 +213,6 @@ def load_tabular_dataset(
         train=train,
         test=held_out,
         classes=classes.levels if classes else (),
-        scale=1.0,
-        image_shape=None,
-        image_box=None,
         preprocessing=preprocessing,
         notes=tuple(notes),
         split=split,
@@ -255,11 +254,10 @@ def labelled_rows(preprocessing: Preprocessing, table: Table) -> tuple[Arrays, l
     y, absent = preprocessing.labels(table)
     notes = []
     if absent.any():
-        row = int(np.flatnonzero(absent)[0])
-        cell = str(table.columns[preprocessing.target.column][row])[:30]
+        name = preprocessing.target.column
         notes.append(
-            f"{preprocessing.target.column}: {np.sum(absent):,} of {absent.size:,} rows have no "
-            f"value that the model knows ({cell!r} in {table.where(row)}): left out"
+            f"{name}: {np.sum(absent):,} of {absent.size:,} rows have no value that the model "
+            f"knows ({table.shown(name, absent)}): left out"
         )
         table, y = table.take(~absent), y[~absent]
     x, more = preprocessing.encode(table)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from anynet.checks import check_choice
 from anynet.errors import InvalidArgumentError
 
 DECIMALS = (".", ",")
@@ -137,13 +138,8 @@ def check_marks(decimal: str | None, thousands: str | None) -> None:
     InvalidArgumentError
         If they are unknown, or the same.
     """
-    for name, value, known in (
-        ("decimal", decimal, DECIMALS),
-        ("thousands", thousands, THOUSANDS),
-    ):
-        if value is not None and value not in known:
-            message = f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}"
-            raise InvalidArgumentError(message)
+    check_choice("decimal", decimal, (*DECIMALS, None))
+    check_choice("thousands", thousands, (*THOUSANDS, None))
     if decimal is not None and decimal == thousands:
         message = f"decimal and thousands must differ, got {decimal!r} for both"
         raise InvalidArgumentError(message)

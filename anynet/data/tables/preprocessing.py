@@ -19,7 +19,7 @@ from anynet.data.tables.marked import Saved, apply_marks
 from anynet.data.tables.marks import check_marks
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.target import Target
-from anynet.data.tables.values import NO_CATEGORY, PLACEHOLDERS, is_placeholder, to_text
+from anynet.data.tables.values import NO_CATEGORY, PLACEHOLDERS, is_placeholder
 from anynet.errors import DataError, ModelFileError, printable
 
 VERSION = 1  # of the result of to_config
@@ -355,9 +355,8 @@ def _notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[s
     notes = []
     for mask, what, show, done in found:
         if mask.any():
-            count, row = int(np.sum(mask)), int(np.flatnonzero(mask)[0])
-            cell = to_text(column[row : row + 1])[0]
-            first = f" ({cell[:30]!r} in {table.where(row)})" if show else ""
+            count = int(np.sum(mask))
+            first = f" ({table.shown(encoder.column, mask)})" if show else ""
             holds = f"{count:,} of {mask.size:,} rows {'holds' if count == 1 else 'hold'}"
             notes.append(f"{encoder.column}: {holds} {what}{first}: {done}")
     return notes

@@ -12,6 +12,7 @@ import numpy as np
 from anynet.checks import did_you_mean
 from anynet.data.display import Described, shortened
 from anynet.data.tables.column import UnusableColumnError, as_column, is_categorical, is_missing
+from anynet.data.tables.values import to_text
 from anynet.errors import DataError, InvalidArgumentError, printable
 
 #: Longer names are not normalised: ordering n accents takes time in proportion to n².
@@ -140,6 +141,11 @@ class Table(Described):
     def where(self, row: int) -> str:
         """Return the line of a row in the file, or its number counted from 1, for messages."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+    def shown(self, name: str, rows: np.ndarray) -> str:
+        """Return the first value of a column among some rows, bool (N,), and where it is."""
+        row = int(np.argmax(rows))
+        return f"{to_text(self.columns[name][row : row + 1])[0][:30]!r} in {self.where(row)}"
 
     def require(self, name: Any, suggestions: Iterable[str] | None = None) -> str:
         """Check that there is a column of this name, and return the name as `columns` has it.

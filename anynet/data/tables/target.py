@@ -124,20 +124,6 @@ class Values:
 Target = Classes | Values
 
 
-def check_task(task: str | None) -> str | None:
-    """Check the name of a task, and return it.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is unknown.
-    """
-    if task is not None and task not in TASKS:
-        message = f"task must be one of {', '.join(TASKS)}, got {task!r}"
-        raise InvalidArgumentError(message)
-    return task
-
-
 def infer_task(table: Table, name: str) -> str:
     """Judge by the values of a target what its task is.
 
@@ -205,7 +191,7 @@ def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
             f"{name}: {np.sum(placeholder):,} rows hold {some(kept)}, which is taken as a class: "
             f"leave the cells empty if the target is missing there"
         )
-    bad = bad & ~absent if task == "regression" else np.zeros(len(column), dtype=bool)
+    bad = bad & ~absent & (task == "regression")
     left_out = absent | bad
     if np.all(left_out):
         shown = f", but text such as {_example(column[bad])}" if bad.any() else ""
@@ -213,14 +199,13 @@ def usable_rows(table: Table, name: str, task: str) -> tuple[Table, list[str]]:
         message = f"{table.name}: the target {name!r} holds no {kind}{shown}"
         raise DataError(message)
     if absent.any():
-        marked = np.flatnonzero(absent & placeholder)
-        shown = f" ({str(column[marked[0]])!r} in {table.where(marked[0])})" if marked.size else ""
+        marked = absent & placeholder
+        shown = f" ({table.shown(name, marked)})" if marked.any() else ""
         notes.append(f"{name}: {np.sum(absent):,} rows have no target{shown}: left out")
     if bad.any():
-        row = int(np.flatnonzero(bad)[0])
         notes.append(
             f"{name}: {np.sum(bad):,} rows have a target that is not a number "
-            f"({str(column[row])[:30]!r} in {table.where(row)}): left out"
+            f"({table.shown(name, bad)}): left out"
         )
     large = int(np.sum(large_integers(column, values))) if task == "regression" else 0
     if large:
@@ -265,10 +250,9 @@ def find_classes(table: Table, name: str) -> Classes:
         )
         raise DataError(message)
     if len(levels) > max(2, MOST_CLASSES * table.n_rows):
-        hint = rewriting(names)
-        example = hint[0] if hint else typical(names)
-        advice = f", or {hint[1]}" if hint else ""
-        advice = ", or task='regression' if these are numbers" if numeric else advice
+        example, way = rewriting(names) or (typical(names), "")
+        way = "task='regression' if these are numbers" if numeric else way
+        advice = f", or {way}" if way else ""
         message = (
             f"{table.name}: the target {name!r} has {len(levels)} different values in "
             f"{table.n_rows} rows, such as {example[:30]!r}, which are not classes: choose "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -53,17 +54,15 @@ def to_numbers(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if column.dtype.kind == "f":
         return column, np.zeros(len(column), dtype=bool)
     absent = is_missing(column)
-    if not np.any(np.strings.find(column, "_") >= 0):  # Python's digit grouping
-        try:
-            values = np.full(len(column), np.nan)
-            values[~absent] = column[~absent].astype(np.float64)
-            if not np.isfinite(values[~absent]).all():
-                absent |= is_placeholder(column)
-            return _checked(values, absent)
-        except ValueError:
-            pass  # read the cells one by one
-    absent |= is_placeholder(column)
-    return _checked(_each(column, _number), absent)
+    read = ~absent & (np.strings.find(column, "_") < 0)  # Python's digit grouping
+    values = np.full(len(column), np.nan)
+    try:
+        values[read] = column[read].astype(np.float64)
+    except ValueError:  # some are not numbers
+        values = _each(column, _number)
+    if not np.isfinite(values[~absent]).all():
+        absent |= is_placeholder(column)
+    return _checked(values, absent)
 
 
 def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,19 +142,15 @@ def find_levels(column: np.ndarray, levels: Sequence[str]) -> np.ndarray:
         Indices of levels, -1 where a cell equals none of them.
     """
     known = {level: i for i, level in enumerate(levels)}
-    alike: dict[Decimal, int] = {}
+    alike: dict[Decimal | None, int] = {}
     for i, level in enumerate(levels):
         value = _value(level)
-        if value is not None:
-            alike[value] = -1 if value in alike else i
-
-    def find(cell: str) -> int:
-        found = known.get(cell)
-        value = _value(cell) if found is None and alike else None
-        return alike.get(value, -1) if value is not None else -1 if found is None else found
-
+        alike[value] = -1 if value is None or value in alike else i
     distinct, inverse = np.unique(column, return_inverse=True)
-    return np.array([find(cell) for cell in distinct.tolist()], dtype=np.int64)[inverse]
+    found = [
+        known[cell] if cell in known else alike.get(_value(cell), -1) for cell in distinct.tolist()
+    ]
+    return np.array(found, dtype=np.int64)[inverse]
 
 
 def exact_number(cell: str) -> Decimal | None:
@@ -179,13 +174,7 @@ def to_text(column: np.ndarray) -> np.ndarray:
 
 def _each(column: np.ndarray, read: Callable[[str], float]) -> np.ndarray:
     """Read cell by cell, repeated cells once."""
-    known: dict[str, float] = {}
-    values = np.empty(len(column))
-    for i, cell in enumerate(column):
-        if cell not in known:
-            known[cell] = read(cell)
-        values[i] = known[cell]
-    return values
+    return np.fromiter(map(functools.cache(read), column), dtype=np.float64, count=len(column))
 
 
 def _checked(values: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Layers: what each computes, and its derivative beside it.
+"""Layers, each with its derivative.
 
 A layer is an immutable value with pure functions. ``init`` draws the parameters of one network on
 the host (a population stacks several, so a member equals its single run); ``apply`` computes the

@@ -77,7 +77,7 @@ class Dense:
 
 @dataclass(eq=False, slots=True)
 class ProductGradient:
-    """The product xᵀ · dy; an optimizer that only adds it to the weight never forms it.
+    """The product xᵀ · dy; optimizers that only add it to the weight need not form it.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ def _glorot(fan_in: int, fan_out: int) -> float:
 
 
 def _lecun(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """LeCun et al. 1998, "Efficient BackProp", section 4.6; which SELU needs."""
+    """LeCun et al. 1998, "Efficient BackProp", section 4.6; required by SELU."""
     return math.sqrt(1 / fan_in)
 
 

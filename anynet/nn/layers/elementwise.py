@@ -70,7 +70,7 @@ class Dropout(Bounded, Elementwise):
     """Set a random share of the inputs to zero while training, and scale the rest up to match.
 
     Inverted dropout (Srivastava et al. 2014, section 10): inference is the identity. A draw takes
-    16 bits an element, so the rate is rounded to a multiple of 2⁻¹⁶.
+    16 bits per element, so the rate is rounded to a multiple of 2⁻¹⁶.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _threshold(rate: float) -> int:
 
 
 def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Array:
-    """Return 16 random bits an element, (*P, *shape), two elements from each 32-bit word."""
+    """Return 16 random bits per element, (*P, *shape), two elements from each 32-bit word."""
     count = shape[0] * shape[1]
     words = backend.random_bits(key.seed, (key.step, key.purpose), ((count + 1) // 2,))
     halves: Array = backend.xp.concat([words & 0xFFFF, words >> 16], axis=-1)

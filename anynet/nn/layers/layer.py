@@ -1,4 +1,4 @@
-"""What a layer is: pure functions of its parameters, its state and its input."""
+"""The interface of layers: pure functions of parameters, state and input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 
 class _Part(Protocol):
-    """What layers with and without state have in common."""
+    """Common base class of layers with and without state."""
 
     @property
     def kind(self) -> str:
@@ -113,7 +113,7 @@ class Elementwise(ParameterFree):
 
 
 def without_params(derivative: Derivative) -> Pullback:
-    """Make the pullback of a layer that has no parameters from its derivative."""
+    """Return the pullback of a layer without parameters from its derivative."""
 
     def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
         return {}, derivative(dy) if need_dx else None

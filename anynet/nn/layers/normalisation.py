@@ -68,7 +68,7 @@ class BatchNorm(Bounded, _GainAndBias):
     ``variance`` of shape (*P, I), follows them as a moving average; inference uses the state.
     The conventions are those of ``torch.nn.BatchNorm1d``: the variance of the batch is the biased
     one, the running variance is that of unbiased ones, and weights of samples are ignored. A
-    batch of one sample, which has no variance, is normalised by the state and leaves it as it is.
+    batch of one sample, which has no variance, is normalised by the state and does not change it.
 
     Parameters
     ----------
@@ -202,6 +202,6 @@ class Standardize(ParameterFree):
         backend: Backend,  # noqa: ARG002
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback, LayerState]:
-        """Return the standardised inputs, the pullback, and the state as it is."""
+        """Return the standardised inputs, the pullback, and the unchanged state."""
         mean, scale = (state[name][..., None, :] for name in ("mean", "scale"))
         return (x - mean) * scale, without_params(lambda dy: dy * scale), state

@@ -25,7 +25,7 @@ class Container(NamedTuple):
     ----------
     arrays : dict of str to ndarray
     content : dict
-        What JSON can hold; NumPy scalars come back as Python's.
+        Values that JSON can represent; NumPy scalars are read as Python numbers.
     """
 
     arrays: dict[str, np.ndarray]
@@ -33,7 +33,7 @@ class Container(NamedTuple):
 
 
 class ContainerError(AnynetError):
-    """A file is damaged, or is not what it was read as."""
+    """A file is damaged, or has other content than expected."""
 
 
 class VersionError(AnynetError):
@@ -41,12 +41,12 @@ class VersionError(AnynetError):
 
 
 def to_json(content: dict[str, Any]) -> str:
-    """Return the JSON of a file.
+    """Convert the content of a file to JSON.
 
     Raises
     ------
     InvalidArgumentError
-        If JSON cannot hold the content, or it is too long for a safetensors file.
+        If JSON cannot represent the content, or it is too long for a safetensors file.
     """
     try:
         text = json.dumps(content, default=_of_numpy)
@@ -78,7 +78,7 @@ def to_bytes(key: str, container: Container, *, checksum: bool = False) -> bytes
         Name of the JSON among the metadata of the file.
     container : Container
     checksum : bool
-        Whether the file has one beside the JSON; safetensors orders several entries at random.
+        Whether to add one beside the JSON; safetensors orders several entries at random.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def to_bytes(key: str, container: Container, *, checksum: bool = False) -> bytes
 
 
 def write_container(path: Path, key: str, container: Container, *, checksum: bool = False) -> None:
-    """Write a file: beside its place first, then renamed; other files are untouched.
+    """Write a file under a temporary name, and rename it.
 
     Raises
     ------
@@ -127,9 +127,9 @@ def read_container(path: Path, key: str, what: str, *, checksum: bool = False) -
     FileNotFoundError
         If there is no such file.
     ContainerError
-        If it is damaged or something else.
+        If it is damaged or another kind of file.
     VersionError
-        If another version of anynet wrote it.
+        If it has the format of another version of anynet.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -149,7 +149,7 @@ def read_container(path: Path, key: str, what: str, *, checksum: bool = False) -
         raise refused(one_line(error)) from error
     expected = metadata.get(DIGEST)
     if (checksum or expected) and expected != digest_of(metadata[key], arrays):
-        why = "its checksum is not that of its content"
+        why = "its checksum does not match its content"
         raise refused(why)
     try:
         content = json.loads(metadata[key], object_hook=_decoded)

@@ -1,4 +1,4 @@
-"""The folder of a run's checkpoints: when one is due, which are kept, and who may write there."""
+"""The folder of a run's checkpoints: when one is due, which are kept, and its lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME = "step-{:012d}.safetensors"
 
 
 class Interval(NamedTuple):
-    """How far apart checkpoints are: in epochs, or in seconds."""
+    """The interval between checkpoints, in epochs or in seconds."""
 
     epochs: int | None = None
     seconds: float | None = None
@@ -42,7 +42,7 @@ def parse_interval(every: Any) -> Interval:
     Raises
     ------
     InvalidArgumentError
-        If it is neither.
+        If ``every`` is neither.
     """
     if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
         return Interval(epochs=every)
@@ -58,12 +58,12 @@ def parse_interval(every: Any) -> Interval:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where ``fit`` writes checkpoints, how often, and how many are kept.
+    """The folder and the interval of the checkpoints of ``fit``, and how many are kept.
 
     Parameters
     ----------
     folder : path-like
-        Created if it does not exist, and used by this run alone; ``anynet.resume`` takes it.
+        Created if it does not exist, and used by one run only. Pass it to ``anynet.resume``.
     every : int or str
         Number of epochs, or of minutes: ``"10min"``, ``"0.5min"``. The time is checked about 20
         times in an epoch.
@@ -97,7 +97,7 @@ class Checkpoints:
 
     @contextmanager
     def begin(self) -> Iterator[CheckpointFolder]:
-        """Make the folder, and hold it for a new run.
+        """Create the folder, and lock it for a new run.
 
         Raises
         ------
@@ -115,18 +115,18 @@ class Checkpoints:
             folder = CheckpointFolder(path, self.every, self.keep)
             if folder.files():
                 message = (
-                    f"{quoted(path)} holds checkpoints of an earlier run: go on with it by "
+                    f"{quoted(path)} contains checkpoints of an earlier run: continue it with "
                     f"anynet.resume, or choose another folder"
                 )
                 raise InvalidArgumentError(message)
             if {entry.name for entry in path.iterdir()} != {LOCK_FILE}:
-                message = f"{quoted(path)} holds other files: choose a folder for checkpoints alone"
+                message = f"{quoted(path)} contains other files: choose an empty folder"
                 raise InvalidArgumentError(message)
             yield folder
 
 
 class CheckpointFolder:
-    """A folder that this process holds. Made by ``Checkpoints.begin`` and ``reopen``.
+    """A folder that this process has locked. Created by ``Checkpoints.begin`` and ``reopen``.
 
     Attributes
     ----------
@@ -142,16 +142,16 @@ class CheckpointFolder:
         self.written = time.monotonic()
 
     def files(self) -> list[Path]:
-        """Return the checkpoints, the newest first."""
+        """Return the paths of the checkpoints, the newest first."""
         return sorted(self.path.glob("step-*.safetensors"), reverse=True)
 
     def newest(self) -> Container:
-        """Read the newest checkpoint that is whole; warn of damaged newer ones and rename them.
+        """Read the newest undamaged checkpoint; warn of damaged newer ones and rename them.
 
         Raises
         ------
         CheckpointError
-            If there is none, or another version of anynet wrote it.
+            If there is none, or it has the format of another version.
         """
         damaged: dict[Path, str] = {}
         for path in self.files():
@@ -163,21 +163,21 @@ class CheckpointFolder:
             except VersionError as error:
                 raise CheckpointError(str(error)) from error
             for bad, message in damaged.items():
-                bad.replace(bad.with_suffix(".damaged"))  # else it would count as one to keep
+                bad.replace(bad.with_suffix(".damaged"))  # otherwise it would count for keep
                 warnings.warn(f"{message}; continuing from the one before it", RuntimeWarning, 2)
             return found
         message = f"there is no checkpoint in {quoted(self.path)}"
         raise CheckpointError("; ".join(damaged.values()) or message)
 
     def write(self, checkpoint: Container, step: int) -> None:
-        """Write a checkpoint, named by the number of updates, and remove what is too many.
+        """Write a checkpoint, named by its number of updates, and remove the oldest ones.
 
         Raises
         ------
         CheckpointError
             If it cannot be written; the earlier ones are untouched.
         InvalidArgumentError
-            If its metadata are not what JSON can hold.
+            If JSON cannot represent its metadata.
         """
         data = to_bytes(KEY, checkpoint, checksum=True)
         try:
@@ -190,7 +190,7 @@ class CheckpointFolder:
             why = getattr(error, "strerror", None) or error
             message = (
                 f"cannot write a checkpoint to {quoted(self.path)}: {why}; the earlier "
-                f"checkpoints are whole, and the run can continue from the newest of them"
+                f"checkpoints are complete, and the run can continue from the newest of them"
             )
             raise CheckpointError(message) from error
         for path in self.files()[self.keep :]:
@@ -203,14 +203,14 @@ class CheckpointFolder:
         return self.is_due() if epochs is None else epoch % epochs == 0
 
     def is_due(self) -> bool:
-        """Whether a checkpoint is due by the clock."""
+        """Whether a checkpoint is due by time."""
         seconds = parse_interval(self.every).seconds
         return seconds is not None and time.monotonic() - self.written >= seconds
 
 
 @contextmanager
 def reopen(path: Path) -> Iterator[CheckpointFolder]:
-    """Hold the folder of a run that is to go on.
+    """Lock the folder of a run that is resumed.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def reopen(path: Path) -> Iterator[CheckpointFolder]:
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Lock the folder, and clear away what a killed process has left half-written."""
+    """Lock the folder, and remove incomplete files of killed processes."""
     taken = f"{quoted(path)} is in use by another run: wait for it, or choose another folder"
     with locked(path / LOCK_FILE, taken):
         clear_parts(path)

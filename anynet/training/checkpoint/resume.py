@@ -1,4 +1,4 @@
-"""``resume``: from a checkpoint and the data to the model that the whole run would have made."""
+"""``resume``: continue a run from its newest checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded
-from anynet.data.fingerprint import fingerprint
+from anynet.data.subset import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -34,7 +34,7 @@ from anynet.training.run import Run
 
 
 class ChangedDataError(CheckpointError):
-    """The data differ from those that the run began with."""
+    """The data differ from the original data of the run."""
 
 
 def resume(
@@ -54,29 +54,29 @@ def resume(
     callbacks: Callback | Sequence[Callback] = (),
     progress: ProgressCallback | None = None,
 ) -> Model:
-    """Go on with a run of ``fit`` from its newest checkpoint.
+    """Continue a run of ``fit`` from its newest checkpoint.
 
-    On the backend that it began on, the result is that of the whole run, bit for bit; on another
-    it is so to rounding. The run goes on writing checkpoints, as often as before. If it had come
-    to its end, its model is returned.
+    On the original backend, the result equals that of an uninterrupted run, bit for bit; on
+    another backend, to rounding. The run continues to write checkpoints at the same interval. If
+    the run was complete, its model is returned.
 
     Parameters
     ----------
     checkpoint : path-like
-        The folder that ``fit`` was given.
+        The folder that was passed to ``fit``.
     data : (x, y) or (x, y, sample_weight)
-        What ``fit`` was given.
+        The data that were passed to ``fit``.
     validation : tuple, optional
-        Likewise, where ``fit`` was given arrays.
+        The validation arrays, if they were passed to ``fit``.
     epochs : int, optional
-        At most so many epochs in all, in place of the number of before. Schedules keep the time
-        that they were made for.
+        Total number of epochs; replaces the original value. Schedules keep their own number of
+        epochs.
     loss, optimizer, learning_rate, augment : optional
-        Those of before, where they are of a class of your own, which a checkpoint cannot hold.
+        The original parts if their classes are not registered: checkpoints cannot contain these.
     backend : Backend or str, optional
-        Where to go on, see ``get_backend``; where the run began if not given.
+        See ``get_backend``; by default the original backend.
     device, precision : str, optional
-        Of the backend, where that is a name.
+        Of the backend, if that is not a ``Backend``.
     resident, callbacks, progress : optional
         See ``fit``.
 
@@ -87,8 +87,8 @@ def resume(
     Raises
     ------
     CheckpointError
-        If there is no checkpoint, none is whole, the newest is of another version of anynet, or
-        the data are not those of before.
+        If there is no undamaged checkpoint, the newest one has the format of another version, or
+        the data differ from the original data.
     InvalidArgumentError
         If the folder is in use, or an argument is not as documented.
     BackendError
@@ -128,11 +128,11 @@ def resume(
             raise InvalidArgumentError(message)
         if arguments["validation"] == GIVEN:
             if not isinstance(validation, (tuple, list)):
-                message = "the run was given arrays to validate on: give the same to resume"
+                message = "fit had validation arrays: pass the same validation to resume"
                 raise InvalidArgumentError(message)
             arguments["validation"] = validation
         elif validation is not None:
-            message = "validation is what the run began with: leave it out"
+            message = "validation is in the checkpoint: do not pass validation"
             raise InvalidArgumentError(message)
         run = prepare(
             network,
@@ -175,13 +175,13 @@ def _checked_arguments(
         arguments = arguments_from(content["arguments"], own)
         _check_shapes(arguments[0], found)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        message = f"the checkpoint in {folder.path} is of no run that this version knows: {error}"
+        message = f"the checkpoint in {folder.path} is not supported by this version: {error}"
         raise CheckpointError(message) from error
     return arguments
 
 
 def _check_shapes(network: Network, found: Container) -> None:
-    """Compare before anything is allocated: a damaged description may name any size."""
+    """Check shapes before memory is allocated: a damaged description may contain any size."""
     for name, shape in parameter_shapes(network).items():
         array = found.arrays[f"state.params.{name}"]
         if array.shape != shape:
@@ -192,11 +192,11 @@ def _check_shapes(network: Network, found: Container) -> None:
 def _backend(
     found: Container, backend: Backend | str | None, device: str | None, precision: str | None
 ) -> Backend:
-    """Return the backend to go on with: that of before, unless another is asked for."""
+    """Return the backend to continue on: by default the original one."""
     before = found.content["backend"]
     if isinstance(backend, Backend):
         if device is not None or precision is not None:
-            message = "device and precision are those of the Backend object: give one or the other"
+            message = "a Backend object has its own device and precision: pass one or the other"
             raise InvalidArgumentError(message)
         return backend
     if backend is not None or device is not None or precision is not None:
@@ -205,12 +205,12 @@ def _backend(
         return get_backend(**before)
     except (BackendError, InvalidArgumentError) as error:
         where = f"{before['name']} on {before['device']}"
-        message = f"the run began with {where}, which does not work here ({error}): choose another"
+        message = f"the run used {where}, which does not work here ({error}): choose another"
         raise BackendError(message) from error
 
 
 def _check_data(run: Run, found: Container) -> None:
-    """Refuse data that are not those of before."""
+    """Refuse data that differ from the original data."""
     for name, samples in (("training", run.training), ("held_out", run.held_out)):
         before = found.content[name]
         if samples is None and before is None:
@@ -221,15 +221,15 @@ def _check_data(run: Run, found: Container) -> None:
         now = fingerprint(samples, run.step.backend)
         if now == before | {"blocks": now["blocks"]} and now != before:
             message = (
-                "the data are those that the run began with, but shuffled in another way: give "
-                "open_source the shuffle and the window of before"
+                "the data are the original ones, but shuffled in another way: pass the original "
+                "shuffle and window to open_source"
             )
             raise ChangedDataError(message)
         if now != before:
             shape = "{rows} rows of {columns} columns"
             message = (
-                f"the data differ from those that the run began with: its {name.replace('_', '-')} "
-                f"samples were {shape.format(**before)}, here they are "
+                f"the data differ from the original data: the {name.replace('_', '-')} samples "
+                f"were {shape.format(**before)}, now they are "
             )
             alike = [now[size] == before[size] for size in ("rows", "columns")]
             message += "as many, of other values" if all(alike) else shape.format(**now)
@@ -238,7 +238,7 @@ def _check_data(run: Run, found: Container) -> None:
 
 
 def _until(found: Container, epochs: int) -> Container:
-    """Let a run that has done its epochs go on, if there are more now."""
+    """Mark a run that has completed its epochs as unfinished if ``epochs`` is larger."""
     history = found.content["history"]
     done = len(history["records"])
     if done > epochs or (done == epochs and not history["stopped"]):

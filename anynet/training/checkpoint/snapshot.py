@@ -1,4 +1,4 @@
-"""A run as a checkpoint, and back: everything that changes while it trains."""
+"""Convert a run to a checkpoint and back: everything that changes during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from anynet import tree
 from anynet.backends import Backend
 from anynet.config import from_config, is_registered, to_config
-from anynet.data.fingerprint import fingerprint
+from anynet.data.subset import fingerprint
 from anynet.errors import CheckpointError
 from anynet.nn.network import Network
 from anynet.training.checkpoint.container import Container
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anynet.training.run import Run
 
 FAMILIES = ("loss", "optimizer", "schedule", "augmentation")
-GIVEN = "given"  # in place of held-out arrays, which are not kept
+GIVEN = "given"  # instead of validation arrays, which are not stored
 _COUNT, _NUMBER, _MAYBE = int, int | float, int | float | None
 _SAMPLES = {"rows": _COUNT, "columns": _COUNT, "digest": str, "blocks": str}
 
@@ -55,14 +55,14 @@ CONTENT: dict[str, Any] = {
 
 
 class Saver:
-    """Writes the checkpoints of one run: at its start, whenever one is due, and before it leaves.
+    """Writes the checkpoints of a run: at its start, when one is due, and before it ends.
 
     Parameters
     ----------
     run : Run
     folder : CheckpointFolder
     signals : Deferred
-        What would have ended the run; it is let through when a checkpoint is written.
+        Signals that end the run; they are delivered after a checkpoint is written.
     """
 
     def __init__(self, run: Run, folder: CheckpointFolder, signals: Deferred) -> None:
@@ -72,20 +72,20 @@ class Saver:
         self.about = about(run, folder)
 
     def begin(self, state: TrainState) -> TrainState:
-        """Return the state to start from: a checkpoint's, or the one given, which is then kept."""
+        """Return the state of the resumed checkpoint, or write ``state`` and return it."""
         if self.run.resumed is not None:
             return restore(self.run, state, self.run.resumed)
         self._write(state)
         return state
 
     def within_epoch(self, state: TrainState) -> None:
-        """Look at the clock and the signals between two parts of an epoch."""
+        """Write a checkpoint within an epoch if one is due or a signal has arrived."""
         if self.signals.came is not None or self.folder.is_due():
             self._write(state)
         self.signals.deliver()
 
     def after_epoch(self, state: TrainState) -> None:
-        """Do the same after an epoch, and write what has come to its end."""
+        """Write a checkpoint after an epoch if one is due, a signal arrived, or training ended."""
         history = self.run.history
         due = history.stopped or self.folder.is_due_after(len(history.records))
         if due or self.signals.came is not None:
@@ -102,7 +102,7 @@ class Saver:
 
 
 def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
-    """Return what stays the same throughout a run: its arguments, its data, and where it runs."""
+    """Return what does not change during a run: its arguments, data and backend."""
     backend = run.step.backend
     return {
         "arguments": describe(run),
@@ -116,13 +116,21 @@ def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def saving(run: Run, folder: CheckpointFolder) -> Iterator[Saver]:
-    """Give a run its saver, and defer signals meanwhile."""
+    """Create the saver of a run, and defer signals within the block."""
     with deferred_signals() as signals:
         yield Saver(run, folder, signals)
 
 
 def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
-    """Return where a run stands, with what is known about it."""
+    """Return the state of a run as a checkpoint.
+
+    Parameters
+    ----------
+    run : Run
+    state : TrainState
+    about : dict
+        See the function ``about``.
+    """
     backend, stopping, plateau = run.step.backend, run.stopping, run.plateau
     best = Weights((), ()) if run.best is None else run.best
     leaves = [
@@ -144,19 +152,19 @@ def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
 
 
 def restore(run: Run, state: TrainState, checkpoint: Container) -> TrainState:
-    """Put a run where it stood; return the state to go on from.
+    """Restore a run from a checkpoint, and return its training state.
 
     Parameters
     ----------
     run : Run
     state : TrainState
-        Of the first step, which tells the shapes.
+        The initial state, which defines the shapes.
     checkpoint : Container
 
     Raises
     ------
     CheckpointError
-        If the checkpoint is not of such a run.
+        If the checkpoint does not fit the run.
     """
     backend, content = run.step.backend, checkpoint.content
     arrays = dict(checkpoint.arrays)
@@ -177,7 +185,7 @@ def restore(run: Run, state: TrainState, checkpoint: Container) -> TrainState:
         run.history = History(**history)
         run.stopping = replace(run.stopping, **content["stopping"])
         if not _is_sound(run, content["seen"]):
-            message = "its history, its best weights and its place in an epoch do not go together"
+            message = "its history, its best weights and its position in the epoch are inconsistent"
             raise ValueError(message)
         if run.plateau is not None:
             run.plateau = Plateau(run.plateau.rule, **content["plateau"])
@@ -213,7 +221,7 @@ def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backen
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """Return the arguments of ``fit`` that make this run, the data left out."""
+    """Return the arguments of ``fit`` that describe this run, without the data."""
     validation: Any = None
     if run.held_out is not None:
         shared = run.held_out.rows is run.training.rows
@@ -222,13 +230,13 @@ def describe(run: Run) -> dict[str, Any]:
     return options | {
         "network": run.step.network.to_config(),
         "validation": validation,
-        "seed": str(run.options.seed),  # of any size, which no other number is
+        "seed": str(run.options.seed),  # a string: it may exceed 64 bits
         "metadata": run.metadata,
     }
 
 
 def _described(value: Any) -> Any:
-    """Return a value as JSON has it; for a part that is not registered, the name of its class."""
+    """Convert a value to JSON; for a part that is not registered, the name of its class."""
     if isinstance(value, (tuple, list)):
         return [_described(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str, dict)):
@@ -241,7 +249,7 @@ def _described(value: Any) -> Any:
 def arguments_from(
     description: dict[str, Any], own: dict[str, Any]
 ) -> tuple[Network, FitOptions, dict[str, Any]]:
-    """Return what ``describe`` has put down: network, options, and the arguments beside them.
+    """Return network, options and other arguments from the result of ``describe``.
 
     Parameters
     ----------
@@ -252,9 +260,9 @@ def arguments_from(
     Raises
     ------
     CheckpointError
-        If a part is not registered, and was not given.
+        If a part is neither registered nor passed in ``own``.
     KeyError, TypeError, ValueError
-        If it is no description, or an option in it is unknown.
+        If the description is invalid, or contains an unknown option.
     """
     form: dict[str, Any] = {"validation": int | str | None, "seed": str, "metadata": dict}
     form |= {"loss": dict, "optimizer": dict, "learning_rate": dict, "epochs": int}
@@ -284,7 +292,7 @@ def _listed(value: Any) -> list[dict[str, Any]]:
 
 
 def describe_backend(backend: Backend) -> dict[str, Any]:
-    """Return what ``get_backend`` takes."""
+    """Return the arguments of ``get_backend``."""
     return {
         "name": backend.name,
         "device": backend.device_name(),
@@ -294,7 +302,7 @@ def describe_backend(backend: Backend) -> dict[str, Any]:
 
 
 def completed(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a checkpoint with what was added since an earlier version wrote it."""
+    """Add the entries that checkpoints of earlier versions lack."""
     content = dict(content)
     history = content.get("history")
     if isinstance(history, dict) and isinstance(history.get("records"), list):
@@ -310,22 +318,22 @@ def completed(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_form(value: Any, form: Any, name: str = "content") -> None:
-    """Compare a value of JSON with its form.
+    """Check a value of JSON against its expected form.
 
     Parameters
     ----------
     value : object
     form : object
-        A type, or a union of types; a dict of forms, whose keys are those of the value; a list of
-        one form, for any number of such items, or of several, one for each item; or
-        ``(None, form)``, for a value that may be None.
+        A type or a union of types; a dict of forms with the same keys as the value; a list of one
+        form for any number of items, or of several forms, one for each item; or ``(None, form)``
+        for a value that may be None.
     name : str
-        Of the value, for the message.
+        Name of the value in messages.
 
     Raises
     ------
     ValueError
-        If it is not of that form, or an integer of more than 64 bits.
+        If the value has another form, or contains an integer of more than 64 bits.
     """
     if isinstance(form, tuple):
         if value is None:

@@ -1,4 +1,4 @@
-"""Parquet, Arrow and data frames say the same as CSV."""
+"""Parquet, Arrow and data frames give the same table as CSV."""
 
 import contextlib
 import datetime
@@ -52,7 +52,7 @@ def check(table: Table) -> None:
     assert table.where(0) == "row 1"
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_matches_csv(tmp_path: Path) -> None:
     parquet.write_table(pa.table(COLUMNS), tmp_path / "t.parquet")
     check(read_table(tmp_path / "t.parquet"))
     (tmp_path / "t.parquet").rename(tmp_path / "unnamed")
@@ -60,7 +60,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("open_writer", [pa.ipc.new_file, pa.ipc.new_stream])
-def test_arrow(tmp_path: Path, open_writer: Any) -> None:
+def test_arrow_matches_csv(tmp_path: Path, open_writer: Any) -> None:
     table = pa.table(COLUMNS)
     with open_writer(tmp_path / "t.arrow", table.schema) as writer:
         writer.write_table(table)
@@ -68,7 +68,7 @@ def test_arrow(tmp_path: Path, open_writer: Any) -> None:
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_data_frames(library: str) -> None:
+def test_data_frames_match_csv(library: str) -> None:
     columns = {
         "n": [1.0, None, 3.0],
         "s": ["a", None, "b"],
@@ -118,7 +118,7 @@ LEFT_OUT = {
 }
 
 
-def test_every_type_is_read_or_named(tmp_path: Path) -> None:
+def test_every_type_is_read_or_raises_with_its_name(tmp_path: Path) -> None:
     arrow = pa.table({name: column for name, (column, _) in MORE.items()} | LEFT_OUT)
     with pa.ipc.new_file(tmp_path / "t.arrow", arrow.schema) as writer:
         writer.write_table(arrow)
@@ -133,7 +133,7 @@ def test_every_type_is_read_or_named(tmp_path: Path) -> None:
             anynet.load_tabular_dataset(source, "struct")
 
 
-def test_polars_ipc_is_read_as_its_parquet(tmp_path: Path) -> None:
+def test_polars_ipc_matches_its_parquet(tmp_path: Path) -> None:
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame(
         {
@@ -177,7 +177,7 @@ CATEGORIES = {
 
 @pytest.mark.parametrize("name", CATEGORIES)
 @pytest.mark.parametrize("source", ["arrow", "parquet", "pyarrow", "pandas", "pandas parquet"])
-def test_dictionaries_and_categoricals_are_categories(
+def test_dictionary_and_categorical_columns_are_categories(
     name: str, source: str, tmp_path: Path
 ) -> None:
     values = (CATEGORIES[name] * 30)[:30]
@@ -208,7 +208,7 @@ def test_dictionaries_and_categoricals_are_categories(
 
 
 @pytest.mark.parametrize("made", [bytes, bytearray, np.bytes_])
-def test_bytes_are_text(made: Any) -> None:
+def test_utf8_bytes_are_text_and_other_bytes_raise(made: Any) -> None:
     cells = np.empty(2, dtype=object)
     cells[:] = [made("gr\u00fcn".encode()), made(b"red")]
     assert Table.of({"a": cells}).columns["a"].tolist() == ["gr\u00fcn", "red"]
@@ -218,14 +218,14 @@ def test_bytes_are_text(made: Any) -> None:
     assert Table.of({"a": np.array([b"u", b"v"])}).columns["a"].tolist() == ["u", "v"]
 
 
-def test_two_columns_of_one_name(tmp_path: Path) -> None:
+def test_two_columns_with_the_same_name_raise(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     parquet.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(DataError, match="two columns are named 'a'"):
         read_table(tmp_path / "t.parquet")
 
 
-def test_damaged_files_are_named(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_damaged_files_raise_with_their_name(tmp_path: Path, rng: np.random.Generator) -> None:
     table = pa.table(COLUMNS)
     parquet.write_table(table, tmp_path / "t.parquet")
     with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
@@ -244,13 +244,13 @@ def test_damaged_files_are_named(tmp_path: Path, rng: np.random.Generator) -> No
                 read_table(tmp_path / name)
 
 
-def test_an_empty_table(tmp_path: Path) -> None:
+def test_an_empty_table_raises(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="holds no rows"):
         read_table(tmp_path / "t.parquet")
 
 
-def test_pyarrow_is_named_where_it_is_missing(
+def test_missing_pyarrow_raises_with_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")

@@ -1,4 +1,4 @@
-"""CSV and its relatives: what is read, and what is refused in which words."""
+"""CSV and similar formats: parsing, and errors for invalid files."""
 
 import contextlib
 import csv
@@ -29,7 +29,7 @@ def cells(table: Table) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_separators_and_line_ends(tmp_path: Path, separator: str, end: str) -> None:
+def test_separators_and_line_endings_are_detected(tmp_path: Path, separator: str, end: str) -> None:
     lines = ["a b", "1 x", "2 y", ""]
     text = end.join(line.replace(" ", separator) for line in lines)
     assert cells(read(tmp_path, text)) == {"a": ["1", "2"], "b": ["x", "y"]}
@@ -43,25 +43,25 @@ def test_decimal_commas_do_not_separate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_encodings(tmp_path: Path, encoding: str) -> None:
+def test_encodings_are_detected(tmp_path: Path, encoding: str) -> None:
     table = read(tmp_path, "größe,名前\n1,é\n".encode(encoding))
     assert cells(table) == {"größe": ["1"], "名前": ["é"]}
 
 
-def test_quotes_and_the_lines_on_which_rows_begin(tmp_path: Path) -> None:
+def test_quoted_cells_and_the_line_numbers_of_rows(tmp_path: Path) -> None:
     table = read(tmp_path, 'a,"b\n c"\n\n"1,5","say ""hi""\nand go"\n\n 2 ,y\n')
     assert cells(table) == {"a": ["1,5", "2"], "b c": ['say "hi"\nand go', "y"]}
     assert [table.where(row) for row in range(2)] == ["line 4", "line 7"]
 
 
-def test_what_stands_for_a_missing_value(tmp_path: Path) -> None:
+def test_words_for_missing_values_are_missing(tmp_path: Path) -> None:
     words = [*sorted(MISSING), "NaN", "NULL", " N/A "]
     table = read(tmp_path, "a,b\n" + "".join(f"{word},1\n" for word in words) + "nano,1\n")
     assert cells(table)["a"] == [*[""] * len(words), "nano"]
     assert table.missing("a").sum() == len(words)
 
 
-def test_columns_without_a_name(tmp_path: Path) -> None:
+def test_columns_without_a_name_get_one(tmp_path: Path) -> None:
     assert list(read(tmp_path, ",a,\n0,1,2\n").columns) == ["column 1", "a", "column 3"]
 
 
@@ -82,7 +82,7 @@ def test_columns_without_a_name(tmp_path: Path) -> None:
         ("a,b\n1,2\n".encode("utf-16-le"), "holds a zero byte in line 1"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_invalid_files_raise(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, content)
     assert says in str(caught.value)
@@ -111,7 +111,7 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
         ("a,b\n# first\n1,2\n#3,4\n# last\n", {"a": ["1", "#3"], "b": ["2", "4"]}, 3),
     ],
 )
-def test_first_lines_of_spreadsheets_and_comments(
+def test_separator_declarations_and_comments_are_skipped(
     tmp_path: Path, content: str, expected: dict[str, list[str]], line: int
 ) -> None:
     table = read(tmp_path, content)
@@ -125,7 +125,7 @@ def test_comments_among_the_rows_are_counted(tmp_path: Path) -> None:
     assert "line 2" in note
 
 
-def test_names_are_compared_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_name_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"n{i}" for i in range(20_000)]
     seen = []
     monkeypatch.setattr(
@@ -140,7 +140,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @settings(max_examples=200)
 @given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=8))
-def test_what_was_written_is_read(rows: list, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_written_tables_round_trip(rows: list, tmp_path_factory: pytest.TempPathFactory) -> None:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerows([("a", "b", "c"), *rows])
@@ -151,7 +151,7 @@ def test_what_was_written_is_read(rows: list, tmp_path_factory: pytest.TempPathF
 
 @settings(max_examples=200)
 @given(content=st.binary(max_size=60) | st.text('a1,;\t"\n\r. -', max_size=60).map(str.encode))
-def test_any_bytes_are_a_table_or_an_error_of_ours(
+def test_arbitrary_bytes_give_a_table_or_an_error_of_anynet(
     content: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with contextlib.suppress(AnynetError):
@@ -159,7 +159,7 @@ def test_any_bytes_are_a_table_or_an_error_of_ours(
         assert {len(column) for column in table.columns.values()} == {table.n_rows}
 
 
-def test_chunks_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_are_concatenated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anynet.data.tables.delimited.CHUNK", 3)
     table = read(tmp_path, "a,b\n" + "".join(f"{i},{i * i}\n" for i in range(8)))
     np.testing.assert_array_equal(table.columns["b"], [str(i * i) for i in range(8)])
@@ -168,14 +168,12 @@ def test_chunks_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("above", ["", "# a note, with commas\n", "sep=;\n"])
-def test_a_header_behind_a_hash_names_columns_with_decimal_commas(
-    tmp_path: Path, above: str
-) -> None:
+def test_a_header_after_a_hash_is_used_with_decimal_commas(tmp_path: Path, above: str) -> None:
     table = read(tmp_path, f"{above}#a;b\n10,38;x\n2,5;y\n")
     assert cells(table) == {"#a": ["10,38", "2,5"], "b": ["x", "y"]}
 
 
-def test_comments_as_wide_as_the_header_are_told_from_data(tmp_path: Path) -> None:
+def test_comments_as_wide_as_the_header_are_not_data(tmp_path: Path) -> None:
     rows = [f"{i},5;x" for i in range(20)]
     table = read(tmp_path, "\n".join(["a;b", *rows, "# end; total", "#DIV/0!;x", "#N/A;x"]))
     assert cells(table)["a"] == [*(f"{i},5" for i in range(20)), "#DIV/0!", ""]

@@ -24,12 +24,12 @@ NAN = float("nan")
         {b"a": [1], "a": [2]},
     ],
 )
-def test_names_that_are_the_same_are_refused(frame: Any) -> None:
+def test_equal_column_names_raise(frame: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="two columns are named"):
         read_table(frame)
 
 
-def test_names_of_any_type_can_be_targets(rng: np.random.Generator) -> None:
+def test_column_names_of_any_type_can_be_targets(rng: np.random.Generator) -> None:
     values = rng.normal(size=(30, 3))
     assert anynet.load_tabular_dataset(pd.DataFrame(values), 2).preprocessing.input_names == [
         "0",
@@ -44,7 +44,7 @@ def test_names_of_any_type_can_be_targets(rng: np.random.Generator) -> None:
         anynet.load_tabular_dataset(pd.DataFrame(values, columns=names), ("b", "z"))
 
 
-def test_composed_and_decomposed_names_are_the_same() -> None:
+def test_composed_and_decomposed_unicode_names_are_equal() -> None:
     rows = {"e\u0301": range(0, 60, 2), "u\u0308": [1, 2.5, 5] * 10}
     data = anynet.load_tabular_dataset(rows, "\u00fc", columns={"\u00e9": "number"})
     assert data.preprocessing.encode({"\u00e9": [1, 2]})[1] == []
@@ -63,7 +63,7 @@ def test_composed_and_decomposed_names_are_the_same() -> None:
         ({"a": 5}, "a must be numbers, booleans, text or dates, one a row"),
     ],
 )
-def test_cells_and_names_that_cannot_be_used_are_refused(columns: Any, says: str) -> None:
+def test_invalid_cells_and_names_raise(columns: Any, says: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         read_table(columns)
     assert says in str(caught.value)
@@ -87,14 +87,14 @@ def test_cells_and_names_that_cannot_be_used_are_refused(columns: Any, says: str
         (np.array([b"x", b"yy", b""]), ["x", "yy", ""]),
     ],
 )
-def test_missing_values_bytes_and_durations(values: Any, expected: list[Any]) -> None:
+def test_missing_values_bytes_and_durations_are_read(values: Any, expected: list[Any]) -> None:
     np.testing.assert_array_equal(Table.of({"a": values}).columns["a"], expected)
     frame = pd.DataFrame({"a": values, "n": [1, 2, 3]})
     if not isinstance(values, np.ma.MaskedArray):
         np.testing.assert_array_equal(read_table(frame).columns["a"], expected)
 
 
-def test_columns_of_a_frame_that_cannot_be_used_are_named() -> None:
+def test_unusable_columns_of_a_frame_raise_with_their_name() -> None:
     frame = pd.DataFrame({"a": [[1], [2, 3]], "b": [b"\xff", b"x"], "c": [1, 2]})
     table = read_table(frame)
     assert list(table.columns) == ["c"]
@@ -109,7 +109,7 @@ def test_half_precision_is_read_without_warnings(recwarn: pytest.WarningsRecorde
     assert not recwarn.list
 
 
-def test_columns_that_numpy_cannot_convert_are_named() -> None:
+def test_columns_that_numpy_cannot_convert_raise_with_their_name() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(InvalidArgumentError, match=r"v cannot be converted .*grad"):
         Table.of({"v": torch.ones(3, requires_grad=True)})
@@ -117,20 +117,20 @@ def test_columns_that_numpy_cannot_convert_are_named() -> None:
         Table.of({"v": np.ones((3, 1))})
 
 
-def test_a_wide_table_without_inputs_names_some_columns() -> None:
+def test_a_wide_table_without_inputs_raises_with_some_column_names() -> None:
     columns = {f"c{i}": [1] * 10 for i in range(1000)} | {"y": ["a", "b"] * 5}
     with pytest.raises(DataError, match=r"'c5' is ignored.*994 more") as caught:
         anynet.load_tabular_dataset(columns, "y")
     assert "'c6'" not in str(caught.value)
 
 
-def test_numbers_of_numpy_among_objects_are_not_nested_values() -> None:
+def test_numpy_scalars_in_object_columns_are_not_nested_values() -> None:
     frame = pd.DataFrame({"a": pd.Series([np.float64(1), np.int64(2)], dtype=object), "y": [0, 1]})
     table = anynet.Table.of(frame)
     assert table.left_out == {}
     np.testing.assert_array_equal(table.columns["a"], [1, 2])
 
 
-def test_a_column_of_an_unknown_type_is_refused() -> None:
+def test_a_column_of_an_unknown_type_raises() -> None:
     with pytest.raises(InvalidArgumentError, match="complex128"):
         anynet.Table.of(pd.DataFrame({"a": np.array([1j, 2j])}))

@@ -1,4 +1,4 @@
-"""Text that people read as numbers or dates gets a hint, with a typical cell as the example."""
+"""Text that looks like numbers or dates gets a hint with a typical cell as the example."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ DATES = {
     ],
     ids=[*NUMBERS, *DATES],
 )
-def test_numbers_and_dates_in_other_notations(cells: list[str], how: str) -> None:
+def test_numbers_and_dates_in_other_notations_get_a_hint(cells: list[str], how: str) -> None:
     column = Table.of({"a": cells}).columns["a"]
     found = infer(Table.of({"a": cells}), "a")
     assert found.kind in ("category", "ignored")
@@ -80,7 +80,7 @@ def test_codes_and_words_get_no_hint(cells: list[str]) -> None:
     assert "write" not in infer(Table.of({"a": cells}), "a").reason
 
 
-def test_a_word_for_missing_numbers_is_named() -> None:
+def test_the_hint_contains_the_word_for_missing_numbers() -> None:
     for cells in (
         ["unknown" if i % 4 == 0 else str(i % 9) for i in range(N)],
         ["unknown" if i % 4 == 0 else str(i) for i in range(N)],
@@ -95,7 +95,7 @@ def test_the_typical_cell_has_the_most_frequent_shape() -> None:
     assert typical(Table.of({"a": cells}).columns["a"]) == "12 kg"
 
 
-def test_hints_are_notes_and_parts_of_errors() -> None:
+def test_hints_appear_in_notes_and_errors() -> None:
     rows: dict[str, Any] = {"x": np.arange(N) % 5.0, "rate": NUMBERS["percent"]}
     rows |= {"y": [f"{i}%" for i in range(N)], "label": [f"{i % 3}%" for i in range(N)]}
     data = anynet.load_tabular_dataset(rows, target="label", columns={"y": "ignored"})

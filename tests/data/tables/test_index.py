@@ -1,4 +1,4 @@
-"""The index of a data frame is no input: noise sorted by class must not be learnt from it."""
+"""The index of a data frame is not an input: rows sorted by class must not leak the target."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_an_index_is_ignored_and_reported(
         assert data.preprocessing.encode(anynet.read_table(rows))[1] == []
 
 
-def test_an_index_that_became_a_column_is_ignored(tmp_path: Path, frame: Any) -> None:
+def test_an_index_converted_to_a_column_is_ignored(tmp_path: Path, frame: Any) -> None:
     shuffled = frame.sample(frac=1, random_state=0)
     pl = pytest.importorskip("polars")
     pl.DataFrame(frame).with_row_index().sample(fraction=1, shuffle=True, seed=1).write_parquet(
@@ -74,7 +74,7 @@ def test_an_index_that_became_a_column_is_ignored(tmp_path: Path, frame: Any) ->
         assert anynet.load_tabular_dataset(source, "y").preprocessing.input_names == INPUTS
 
 
-def test_new_rows_may_bring_an_index_that_training_rows_lacked(tmp_path: Path, frame: Any) -> None:
+def test_new_rows_may_have_an_index_that_the_training_rows_lack(tmp_path: Path, frame: Any) -> None:
     data = anynet.load_tabular_dataset(frame, "y")
     for name, write in WRITES.items():
         write(frame.sample(frac=1, random_state=0), tmp_path / name)
@@ -87,7 +87,7 @@ def test_an_index_can_be_used_on_request(tmp_path: Path, frame: Any) -> None:
     assert data.preprocessing.input_names == ["column 1", *INPUTS]
 
 
-def test_columns_with_such_names_that_hold_something_else_are_inputs(frame: Any) -> None:
+def test_columns_with_index_names_but_other_content_are_inputs(frame: Any) -> None:
     frame["index"] = frame.x.round(1) * 2.5
     frame["level_0"] = np.arange(120) % 7
     data = anynet.load_tabular_dataset(frame, "y")
@@ -95,7 +95,7 @@ def test_columns_with_such_names_that_hold_something_else_are_inputs(frame: Any)
 
 
 @pytest.mark.parametrize("name", ["id", "ID", "Id"])
-def test_distinct_whole_ids_are_ignored_unless_chosen(frame: Any, name: str) -> None:
+def test_distinct_integer_ids_are_ignored_unless_requested(frame: Any, name: str) -> None:
     shuffled = frame.assign(**{name: range(5, 125)}).sample(frac=1, random_state=0)
     data = anynet.load_tabular_dataset(shuffled, "y")
     assert data.preprocessing.input_names == INPUTS

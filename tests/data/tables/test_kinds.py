@@ -1,4 +1,4 @@
-"""What columns hold: found out, or said beforehand."""
+"""Column types: detected or given."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ LETTERS = "abcdefghijklmnopqrst"
     [
         ([1, 2.5, None, 3], "number"),
         (["1", "2.5", "", "-3e4"], "number"),
-        (["1"] * 18 + ["2", "x"], "number"),  # one in twenty is a slip
+        (["1"] * 18 + ["2", "x"], "number"),  # one in twenty is a typo
         (["1"] * 8 + ["x", "y"], "category"),
-        (["7", "007"], "category"),  # leading zeros make codes
+        (["7", "007"], "category"),  # leading zeros indicate codes
         (["0.5", "0"], "number"),
         (["1_0", "2_0"], "category"),
         ([True, False, True], "boolean"),
@@ -34,7 +34,7 @@ LETTERS = "abcdefghijklmnopqrst"
         (["2024-05-31 10:00:00 UTC", "2023-01-01 10:00 GMT"], "date"),
         (["31.05.2024", "01.01.2023"], "category"),
         (["red", "blue", "red"], "category"),
-        (list(LETTERS[:10]), "category"),  # few enough, though each is another
+        (list(LETTERS[:10]), "category"),  # few values, although all are different
         (list(LETTERS) * 2, "category"),
         (list(LETTERS), "ignored"),
         ([3, 3, 3], "ignored"),
@@ -42,7 +42,7 @@ LETTERS = "abcdefghijklmnopqrst"
         (["", None, "NA"], "ignored"),
         ([None, None], "ignored"),
         (list(range(1, 21)), "ignored"),
-        (list(range(2000, 2020)), "number"),  # years, not numbers of rows
+        (list(range(2000, 2020)), "number"),  # years, not row numbers
         (list(range(20))[::-1], "number"),
         ([1, 1.7e308, -1.7e308] * 4, "number"),
         ([2**53 + i for i in range(20)], "ignored"),  # identifiers
@@ -53,7 +53,7 @@ LETTERS = "abcdefghijklmnopqrst"
         (["red", "-", "None"], "category"),
     ],
 )
-def test_kinds_of_values(values: Any, kind: str) -> None:
+def test_column_types_are_detected(values: Any, kind: str) -> None:
     assert infer(Table.of({"a": values}), "a").kind == kind
 
 
@@ -68,7 +68,7 @@ def test_kinds_of_values(values: Any, kind: str) -> None:
         (list(range(20)), "it numbers the rows"),
     ],
 )
-def test_why_a_column_is_ignored(values: Any, reason: str) -> None:
+def test_ignored_columns_are_reported_with_the_reason(values: Any, reason: str) -> None:
     found = infer(Table.of({"a": values}), "a")
     assert found.kind == "ignored"
     assert reason in found.reason
@@ -82,7 +82,7 @@ def test_why_a_column_is_ignored(values: Any, reason: str) -> None:
         *("-", "--", ".", "..", r"\N", "?", "NaT", "n.a.", "#DIV/0!", "#VALUE!"),
     ],
 )
-def test_a_column_with_many_missing_markers_keeps_its_kind(marker: str) -> None:
+def test_a_column_with_many_missing_values_keeps_its_type(marker: str) -> None:
     for cells, kind in (
         ([f"{i}.5" for i in range(20)], "number"),
         ([f"{i * 3}" for i in range(20)], "number"),
@@ -96,7 +96,7 @@ def test_a_column_with_many_missing_markers_keeps_its_kind(marker: str) -> None:
     assert not bad.any()
 
 
-def test_large_integers_as_inputs_are_noted() -> None:
+def test_large_integers_as_inputs_are_reported() -> None:
     table = Table.of(
         {"few": [2**60, *range(19)], "ids": [2**60 + i for i in range(20)], "y": 20 * [1]}
     )
@@ -107,7 +107,7 @@ def test_large_integers_as_inputs_are_noted() -> None:
     assert (wanted.kind, wanted.reason[:9]) == ("number", "20 of its")
 
 
-def test_decimal_commas_are_numbers_only_if_they_are_given() -> None:
+def test_decimal_commas_are_numbers_only_if_the_decimal_separator_is_given() -> None:
     table = Table.of({"a": ["1,5", "-2", "1.234,5", "1,2,3"]})
     given, _ = infer_marks(table, ",", "", {"a": "number"})
     values, bad = to_numbers(given.columns["a"])
@@ -117,15 +117,15 @@ def test_decimal_commas_are_numbers_only_if_they_are_given() -> None:
 
 
 @pytest.mark.parametrize("cell", ["1e999", "1_0", "0x10", "twelve"])
-def test_what_is_no_number_is_missing(cell: str) -> None:
+def test_invalid_numbers_are_missing_values(cell: str) -> None:
     values, bad = to_numbers(Table.of({"a": [cell, "1", ""]}).columns["a"])
     np.testing.assert_array_equal(values, [np.nan, 1, np.nan])
     np.testing.assert_array_equal(bad, [True, False, False])
 
 
 @pytest.mark.parametrize("cell", ["inf", "-inf", "Infinity", "+INF", "1.#INF", "+nan"])
-@pytest.mark.parametrize("other", ["2.5", "x"])  # read at once, and one by one
-def test_infinity_is_a_missing_number_in_text_as_in_arrays(cell: str, other: str) -> None:
+@pytest.mark.parametrize("other", ["2.5", "x"])  # converted at once, and one by one
+def test_infinity_is_missing_in_text_and_in_arrays(cell: str, other: str) -> None:
     values, bad = to_numbers(Table.of({"a": [cell, "1", other]}).columns["a"])
     np.testing.assert_array_equal(values, [np.nan, 1, 2.5 if other == "2.5" else np.nan])
     np.testing.assert_array_equal(bad, [False, False, other == "x"])
@@ -142,14 +142,14 @@ def test_dates_are_days_since_1970() -> None:
     np.testing.assert_array_equal(np.flatnonzero(bad), [3, 8])
 
 
-def test_what_is_said_beforehand_goes_before_what_is_found() -> None:
+def test_given_column_types_override_detection() -> None:
     table = Table.of({"zip": [1, 2, 1], "id": ["a", "b", "c"], "y": [1, 2, 3]})
     found = infer_kinds(table, "y", {"zip": "category", "id": "ignored"})
     assert {name: each.kind for name, each in found.items()} == {"zip": "category", "id": "ignored"}
 
 
 @pytest.mark.parametrize(
-    ("wanted", "error", "says"),
+    ("wanted", "error", "message"),
     [
         ({"zp": "category"}, DataError, "no column 'zp'; did you mean 'zip'?"),
         ({"ZIP": "category"}, DataError, "did you mean 'zip'?"),
@@ -159,11 +159,13 @@ def test_what_is_said_beforehand_goes_before_what_is_found() -> None:
         ({"id": "date"}, DataError, "the column 'id' has no value that is a date"),
     ],
 )
-def test_what_cannot_be_said(wanted: dict[str, str], error: type[Exception], says: str) -> None:
+def test_invalid_given_column_types_raise(
+    wanted: dict[str, str], error: type[Exception], message: str
+) -> None:
     table = Table.of({"zip": [1, 2], "id": ["a", "b"], "y": [1, 2]})
     with pytest.raises(error) as caught:
         infer_kinds(table, "y", wanted)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +174,14 @@ def test_what_cannot_be_said(wanted: dict[str, str], error: type[Exception], say
         (["a", "b"], "classification"),
         ([0, 1] * 3, "classification"),
         ([0, 1, 2] * 10, "classification"),
-        ([0, 1, 2], "regression"),  # too few rows to call them classes
+        ([0, 1, 2], "regression"),  # too few rows for classes
         (list(range(11)) * 9, "regression"),
         ([0.5, 1.5] * 9, "regression"),
         ([True, False], "classification"),
         (["1"] * 19 + ["2.5", "dear"], "regression"),
     ],
 )
-def test_the_task_by_the_targets_values(values: Any, task: str) -> None:
+def test_the_task_is_detected_from_the_target(values: Any, task: str) -> None:
     assert infer_task(Table.of({"y": values}), "y") == task
 
 
@@ -187,13 +189,13 @@ def test_the_task_by_the_targets_values(values: Any, task: str) -> None:
     ("values", "levels"),
     [
         (["b", "a", "b", "a"], ("a", "b")),
-        (["10", "9", "10", "9"], ("9", "10")),  # in the order of numbers
-        (["01", "2", "01", "2"], ("01", "2")),  # as they stand in the file
-        (["1", "1.0", "2", "2"] * 2, ("1", "1.0", "2")),  # as they stand, though equal
+        (["10", "9", "10", "9"], ("9", "10")),  # in numeric order
+        (["01", "2", "01", "2"], ("01", "2")),  # as written in the file
+        (["1", "1.0", "2", "2"] * 2, ("1", "1.0", "2")),  # as written, although equal
         ([2.0, 0.5, 2.0, 0.5], ("0.5", "2")),
     ],
 )
-def test_classes_keep_their_names(values: Any, levels: tuple[str, ...]) -> None:
+def test_class_names_are_kept_as_written(values: Any, levels: tuple[str, ...]) -> None:
     table = Table.of({"y": values})
     classes = find_classes(table, "y")
     assert classes.levels == levels

@@ -1,6 +1,7 @@
-"""From a table to a data set: nothing of the test rows is seen, and what is left out is told."""
+"""Loading a table as a data set: no leakage from test rows, reports of ignored data."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def rows(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def test_values(rows: dict[str, Any]) -> None:
+def test_a_regression_table_is_loaded(rows: dict[str, Any]) -> None:
     data = anynet.load_tabular_dataset(rows, target="price")
     assert data.preprocessing is not None
     assert data.preprocessing.input_names == ["size", "colour = blue", "colour = red", "sold"]
@@ -45,7 +46,7 @@ def test_values(rows: dict[str, Any]) -> None:
     )
 
 
-def test_classes_are_held_out_in_equal_shares(rows: dict[str, Any]) -> None:
+def test_the_test_split_is_stratified(rows: dict[str, Any]) -> None:
     data = anynet.load_tabular_dataset(rows, target="sold", test=0.3, seed=4)
     assert data.classes == ("no", "yes")
     sold = np.sum(rows["sold"] == "yes")
@@ -56,7 +57,7 @@ def test_classes_are_held_out_in_equal_shares(rows: dict[str, Any]) -> None:
     assert not np.array_equal(data.test[0], other.test[0])
 
 
-def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
+def test_test_rows_do_not_affect_the_preprocessing(rows: dict[str, Any]) -> None:
     data = anynet.load_tabular_dataset(rows, target="price")
     close = np.abs(rows["price"][:, None] - data.preprocessing.decode(data.test[1])).min(axis=1)
     held_out = close < 1e-9
@@ -71,11 +72,11 @@ def test_the_test_rows_change_nothing(rows: dict[str, Any]) -> None:
     assert other.preprocessing == data.preprocessing
     np.testing.assert_array_equal(other.train[0], data.train[0])
     (note,) = other.notes
-    assert note.startswith("test rows: colour: 20 of 20 rows hold a category that training did not")
+    assert re.search("^test rows: colour: 20 of 20 rows .*category", note)
 
 
 @pytest.mark.parametrize("unit", [1e298, 1e200, 1e-200, 1e-299])
-def test_values_of_any_magnitude_are_standardised(rows: dict[str, Any], unit: float) -> None:
+def test_targets_of_any_magnitude_are_standardised(rows: dict[str, Any], unit: float) -> None:
     data = anynet.load_tabular_dataset(rows, target="price")
     scaled = anynet.load_tabular_dataset(rows | {"price": rows["price"] * unit}, target="price")
     np.testing.assert_allclose(scaled.train[1], data.train[1], rtol=1e-9, atol=1e-12)
@@ -86,60 +87,55 @@ def test_values_of_any_magnitude_are_standardised(rows: dict[str, Any], unit: fl
     )
 
 
-def test_values_beyond_all_measure_are_left_out(rows: dict[str, Any]) -> None:
+def test_extreme_targets_of_test_rows_are_dropped_and_reported(rows: dict[str, Any]) -> None:
     new = {"size": [1, 2], "colour": ["red", "blue"], "sold": ["no", "no"], "price": [1e308, 2]}
     data = anynet.load_tabular_dataset(rows, target="price", test=new)
     assert len(data.test[1]) == 1
     (note,) = data.notes
-    assert "price: 1 of 2 rows have no value that the model knows ('1e+308' in row 1)" in note
+    assert re.search(r"price: 1 of 2 rows .*'1e\+308' in row 1", note)
 
 
-def test_rows_without_a_target_are_left_out(rows: dict[str, Any]) -> None:
+def test_rows_without_a_target_are_dropped(rows: dict[str, Any]) -> None:
     price = [None if i < 7 else str(v) for i, v in enumerate(rows["price"])]
     price[7] = "dear"
     data = anynet.load_tabular_dataset(rows | {"price": price}, target="price")
     assert len(data.train[0]) + len(data.test[0]) == 92
-    assert data.notes == (
-        "price: 7 rows have no target: left out",
-        "price: 1 rows have a target that is not a number ('dear' in row 8): left out",
-    )
+    missing, invalid = data.notes
+    assert re.search("^price: 7 rows .*no target", missing)
+    assert re.search("^price: 1 rows .*not a number .*'dear' in row 8", invalid)
 
 
-def test_a_table_of_test_rows(rows: dict[str, Any]) -> None:
+def test_a_separate_table_of_test_rows(rows: dict[str, Any]) -> None:
     new = {"sold": ["no", "often", "yes"], "size": [1, 2, None], "price": [1, 2, 3]}
     data = anynet.load_tabular_dataset(rows, target="sold", test=new)
     assert len(data.train[0]) == 100
     assert data.test[1].tolist() == [0, 1]
     assert len(data.notes) == 3
     assert all(note.startswith("test rows: ") for note in data.notes)
-    assert (
-        "sold: 1 of 3 rows have no value that the model knows ('often' in row 2)" in data.notes[0]
-    )
-    assert "colour: there is no such column: taken as missing in every row" in data.notes[2]
+    assert re.search("sold: 1 of 3 rows .*'often' in row 2", data.notes[0])
+    assert re.search("colour: .*no such column.* missing", data.notes[2])
 
 
-def test_few_whole_numbers_are_classes_unless_told(rows: dict[str, Any]) -> None:
+def test_few_distinct_integers_are_classes_unless_the_task_is_given(rows: dict[str, Any]) -> None:
     rows["stars"] = np.arange(100) % 5
     data = anynet.load_tabular_dataset(rows, target="stars")
     assert data.classes == ("0", "1", "2", "3", "4")
-    assert "5 different whole numbers are taken as classes" in data.notes[0]
+    assert re.search("5 .*classes", data.notes[0])
     assert anynet.load_tabular_dataset(rows, target="stars", task="regression").classes == ()
     assert anynet.load_tabular_dataset(rows, target="stars", task="classification").notes == ()
 
 
-def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
+def test_rare_categories_are_reported(rows: dict[str, Any]) -> None:
     rows["town"] = [f"town {i % 60}" for i in range(100)]
     data = anynet.load_tabular_dataset(rows, target="price", columns={"town": "category"})
-    assert data.notes[0] == (
-        "town: the 49 most frequent categories have an input each, and the others share one"
-    )
+    assert re.search("^town: the 49 most frequent categories", data.notes[0])
     data = anynet.load_tabular_dataset(
         rows, target="price", columns={"town": "category"}, test=rows
     )
     known = rows["town"]
-    assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare ones
+    assert data.preprocessing.encode(rows | {"town": known})[1] == []  # also the rare categories
     (note,) = data.preprocessing.encode(rows | {"town": ["Rome", *known[1:]]})[1]
-    assert "town: 1 of 100 rows holds a category that training did not have ('Rome'" in note
+    assert re.search("town: 1 of 100 rows .*category .*'Rome'", note)
     config = data.preprocessing.to_config()
     assert Preprocessing.from_config(json.loads(json.dumps(config))) == data.preprocessing
     earlier = {name: value for name, value in config.items() if name != "marks"}
@@ -147,7 +143,7 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "error", "says"),
+    ("change", "arguments", "error", "message"),
     [
         ({}, {"target": "prise"}, DataError, "has no column 'prise'; did you mean 'price'?"),
         ({}, {"target": "zzz"}, DataError, "it has 'size', 'colour', 'price', 'sold'"),
@@ -159,7 +155,12 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
         ({"price": [0, 5e-324] * 50}, {"task": "regression"}, DataError, "as close to each other"),
         ({}, {"target": "colour", "task": "regression"}, DataError, "holds no number, but text"),
         ({}, {"task": "classification"}, DataError, "task='regression'"),
-        ({}, {"task": "clustering"}, InvalidArgumentError, "task must be one of classification"),
+        (
+            {},
+            {"task": "clustering"},
+            InvalidArgumentError,
+            "task must be one of 'classification', 'regression'",
+        ),
         ({}, {"test": 1.0}, InvalidArgumentError, "test must be a share in (0, 1)"),
         ({}, {"test": "none.csv"}, DataError, "cannot read 'none.csv': No such file"),
         (
@@ -170,42 +171,44 @@ def test_rare_categories_are_told(rows: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_cannot_be_learnt(
+def test_tables_that_cannot_be_learnt_raise(
     rows: dict[str, Any],
     change: dict[str, Any],
     arguments: dict[str, Any],
     error: type[Exception],
-    says: str,
+    message: str,
 ) -> None:
     with pytest.raises(error) as caught:
         anynet.load_tabular_dataset(rows | change, **{"target": "price"} | arguments)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_table_has_equal_columns() -> None:
+def test_invalid_mappings_of_columns_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="the same number of values"):
         anynet.Table.of({"a": [1], "b": [1, 2]})
-    with pytest.raises(InvalidArgumentError, match="a mapping of names to columns, got list"):
+    with pytest.raises(InvalidArgumentError, match=r"mapping.* got list"):
         anynet.read_table([[1, 2]])
     with pytest.raises(InvalidArgumentError, match="a must be numbers, booleans, text or dates"):
         anynet.Table.of({"a": [[1, 2]]})
 
 
-def test_load_dataset_points_to_load_table(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="is a table: load it by anynet"):
+def test_load_dataset_raises_for_tables_with_the_function_to_use(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"is a table: .*anynet"):
         anynet.load_dataset(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("start", [b"\x1f\x8b", b"PK\x03\x04"])
-def test_compressed_files_are_named(tmp_path: Path, start: bytes) -> None:
+def test_compressed_files_and_folders_raise(tmp_path: Path, start: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(start)
-    with pytest.raises(DataError, match="is compressed or a spreadsheet: save the table as CSV"):
+    with pytest.raises(DataError, match=r"compressed.* CSV"):
         anynet.read_table(tmp_path / "x.csv")
     with pytest.raises(DataError, match="is a folder"):
         anynet.read_table(tmp_path)
 
 
-def test_rows_that_trained_are_known_again(tmp_path: Path, rows: dict[str, Any]) -> None:
+def test_training_files_are_recognised_by_their_content(
+    tmp_path: Path, rows: dict[str, Any]
+) -> None:
     path = tmp_path / "x.csv"
     columns = zip(*rows.values(), strict=True)
     path.write_text(
@@ -274,7 +277,9 @@ ODD_CELLS = st.sampled_from(
 
 @settings(max_examples=300)
 @given(data=st.data(), n=st.integers(1, 12))
-def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int) -> None:
+def test_arbitrary_tables_give_a_data_set_or_an_error_of_anynet(
+    data: st.DataObject, n: int
+) -> None:
     column = st.lists(CELLS | WORDS | ODD_CELLS | st.text(max_size=3), min_size=n, max_size=n)
     columns = data.draw(st.dictionaries(st.sampled_from("abc"), column))
     task = data.draw(st.sampled_from([None, "regression", "classification"]))
@@ -298,8 +303,8 @@ def test_any_table_is_a_data_set_or_an_error_of_ours(data: st.DataObject, n: int
     )
 
 
-def test_scores_beside_scikit_learns_network() -> None:
-    """On its own bundled tables, the defaults of the command line are about as good."""
+def test_scores_are_close_to_scikit_learns_mlp() -> None:
+    """Compare the defaults of the command line on scikit-learn's bundled tables."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     for name in ("wine", "breast_cancer", "diabetes"):

@@ -1,4 +1,4 @@
-"""Decimal and thousands separators: inferred from columns or given, and kept for new rows."""
+"""Decimal and thousands separators: detected or given, and kept for new rows."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from anynet.errors import InvalidArgumentError, ModelFileError
 
 
 def grouped(values: Any, thousands: str, decimal: str = ".", places: int = 0) -> list[str]:
-    """Write numbers as people in some country do."""
+    """Format numbers with the given separators."""
     marks = {",": thousands, ".": decimal}
     return ["".join(marks.get(c, c) for c in f"{value:,.{places}f}") for value in values]
 
@@ -34,13 +34,13 @@ def write(path: Path, cells: list[str], separator: str, others: list[str] | None
 
 
 def load(path: Any, **options: Any) -> tuple[Any, tuple[str, ...]]:
-    """Load a table, and return its amounts as they were read, with the notes."""
+    """Load a table, and return the data set and its notes."""
     data = anynet.load_tabular_dataset(path, target="y", task="classification", **options)
     return data, data.notes
 
 
 def amounts(preprocessing: Preprocessing, source: Any) -> tuple[list[float], list[str]]:
-    """Return the amounts of rows as a model would read them."""
+    """Return the amounts of rows as a model reads them."""
     table, notes = preprocessing.read(anynet.read_table(source))
     return [float(cell) for cell in table.columns["amount"]], notes
 
@@ -55,7 +55,7 @@ def amounts(preprocessing: Preprocessing, source: Any) -> tuple[list[float], lis
         *((",", mark) for mark in ",.'"),
     ],
 )
-def test_grouped_amounts_are_whole_and_reported(
+def test_grouped_numbers_are_read_whole_and_reported(
     tmp_path: Path, values: list[int], separator: str, thousands: str
 ) -> None:
     path = write(tmp_path / "t.csv", grouped(values, thousands), separator)
@@ -67,7 +67,7 @@ def test_grouped_amounts_are_whole_and_reported(
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize(("decimal", "thousands"), [(",", "."), (".", ","), (",", " ")])
-def test_both_marks_tell_which_is_which(
+def test_numbers_with_both_separators_determine_them(
     tmp_path: Path, separator: str, decimal: str, thousands: str
 ) -> None:
     values = [1016.5, 999, 70_400.25, 0.75, -12]
@@ -83,7 +83,7 @@ def test_both_marks_tell_which_is_which(
     [
         (["1,5", "2,25", "3"], ";", [1.5, 2.25, 3]),
         (["1.5", "2.016", "3"], ";", [1.5, 2.016, 3]),
-        (["0.125", "2.016"], ";", [0.125, 2.016]),  # no group begins with 0
+        (["0.125", "2.016"], ";", [0.125, 2.016]),  # a group cannot start with 0
         (["0,125", "2,016"], "\t", [0.125, 2.016]),
         (["1.016", "2.345"], ",", [1.016, 2.345]),
         (["1.016", "2.345"], "\t", [1.016, 2.345]),
@@ -95,7 +95,7 @@ def test_both_marks_tell_which_is_which(
         (["-1,016", "+999"], "\t", [-1016, 999]),
     ],
 )
-def test_columns_that_one_mark_decides(
+def test_columns_with_one_unambiguous_separator_are_read(
     tmp_path: Path, cells: list[str], separator: str, values: list[float]
 ) -> None:
     path = write(tmp_path / "t.csv", cells * 6, separator)
@@ -103,7 +103,7 @@ def test_columns_that_one_mark_decides(
     assert amounts(data.preprocessing, path)[0] == values * 6
 
 
-def test_other_columns_decide_what_one_leaves_open(tmp_path: Path) -> None:
+def test_other_columns_resolve_an_ambiguous_separator(tmp_path: Path) -> None:
     cells = ["1,016", "2,345"] * 6
     for others, values in (
         ([f"{i},5" for i in range(12)], [1.016, 2.345]),
@@ -117,7 +117,7 @@ def test_other_columns_decide_what_one_leaves_open(tmp_path: Path) -> None:
         assert amounts(data.preprocessing, path)[0] == values * 6
 
 
-def test_what_is_chosen_without_proof_is_reported_with_the_remedy(tmp_path: Path) -> None:
+def test_ambiguous_separators_are_reported_with_the_fix(tmp_path: Path) -> None:
     _, notes = load(write(tmp_path / "t.csv", ["1.016", "2.345"] * 6, ";"))
     assert "'1.016' as 1016" in notes[0]
     assert "set decimal or thousands" in notes[0]
@@ -134,7 +134,7 @@ def test_what_is_chosen_without_proof_is_reported_with_the_remedy(tmp_path: Path
     ],
 )
 @pytest.mark.parametrize("separator", [";", "\t", ","])
-def test_what_is_given_overrides_what_is_inferred(
+def test_given_separators_override_detection(
     tmp_path: Path, options: dict[str, str], value: float, separator: str
 ) -> None:
     path = write(tmp_path / "t.csv", ["1.016", "2.350", "999"] * 5, separator)
@@ -156,7 +156,7 @@ def test_what_is_given_overrides_what_is_inferred(
         ({"decimal": ",", "thousands": ","}, "must differ"),
     ],
 )
-def test_separators_that_there_are_not(options: dict[str, str], message: str) -> None:
+def test_invalid_separators_raise(options: dict[str, str], message: str) -> None:
     rows = {"a": ["1", "2"], "y": [1, 2]}
     with pytest.raises(InvalidArgumentError, match=message):
         anynet.load_tabular_dataset(rows, "y", **options)
@@ -165,8 +165,8 @@ def test_separators_that_there_are_not(options: dict[str, str], message: str) ->
 
 
 @pytest.mark.parametrize("separator", [";", "\t", ","])
-def test_one_new_row_is_read_as_the_training_rows(tmp_path: Path, separator: str) -> None:
-    """A single cell of new rows leaves open what the column of the training rows showed."""
+def test_one_new_row_is_read_like_the_training_rows(tmp_path: Path, separator: str) -> None:
+    """A single new cell is ambiguous; the training rows determine the separators."""
     new = write(tmp_path / "new.csv", ["1.016"], separator)
     for cells, value in (
         (["1.016,5", "2.000,25"], 1016),
@@ -179,7 +179,7 @@ def test_one_new_row_is_read_as_the_training_rows(tmp_path: Path, separator: str
         assert amounts(model, new) == ([value], [])
 
 
-def test_new_rows_from_another_country_are_noticed(tmp_path: Path) -> None:
+def test_new_rows_with_other_separators_are_reported(tmp_path: Path) -> None:
     data, _ = load(write(tmp_path / "t.csv", ["1.016,5", "2.000,25"] * 6, ";"))
     new = write(tmp_path / "new.csv", ["1016.5", "3.125"], ",")
     values, notes = amounts(data.preprocessing, new)
@@ -187,7 +187,7 @@ def test_new_rows_from_another_country_are_noticed(tmp_path: Path) -> None:
     assert "decimal separator '.'" in notes[0]
 
 
-def test_one_column_of_new_rows_tells_the_country_of_all() -> None:
+def test_one_column_of_new_rows_determines_the_separators_of_all() -> None:
     cells = {"a": ["1,5", "2,25"] * 6, "b": ["0,5", "3.016,25"] * 6}
     data = anynet.load_tabular_dataset(cells | {"y": [1, 2] * 6}, "y")
     table, notes = data.preprocessing.read(anynet.read_table({"a": ["1.5"], "b": ["1.016"]}))
@@ -196,14 +196,14 @@ def test_one_column_of_new_rows_tells_the_country_of_all() -> None:
 
 
 @pytest.mark.parametrize("thousands", [" ", "'", "\u00a0"])
-def test_new_rows_written_alike_are_not_reported(tmp_path: Path, thousands: str) -> None:
+def test_new_rows_with_the_same_separators_are_not_reported(tmp_path: Path, thousands: str) -> None:
     path = write(tmp_path / "t.csv", grouped(AMOUNTS, thousands), ";")
     data, _ = load(path)
     new = write(tmp_path / "new.csv", [f"1{thousands}016"], ";")
     assert amounts(data.preprocessing, new) == ([1016], [])
 
 
-def test_text_that_holds_no_numbers_stays_as_it_is() -> None:
+def test_non_numeric_text_is_not_changed() -> None:
     columns = {
         "words": ["a, b", "c.d", "e f"] * 4,
         "address": ["10.0.0.1", "192.168.1.20", "172.16.0.3"] * 4,
@@ -218,13 +218,13 @@ def test_text_that_holds_no_numbers_stays_as_it_is() -> None:
     assert notes == []
 
 
-def test_a_column_said_to_be_a_category_keeps_its_text() -> None:
+def test_a_column_given_as_category_keeps_its_text() -> None:
     rows = {"size": ["1,016", "999"] * 6, "y": [0.5, 1, 2] * 4}
     data = anynet.load_tabular_dataset(rows, "y", columns={"size": "category"})
     assert data.preprocessing.input_names == ["size = 1,016", "size = 999"]
 
 
-def test_a_target_of_grouped_numbers(tmp_path: Path) -> None:
+def test_a_target_of_grouped_numbers_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     values = np.arange(100, 30_000, 470)
     rows = [f"{i % 7};{cell}" for i, cell in enumerate(grouped(values, "."))]
@@ -236,7 +236,7 @@ def test_a_target_of_grouped_numbers(tmp_path: Path) -> None:
     assert table.columns["price"].tolist() == ["1016"]
 
 
-def test_damaged_marks_are_refused() -> None:
+def test_invalid_separators_in_a_configuration_raise() -> None:
     config = anynet.load_tabular_dataset(
         {"a": ["1,5", "2,5"] * 6, "y": [1, 2] * 6}, "y"
     ).preprocessing
@@ -249,7 +249,7 @@ def test_damaged_marks_are_refused() -> None:
     values=st.lists(st.integers(-(10**9), 10**9).map(lambda v: v / 100), min_size=1),
     marks=st.sampled_from([each for each in CANDIDATES if each.thousands]),
 )
-def test_what_is_written_in_any_way_is_read(values: list[float], marks: Marks) -> None:
+def test_numbers_in_any_notation_round_trip(values: list[float], marks: Marks) -> None:
     cells = grouped(values, marks.thousands, marks.decimal, places=2)
     judged = judge(set(cells))
     assert judged is not None
@@ -258,14 +258,14 @@ def test_what_is_written_in_any_way_is_read(values: list[float], marks: Marks) -
 
 
 @given(cells=st.lists(st.text("0123456789.,' -+eE\u00a0", max_size=12), max_size=6))
-def test_any_cells_can_be_judged(cells: list[str]) -> None:
+def test_arbitrary_cells_can_be_analysed(cells: list[str]) -> None:
     judged = judge(set(cells), separator=";")
     for cell in cells:
         plain = judged.marks.plain(cell) if judged else None
         assert plain is None or np.isfinite(float(plain)) or "e" in plain.lower()
 
 
-def test_long_cells_are_no_numbers_and_cost_nothing() -> None:
+def test_very_long_cells_are_not_numbers() -> None:
     table = Table.of({"a": ["1" * 300_000 + "x", "1,5"], "y": [1, 2]})
     assert anynet.read_table(table, decimal=",").columns["a"].tolist()[0].endswith("x")
 
@@ -290,7 +290,7 @@ def test_classes_keep_their_text_unless_separators_are_given(
         assert not any("," in name or name.count(".") > 1 for name in given.classes)
 
 
-def test_new_numbers_are_read_although_most_cells_cannot_be(tmp_path: Path) -> None:
+def test_new_numbers_are_read_if_most_cells_are_invalid(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", ["1,5", "2,25", "3,75"] * 6, ";")
     preprocessing = load(path)[0].preprocessing
     new = tmp_path / "new.csv"

@@ -1,7 +1,8 @@
-"""Raw rows in, predictions out: whatever the rows look like, it is told and handled."""
+"""Preprocessing of raw rows: deviations from the training rows are reported and handled."""
 
 import copy
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,14 @@ def preprocessing(data: anynet.Dataset) -> Preprocessing:
     return data.preprocessing
 
 
-def test_json_holds_all_of_it(preprocessing: Preprocessing) -> None:
+def test_preprocessing_round_trips_through_json(preprocessing: Preprocessing) -> None:
     config = json.loads(json.dumps(preprocessing.to_config()))
     again = Preprocessing.from_config(config)
     assert again == preprocessing
     np.testing.assert_array_equal(again.encode(ROWS)[0], preprocessing.encode(ROWS)[0])
 
 
-def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> None:
+def test_the_order_of_columns_does_not_affect_the_result(preprocessing: Preprocessing) -> None:
     x, notes = preprocessing.encode(ROWS)
     mixed = {name: ROWS[name] for name in reversed(ROWS)}
     np.testing.assert_array_equal(preprocessing.encode(mixed)[0], x)
@@ -50,40 +51,31 @@ def test_the_order_of_columns_does_not_matter(preprocessing: Preprocessing) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fact"),
     [
-        ({"colour": ["pink", "red", "pink"]}, "colour: 2 of 3 rows hold a category that training "),
-        ({"colour": ["pink", "red", "pink"]}, "have ('pink' in row 1): taken as none of those"),
-        (
-            {"colour": ["", "red", "red"]},
-            "colour: 1 of 3 rows holds no value, unlike those for training",
-        ),
-        (
-            {"size": ["3", "big", "4"]},
-            "size: 1 of 3 rows holds no number ('big' in row 2): taken as",
-        ),
-        ({"bought": ["1.5.24", "x", ""]}, "bought: 2 of 3 rows hold no date ('1.5.24' in row 1)"),
-        ({"new": ["maybe", "no", True]}, "new: 1 of 3 rows holds no boolean ('maybe' in row 1)"),
-        ({"size": None}, "size: there is no such column: taken as missing in every row, which is "),
-        ({"size": None, "Size": [1, 2, 3]}, "there is no such column; did you mean 'Size'?"),
-        ({"size": None, "Size": [1, 2, 3]}, "training had no column 'Size': ignored"),
-        ({"size": ["3", "-", "."]}, "size: 2 of 3 rows hold a placeholder ('-' in row 2): taken"),
-        ({"size": [2**60 + 1, 1, "x"]}, "size: 1 of 3 rows holds no number ('x' in row 3)"),
-        ({"new": ["None", "no", 2]}, "new: 1 of 3 rows holds no boolean ('2' in row 3)"),
-        ({"colour": [1.0, 2.0, None]}, "colour: 2 of 3 rows hold a category that training did "),
-        (
-            {"weight": [1, 2, 3], "b": [1, 2, 3]},
-            "training had no column 'weight', 'b': ignored",
-        ),
+        ({"colour": ["pink", "red", "pink"]}, r"^colour: 2 of 3 rows .*categor"),
+        ({"colour": ["pink", "red", "pink"]}, r"^colour: .*'pink' in row 1"),
+        ({"colour": ["", "red", "red"]}, r"^colour: 1 of 3 rows .*no value"),
+        ({"size": ["3", "big", "4"]}, r"^size: 1 of 3 rows .*number .*'big' in row 2"),
+        ({"bought": ["1.5.24", "x", ""]}, r"^bought: 2 of 3 rows .*date .*'1\.5\.24' in row 1"),
+        ({"new": ["maybe", "no", True]}, r"^new: 1 of 3 rows .*boolean .*'maybe' in row 1"),
+        ({"size": None}, r"^size: .*no such column.* missing"),
+        ({"size": None, "Size": [1, 2, 3]}, r"^size: .*did you mean 'Size'\?"),
+        ({"size": None, "Size": [1, 2, 3]}, r"no column 'Size': ignored"),
+        ({"size": ["3", "-", "."]}, r"^size: 2 of 3 rows .*placeholder .*'-' in row 2"),
+        ({"size": [2**60 + 1, 1, "x"]}, r"^size: 1 of 3 rows .*number .*'x' in row 3"),
+        ({"new": ["None", "no", 2]}, r"^new: 1 of 3 rows .*boolean .*'2' in row 3"),
+        ({"colour": [1.0, 2.0, None]}, r"^colour: 2 of 3 rows .*categor"),
+        ({"weight": [1, 2, 3], "b": [1, 2, 3]}, r"no column 'weight', 'b': ignored"),
     ],
 )
-def test_rows_unlike_those_that_trained(
-    preprocessing: Preprocessing, change: dict[str, Any], told: str
+def test_deviations_from_the_training_rows_are_reported(
+    preprocessing: Preprocessing, change: dict[str, Any], fact: str
 ) -> None:
     new = {name: values[:3] for name, values in ROWS.items()} | change
     table = Table.of({name: values for name, values in new.items() if values is not None})
     x, notes = preprocessing.encode(table)
-    assert any(told in note for note in notes), notes
+    assert any(re.search(fact, note) for note in notes), notes
     assert x.shape == (3, preprocessing.n_inputs)
     assert np.all(np.isfinite(x))
     with pytest.warns(UserWarning, match=r".") as caught:
@@ -91,10 +83,10 @@ def test_rows_unlike_those_that_trained(
     assert [str(each.message) for each in caught] == notes
 
 
-def test_only_new_columns_are_suggested_for_an_absent_one() -> None:
+def test_only_new_columns_are_suggested_for_a_missing_column() -> None:
     columns = ("income", "incomes", "outcome", "age")
     rows: dict[str, Any] = {name: [0.5 * (i % 7) for i in range(40)] for name in columns}
-    rows["incomer"] = [f"name {i}" for i in range(40)]  # is ignored
+    rows["incomer"] = [f"name {i}" for i in range(40)]  # this column is ignored
     data = anynet.load_tabular_dataset(rows | {"ages": ["a", "b"] * 20}, target="ages")
     assert data.preprocessing is not None
     for absent in columns:
@@ -108,27 +100,25 @@ def test_only_new_columns_are_suggested_for_an_absent_one() -> None:
         data.preprocessing.labels(Table.of(rows | {"aged": [1] * 40}))
 
 
-def test_configurations_without_the_rare_categories_are_read(preprocessing: Preprocessing) -> None:
+def test_configurations_without_rare_categories_are_read(preprocessing: Preprocessing) -> None:
     config = preprocessing.to_config()
     for column in config["columns"]:
         column.pop("rare", None)
     assert Preprocessing.from_config(config) == preprocessing
 
 
-def test_what_was_ignored_may_be_there_or_not(preprocessing: Preprocessing) -> None:
+def test_ignored_columns_may_be_missing(preprocessing: Preprocessing) -> None:
     without = {name: values for name, values in ROWS.items() if name not in ("id", "price")}
     assert preprocessing.encode(without)[1] == []
 
 
-def test_a_table_of_something_else(preprocessing: Preprocessing) -> None:
-    with pytest.raises(
-        DataError, match="none of the columns that the model reads: expected 'size'"
-    ):
+def test_a_table_with_other_columns_raises(preprocessing: Preprocessing) -> None:
+    with pytest.raises(DataError, match=r"none of the columns .*expected 'size'"):
         preprocessing.encode({"a": [1], "price": [1]})
 
 
-def test_types_may_change_between_files(preprocessing: Preprocessing) -> None:
-    """A column is read as what it was in training, whatever type a file gives it."""
+def test_column_types_of_files_may_differ_from_training(preprocessing: Preprocessing) -> None:
+    """A column has its type from training, independent of its type in a file."""
     typed = Table.of(ROWS | {"new": [True, False, False, False] * 6})
     text = Table.of({name: ["" if v is None else str(v) for v in ROWS[name]] for name in ROWS})
     x, _ = preprocessing.encode(ROWS)
@@ -165,10 +155,10 @@ def damaged(config: Any, *path: Any, value: Any) -> Any:
         (("ignored",), 3),
     ],
 )
-def test_damaged_configurations_are_refused(
+def test_invalid_configurations_raise(
     preprocessing: Preprocessing, path: tuple[Any, ...], value: Any
 ) -> None:
-    with pytest.raises(ModelFileError, match="does not describe its table correctly"):
+    with pytest.raises(ModelFileError, match="describe its table"):
         Preprocessing.from_config(damaged(preprocessing.to_config(), *path, value=value))
 
 
@@ -180,7 +170,7 @@ JSON = st.recursive(
 
 
 @given(place=st.sampled_from(["version", "target", "columns", "ignored"]), value=JSON)
-def test_any_json_is_a_preprocessing_or_an_error_of_ours(
+def test_arbitrary_json_gives_a_preprocessing_or_an_error_of_anynet(
     preprocessing: Preprocessing, place: str, value: Any
 ) -> None:
     config = preprocessing.to_config() | {place: value}
@@ -192,7 +182,7 @@ def test_any_json_is_a_preprocessing_or_an_error_of_ours(
         assert place in ("version", "ignored", "columns")
 
 
-def test_a_model_takes_raw_rows_on_every_backend(
+def test_a_model_accepts_raw_rows_on_every_backend(
     data: anynet.Dataset, backend: Backend, tmp_path: Any
 ) -> None:
     network = anynet.mlp([data.n_inputs, 8, data.n_outputs])
@@ -205,7 +195,7 @@ def test_a_model_takes_raw_rows_on_every_backend(
     np.testing.assert_allclose(loaded.predict_mean(table)[:, 0], expected, rtol=1e-5)
 
 
-def test_classes_come_back_by_their_names() -> None:
+def test_predicted_classes_have_their_names() -> None:
     data = anynet.load_tabular_dataset(ROWS, target="colour")
     network = anynet.mlp([data.n_inputs, 8, data.n_outputs])
     model = anynet.fit(network, data.train, epochs=1, backend="numpy", metadata=data.metadata)
@@ -217,13 +207,13 @@ def test_classes_come_back_by_their_names() -> None:
     )
 
 
-def test_a_model_of_arrays_says_that_it_takes_arrays() -> None:
+def test_a_model_trained_on_arrays_raises_for_tables() -> None:
     model = anynet.fit(anynet.mlp([1, 1]), ([[0.0], [1.0]], [0.5, 1.5]), epochs=1, backend="numpy")
     with pytest.raises(ModelFileError, match="was not trained on a table"):
         model.predict(Table.of({"a": [1.0]}))
 
 
-def test_a_model_whose_table_is_anothers(data: anynet.Dataset) -> None:
+def test_a_model_with_the_preprocessing_of_another_raises(data: anynet.Dataset) -> None:
     model = anynet.fit(
         anynet.mlp([1, 1]),
         ([[0.0], [1.0]], [0.5, 1.5]),
