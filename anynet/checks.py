@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 from collections.abc import Iterable
 from typing import Any
@@ -100,3 +101,34 @@ def check_whole(name: str, value: Any, least: int = 1, most: float = 2**63 - 1) 
         message = f"{name} must be at most {most}, got {shown}"
         raise InvalidArgumentError(message)
     return int(value)
+
+
+def require(
+    module: str, purpose: str, package: str, error_class: type[Exception] = InvalidArgumentError
+) -> Any:
+    """Import a module of a package that anynet does not depend on.
+
+    Parameters
+    ----------
+    module : str
+    purpose : str
+        What needs the package, for the message.
+    package : str
+        The name by which pip installs it.
+    error_class : type
+        Of the exception that is raised if the module cannot be imported.
+
+    Raises
+    ------
+    error_class
+        If the package is missing or does not import; the message names the command that installs
+        it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        message = f"{purpose} needs {package}, which is not installed: pip install {package}"
+        raise error_class(message) from error
+    except Exception as error:  # a broken installation can raise anything on import
+        message = f"{package} is installed but does not import ({error}): pip install {package}"
+        raise error_class(message) from error

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anynet.checks import did_you_mean
+from anynet.checks import check_choice, did_you_mean
 from anynet.errors import InvalidArgumentError
 
 Part = TypeVar("Part")
@@ -91,12 +91,7 @@ def registered(family: str) -> Mapping[str, Any]:
     InvalidArgumentError
         If there is no such family.
     """
-    if family not in _FAMILIES:
-        message = (
-            f"family must be one of {', '.join(_FAMILIES)}, got {family!r}"
-            f"{did_you_mean(family, _FAMILIES)}"
-        )
-        raise InvalidArgumentError(message)
+    check_choice("family", family, _FAMILIES)
     return _FAMILIES[family]
 
 
@@ -135,6 +130,38 @@ def lookup(family: str, kind: Any, argument: str = "") -> Any:
         )
         raise InvalidArgumentError(message)
     return kinds[kind]
+
+
+def named_or_given(
+    family: str, given: Any, is_part: Callable[[Any], bool], example: str, argument: str = ""
+) -> Any:
+    """Return the part of a name, made with its defaults, or the part that is given.
+
+    Parameters
+    ----------
+    family : str
+        See ``register``.
+    given : str or part
+    is_part : callable
+        Whether an object is a part of this family.
+    example : str
+        Such a part, for the message.
+    argument : str, optional
+        The name of the argument, for the message; by default the family.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the family has no such kind, or an object is not a part of it.
+    """
+    if isinstance(given, str):
+        return lookup(family, given, argument)()
+    if isinstance(given, type) or not is_part(given):
+        message = (
+            f"{argument or family} must be a name or an object such as {example}, got {given!r}"
+        )
+        raise InvalidArgumentError(message)
+    return given
 
 
 def _advice(family: str, kind: Any) -> str:

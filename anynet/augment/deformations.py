@@ -99,10 +99,7 @@ class Affine(Bounded):
             rotates = xp.astype(coin > 0, backend.float_dtype)
             angle, slant = angle * rotates, slant * (1.0 - rotates)
         cosine, sine, tangent = xp.cos(angle), xp.sin(angle), xp.sin(slant) / xp.cos(slant)
-        tall, wide = (
-            1.0 / (1.0 + bounded(up, self.scale)),
-            1.0 / (1.0 + bounded(across, self.scale)),
-        )
+        tall, wide = (1.0 / (1.0 + bounded(draw, self.scale)) for draw in (up, across))
         # The source of a pixel: the inverse rotation, then the inverse shear, then inverse scales.
         y = [bounded(down, self.shift), cosine * tall - 1.0, -sine * tall]
         x = [

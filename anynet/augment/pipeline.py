@@ -13,7 +13,7 @@ from anynet.augment.pixels import Mixup
 from anynet.augment.warp import Warp
 from anynet.backends import Backend
 from anynet.checks import accepts_call, is_whole
-from anynet.config import lookup, registered
+from anynet.config import named_or_given, registered
 from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Key
 
@@ -107,19 +107,15 @@ def as_augmentations(given: Any) -> tuple[Any, ...]:
     if isinstance(given, str):
         given = [name.strip() for name in given.split(",") if name.strip()]
     listed = given if isinstance(given, Sequence) else (given,)
-    return tuple(_one(each) for each in listed)
+    return tuple(
+        named_or_given("augmentation", each, _is_augmentation, "Elastic()", "augment")
+        for each in listed
+    )
 
 
-def _one(given: Any) -> Any:
-    if isinstance(given, str):
-        return lookup("augmentation", given, "augment")()
+def _is_augmentation(given: Any) -> bool:
     known = isinstance(given, Mixup) or hasattr(given, "coefficients")
-    if isinstance(given, type) or not (
-        known or accepts_call(given, None, None, None, backend=None, key=None)
-    ):
-        message = f"augment must be names, or objects such as Elastic(), got {given!r}"
-        raise InvalidArgumentError(message)
-    return given
+    return known or accepts_call(given, None, None, None, backend=None, key=None)
 
 
 def as_pipeline(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from anynet import config
+from anynet.checks import check_whole
 from anynet.config import register, registered
 from anynet.errors import InvalidArgumentError
 
@@ -61,9 +62,7 @@ class NormaliseWidth:
     width: int = 20
 
     def __post_init__(self) -> None:
-        if type(self.width) is not int or self.width < 1:
-            message = f"the width of ink must be a whole number of pixels, got {self.width!r}"
-            raise InvalidArgumentError(message)
+        check_whole("the width of ink, in pixels,", self.width)
 
     def columns(self, images: np.ndarray) -> np.ndarray:
         """Return the source of each pixel of (N, H, W) as a position in its row, (N, H, W)."""

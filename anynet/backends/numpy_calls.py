@@ -68,7 +68,7 @@ class Recorded(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Recorded:
         if "out" in kwargs:
             _owned(kwargs["out"])
-        return self._note(function, _plain_all(args), _plain_all(kwargs))
+        return self._note(function, *tree.map(plain, (args, kwargs)))
 
     def __getitem__(self, key: Any) -> Recorded:
         return self._note(np.ndarray.__getitem__, (self.array, key), {})
@@ -143,14 +143,6 @@ def _typed(values: list[Any]) -> list[Any]:
     kinds: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "u": (int,)}
     numbers = kinds.get(dtype.kind, ())
     return [np.asarray(v, dtype=dtype) if isinstance(v, numbers) else v for v in values]
-
-
-def _plain_all(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {name: _plain_all(value) for name, value in values.items()}
-    if isinstance(values, (tuple, list)):
-        return type(values)(_plain_all(value) for value in values)
-    return plain(values)
 
 
 def _refill(result: np.ndarray, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
@@ -285,17 +277,10 @@ def _target(call: Call) -> Any:
     return call.keywords["out"] if "out" in call.keywords else call.args[0]
 
 
-def _arrays(values: Any) -> Iterator[np.ndarray]:
-    """Yield the arrays that a call reads or writes."""
-    if isinstance(values, functools.partial):
-        values = (*values.args, *values.keywords.values())
-    for value in values:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, (tuple, list)):
-            yield from _arrays(value)
-        elif isinstance(value, dict):
-            yield from _arrays(value.values())
+def _arrays(call: Call) -> list[np.ndarray]:
+    """Return the arrays that a call reads or writes."""
+    values = tree.leaves((call.args, call.keywords))
+    return [value for value in values if isinstance(value, np.ndarray)]
 
 
 def _owner(array: np.ndarray) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
 
 from anynet.backends.portable import Backend, StandardBackend
+from anynet.checks import check_choice
 from anynet.errors import BackendError, InvalidArgumentError
 
 INSTALL = {
@@ -91,12 +92,8 @@ def get_backend(
     if device is not None and not valid:
         message = f"device must be 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}"
         raise InvalidArgumentError(message)
-    if dtype not in DTYPES:
-        message = f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}"
-        raise InvalidArgumentError(message)
-    if precision is not None and precision not in PRECISIONS:
-        message = f"precision must be one of {', '.join(PRECISIONS)} or None, got {precision!r}"
-        raise InvalidArgumentError(message)
+    check_choice("dtype", dtype, DTYPES)
+    check_choice("precision", precision, (*PRECISIONS, None))
     if precision is not None and dtype != "float32":
         message = f"precision {precision!r} reduces products of float32, got dtype {dtype!r}"
         raise InvalidArgumentError(message)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from anynet import tree
+from anynet import checks, tree
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.nn import BatchNorm, Dense, Dropout, LayerNorm, Loss, Scale, Standardize
 from anynet.nn.layers import AnyLayer
@@ -25,16 +24,7 @@ def require(module: str) -> Any:
     BackendError
         If it is missing or does not import; the message names the command that installs it.
     """
-    package = module.partition(".")[0]
-    advice = f"pip install {INSTALL[package]}"
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        message = f"this needs {INSTALL[package]}, which is not installed: {advice}"
-        raise BackendError(message) from error
-    except Exception as error:  # a broken installation can raise anything on import
-        message = f"{INSTALL[package]} is installed but does not import ({error}): {advice}"
-        raise BackendError(message) from error
+    return checks.require(module, "this", INSTALL[module.partition(".")[0]], BackendError)
 
 
 def check_model(model: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 import anynet
 from anynet import tree
+from anynet.checks import check_choice
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import check_model, host_pieces, own_form, require
@@ -95,41 +96,20 @@ def to_onnx(
     if classes is not None:
         names = _check_classes(classes, model, as_labels="label" in chosen)
     shape = _check_shape(sample_shape, model.network.n_inputs)
-    dtype = model.backend.dtype
-    input_dtype = input_dtype or dtype
-    if input_dtype not in INPUT_DTYPES:
-        message = f"input_dtype must be one of {', '.join(INPUT_DTYPES)}, got {input_dtype!r}"
-        raise InvalidArgumentError(message)
+    input_dtype = input_dtype or model.backend.dtype
+    check_choice("input_dtype", input_dtype, INPUT_DTYPES)
     leaves = tree.leaves((model.params, model.states))
     n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in leaves)
     if n_bytes > MAX_BYTES:
         message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
         raise InvalidArgumentError(message)
     onnx = require("onnx")
-    proto = _build(onnx, model, chosen, np.dtype(input_dtype), shape, names)
-    onnx.checker.check_model(proto, full_check=True)
-    if path is not None:
-        content = proto.SerializeToString()
-        with replacing(expanded(path)) as file:
-            file.write(content)
-    return proto
-
-
-def _build(
-    onnx: Any,
-    model: Model,
-    outputs: Sequence[str],
-    input_dtype: np.dtype[Any],
-    shape: list[int],
-    classes: np.ndarray | None,
-) -> Any:
     helper = onnx.helper
     graph = Graph(onnx, np.dtype(model.backend.dtype))
-    logits = _add_layers(graph, model, "x", input_dtype, len(shape))
-    declared = [_add_output(graph, model, logits, name, classes) for name in outputs]
-    x = helper.make_tensor_value_info(
-        "x", helper.np_dtype_to_tensor_dtype(input_dtype), ["N", *shape]
-    )
+    logits = _add_layers(graph, model, "x", np.dtype(input_dtype), len(shape))
+    declared = [_add_output(graph, model, logits, name, names) for name in chosen]
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(input_dtype))
+    x = helper.make_tensor_value_info("x", kind, ["N", *shape])
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "anynet", [x], declared, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -138,6 +118,11 @@ def _build(
         producer_version=anynet.__version__,
     )
     helper.set_model_props(proto, _properties(model))
+    onnx.checker.check_model(proto, full_check=True)
+    if path is not None:
+        content = proto.SerializeToString()
+        with replacing(expanded(path)) as file:
+            file.write(content)
     return proto
 
 
@@ -219,7 +204,7 @@ def _check_classes(classes: Sequence[Any], model: Model, *, as_labels: bool) -> 
     if not as_labels:
         return np.arange(len(names))
     labels = _as_labels(names)
-    if len({one.item() if isinstance(one, np.generic) else one for one in labels}) < len(names):
+    if len(set(labels.tolist())) < len(names):
         message = f"classes must be different labels, got {classes!r}"
         raise InvalidArgumentError(message)
     if model.loss.task == "labels" and len(names) == 1:
@@ -268,9 +253,7 @@ def _check_outputs(outputs: Sequence[str] | None, known: tuple[str, ...]) -> tup
         message = f"outputs must be different names out of {', '.join(known)}, got {outputs!r}"
         raise InvalidArgumentError(message)
     for name in chosen:
-        if name not in known:
-            message = f"outputs must be out of {', '.join(known)} for this model, got {name!r}"
-            raise InvalidArgumentError(message)
+        check_choice("an output of this model", name, known)
     return chosen
 
 

@@ -12,14 +12,7 @@ from typing import Any
 import numpy as np
 
 from anynet.export.common import link_name, own_form
-from anynet.nn.activations import (
-    ACTIVATIONS,
-    GELU_CUBIC,
-    GELU_SCALE,
-    LEAKY_SLOPE,
-    SELU_ALPHA,
-    SELU_SCALE,
-)
+from anynet.nn import activations
 from anynet.nn.losses import Loss
 
 MISH_SATURATED = 20.0  # beyond it tanh(log(1 + eˣ)) is 1 in float64
@@ -93,7 +86,7 @@ def activation(graph: Graph, x: str, function: str) -> str:
     form = _ACTIVATIONS.get(function)
     if form is None:
         what = f"the activation {function}"
-        form = own_form(ACTIVATIONS[function], "to_onnx", "ONNX", what)
+        form = own_form(activations.ACTIVATIONS[function], "to_onnx", "ONNX", what)
     return form(graph, x)
 
 
@@ -116,7 +109,7 @@ def _single(operator: str) -> Callable[[Graph, str], str]:
 
 
 def _leaky_relu(graph: Graph, x: str) -> str:
-    return graph.add("Max", x, graph.add("Mul", x, graph.number(LEAKY_SLOPE)))
+    return graph.add("Max", x, graph.add("Mul", x, graph.number(activations.LEAKY_SLOPE)))
 
 
 def _elu(graph: Graph, x: str, alpha: float = 1.0) -> str:
@@ -127,14 +120,16 @@ def _elu(graph: Graph, x: str, alpha: float = 1.0) -> str:
 
 
 def _selu(graph: Graph, x: str) -> str:
-    return graph.add("Mul", _elu(graph, x, SELU_ALPHA), graph.number(SELU_SCALE))
+    return graph.add(
+        "Mul", _elu(graph, x, activations.SELU_ALPHA), graph.number(activations.SELU_SCALE)
+    )
 
 
 def _gelu(graph: Graph, x: str) -> str:
     """Compute ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
     cube = graph.add("Mul", graph.add("Mul", x, x), x)
-    inner = graph.add("Add", x, graph.add("Mul", cube, graph.number(GELU_CUBIC)))
-    t = graph.add("Tanh", graph.add("Mul", inner, graph.number(GELU_SCALE)))
+    inner = graph.add("Add", x, graph.add("Mul", cube, graph.number(activations.GELU_CUBIC)))
+    t = graph.add("Tanh", graph.add("Mul", inner, graph.number(activations.GELU_SCALE)))
     half = graph.add("Mul", x, graph.number(0.5))
     return graph.add("Mul", half, graph.add("Add", t, graph.number(1.0)))
 

@@ -7,26 +7,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from anynet.backends import Backend, get_backend
+from anynet import nn
+from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import check_model, fold_affine, host_pieces, link_name, require
-from anynet.nn import (
-    Activation,
-    BatchNorm,
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Dense,
-    Dropout,
-    Loss,
-    Network,
-    Poisson,
-    Scale,
-    SquaredError,
-    Standardize,
-)
 from anynet.nn.layers import AnyLayer
 from anynet.nn.layers.dense import initializer_for
 from anynet.nn.network import place
+from anynet.training.inputs import choose_backend
 from anynet.training.model import Model
 
 THEIR_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
@@ -135,24 +123,26 @@ def from_sklearn(
         )
         raise InvalidArgumentError(message)
     coefs, intercepts = list(estimator.coefs_), list(estimator.intercepts_)
-    loss: Loss = Poisson() if estimator.out_activation_ == "exp" else SquaredError()
+    loss: nn.Loss = nn.Poisson() if estimator.out_activation_ == "exp" else nn.SquaredError()
     metadata = {}
     if isinstance(estimator, known[0]):
         metadata["classes"] = np.asarray(estimator.classes_).tolist()
         several_labels = estimator.out_activation_ == "logistic" and estimator.n_outputs_ > 1
-        loss = BinaryCrossEntropy() if several_labels else CrossEntropy()
+        loss = nn.BinaryCrossEntropy() if several_labels else nn.CrossEntropy()
         if estimator.n_outputs_ == 1:  # σ(z) is the second of softmax(0, z)
             coefs[-1] = np.hstack([np.zeros_like(coefs[-1]), coefs[-1]])
             intercepts[-1] = np.hstack([np.zeros_like(intercepts[-1]), intercepts[-1]])
-    if not isinstance(backend, Backend):
-        backend = get_backend(backend, device, str(coefs[0].dtype))
+    backend = choose_backend(backend, device, default_dtype=str(coefs[0].dtype))
     activation = OUR_NAMES[estimator.activation]
     layers: list[AnyLayer] = []
     params: list[dict[str, np.ndarray]] = []
     for weight, bias in zip(coefs, intercepts, strict=True):
-        layers += [Dense(weight.shape[1], initializer_for(activation)), Activation(activation)]
+        layers += [
+            nn.Dense(weight.shape[1], initializer_for(activation)),
+            nn.Activation(activation),
+        ]
         params += [{"weight": weight, "bias": bias}, {}]
-    network = Network(coefs[0].shape[0], tuple(layers[:-1]))
+    network = nn.Network(coefs[0].shape[0], tuple(layers[:-1]))
     placed = place(tuple(params[:-1]), backend)
     return Model(network, placed, loss, backend, None, metadata)
 
@@ -162,15 +152,15 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
     coefs: list[np.ndarray] = []
     intercepts: list[np.ndarray] = []
     after: list[str] = []  # the activation after each dense layer
-    kinds = (Scale, Standardize, BatchNorm)
+    kinds = (nn.Scale, nn.Standardize, nn.BatchNorm)
     for index, layer, params, _ in fold_affine(host_pieces(model), kinds):
-        if isinstance(layer, Dense):
+        if isinstance(layer, nn.Dense):
             coefs.append(params["weight"])
             intercepts.append(params["bias"])
             after.append("identity")
-        elif isinstance(layer, Dropout):
+        elif isinstance(layer, nn.Dropout):
             continue
-        elif not isinstance(layer, Activation) or not after or after[-1] != "identity":
+        elif not isinstance(layer, nn.Activation) or not after or after[-1] != "identity":
             _refuse(index, layer, "has dense layers, and one activation after each hidden one")
         elif layer.function not in THEIR_NAMES:
             _refuse(index, layer, f"has the activations {', '.join(THEIR_NAMES)}", layer.function)

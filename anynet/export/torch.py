@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import anynet
-from anynet.backends import Backend, get_backend
+from anynet.backends import Backend
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import fold_affine, host_pieces, own_form, require
@@ -17,7 +17,7 @@ from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Loss, Ne
 from anynet.nn.activations import ACTIVATIONS, LEAKY_SLOPE
 from anynet.nn.layers import AnyLayer
 from anynet.nn.network import place
-from anynet.training.inputs import choose_loss
+from anynet.training.inputs import choose_backend, choose_loss
 from anynet.training.model import Model
 
 
@@ -158,8 +158,7 @@ def from_torch(
         message = "expected at least one Linear module in the torch.nn.Sequential, found none"
         raise InvalidArgumentError(message)
     network = Network(len(dense[0]["weight"]), tuple(layer for layer, *_ in triples))
-    if not isinstance(backend, Backend):
-        backend = get_backend(backend, device, str(dense[0]["weight"].dtype))
+    backend = choose_backend(backend, device, default_dtype=str(dense[0]["weight"].dtype))
     params = tuple(params for _, params, _ in triples)
     states = tuple(state for *_, state in triples) if network.init_states() else ()
     params, states = place((params, states), backend)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet import tree
 from anynet.backends import Backend
-from anynet.config import lookup, register, registered
+from anynet.config import named_or_given, register, registered
 from anynet.errors import InvalidArgumentError
 from anynet.members import Bounded, is_number, number, per_member
 from anynet.nn.layers.dense import ProductGradient, form_gradients
@@ -321,13 +321,11 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     """
     if optimizer is None:
         return SGD()
-    if isinstance(optimizer, str):
-        return lookup("optimizer", optimizer)()  # type: ignore[no-any-return]
-    is_one = hasattr(optimizer, "init") and hasattr(optimizer, "update")
-    if isinstance(optimizer, type) or not is_one:
-        message = f"optimizer must be a name or an object such as Adam(), got {optimizer!r}"
-        raise InvalidArgumentError(message)
-    return optimizer
+    return named_or_given("optimizer", optimizer, _is_optimizer, "Adam()")  # type: ignore[no-any-return]
+
+
+def _is_optimizer(given: Any) -> bool:
+    return hasattr(given, "init") and hasattr(given, "update")
 
 
 def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:

@@ -273,17 +273,14 @@ def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
     InvalidArgumentError
         If it is neither, or ``ReduceOnPlateau`` for another number than the learning rate.
     """
-    if isinstance(value, type):
-        message = f"{name} must be a schedule such as Cosine(0.1), got the {value}"
-        raise InvalidArgumentError(message)
-    if accepts_call(value, 0, 1, backend=None):
+    if not isinstance(value, type) and accepts_call(value, 0, 1, backend=None):
         rule = value.schedule if isinstance(value, Warmup) else value
         if isinstance(rule, ReduceOnPlateau) and name != "learning_rate":
             message = f"{name} must be a number or a schedule of the step, got {value!r}"
             raise InvalidArgumentError(message)
         return value  # type: ignore[no-any-return]
     if isinstance(value, bool) or not isinstance(value, Real):
-        message = f"{name} must be a number or a schedule, got {value!r}"
+        message = f"{name} must be a number or a schedule, got {value!r}: an example is Cosine(0.1)"
         raise InvalidArgumentError(message)
     if not 0 <= float(value) < math.inf:
         message = f"{name} must be a finite number of at least 0, got {value!r}"

@@ -1,15 +1,18 @@
 """Training: from a network and data to a model."""
 
-from anynet.training.augmented import predict_augmented
 from anynet.training.checkpoint import Checkpoints
 from anynet.training.checkpoint.resume import resume
-from anynet.training.cross_validation import CrossValidation, cross_validate
-from anynet.training.ensemble import Ensemble, load
+from anynet.training.ensemble import Ensemble, load, predict_augmented
 from anynet.training.fit import fit
 from anynet.training.history import Callback, EpochRecord, History, Progress, StopReason
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
-from anynet.training.population import PopulationProgress, fit_population
+from anynet.training.population import (
+    CrossValidation,
+    PopulationProgress,
+    cross_validate,
+    fit_population,
+)
 
 __all__ = [
     "Callback",

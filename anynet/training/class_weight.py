@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from anynet.checks import is_whole
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 
@@ -40,8 +41,7 @@ def check_class_weight(class_weight: Any, loss: Loss, n_outputs: int) -> ClassWe
         )
         raise InvalidArgumentError(message)
     for label, factor in class_weight.items():
-        known = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if not known or not 0 <= label < n_classes:
+        if not is_whole(label) or not 0 <= label < n_classes:
             message = (
                 f"class_weight must have classes from 0 to {n_classes - 1} as keys, got {label!r}"
             )

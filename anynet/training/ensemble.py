@@ -1,7 +1,8 @@
-"""Several models that answer as one."""
+"""Several predictions that answer as one: of several models, or of several versions of a sample."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from anynet.backends import Backend, backend_of, to_numpy
+from anynet.checks import check_whole
 from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.seeds import device_seed
 from anynet.training.evaluate import target_spread
-from anynet.training.inputs import check_rows, choose_backend
-from anynet.training.model import Model, place_model
+from anynet.training.inputs import check_rows, choose_backend, pipeline_for
+from anynet.training.model import Model, map_rows, place_model
 from anynet.training.model_file import read_models, write_ensemble
+from anynet.typing import Array, Key
 
 
 class Ensemble:
@@ -190,3 +194,77 @@ def load(
     if not is_ensemble:
         return place_model(saved[0], placed_on, metadata)
     return Ensemble([place_model(one, placed_on, {}) for one in saved], metadata)
+
+
+def predict_augmented(
+    model: Model | Ensemble,
+    x: Any,
+    augment: Any,
+    *,
+    times: int = 8,
+    seed: int = 0,
+    image_shape: tuple[int, int] | None = None,
+) -> Any:
+    """Return the mean prediction over each sample and augmented versions of it.
+
+    Parameters
+    ----------
+    model : Model or Ensemble
+    x : array of shape (N, I)
+        As for ``Model.predict``.
+    augment, image_shape
+        As for ``fit``; weaker augmentations than in training are often better. Mixup and
+        ``halved`` classes are refused, because they need labels.
+    times : int
+        Number of augmented versions of each sample, in addition to the sample itself.
+    seed : int
+        Seed of the augmented versions.
+
+    Returns
+    -------
+    array of shape (N, O)
+        Mean probabilities, whose argmax is the predicted class; or mean values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument is not as documented.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> digits = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=digits.scale)
+    >>> model = anynet.fit(network, digits.train, epochs=5, backend="numpy")
+    >>> gentle = anynet.augment.Affine(rotation=5, scale=0.05, shift=0.3)
+    >>> mean = anynet.predict_augmented(model, digits.test[0], gentle, times=4)
+    >>> mean.shape
+    (359, 10)
+    """
+    check_whole("times", times)
+    models = model.models if isinstance(model, Ensemble) else (model,)
+    backend, network = models[0].backend, models[0].network
+    models = tuple(one if one.backend == backend else one.to(backend) for one in models)
+
+    def mean_of(samples: Array) -> Array:
+        means = [one.loss.link(one.logits(samples), backend.xp) for one in models]
+        return sum(means[1:], start=means[0]) / len(means)
+
+    versions = pipeline_for(network, x, augment, image_shape, backend)
+    if versions is None:
+        message = f"augment must name at least one augmentation, got {augment!r}"
+        raise InvalidArgumentError(message)
+    if versions.mixup or any(getattr(one, "halved", ()) for one in versions.augmentations):
+        message = "mixup and halved classes need labels, which a prediction has none of"
+        raise InvalidArgumentError(message)
+    word = backend.to_device(np.asarray(device_seed(seed), dtype=np.int32))
+    steps = itertools.count()
+
+    def mean_of_versions(some: Array) -> Array:
+        total = mean_of(some)
+        for step in itertools.islice(steps, times):
+            key = Key(word, backend.to_device(np.asarray(step, dtype=np.int32)))
+            total = total + mean_of(versions(some, None, backend=backend, key=key)[0])
+        return total / (times + 1)
+
+    return map_rows(mean_of_versions, x, network.n_inputs, backend)

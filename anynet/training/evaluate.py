@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend, Loop
+from anynet.backends import Loop
 from anynet.data.batches import Batches, split_order
 from anynet.nn.losses import Loss
 from anynet.training.state import Sums, Weights, zero_sums
@@ -50,7 +50,8 @@ def evaluate(
     loop: Loop[Sums] = step.backend.loop(PopulationStep(step))
     sums = zero_sums(step.loss, step.network, (), step.backend)
     parts = split_order(order, min(EVALUATION_BATCH, order.size))
-    return finish(add_up(loop, sums, weights, batches, parts, {}), step.loss, spread, step.backend)
+    sums = add_up(loop, sums, weights, batches, parts, {})
+    return means(tree.map(step.backend.to_host, sums), step.loss, spread)
 
 
 def add_up(
@@ -66,11 +67,6 @@ def add_up(
         for rows, data in blocks:
             sums = loop.run(sums, rows, ((weights, data), numbers))
     return sums
-
-
-def finish(sums: Sums, loss: Loss, spread: np.ndarray, backend: Backend) -> Evaluation:
-    """Read the running sums of one network from the device and return the means."""
-    return means(tree.map(backend.to_host, sums), loss, spread)
 
 
 def means(sums: Sums, loss: Loss, spread: np.ndarray) -> Evaluation:

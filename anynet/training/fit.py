@@ -11,7 +11,6 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from anynet.augment import as_pipeline
 from anynet.augment.pipeline import as_augmentations
 from anynet.backends import Backend
 from anynet.checks import check_bool
@@ -24,20 +23,12 @@ from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import ReduceOnPlateau, Warmup
+from anynet.training import inputs
 from anynet.training.checkpoint import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.diagnostics import warn_of_range
 from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
-from anynet.training.inputs import (
-    check_memory,
-    check_network,
-    check_rows,
-    choose_backend,
-    full_ink,
-    image_shape_of,
-    with_targets,
-)
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
@@ -128,14 +119,13 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
-    check_network(network)
     run = prepare(
         network,
         data,
         FitOptions(**options),
         validation=validation,
         start=start,
-        backend=choose_backend(backend, device, dtype, data),
+        backend=inputs.choose_backend(backend, device, dtype, data),
         resident=resident,
         callbacks=callbacks,
         progress=progress,
@@ -191,7 +181,7 @@ def prepare(
     metadata: dict[str, Any] | None = None,
     split_seed: int | None = None,
     samples: Any = None,
-    check: Callable[..., Rows] = check_rows,
+    check: Callable[..., Rows] = inputs.check_rows,
 ) -> Run:
     """Check the arguments of ``fit``, and return the run that they describe.
 
@@ -204,20 +194,18 @@ def prepare(
     check : callable
         ``check_rows``, or a function that caches its results.
     """
+    inputs.check_network(network)
     check_progress(progress)
     if resident is not None:
         check_bool("resident", resident)
     _check_metadata(metadata)
-    data = with_targets(data)
+    data = inputs.with_targets(data)
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     network, parts, options = resolve_parts(network, y, options)
     loss, schedule = parts.loss, parts.schedule
-    class_weight, scoring = options.class_weight, options.scoring
-    if class_weight is not None:
-        class_weight = check_class_weight(class_weight, loss, network.n_outputs)
-    if scoring is not None:
-        scoring = scoring_of(scoring, loss)
-    rows = check(data, network, loss, backend, class_weight=class_weight)
+    class_weight = check_class_weight(options.class_weight, loss, network.n_outputs)
+    scoring = scoring_of(options.scoring, loss)
+    rows = check(data, network, loss, backend, "data", class_weight)
     warn_of_range(rows.x, network, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
     training, held_out = Subset(rows, index), None
@@ -228,7 +216,7 @@ def prepare(
         kept, left = train_validation_split(training.n_samples, validation, seed)
         held_out = Subset(rows, training.order(left))
         training = Subset(rows, training.order(kept))
-    check_memory(network)
+    inputs.check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
     if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
         message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
@@ -238,13 +226,9 @@ def prepare(
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
         check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
-    augment = None
-    if options.augment is not None:
-        shape = options.image_shape or image_shape_of(x)
-        top = full_ink(network)
-        augment = as_pipeline(
-            options.augment, network.n_inputs, shape, backend, top=top, task=loss.task
-        )
+    augment = inputs.pipeline_for(
+        network, x, options.augment, options.image_shape, backend, loss.task
+    )
     step = TrainingStep(
         network,
         loss,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
+from anynet.checks import require
 from anynet.data.display import Described
 from anynet.errors import InvalidArgumentError
 from anynet.optim import ReduceOnPlateau
@@ -169,12 +170,7 @@ class History(Described):
         InvalidArgumentError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            message = "to_pandas needs pandas: pip install pandas"
-            raise InvalidArgumentError(message) from error
-        return pd.DataFrame(self.to_dict())
+        return require("pandas", "to_pandas", "pandas").DataFrame(self.to_dict())
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the losses, and the scores on an axis of their own, over the epochs.
@@ -193,11 +189,7 @@ class History(Described):
         InvalidArgumentError
             If Matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            message = "plot needs Matplotlib: pip install matplotlib"
-            raise InvalidArgumentError(message) from error
+        plt = require("matplotlib.pyplot", "plot", "matplotlib")
         if ax is None:
             _, ax = plt.subplots()
         if not hasattr(ax, "twinx"):

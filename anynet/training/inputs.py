@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from anynet.augment import Pipeline, as_pipeline
 from anynet.backends import Backend, backend_of, check_dense, get_backend, lives_on, to_numpy
+from anynet.config import named_or_given
 from anynet.data.batches import Rows
 from anynet.data.dataset import grey_shape
 from anynet.data.finite import first_not_finite
@@ -17,7 +19,7 @@ from anynet.data.sources.source import Source, check_source
 from anynet.data.sources.wrappers import Checked
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Scale
-from anynet.nn.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from anynet.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from anynet.nn.network import Network
 from anynet.training.class_weight import class_weighted
 
@@ -310,21 +312,8 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
     InvalidArgumentError
         If the name is unknown, or the targets are 0.0 and 1.0, which may be labels or values.
     """
-    if isinstance(loss, str):
-        if loss not in LOSSES:
-            message = f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
-            raise InvalidArgumentError(message)
-        named: Loss = LOSSES[loss]()
-        return named
-    if isinstance(loss, type):
-        message = f"loss must be one such as Huber(), got the {loss}"
-        raise InvalidArgumentError(message)
     if loss is not None:
-        if not (callable(loss) and hasattr(loss, "task") and hasattr(loss, "link")):
-            message = f"loss must be a name or an object such as Huber(), got {loss!r}"
-            raise InvalidArgumentError(message)
-        chosen: Loss = loss
-        return chosen
+        return named_or_given("loss", loss, _is_loss, "Huber()")  # type: ignore[no-any-return]
     array = _as_numpy(y)
     if array.dtype.kind == "f":
         ones = array == 1
@@ -340,15 +329,28 @@ def choose_loss(loss: Any, y: Any, n_outputs: int) -> Loss:
     return BinaryCrossEntropy() if several or n_outputs == 1 else CrossEntropy()
 
 
-def image_shape_of(x: Any) -> tuple[int, int] | None:
-    """Return rows and columns of an image if the shape of x shows them, see ``grey_shape``."""
-    return grey_shape(tuple(getattr(x, "shape", ()))[1:])
+def _is_loss(loss: Any) -> bool:
+    return callable(loss) and hasattr(loss, "task") and hasattr(loss, "link")
 
 
-def full_ink(network: Network) -> float:
-    """Return the input value that the network scales to 1, such as 255 for bytes."""
-    first = network.layers[0] if network.layers else None
-    return (1 - first.offset) / first.factor if isinstance(first, Scale) and first.factor else 1.0
+def pipeline_for(
+    network: Network,
+    x: Any,
+    augment: Any,
+    image_shape: tuple[int, int] | None,
+    backend: Backend,
+    task: str = "classes",
+) -> Pipeline | None:
+    """Bind augmentations to the samples of a network, see ``as_pipeline``.
+
+    Without ``image_shape``, the shape of x may show that samples are images, see ``grey_shape``.
+    The value of full ink is the input value that the network scales to 1, such as 255 for bytes.
+    """
+    first, top = network.layers[0] if network.layers else None, 1.0
+    if isinstance(first, Scale) and first.factor:
+        top = (1 - first.offset) / first.factor
+    shape = image_shape or grey_shape(tuple(getattr(x, "shape", ()))[1:])
+    return as_pipeline(augment, network.n_inputs, shape, backend, top=top, task=task)
 
 
 def _at_home(array: Any, backend: Backend) -> tuple[Any, Any]:

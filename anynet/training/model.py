@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -144,13 +145,11 @@ class Model(Described):
             return preprocessing.decode(self.predict(preprocessing.transform(x)))
         xp = self.backend.xp
 
-        def decide(logits: Array) -> Array:
+        def decide(logits: Array) -> Any:
             if self.loss.task == "classes":
-                classes: Array = xp.argmax(logits, axis=-1)
-                return classes
+                return xp.argmax(logits, axis=-1)
             if self.loss.task == "labels":
-                labels: Array = xp.astype(logits > 0, xp.int32)
-                return labels
+                return xp.astype(logits > 0, xp.int32)
             return self.loss.link(logits, xp)
 
         predicted = self._map(decide, x)
@@ -231,27 +230,46 @@ class Model(Described):
         params, states = place(host, backend)
         return replace(self, params=params, states=states, backend=backend)
 
+    def _map(self, function: Callable[[Array], Any], x: Any) -> Any:
+        """Apply ``function`` to the logits of slices of x, and join the results."""
+        n_inputs = self.network.n_inputs
+        return map_rows(lambda some: function(self.logits(some)), x, n_inputs, self.backend)
+
     def logits(self, x: Array) -> Array:
         """Compute the logits (B, O) of samples (B, I) on the device of the model."""
         return self.network.predict(self.params, x, backend=self.backend, states=self.states)
 
-    def _map(self, function: Any, x: Any) -> Any:
-        """Apply the network and ``function`` to batches of x, and concatenate the results."""
-        backend = self.backend
-        rows = check_x(x, self.network.n_inputs, backend)
-        parts = []
-        with backend.context():
-            for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
-                stop = min(start + PREDICTION_BATCH, rows.shape[0])
-                from_disk = isinstance(rows, Source)
-                some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
-                some = backend.to_device(some)
-                parts.append(function(self.logits(some)))
-            if lives_on(x, backend):
-                return backend.xp.concat(parts, axis=0)
-            joined = np.concatenate([backend.to_host(part) for part in parts])
-            home = backend_of(x, backend.dtype)
-            return joined if home is None else home.to_device(joined)
+
+def map_rows(function: Callable[[Array], Array], x: Any, n_inputs: int, backend: Backend) -> Any:
+    """Apply a function to batches of x on the device, and concatenate the results.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns one array of samples (B, …) on the device.
+    x : array of shape (N, I), or Source
+        Checked here, see ``check_x``.
+    n_inputs : int
+    backend : Backend
+
+    Returns
+    -------
+    array of shape (N, …)
+        On the host for host arrays, else where ``x`` lives.
+    """
+    rows = check_x(x, n_inputs, backend)
+    parts = []
+    with backend.context():
+        for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
+            stop = min(start + PREDICTION_BATCH, rows.shape[0])
+            from_disk = isinstance(rows, Source)
+            some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
+            parts.append(function(backend.to_device(some)))
+        if lives_on(x, backend):
+            return backend.xp.concat(parts, axis=0)
+        joined = np.concatenate([backend.to_host(part) for part in parts])
+        home = backend_of(x, backend.dtype)
+        return joined if home is None else home.to_device(joined)
 
 
 def place_model(saved: SavedModel, backend: Backend, metadata: dict[str, Any]) -> Model:

@@ -15,13 +15,7 @@ from anynet.data.files import expanded
 from anynet.errors import AnynetError, InvalidArgumentError, ModelFileError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.training.checkpoint.container import (
-    Container,
-    ContainerError,
-    VersionError,
-    read_container,
-    write_container,
-)
+from anynet.training.checkpoint import container
 
 KEY = "anynet"
 MODEL_FILE = "model.safetensors"  # its name in a run folder
@@ -55,7 +49,7 @@ def write_model(path: str | os.PathLike[str], model: SavedModel, metadata: dict[
         If the file cannot be written.
     """
     content = describe_model(model.network, model.loss) | {"metadata": metadata}
-    write_container(expanded(path), KEY, Container(_named(model), content))
+    container.write_container(expanded(path), KEY, container.Container(_named(model), content))
 
 
 def write_ensemble(
@@ -69,7 +63,7 @@ def write_ensemble(
     }
     members = [describe_model(model.network, model.loss) for model in models]
     content = {"members": members, "metadata": metadata}
-    write_container(expanded(path), KEY, Container(arrays, content))
+    container.write_container(expanded(path), KEY, container.Container(arrays, content))
 
 
 def _named(model: SavedModel) -> dict[str, np.ndarray]:
@@ -129,11 +123,11 @@ def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[st
     """
     path = _model_path(expanded(path))
     try:
-        arrays, config = read_container(path, KEY, "model")
+        arrays, config = container.read_container(path, KEY, "model")
     except FileNotFoundError as error:
         message = f"{path} does not exist: a run folder holds its model as {MODEL_FILE}"
         raise ModelFileError(message) from error
-    except (ContainerError, VersionError) as error:
+    except (container.ContainerError, container.VersionError) as error:
         raise ModelFileError(str(error)) from error
     metadata = config.get("metadata") or {}
     if "members" not in config:

@@ -1,4 +1,4 @@
-"""``fit_population``: many networks, trained as one computation."""
+"""``fit_population`` and ``cross_validate``: many networks, trained as one computation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
-from anynet.backends import Backend
-from anynet.checks import check_bool, did_you_mean
+import numpy as np
+
+from anynet.backends import Backend, to_numpy
+from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
+from anynet.seeds import Purpose, host_generator
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_backend
@@ -35,6 +38,21 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
+
+
+class CrossValidation(NamedTuple):
+    """The result of ``cross_validate``.
+
+    Attributes
+    ----------
+    models : list of list of Model
+        One list for each configuration, with one model for each fold.
+    scores : ndarray of shape (configurations, folds)
+        Accuracy, or R², on the fold that the model was not trained on.
+    """
+
+    models: list[list[Model]]
+    scores: np.ndarray
 
 
 PopulationCallback: TypeAlias = Callable[[PopulationProgress], None]
@@ -127,14 +145,13 @@ def fit_population(
         message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
         raise InvalidArgumentError(message)
     check_progress(progress)
-    check = _Remembered()
+    check = _checked_once()
     common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
     runs = []
     for member, config in enumerate(configs):
         merged = common | dict(config)
         own = {name: merged.pop(name) for name in MEMBER_ARGUMENTS if name in merged}
         try:
-            check_network(own["network"])
             runs.append(
                 prepare(
                     data=data,
@@ -159,11 +176,85 @@ def fit_population(
     ]
     try:
         with chosen.context():
-            for index, group in enumerate(groups):
-                train(group, _reporter(progress, index + 1, groups))
+            for index, group in enumerate(groups, start=1):
+                train(group, _reporter(progress, index, groups))
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
+
+
+def cross_validate(
+    network: Network,
+    data: Any,
+    configs: Sequence[Mapping[str, Any]] = ({},),
+    *,
+    folds: int = 5,
+    fold_seed: int = 0,
+    **options: Any,
+) -> CrossValidation:
+    """Score each configuration on each fold, after training on the other folds.
+
+    All models are trained as one population, see ``fit_population``. The fold is used for scoring
+    only: early stopping needs ``validation``, which is held out from the other folds.
+
+    Parameters
+    ----------
+    network, data
+        See ``fit``.
+    configs : sequence of mapping
+        See ``fit_population``.
+    folds : int
+        Number of folds of about equal size, drawn at random.
+    fold_seed : int
+        Seed of the folds.
+    **options
+        Options of ``fit_population``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are fewer than two folds or more than samples, or an option is not as documented.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> digits = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    >>> found = anynet.cross_validate(
+    ...     network, digits.train, [{"learning_rate": 0.1}, {"learning_rate": 0.3}],
+    ...     folds=3, epochs=4, backend="numpy",
+    ... )
+    >>> found.scores.shape
+    (2, 3)
+    """
+    check_network(network)
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        message = f"data must be (x, y) or (x, y, sample_weight), got {type(data).__name__}"
+        raise InvalidArgumentError(message)
+    n_samples = len(data[1])
+    check_whole("folds", folds, 2, n_samples)
+    if any("samples" in config for config in configs):
+        message = "samples cannot be an option here: the folds define the samples of each model"
+        raise InvalidArgumentError(message)
+    order = host_generator(fold_seed, Purpose.SPLIT).permutation(n_samples)
+    parts = [np.sort(part) for part in np.array_split(order, folds)]
+    everything = np.arange(n_samples)
+    members = [
+        {**config, "samples": np.setdiff1d(everything, part, assume_unique=True)}
+        for config in configs
+        for part in parts
+    ]
+    trained = fit_population(network, data, members, **options)
+    models = [trained[start : start + folds] for start in range(0, len(trained), folds)]
+    host = [None if column is None else to_numpy(column) for column in data]
+    scores = [
+        [
+            model.score(*(None if column is None else column[part] for column in host))
+            for model, part in zip(row, parts, strict=True)
+        ]
+        for row in models
+    ]
+    return CrossValidation(models, np.array(scores))
 
 
 def _model(run: Run) -> Model:
@@ -187,33 +278,21 @@ def _reporter(
         return None
     group = groups[index - 1]
     epochs = max(run.options.epochs for run in group)
-
-    def report(epoch: int, active: int) -> None:
-        progress(PopulationProgress(index, len(groups), len(group), active, epoch, epochs))
-
-    return report
+    about = (index, len(groups), len(group))
+    return lambda epoch, active: progress(PopulationProgress(*about, active, epoch, epochs))
 
 
-class _Remembered:
-    """``check_rows`` that checks data shared by several members only once."""
+def _checked_once() -> Callable[..., Rows]:
+    """Return a ``check_rows`` that checks data shared by several members only once."""
+    known: dict[Any, Rows] = {}
 
-    def __init__(self) -> None:
-        self.known: dict[Any, Rows] = {}
+    def check(data: Any, network: Network, loss: Loss, *rest: Any) -> Rows:
+        key = (id(data), network.n_inputs, network.n_outputs, loss.task, loss.kind, repr(rest[-1]))
+        if key not in known:
+            known[key] = check_rows(data, network, loss, *rest)
+        return known[key]
 
-    def __call__(
-        self,
-        data: Any,
-        network: Network,
-        loss: Loss,
-        backend: Backend,
-        name: str = "data",
-        class_weight: Any = None,
-    ) -> Rows:
-        factors = repr(class_weight)
-        key = (id(data), network.n_inputs, network.n_outputs, loss.task, loss.kind, factors)
-        if key not in self.known:
-            self.known[key] = check_rows(data, network, loss, backend, name, class_weight)
-        return self.known[key]
+    return check
 
 
 def _check_configs(configs: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from anynet import tree
 from anynet.backends import lives_on, to_numpy
 from anynet.data.batches import Batches, block_order, epoch_order
 from anynet.data.subset import Subset
@@ -16,9 +17,9 @@ from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
-from anynet.training.checkpoint.snapshot import Saver, saving
+from anynet.training.checkpoint.snapshot import Saver
 from anynet.training.diagnostics import best_guess, no_better_than_guessing
-from anynet.training.evaluate import Evaluation, finish, means, target_spread
+from anynet.training.evaluate import Evaluation, means, target_spread
 from anynet.training.history import (
     Callback,
     EarlyStopping,
@@ -84,9 +85,8 @@ class Run(Member):
             On Ctrl-C; its ``model`` is the best so far.
         """
         try:
-            saver: AbstractContextManager[Saver | None]
-            saver = nullcontext() if self.checkpoints is None else saving(self, self.checkpoints)
-            with saver as self.saver:
+            self.saver = None if self.checkpoints is None else Saver(self, self.checkpoints)
+            with self.saver or nullcontext():
                 self.watched = self.progress is not None or self.saver is not None
                 train([self], alone=True)
         except KeyboardInterrupt as interrupt:
@@ -146,7 +146,7 @@ class Run(Member):
         self.seen, self.seconds = seen, seconds
         total = self.training.n_samples
         if self.progress is not None:
-            now = finish(state.sums, self.step.loss, self.spread, self.step.backend)
+            now = self.figures(tree.map(self.step.backend.to_host, state.sums))
             self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))
         if self.saver is not None and seen < total:
             self.saver.within_epoch(state)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.checks import did_you_mean
+from anynet.checks import did_you_mean, require
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 
@@ -123,12 +123,7 @@ def score_outputs(
 
 
 def _metrics() -> Any:
-    try:
-        from sklearn import metrics
-    except ImportError as error:
-        message = "scoring by name needs scikit-learn: pip install scikit-learn"
-        raise InvalidArgumentError(message) from error
-    return metrics
+    return require("sklearn.metrics", "scoring by name", "scikit-learn")
 
 
 @cache

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 #: SIGHUP, which a closed terminal sends, does not exist on Windows.
 DEFERRED = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 
 
 class Deferred:
-    """The signal that has arrived, if any, and the original handlers."""
+    """Defer signals within a ``with`` block; they are delivered at its end at the latest.
+
+    After the first signal, the original handlers are restored: a second one acts at once. Only
+    the main thread receives signals; in other threads, nothing is deferred.
+
+    Attributes
+    ----------
+    came : int or None
+        The signal that has arrived, if any.
+    handlers : dict of int to handler
+        The original handlers.
+    """
 
     def __init__(self) -> None:
         self.came: int | None = None
         self.handlers: dict[int, Any] = {}
 
-    def put_off(self) -> None:
-        """Install handlers that record the first signal and restore the original handlers."""
-        for number in DEFERRED:
-            handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):  # None: not installed by Python
-                self.handlers[number] = handler
-                signal.signal(number, self._note)
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in DEFERRED:
+                handler = signal.getsignal(number)
+                if handler not in (signal.SIG_IGN, None):  # None: not installed by Python
+                    self.handlers[number] = handler
+                    signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+        self.deliver()
 
     def give_back(self) -> None:
         """Restore the original handlers."""
@@ -42,19 +56,3 @@ class Deferred:
     def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
         self.give_back()
         self.came = number
-
-
-@contextlib.contextmanager
-def deferred_signals() -> Iterator[Deferred]:
-    """Defer signals within the block; they are delivered at its end at the latest.
-
-    Only the main thread receives signals; in other threads, nothing is deferred.
-    """
-    deferred = Deferred()
-    if threading.current_thread() is threading.main_thread():
-        deferred.put_off()
-    try:
-        yield deferred
-    finally:
-        deferred.give_back()
-        deferred.deliver()

@@ -10,26 +10,37 @@ from anynet import tree
 from anynet.augment import Pipeline
 from anynet.backends import Backend
 from anynet.data.batches import Rows
-from anynet.members import with_numbers
+from anynet.members import per_member, with_numbers
 from anynet.nn.layers.dense import form_gradients
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.optim import (
-    Optimizer,
-    Schedule,
-    clip_by_global_norm,
-    limit_weight_norms,
-    update_average,
-)
-from anynet.optim.optimizers import bound_to
-from anynet.training.adversarial import move_uphill
-from anynet.training.mixed_loss import MixedLoss
+from anynet.optim import Optimizer, Schedule, bound_to
+from anynet.optim.transformations import clip_by_global_norm, limit_weight_norms, update_average
 from anynet.training.state import Sums, TrainState, Weights, zero_sums
 from anynet.typing import Array, Grads, Key, LayerStates, Params
 
+TINY = 1e-30  # smaller than the square of any relevant float32 gradient
+
+
+class SummingStep:
+    """Base of steps that keep running sums of the loss and the score."""
+
+    loss: Loss
+    backend: Backend
+
+    def add_batch(
+        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
+    ) -> Sums:
+        """Add the loss and the score of a batch, weighted by the sample weights, to the sums."""
+        xp, loss = self.backend.xp, self.loss
+        predicted: Any = loss.link(logits, xp) if loss.task == "values" else logits
+        score = loss.metric.batch_sum(predicted, target, weight, xp)
+        total = logits.shape[-2] if weight is None else xp.sum(weight, axis=-1)
+        return Sums(sums.loss + value * total, sums.score + score, sums.weight + total)
+
 
 @dataclass(frozen=True)
-class TrainingStep:
+class TrainingStep(SummingStep):
     """``(state, rows, data) -> state``: gather, augment, forward, loss, backward, update.
 
     A pure function with static shapes and no host reads. It is hashable, so that runs with the
@@ -101,12 +112,6 @@ class TrainingStep:
         """Return the running sums at the start of an epoch."""
         return zero_sums(self.loss, self.network, population, self.backend)
 
-    def add_batch(
-        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
-    ) -> Sums:
-        """Add the loss and the score of a batch to the running sums."""
-        return add_batch(sums, self.loss, value, logits, target, weight, self.backend)
-
     def _number(self, schedule: Schedule, state: TrainState) -> Any:
         """Return the value of a schedule in this step, in the dtype of the backend."""
         value: Any = schedule(state.step, self.steps_per_epoch, backend=self.backend)
@@ -167,7 +172,7 @@ class PopulationStep:
 
 
 @dataclass(frozen=True)
-class EvaluationStep:
+class EvaluationStep(SummingStep):
     """``(sums, rows, (weights, data)) -> sums``: evaluate loss and score of a batch."""
 
     network: Network
@@ -182,21 +187,65 @@ class EvaluationStep:
             weights.params, x, backend=self.backend, states=weights.states
         )
         value, _ = self.loss(logits, y, weight, backend=self.backend)
-        return add_batch(sums, self.loss, value, logits, y, weight, self.backend)
+        return self.add_batch(sums, value, logits, y, weight)
 
 
-def add_batch(
-    sums: Sums,
-    loss: Loss,
-    value: Array,
-    logits: Array,
-    target: Array,
-    weight: Array | None,
-    backend: Backend,
-) -> Sums:
-    """Add the loss and the score of a batch, weighted by the sample weights, to the sums."""
+@dataclass(frozen=True)
+class MixedLoss:
+    """The mean of the losses for both targets, weighted by the shares of their samples.
+
+    Parameters
+    ----------
+    loss : Loss
+    share : Array of shape (*P,)
+        Weight of the sample's own target. The rest is the weight of the target at the mirrored
+        position of the batch, see ``anynet.augment.Mixup``.
+    """
+
+    loss: Loss
+    share: Array
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        """Return the value (*P,) and the gradient (*P, B, O)."""
+        xp = backend.xp
+        other = xp.flip(target, axis=-1 if self.loss.task == "classes" else -2)
+        other_weight = None if weight is None else xp.flip(weight, axis=-1)
+        value, dlogits = self.loss(logits, target, weight, backend=backend)
+        other_value, other_dlogits = self.loss(logits, other, other_weight, backend=backend)
+        share = per_member(self.share, dlogits, xp)
+        return (
+            other_value + self.share * (value - other_value),
+            other_dlogits + share * (dlogits - other_dlogits),
+        )
+
+
+def move_uphill(x: Array, dx: Array, distance: float | Array, *, backend: Backend) -> Array:
+    """Move each sample by a distance along the gradient of the loss: x + ε g / ‖g‖₂.
+
+    Parameters
+    ----------
+    x : Array of shape (B, I) or (*P, B, I)
+    dx : Array of shape (*P, B, I)
+        The gradient; samples with a zero gradient are not moved.
+    distance : float or Array of shape (*P,)
+        ε, in the units of x.
+    backend : Backend
+
+    Returns
+    -------
+    Array of shape (*P, B, I)
+
+    References
+    ----------
+    Goodfellow, Shlens and Szegedy 2015, "Explaining and Harnessing Adversarial Examples", section
+    5; the ball is that of the Euclidean norm, as in equation 3 of Miyato, Maeda, Koyama and Ishii
+    2019, "Virtual Adversarial Training".
+    """
     xp = backend.xp
-    predicted: Any = loss.link(logits, xp) if loss.task == "values" else logits
-    score = loss.metric.batch_sum(predicted, target, weight, xp)
-    total = logits.shape[-2] if weight is None else xp.sum(weight, axis=-1)
-    return Sums(sums.loss + value * total, sums.score + score, sums.weight + total)
+    largest = xp.max(xp.abs(dx), axis=-1, keepdims=True)
+    dx = dx / xp.maximum(largest, TINY)  # so that squares neither underflow nor overflow
+    norm = xp.sqrt(xp.sum(dx * dx, axis=-1, keepdims=True))
+    moved: Array = x + dx * (per_member(distance, dx, xp) / xp.maximum(norm, TINY))
+    return moved

@@ -483,9 +483,6 @@ class Differs(Enum):
 
     DIFFERS = "one number a member"
 
-    def __repr__(self) -> str:
-        return self.value
-
 
 DIFFERS = Differs.DIFFERS
 
@@ -517,17 +514,13 @@ def stack_numbers(
         One number a member, (P,), at each path of ``anynet.members.numbers`` where they differ.
     """
     steps = [_without_plateau(step) for step in steps]
-    columns = zip(*(numbers(step) for step in steps), strict=True)
-    differing = {
-        column[0][0]: [value for _, value in column]
-        for column in columns
-        if len({value for _, value in column}) > 1
-    }
-    arrays = {
-        path: backend.to_device(np.array(values, dtype=backend.dtype))
-        for path, values in differing.items()
-    }
-    return with_numbers(steps[0], dict.fromkeys(differing, DIFFERS)), arrays
+    members = [dict(numbers(step)) for step in steps]
+    arrays: dict[str, Array] = {}
+    for path in members[0]:
+        values = [member[path] for member in members]
+        if len(set(values)) > 1:
+            arrays[path] = backend.to_device(np.array(values, dtype=backend.dtype))
+    return with_numbers(steps[0], dict.fromkeys(arrays, DIFFERS)), arrays
 
 
 def _without_plateau(step: TrainingStep) -> TrainingStep:

@@ -116,7 +116,7 @@ def test_no_augmentation_gives_no_pipeline(nothing: Any) -> None:
     [
         ("elastik", 64, None, "did you mean 'elastic'"),
         ("blur", 64, None, "augment must be one of .*erase.* got 'blur'"),
-        (Elastic, 64, None, "objects such as Elastic"),
+        (Elastic, 64, None, "such as Elastic"),
         ([Affine(), 3], 64, None, "got 3"),
         (7, 64, None, "got 7"),
         ("elastic", 63, None, r"63 columns are not a square: pass image_shape=\(rows, columns\)"),

@@ -108,7 +108,7 @@ def test_steps_are_applied_in_order_and_have_lossless_configurations(
         (lambda x: preprocess(x, [Deslant()], (7, 7)), r"image shape \(7, 7\)"),
         (lambda x: preprocess(x - 300.0, [Deslant()], SHAPE), "ink above 0"),
         (lambda x: preprocess(x, [NormaliseWidth(31)], SHAPE), "does not fit images"),
-        (lambda _: NormaliseWidth(0), "whole number of pixels, got 0"),
+        (lambda _: NormaliseWidth(0), "pixels, must be a whole number of at least 1, got 0"),
         (lambda _: NormaliseWidth(2.5), "got 2.5"),
         (lambda _: from_config([{"kind": "blur"}]), "known are deslant, width"),
         (lambda _: from_config([{"kind": "deslant", "by": 3}]), "unknown preprocessing"),

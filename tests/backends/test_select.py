@@ -49,7 +49,7 @@ def test_the_environment_variable_affects_only_auto(monkeypatch) -> None:
         (("numpy", "tpu"), "device must be 'cpu', 'cuda', 'cuda:N' or 'mps', got 'tpu'"),
         (("numpy", "cuda:"), "got 'cuda:'"),
         (("numpy", 3), "got 3"),
-        (("numpy", None, "float16"), "dtype must be one of float32, float64, got 'float16'"),
+        (("numpy", None, "float16"), "dtype must be one of 'float32', 'float64', got 'float16'"),
     ],
 )
 def test_invalid_arguments_raise(arguments, message) -> None:

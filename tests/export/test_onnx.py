@@ -176,7 +176,7 @@ def test_a_missing_folder_raises_and_creates_nothing(digits_model, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"outputs": ["value"]}, "label, probabilities, logits .*got 'value'"),
+        ({"outputs": ["value"]}, "'label', 'probabilities', 'logits', got 'value'"),
         ({"outputs": "label"}, "different names"),
         ({"outputs": ["label", "label"]}, "different names"),
         ({"outputs": []}, "different names"),

@@ -11,9 +11,8 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.nn import CrossEntropy
 from anynet.optim import SGD, Constant
-from anynet.training.adversarial import move_uphill
 from anynet.training.state import initial_state
-from anynet.training.step import TrainingStep
+from anynet.training.step import TrainingStep, move_uphill
 
 DISTANCE = 0.7
 

@@ -17,9 +17,8 @@ from anynet.backends.numpy_calls import CallRecorder
 from anynet.data.batches import Rows
 from anynet.nn import LOSSES, CrossEntropy
 from anynet.optim import SGD, Constant
-from anynet.training.mixed_loss import MixedLoss
 from anynet.training.state import initial_state
-from anynet.training.step import TrainingStep
+from anynet.training.step import MixedLoss, TrainingStep
 
 N_SAMPLES = 192
 

@@ -216,7 +216,7 @@ def test_arbitrary_arguments_either_train_or_raise_an_error_of_anynet(
             {"optimizer": anynet.optim.Adam},
             "object such as Adam(), got <class",
         ),
-        ({"learning_rate": anynet.optim.Cosine}, "such as Cosine(0.1), got the <class"),
+        ({"learning_rate": anynet.optim.Cosine}, "must be a number or a schedule, got <class"),
         ({"learning_rate": lambda epoch: 0.1 / epoch}, "must be a number or a schedule"),
         ({"loss": anynet.nn.Huber}, "such as Huber()"),
     ],

@@ -10,34 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from anynet.checks import check_whole
 from anynet.data.files import clear_parts, expanded, quoted, replacing, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
-from anynet.training.checkpoint.container import (
-    Container,
-    ContainerError,
-    VersionError,
-    read_container,
-    to_bytes,
-)
+from anynet.training.checkpoint import container
 
 KEY = "anynet checkpoint"
 LOCK_FILE = "lock"
 _NAME = "step-{:012d}.safetensors"
 
 
-class Interval(NamedTuple):
-    """The interval between checkpoints, in epochs or in seconds."""
-
-    epochs: int | None = None
-    seconds: float | None = None
-
-
-def parse_interval(every: Any) -> Interval:
+def parse_interval(every: Any) -> tuple[int | None, float | None]:
     """Read a number of epochs, ``5``, or of minutes, ``"10min"``.
+
+    Returns
+    -------
+    epochs : int or None
+    seconds : float or None
+        One of the two is None.
 
     Raises
     ------
@@ -45,7 +38,7 @@ def parse_interval(every: Any) -> Interval:
         If ``every`` is neither.
     """
     if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
-        return Interval(epochs=every)
+        return every, None
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?min", every) if isinstance(every, str) else None
     if found is None or not 0 < float(found[1]) < 1e9:
         message = (
@@ -53,7 +46,7 @@ def parse_interval(every: Any) -> Interval:
             f"{every!r}"
         )
         raise InvalidArgumentError(message)
-    return Interval(seconds=60 * float(found[1]))
+    return None, 60 * float(found[1])
 
 
 @dataclass(frozen=True)
@@ -145,7 +138,7 @@ class CheckpointFolder:
         """Return the paths of the checkpoints, the newest first."""
         return sorted(self.path.glob("step-*.safetensors"), reverse=True)
 
-    def newest(self) -> Container:
+    def newest(self) -> container.Container:
         """Read the newest undamaged checkpoint; warn of damaged newer ones and rename them.
 
         Raises
@@ -156,11 +149,11 @@ class CheckpointFolder:
         damaged: dict[Path, str] = {}
         for path in self.files():
             try:
-                found = read_container(path, KEY, "checkpoint", checksum=True)
-            except ContainerError as error:
+                found = container.read_container(path, KEY, "checkpoint", checksum=True)
+            except container.ContainerError as error:
                 damaged[path] = str(error)
                 continue
-            except VersionError as error:
+            except container.VersionError as error:
                 raise CheckpointError(str(error)) from error
             for bad, message in damaged.items():
                 bad.replace(bad.with_suffix(".damaged"))  # otherwise it would count for keep
@@ -169,7 +162,7 @@ class CheckpointFolder:
         message = f"there is no checkpoint in {quoted(self.path)}"
         raise CheckpointError("; ".join(damaged.values()) or message)
 
-    def write(self, checkpoint: Container, step: int) -> None:
+    def write(self, checkpoint: container.Container, step: int) -> None:
         """Write a checkpoint, named by its number of updates, and remove the oldest ones.
 
         Raises
@@ -179,7 +172,7 @@ class CheckpointFolder:
         InvalidArgumentError
             If JSON cannot represent its metadata.
         """
-        data = to_bytes(KEY, checkpoint, checksum=True)
+        data = container.to_bytes(KEY, checkpoint, checksum=True)
         try:
             with replacing(self.path / _NAME.format(step)) as file:
                 file.write(data)
@@ -197,15 +190,12 @@ class CheckpointFolder:
             path.unlink(missing_ok=True)
         self.written = time.monotonic()
 
-    def is_due_after(self, epoch: int) -> bool:
-        """Whether a checkpoint is due at the end of an epoch."""
-        epochs = parse_interval(self.every).epochs
-        return self.is_due() if epochs is None else epoch % epochs == 0
-
-    def is_due(self) -> bool:
-        """Whether a checkpoint is due by time."""
-        seconds = parse_interval(self.every).seconds
-        return seconds is not None and time.monotonic() - self.written >= seconds
+    def is_due(self, epoch: int | None = None) -> bool:
+        """Whether a checkpoint is due by time, or at the end of an epoch if one is given."""
+        epochs, seconds = parse_interval(self.every)
+        if seconds is not None:
+            return time.monotonic() - self.written >= seconds
+        return epoch is not None and epochs is not None and epoch % epochs == 0
 
 
 @contextmanager

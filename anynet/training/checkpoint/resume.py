@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -16,15 +16,9 @@ from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
+from anynet.training.checkpoint import snapshot
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, reopen
-from anynet.training.checkpoint.snapshot import (
-    CONTENT,
-    GIVEN,
-    arguments_from,
-    check_form,
-    completed,
-)
 from anynet.training.fit import prepare
 from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
@@ -118,7 +112,7 @@ def resume(
             raise InvalidArgumentError(message)
     with _opened(checkpoint) as folder:
         found = folder.newest()
-        found = found._replace(content=completed(found.content))
+        found = found._replace(content=snapshot.completed(found.content))
         own = given | {"augment": augment}
         network, options, arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
@@ -126,7 +120,7 @@ def resume(
         if chosen.dtype != dtype:
             message = f"the run is in {dtype}: it cannot continue with a backend of {chosen.dtype}"
             raise InvalidArgumentError(message)
-        if arguments["validation"] == GIVEN:
+        if arguments["validation"] == snapshot.GIVEN:
             if not isinstance(validation, (tuple, list)):
                 message = "fit had validation arrays: pass the same validation to resume"
                 raise InvalidArgumentError(message)
@@ -150,17 +144,13 @@ def resume(
             return run.train()
 
 
-@contextlib.contextmanager
 def _opened(
     checkpoint: CheckpointFolder | str | os.PathLike[str],
-) -> Iterator[CheckpointFolder]:
+) -> AbstractContextManager[CheckpointFolder]:
     if isinstance(checkpoint, CheckpointFolder):
-        yield checkpoint
-        return
-    if isinstance(checkpoint, Checkpoints):
-        checkpoint = checkpoint.folder
-    with reopen(expanded(checkpoint)) as folder:
-        yield folder
+        return nullcontext(checkpoint)
+    folder = checkpoint.folder if isinstance(checkpoint, Checkpoints) else checkpoint
+    return reopen(expanded(folder))
 
 
 def _checked_arguments(
@@ -169,24 +159,20 @@ def _checked_arguments(
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
     try:
-        check_form(content, CONTENT)
+        snapshot.check_form(content, snapshot.CONTENT)
         again = Checkpoints(folder.path, content["every"], content["keep"])
         folder.every, folder.keep = again.every, again.keep
-        arguments = arguments_from(content["arguments"], own)
-        _check_shapes(arguments[0], found)
+        arguments = snapshot.arguments_from(content["arguments"], own)
+        # Shapes are compared before anything is allocated: a damaged file may name any size.
+        for name, shape in parameter_shapes(arguments[0]).items():
+            array = found.arrays[f"state.params.{name}"]
+            if array.shape != shape:
+                message = f"{name} should have shape {shape}, got {array.shape}"
+                raise ValueError(message)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         message = f"the checkpoint in {folder.path} is not supported by this version: {error}"
         raise CheckpointError(message) from error
     return arguments
-
-
-def _check_shapes(network: Network, found: Container) -> None:
-    """Check shapes before memory is allocated: a damaged description may contain any size."""
-    for name, shape in parameter_shapes(network).items():
-        array = found.arrays[f"state.params.{name}"]
-        if array.shape != shape:
-            message = f"{name} should have shape {shape}, got {array.shape}"
-            raise ValueError(message)
 
 
 def _backend(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,7 @@ from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.history import EpochRecord, History, Plateau, StopReason
 from anynet.training.options import OPTION_NAMES, FitOptions
-from anynet.training.signals import Deferred, deferred_signals
+from anynet.training.signals import Deferred
 from anynet.training.state import TrainState, Weights
 
 if TYPE_CHECKING:
@@ -54,25 +52,26 @@ CONTENT: dict[str, Any] = {
 }
 
 
-class Saver:
-    """Writes the checkpoints of a run: at its start, when one is due, and before it ends.
+class Saver(Deferred):
+    """Write the checkpoints of a run: at its start, when one is due, and before it ends.
+
+    Within its ``with`` block, signals are delivered after a checkpoint is written.
 
     Parameters
     ----------
     run : Run
     folder : CheckpointFolder
-    signals : Deferred
-        Signals that end the run; they are delivered after a checkpoint is written.
     """
 
-    def __init__(self, run: Run, folder: CheckpointFolder, signals: Deferred) -> None:
+    def __init__(self, run: Run, folder: CheckpointFolder) -> None:
+        super().__init__()
         self.run = run
         self.folder = folder
-        self.signals = signals
-        self.about = about(run, folder)
+        self.about: dict[str, Any] = {}
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state of the resumed checkpoint, or write ``state`` and return it."""
+        self.about = about(self.run, self.folder)
         if self.run.resumed is not None:
             return restore(self.run, state, self.run.resumed)
         self._write(state)
@@ -80,17 +79,17 @@ class Saver:
 
     def within_epoch(self, state: TrainState) -> None:
         """Write a checkpoint within an epoch if one is due or a signal has arrived."""
-        if self.signals.came is not None or self.folder.is_due():
+        if self.came is not None or self.folder.is_due():
             self._write(state)
-        self.signals.deliver()
+        self.deliver()
 
     def after_epoch(self, state: TrainState) -> None:
         """Write a checkpoint after an epoch if one is due, a signal arrived, or training ended."""
         history = self.run.history
-        due = history.stopped or self.folder.is_due_after(len(history.records))
-        if due or self.signals.came is not None:
+        due = history.stopped or self.folder.is_due(len(history.records))
+        if due or self.came is not None:
             self._write(state)
-        self.signals.deliver()
+        self.deliver()
 
     def _write(self, state: TrainState) -> None:
         run = self.run
@@ -106,19 +105,17 @@ def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
     backend = run.step.backend
     return {
         "arguments": describe(run),
-        "backend": describe_backend(backend),
+        "backend": {  # the arguments of get_backend
+            "name": backend.name,
+            "device": backend.device_name(),
+            "dtype": backend.dtype,
+            "precision": backend.precision,
+        },
         "every": folder.every,
         "keep": folder.keep,
         "training": fingerprint(run.training, backend),
         "held_out": None if run.held_out is None else fingerprint(run.held_out, backend),
     }
-
-
-@contextlib.contextmanager
-def saving(run: Run, folder: CheckpointFolder) -> Iterator[Saver]:
-    """Create the saver of a run, and defer signals within the block."""
-    with deferred_signals() as signals:
-        yield Saver(run, folder, signals)
 
 
 def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
@@ -273,8 +270,12 @@ def arguments_from(
     own = {name: value for name, value in own.items() if value is not None}
     config = {name: value for name, value in rest.items() if name not in own}
     for name, value in config.items():
-        parts = [] if name == "class_weight" else _listed(value)
-        foreign = [str(one["own"]) for one in parts if one.get("kind") is None]
+        parts = value if isinstance(value, list) else [value]
+        foreign = [
+            str(part["own"])
+            for part in parts
+            if name != "class_weight" and isinstance(part, dict) and part.get("kind") is None
+        ]
         if foreign:
             message = (
                 f"the run's {name} is of a class that is not registered, {', '.join(foreign)}: "
@@ -284,21 +285,6 @@ def arguments_from(
     config["seed"] = int(config["seed"])
     options = from_config("options", {"kind": FitOptions.kind, **config})
     return network, replace(options, **own), arguments
-
-
-def _listed(value: Any) -> list[dict[str, Any]]:
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, dict)]
-
-
-def describe_backend(backend: Backend) -> dict[str, Any]:
-    """Return the arguments of ``get_backend``."""
-    return {
-        "name": backend.name,
-        "device": backend.device_name(),
-        "dtype": backend.dtype,
-        "precision": backend.precision,
-    }
 
 
 def completed(content: dict[str, Any]) -> dict[str, Any]:
