@@ -260,9 +260,9 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
 def _complete(described: Any, about: dict[str, Any]) -> None:
     """Add the options of this study that are newer than the file."""
     known = about.get("options", {})
-    later = {name: value for name, value in LATER_OPTIONS.items() if name in known}
-    if later and isinstance(described, dict) and isinstance(described.get("options"), dict):
-        described["options"] = later | described["options"]
+    if isinstance(described, dict) and isinstance(described.get("options"), dict):
+        for name in LATER_OPTIONS.keys() & known.keys():
+            described["options"].setdefault(name, LATER_OPTIONS[name])
 
 
 def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

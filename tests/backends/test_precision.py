@@ -99,7 +99,7 @@ def test_every_precision_has_an_operand_type() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("numpy", None, "float32", "int8"), "tf32, bfloat16, float16 or None, got 'int8'"),
+        (("numpy", None, "float32", "int8"), "'tf32', 'bfloat16', 'float16', None, got 'int8'"),
         (("numpy", None, "float64", "bfloat16"), "products of float32, got dtype 'float64'"),
     ],
 )
