@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet.data.splits import train_validation_split
+from anynet.data.subset import train_validation_split
 from anynet.optim import Exponential
 from bench import report_algorithm
 from bench.jobs import SEED, SMALL, Job, random_images

@@ -30,7 +30,7 @@ from anynet.cli import recipe
 from anynet.cli.config import read_config
 from anynet.cli.options import TrainOptions
 from anynet.cli.recipe import preprocessed, preprocessing_of
-from anynet.data.splits import train_validation_split
+from anynet.data.subset import train_validation_split
 from bench import report_algorithm
 from bench.machine import describe_machine
 from bench.results import Row, to_markdown

@@ -19,7 +19,7 @@ from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.fetch import Progress
 from anynet.data.files import one_line
 from anynet.data.read import is_too_large, open_dataset
-from anynet.data.splits import TEST_FRACTION, train_validation_split
+from anynet.data.subset import TEST_FRACTION, train_validation_split
 from anynet.data.tables import is_table, load_tabular_dataset, read_table
 from anynet.data.tables.table import some
 from anynet.errors import AnynetError, InvalidArgumentError

@@ -10,15 +10,15 @@ from anynet.backends import Backend
 from anynet.checks import did_you_mean
 from anynet.cli.options import IMAGE_PARTS, KINDS, STRENGTHS, TrainOptions, flag_of
 from anynet.data import Dataset, Source, dataset_names
-from anynet.data.splits import TEST_FRACTION
+from anynet.data.subset import TEST_FRACTION
 from anynet.errors import InvalidArgumentError
 from anynet.nn import Network, mlp
 from anynet.nn.losses import CrossEntropy, Loss, SquaredError
 from anynet.optim import Optimizer, Schedule, Warmup
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
+from anynet.training.evaluate import scoring_of
 from anynet.training.options import OPTION_NAMES, FitOptions
-from anynet.training.scoring import scoring_of
 
 #: Default number of validation rows, or a tenth (of tables a fifth) of the rows if that is less.
 VALIDATION_ROWS = 5000

@@ -10,7 +10,7 @@ from anynet.data.dataset import Arrays, Dataset, grey_shape
 from anynet.data.finite import first_not_finite
 from anynet.data.measure import are_centred, choose_scale, ink_box, shades_of
 from anynet.data.sources.source import Source
-from anynet.data.splits import hold_out
+from anynet.data.subset import hold_out
 from anynet.errors import DataError
 
 MEASURED = 10_000  # images on disk whose ink is measured
@@ -33,7 +33,7 @@ def from_arrays(name: str, train: Arrays, test: Arrays | None = None) -> Dataset
         and so are those with one channel: (N, rows, columns, 1) or (N, 1, rows, columns).
     test : tuple of ndarray, optional
         The same for the test set. Without it every fifth training sample is held out, see
-        `anynet.data.splits.hold_out`.
+        `anynet.data.subset.hold_out`.
 
     Returns
     -------

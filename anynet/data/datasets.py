@@ -19,7 +19,7 @@ from anynet.data.published import (
     search_roots,
 )
 from anynet.data.read import read_path
-from anynet.data.splits import hold_out
+from anynet.data.subset import hold_out
 from anynet.data.tables.load import is_table
 from anynet.errors import DataError, InvalidArgumentError
 
@@ -88,7 +88,7 @@ def load_digits() -> Dataset:
     """Load the 1,797 handwritten digits of scikit-learn: 8×8 pixels, each from 0 to 16.
 
     They have no test set. 20 % of each class are held out by a fixed draw, see
-    `anynet.data.splits.hold_out`; writers are not kept apart.
+    `anynet.data.subset.hold_out`; writers are not kept apart.
 
     Returns
     -------

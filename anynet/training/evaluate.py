@@ -1,15 +1,19 @@
-"""Loss and score of a network on a set of samples."""
+"""Loss and score of a network on a set of samples, and scores of scikit-learn."""
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from anynet import tree
 from anynet.backends import Loop
+from anynet.checks import did_you_mean, require
 from anynet.data.batches import Batches, split_order
+from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.training.state import Sums, Weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
@@ -91,3 +95,144 @@ def target_spread(y: np.ndarray, weight: np.ndarray | None, loss: Loss) -> np.nd
         len(y) if weight is None else np.sum(weight)
     )
     return spread
+
+
+LOSS = "loss"  # the validation loss itself: the lower, the better
+
+
+def scoring_of(scoring: Any, loss: Loss) -> str | None:
+    """Return the name of a score, or None for the default score of the loss.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the score is unknown, or scikit-learn is not installed.
+    """
+    if scoring is None or scoring == loss.metric.name:
+        return None
+    if scoring == LOSS:
+        return LOSS
+    if not isinstance(scoring, str):
+        message = f"scoring must be a name such as 'balanced_accuracy' or None, got {scoring!r}"
+        raise InvalidArgumentError(message)
+    names = [LOSS, *_metrics().get_scorer_names()]
+    if scoring not in names:
+        message = (
+            f"scoring must be 'loss' or the name of a scorer of scikit-learn "
+            f"(sklearn.metrics.get_scorer_names()), got {scoring!r}{did_you_mean(scoring, names)}"
+        )
+        raise InvalidArgumentError(message)
+    return scoring
+
+
+def check_scoring(
+    scoring: str, loss: Loss, n_outputs: int, y: np.ndarray, weight: np.ndarray | None
+) -> None:
+    """Check, before training, that a score is defined for the validation set.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the score is for another task, or is NaN for these targets.
+    """
+    if scoring == LOSS:
+        return
+    # Every class and label predicted for some sample, as far as there are samples.
+    outputs = np.full((len(y), n_outputs), 0.5)
+    if loss.task == "classes":
+        outputs = np.full((len(y), n_outputs), 0.5 / n_outputs)
+        outputs[np.arange(len(y)), np.asarray(y)] += 0.5
+    elif loss.task == "labels":
+        outputs = np.where(np.asarray(y) > 0, 0.75, 0.25)
+    try:
+        value = score_outputs(scoring, loss, outputs, y, weight)
+    except (ValueError, TypeError, AttributeError) as error:
+        message = (
+            f"scoring={scoring!r} cannot score this network's {loss.task} "
+            f"({n_outputs} outputs): {' '.join(str(error).split())[:300]}"
+        )
+        raise InvalidArgumentError(message) from error
+    if np.isnan(value):
+        message = (
+            f"scoring={scoring!r} is not defined for the validation set of {len(y)} samples (it "
+            f"may lack a class): hold out more samples, or choose another score"
+        )
+        raise InvalidArgumentError(message)
+
+
+def score_outputs(
+    scoring: str, loss: Loss, outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None
+) -> float:
+    """Score predicted means of the target on the host; NaN if the score is not defined.
+
+    Parameters
+    ----------
+    scoring : str
+        For three or more classes, ``roc_auc`` is scikit-learn's ``roc_auc_ovr``.
+    loss : Loss
+    outputs : ndarray of shape (N, O)
+        Probabilities, or values.
+    y : ndarray
+        Targets in the form that the loss needs.
+    weight : ndarray of shape (N,) or None
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    y = np.asarray(y)
+    classes: Any = None
+    if loss.task == "values":
+        target: Any = y.astype(np.float64)
+        target, outputs = (target[:, 0], outputs[:, 0]) if y.shape[1] == 1 else (target, outputs)
+        decided = outputs
+    elif loss.task == "classes":
+        if scoring == "roc_auc" and outputs.shape[1] > 2:
+            scoring = "roc_auc_ovr"
+        # float32 rows sum to 1 to their rounding, scorers require float64 rounding
+        outputs = outputs / np.sum(outputs, axis=1, keepdims=True)
+        target, classes = y, np.arange(outputs.shape[1])
+        decided = outputs.argmax(axis=1)
+    else:
+        target, decided = y.astype(np.int64), (outputs > 0.5).astype(np.int64)
+        classes = np.array([0, 1])
+        if outputs.shape[1] == 1:
+            target, decided = target[:, 0], decided[:, 0]
+            outputs = np.hstack([1 - outputs, outputs])
+        else:
+            classes = [classes] * outputs.shape[1]
+    options = {} if weight is None else {"sample_weight": np.asarray(weight)}
+    scorer = _metrics().get_scorer(scoring)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an undefined score is NaN or 0
+        nothing = np.zeros((len(y), 1))
+        known = _known()[classes is not None](classes, decided, outputs)
+        return float(scorer(known, nothing, target, **options))
+
+
+def _metrics() -> Any:
+    return require("sklearn.metrics", "scoring by name", "scikit-learn")
+
+
+@cache
+def _known() -> Any:
+    """Return classes of estimators that return given predictions."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class Known(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+        def __init__(self, classes: Any, decided: Any, outputs: Any) -> None:
+            self.classes_, self.decided, self.outputs = classes, decided, outputs
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def fit(self, X: Any, y: Any) -> Any:  # noqa: ARG002, N803  (scikit-learn asks for it)
+            return self
+
+        def predict(self, X: Any) -> Any:  # noqa: ARG002, N803
+            return self.decided
+
+        def predict_proba(self, X: Any) -> Any:  # noqa: ARG002, N803
+            return self.outputs
+
+    return {
+        True: type("KnownClassifier", (ClassifierMixin, Known), {}),
+        False: type("KnownRegressor", (RegressorMixin, Known), {}),
+    }

@@ -16,8 +16,7 @@ from anynet.backends import Backend
 from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
-from anynet.data.splits import train_validation_split
-from anynet.data.subset import Subset
+from anynet.data.subset import Subset, train_validation_split
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
@@ -28,13 +27,13 @@ from anynet.training.checkpoint import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.diagnostics import warn_of_range
+from anynet.training.evaluate import check_scoring, scoring_of
 from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
 from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
-from anynet.training.scoring import check_scoring, scoring_of
 from anynet.training.step import TrainingStep
 
 
@@ -203,8 +202,9 @@ def prepare(
     x, y = data[:2] if isinstance(data, (tuple, list)) and len(data) > 1 else ((), ())
     network, parts, options = resolve_parts(network, y, options)
     loss, schedule = parts.loss, parts.schedule
-    class_weight = check_class_weight(options.class_weight, loss, network.n_outputs)
-    scoring = scoring_of(options.scoring, loss)
+    class_weight, scoring = options.class_weight, scoring_of(options.scoring, loss)
+    if class_weight is not None:
+        class_weight = check_class_weight(class_weight, loss, network.n_outputs)
     rows = check(data, network, loss, backend, "data", class_weight)
     warn_of_range(rows.x, network, backend)
     index = None if samples is None else _check_samples(samples, rows.n_samples)
@@ -226,9 +226,10 @@ def prepare(
             message = f"scoring={scoring!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
         check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
-    augment = inputs.pipeline_for(
-        network, x, options.augment, options.image_shape, backend, loss.task
-    )
+    augment = None
+    if options.augment is not None:
+        shape = options.image_shape
+        augment = inputs.pipeline_for(network, x, options.augment, shape, backend, loss.task)
     step = TrainingStep(
         network,
         loss,

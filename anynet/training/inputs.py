@@ -119,8 +119,8 @@ def check_x(x: Any, n_inputs: int, backend: Backend, name: str = "x") -> Any:
     InvalidArgumentError
         If they are not numbers, have the wrong number of columns, or hold NaN or infinity.
     """
-    source = x if isinstance(x, Source) else open_map(x)
-    if source is not None:
+    source = open_map(x) if isinstance(x, np.memmap) else x
+    if isinstance(source, Source):
         return _check_source(source, n_inputs, backend, name)
     xp, array = _at_home(x, backend)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):

@@ -19,7 +19,7 @@ from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import Saver
 from anynet.training.diagnostics import best_guess, no_better_than_guessing
-from anynet.training.evaluate import Evaluation, means, target_spread
+from anynet.training.evaluate import LOSS, Evaluation, means, score_outputs, target_spread
 from anynet.training.history import (
     Callback,
     EarlyStopping,
@@ -33,7 +33,6 @@ from anynet.training.history import (
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
-from anynet.training.scoring import LOSS, score_outputs
 from anynet.training.state import Sums, TrainState, Weights, first_weights
 from anynet.training.step import TrainingStep
 from anynet.training.trainer import Epoch, Member, train

@@ -16,7 +16,7 @@ from anynet import tree
 from anynet.backends.cuda import GraphRecorder, GraphReport
 from anynet.backends.loops import MOST_RECORDINGS, RecordedLoop
 from anynet.backends.numpy import NumPyBackend
-from anynet.backends.numpy_namespace import xp as numpy_xp
+from anynet.backends.numpy import xp as numpy_xp
 from anynet.backends.portable import Loop
 from anynet.optim import SGD, Adam, Cosine
 from anynet.training import history

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
 from anynet.data.batches import HostBatches, ResidentBatches, Rows, epoch_order, split_order
-from anynet.data.splits import train_validation_split
+from anynet.data.subset import train_validation_split
 
 
 @given(n=st.integers(1, 300), batch=st.integers(1, 100), parts=st.integers(1, 30))

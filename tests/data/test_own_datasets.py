@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anynet.data import load_dataset, write_idx
 from anynet.data.read import open_dataset
-from anynet.data.splits import hold_out
+from anynet.data.subset import hold_out
 from anynet.errors import DataError
 
 

@@ -17,8 +17,7 @@ from anynet import InvalidArgumentError, tree
 from anynet.backends import Backend
 from anynet.config import register, registered
 from anynet.data.batches import Rows
-from anynet.data.splits import train_validation_split
-from anynet.data.subset import Subset
+from anynet.data.subset import Subset, train_validation_split
 from anynet.nn import BatchNorm, CrossEntropy, Dense, Network, ParameterFree, Standardize
 from anynet.optim import SGD, Constant
 from anynet.training.state import first_weights, initial_state

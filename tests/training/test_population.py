@@ -305,7 +305,7 @@ def test_shared_order_shares_the_validation_samples(some: Any) -> None:
         epochs=1,
         backend="numpy",
     )
-    _, held_out = anynet.data.splits.train_validation_split(N_SAMPLES, 0.2, 1)
+    _, held_out = anynet.data.subset.train_validation_split(N_SAMPLES, 0.2, 1)
     score = models[1].score(some[0][held_out], some[1][held_out])
     assert models[1].history.best.validation_score == pytest.approx(score)
 

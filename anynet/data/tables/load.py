@@ -18,7 +18,7 @@ import numpy as np
 from anynet.checks import check_choice
 from anynet.data.dataset import SPLIT, Arrays, Dataset
 from anynet.data.files import expanded, quoted, reading
-from anynet.data.splits import TEST_FRACTION, TEST_SEED, hold_out
+from anynet.data.subset import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
 from anynet.data.tables.kinds import index_columns, infer_kinds, notes_on_kinds
