@@ -279,7 +279,9 @@ def _target(call: Call) -> Any:
 
 def _arrays(call: Call) -> list[np.ndarray]:
     """Return the arrays that a call reads or writes."""
-    values = tree.leaves((call.args, call.keywords))
+    values = [*call.args, *call.keywords.values()]
+    if any(isinstance(value, (tuple, list, dict)) for value in values):
+        values = tree.leaves(values)
     return [value for value in values if isinstance(value, np.ndarray)]
 
 
