@@ -225,8 +225,9 @@ def test_file_names_that_are_not_utf8_work(odd_names: tuple[Path, Path], tmp_pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_terminates_a_study_and_its_workers(tmp_path: Path, number: int) -> None:
     """Each worker holds the write end of a pipe, which closes when all workers end."""
-    script = (
+    script = (  # a test run started with nohup ignores SIGHUP
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from anynet.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     study = ["study", "depth", "digits", "--epochs", "100000", "--patience", "100000"]
