@@ -65,12 +65,14 @@ class Rows(NamedTuple):
         flat = backend.xp.reshape(rows, (-1,)) if rows.ndim > 1 else rows
 
         def take(array: Any) -> Any:
+            if array is None:
+                return None
             taken = backend.xp.take(array, flat, axis=0)
             if rows.ndim == 1:
                 return taken
             return backend.xp.reshape(taken, (*rows.shape, *array.shape[1:]))
 
-        return tree.map(take, self)
+        return Rows(take(self.x), take(self.y), take(self.weight))  # quicker than tree.map
 
     def read(self, index: np.ndarray, backend: Backend) -> np.ndarray:
         """Return the inputs of some samples on the host, wherever they live."""

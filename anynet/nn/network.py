@@ -201,7 +201,8 @@ class Network:
         states : LayerStates
             For the next step; at inference the given ones.
         """
-        x = backend.xp.astype(x, backend.float_dtype, copy=False)
+        if x.dtype != backend.float_dtype:
+            x = backend.xp.astype(x, backend.float_dtype)
         pullbacks, following = [], []
         for index in range(len(self.layers)):
             x, layer_pullback, state = self._apply_layer(index, params, states, x, backend, key)
@@ -225,7 +226,8 @@ class Network:
         self, params: Params, x: Array, *, backend: Backend, states: LayerStates = ()
     ) -> Array:
         """Compute the logits at inference."""
-        x = backend.xp.astype(x, backend.float_dtype, copy=False)
+        if x.dtype != backend.float_dtype:
+            x = backend.xp.astype(x, backend.float_dtype)
         for index in range(len(self.layers)):
             x = self._apply_layer(index, params, states, x, backend, None)[0]
         return x

@@ -263,6 +263,7 @@ class Cohort:
         self.backend: Backend = members[0].step.backend
         self.started = 0.0  # when the current epoch began
         self.sums: list[Sums] = []  # of the epochs that are not observed yet
+        self.factors: list[float] = []  # of the learning rates on the device
         self._make_loops()
         step, xp = with_numbers(self.step, self.numbers), self.backend.xp
         fitted: dict[Any, Any] = {}
@@ -324,11 +325,12 @@ class Cohort:
         """Train one epoch, or the rest of one that was interrupted."""
         first, seen = self.members[0], self.members[0].seen if self.alone else 0
         if seen == 0:
-            factors = np.array([one.rate_factor for one in self.members], self.backend.dtype)
-            self.state = self.state._replace(
-                sums=self.step.zero_sums(self.population),
-                rate_factor=self.backend.to_device(factors.reshape(self.population)),
-            )
+            self.state = self.state._replace(sums=self.step.zero_sums(self.population))
+            factors = [one.rate_factor for one in self.members]
+            if factors != self.factors:
+                self.factors = factors
+                shaped = np.reshape(np.array(factors, self.backend.dtype), self.population)
+                self.state = self.state._replace(rate_factor=self.backend.to_device(shaped))
         parts = self._order()
         ends = np.cumsum([part.size for part in parts]).tolist()
         left = [part for part, end in zip(parts, ends, strict=True) if end > seen]
