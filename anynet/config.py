@@ -59,8 +59,7 @@ def register(family: str) -> Callable[[Part], Part]:
     Examples
     --------
     >>> import anynet
-    >>> from anynet.config import register
-    >>> @register("activation")
+    >>> @anynet.register("activation")
     ... def square(x, xp):
     ...     return x * x, lambda dy: 2 * x * dy
     >>> anynet.mlp([4, 8, 2], activation="square").layers[1]

@@ -136,9 +136,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect CUDA cases without a device, and tests that ANYNET_ONLY_SKIPPED does not list."""
     if ONLY_SKIPPED:
         listed = set(Path(ONLY_SKIPPED).read_text().splitlines())
-        passed = [item for item in items if not {item.nodeid, item.nodeid.split("::")[0]} & listed]
-        config.hook.pytest_deselected(items=passed)
-        items[:] = [item for item in items if item not in set(passed)]
+        again: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            again[not listed.isdisjoint((item.nodeid, item.nodeid.split("::")[0]))].append(item)
+        config.hook.pytest_deselected(items=again[False])
+        items[:] = again[True]
     if REQUIRE_GPU or "cuda" in config.getoption("markexpr") or cuda_devices():
         return
     left_out = [item for item in items if item.get_closest_marker("cuda")]

@@ -28,7 +28,16 @@ from anynet.estimators.optimizers import (
 )
 from anynet.estimators.samples import Samples, place_rows, rows_bytes
 from anynet.estimators.stopping import Patience, Rate
-from anynet.optim import SGD, Adam, AdamW, Constant, ReduceOnPlateau, RMSprop, as_optimizer
+from anynet.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Constant,
+    ReduceOnPlateau,
+    RMSprop,
+    as_optimizer,
+    bound_to,
+)
 from anynet.training.evaluate import Evaluation
 from anynet.training.history import Callback, EpochRecord, Plateau
 from anynet.training.state import Sums, TrainState, Weights, copy
@@ -412,7 +421,9 @@ def _make_optimizer(estimator: Any, network: PackedNetwork) -> Any:
         return ShortAdam(*betas, float(estimator.epsilon))
     optimizer: Any = as_optimizer(solver)
     acts_elementwise = type(optimizer) in (SGD, RMSprop, Adam, AdamW) and not optimizer.groups
-    return optimizer if acts_elementwise else UnpackedOptimizer(optimizer, network)
+    if acts_elementwise:
+        return optimizer
+    return UnpackedOptimizer(bound_to(network.network, optimizer), network)
 
 
 def _make_rate(estimator: Any) -> Rate:

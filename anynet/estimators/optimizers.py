@@ -23,7 +23,7 @@ from anynet.backends import Backend
 from anynet.members import is_number, per_member
 from anynet.nn.layers.dense import ProductGradient
 from anynet.nn.network import Network
-from anynet.optim import Optimizer, bound_to
+from anynet.optim import Optimizer
 from anynet.optim.optimizers import AdamState, SGDState
 from anynet.training.state import Sums, TrainState, Weights
 from anynet.training.step import TrainingStep
@@ -320,6 +320,7 @@ class UnpackedOptimizer:
     Parameters
     ----------
     optimizer : Optimizer
+        Bound to the network, see ``anynet.optim.bound_to``.
     packed : PackedNetwork
     """
 
@@ -337,8 +338,7 @@ class UnpackedOptimizer:
     ) -> tuple[Params, Any]:
         """Return the packed parameters and the state after one update."""
         xp = backend.xp
-        inner = bound_to(self.packed.network, self.optimizer)
-        moved, state = inner.update(
+        moved, state = self.optimizer.update(
             self.packed.unpack(grads, xp), state, self.packed.unpack(params, xp), rate,
             backend=backend,
         )  # fmt: skip

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias, TypedDict, TypeVar
 
+import numpy as np
+
 from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
@@ -116,6 +118,10 @@ class FitOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # as Python's number, which files can hold
+                object.__setattr__(self, field.name, value.item())
         check_bool("shuffle", self.shuffle)
         check_whole("epochs", self.epochs)
         check_whole("batch_size", self.batch_size)
@@ -201,7 +207,7 @@ def takes_options(function: Function) -> Function:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        for name in kwargs.keys() - names:
+        for name in [name for name in kwargs if name not in names]:
             hint = did_you_mean(name, names)
             message = f"{function.__name__}() got an unexpected keyword argument {name!r}{hint}"
             raise TypeError(message)

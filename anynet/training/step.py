@@ -14,7 +14,7 @@ from anynet.members import per_member, with_numbers
 from anynet.nn.layers.dense import form_gradients
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
-from anynet.optim import Optimizer, Schedule, bound_to
+from anynet.optim import Optimizer, Schedule
 from anynet.optim.transformations import clip_by_global_norm, limit_weight_norms, update_average
 from anynet.training.state import Sums, TrainState, Weights, zero_sums
 from anynet.typing import Array, Grads, Key, LayerStates, Params
@@ -85,9 +85,7 @@ class TrainingStep(SummingStep):
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
         rate = self._number(self.schedule, state) * state.rate_factor
-        rate = backend.xp.astype(rate, backend.float_dtype, copy=False)  # a schedule may be wider
-        optimizer = bound_to(self.network, self.optimizer)
-        params, optimizer_state = optimizer.update(
+        params, optimizer_state = self.optimizer.update(
             grads, state.optimizer, self.network.trainable(state.params), rate, backend=backend
         )
         if self.max_norm is not None:

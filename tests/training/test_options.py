@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,24 @@ def test_start_with_other_shapes_or_types_raises(network: anynet.Network) -> Non
         anynet.fit(network, (X, Y), start=model, backend="numpy")
     with pytest.raises(anynet.InvalidArgumentError, match=r"start must be a Model, .*Network"):
         anynet.fit(network, (X, Y), start=NETWORK, backend="numpy")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": np.int64(2)},
+        {"batch_size": np.int32(8)},
+        {"seed": np.int64(3)},
+        {"patience": np.int64(2), "validation": 10},
+        {"clip_norm": np.float32(1)},
+        {"average": np.float32(0.9)},
+        {"min_delta": np.float32(0.1)},
+        {"momentum": np.float32(0.9)},
+        {"target_accuracy": np.float32(0.9)},
+        {"shuffle": np.bool_(False)},
+    ],
+)
+def test_numbers_of_numpy_are_kept_in_checkpoints(options: dict[str, Any], tmp_path: Path) -> None:
+    arguments = {"epochs": 2, "backend": "numpy", "checkpoint": tmp_path, **options}
+    anynet.fit(NETWORK, (X, Y), **arguments)
+    assert len(anynet.resume(tmp_path, (X, Y), epochs=3).history.records) == 3
