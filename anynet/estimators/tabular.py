@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -298,7 +297,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes (n_samples,)."""
         mean = self._predict_mean(X)
-        return self.classes_[np.argmax(mean, axis=1)]
+        classes: np.ndarray = self.classes_[np.argmax(mean, axis=1)]
+        return classes
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities (n_samples, n_classes), in the order of ``classes_``."""
@@ -316,7 +316,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return Classes(TARGET, tuple(map(str, self.classes_)), numeric=False)
 
     def _encode_target(self, y: Any) -> np.ndarray:
-        return np.searchsorted(self.classes_, column_or_1d(y))
+        labels: np.ndarray = np.searchsorted(self.classes_, column_or_1d(y))
+        return labels
 
     def _class_weight(self) -> Any:
         if not isinstance(self.class_weight, Mapping):

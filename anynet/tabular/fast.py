@@ -79,3 +79,11 @@ def batch_size_for(n_rows: int) -> int:
     """
     limits = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512))
     return next((size for limit, size in limits if n_rows < limit), 1024)
+
+
+@register("preset")
+@dataclass(frozen=True, kw_only=True)
+class Auto(Fast):
+    """The preset for any table: ``fast`` with numbers of networks and units that fit the table."""
+
+    kind: ClassVar[str] = "auto"

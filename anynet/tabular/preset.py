@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet.config import named_or_given, registered
@@ -45,13 +45,13 @@ class Plan(NamedTuple):
         Of all members whose configuration names no other.
     options : mapping
         Common options of training, see ``anynet.FitOptions``.
-    members : list of mapping
+    members : sequence of mapping
         One configuration for each member, see ``anynet.fit_population``.
     """
 
     network: Network
     options: Mapping[str, Any]
-    members: list[Mapping[str, Any]]
+    members: Sequence[Mapping[str, Any]]
 
 
 class Preset(Protocol):
