@@ -64,8 +64,8 @@ def resume(
     validation : tuple, optional
         The validation arrays, if they were passed to ``fit``.
     epochs : int, optional
-        Total number of epochs; replaces the original value. Schedules keep their own number of
-        epochs.
+        Total number of epochs; replaces the original value. Schedules that last as long as the run
+        last for the new number; those with their own number of epochs keep it.
     loss, optimizer, learning_rate, augment : optional
         The original parts if their classes are not registered: checkpoints cannot contain these.
     scoring : callable, optional
