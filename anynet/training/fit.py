@@ -27,7 +27,7 @@ from anynet.training.checkpoint import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.diagnostics import warn_of_range
-from anynet.training.evaluate import check_scoring, scoring_of
+from anynet.training.evaluate import check_scoring, name_of, scoring_of
 from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
@@ -228,9 +228,12 @@ def prepare(
         raise InvalidArgumentError(message)
     if scoring is not None:
         if scored is None:
-            message = f"scoring={scoring!r} scores a validation set: pass validation too"
+            message = f"scoring={name_of(scoring)!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
         check_scoring(scoring, loss, network.n_outputs, *scored.targets())
+    steps = training.n_samples // batch_size
+    if not options.drop_last:
+        steps = -(-training.n_samples // batch_size)
     augment = None
     if options.augment is not None:
         shape = options.image_shape
@@ -240,7 +243,7 @@ def prepare(
         loss,
         parts.optimizer,
         schedule,
-        -(-training.n_samples // batch_size),
+        steps,
         backend,
         options.clip_norm,
         options.average,
@@ -264,7 +267,10 @@ def prepare(
         training=training,
         held_out=scored,
         stopping=EarlyStopping(
-            options.patience, options.target_accuracy if by_accuracy else None, options.min_delta
+            options.patience,
+            options.target_accuracy if by_accuracy else None,
+            options.min_delta,
+            options.ties == "last",
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
