@@ -21,8 +21,7 @@ from anynet.backends import cublas
 from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
-from anynet.backends.expressions import EXPRESSIONS
-from anynet.backends.lazy import Fuser, active_fuser, recording, value_of
+from anynet.backends.fusion import EXPRESSIONS, Fuser, active_fuser, recording, value_of
 from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
 
@@ -93,6 +92,14 @@ class CuPyRecorder(GraphRecorder):
 
         with fuser.active():
             super().advance(fused, buffers, rows, data)
+
+    def write_all(self, buffers: Sequence[Any], arrays: Sequence[Any]) -> None:
+        """Copy arrays into buffers, in a capture by one kernel."""
+        fuser = active_fuser()
+        if fuser is None:
+            super().write_all(buffers, arrays)
+        else:
+            fuser.copy_into(buffers, arrays)
 
     def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:
         """Capture on a stream and from a memory pool that nothing else uses.
@@ -262,7 +269,8 @@ class CuPyBackend(GraphBackend):
         sizes = (np.int64(seed.size), np.int64(pairs), np.int64(count))
         words = [cupy.asarray(word, dtype=cupy.int32, order="C") for word in (seed, step)]
         _launch("threefry_2x32", seed.size * pairs, (*words, np.uint32(purpose), *sizes, bits))
-        return bits
+        fuser = active_fuser()
+        return bits if fuser is None else fuser.lift(bits)
 
     def recorder(self) -> CuPyRecorder:
         """Return the recorder of graphs on the device."""

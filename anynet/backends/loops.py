@@ -11,7 +11,7 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,12 @@ class Recorder(ABC):
             self.copy(new) if held & {id(new), id(getattr(new, "base", None))} else new
             for _, new in pairs
         ]
-        for (buffer, _), new in zip(pairs, moved, strict=True):
-            self.write(buffer, new)
+        self.write_all([buffer for buffer, _ in pairs], moved)
+
+    def write_all(self, buffers: Sequence[Any], arrays: Sequence[Any]) -> None:
+        """Copy arrays into buffers; none of them share memory."""
+        for buffer, array in zip(buffers, arrays, strict=True):
+            self.write(buffer, array)
 
 
 @dataclass
