@@ -19,6 +19,8 @@ from anynet.training.model import Model, map_rows, place_model
 from anynet.training.model_file import read_models, write_ensemble
 from anynet.typing import Array, Key
 
+AUGMENTED_ROWS = 1024  # samples that are augmented at once
+
 
 class Ensemble:
     """Averages the probabilities, or the values, that its members predict.
@@ -267,4 +269,5 @@ def predict_augmented(
             total = total + mean_of(versions(some, None, backend=backend, key=key)[0])
         return total / (times + 1)
 
-    return map_rows(mean_of_versions, x, network.n_inputs, backend)
+    # The random bits depend on the slices, which are therefore of one size on every backend.
+    return map_rows(mean_of_versions, x, network.n_inputs, backend, AUGMENTED_ROWS)
