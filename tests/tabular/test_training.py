@@ -46,10 +46,9 @@ def test_members_are_validated_on_their_own_rows_and_refitted_on_all() -> None:
     preset = Fast(n_members=3, epochs=20, width=16)
     ensemble = train_preset(preset, (x, y), problem, backend="numpy")
     assert len(ensemble.models) == 3
-    losses = [[r.validation_loss for r in m.history.records] for m in ensemble.models]
-    assert all(
-        m.history.best_epoch == int(np.argmin(v)) + 1 for m, v in zip(ensemble.models, losses)
-    )
+    for model in ensemble.models:
+        losses = [record.validation_loss for record in model.history.records]
+        assert model.history.best_epoch == int(np.argmin(losses)) + 1
     refitted = train_preset(preset, (x, y), problem, refit=True, backend="numpy")
     epochs = [len(m.history.records) for m in refitted.models]
     assert epochs == [m.history.best_epoch for m in ensemble.models]
