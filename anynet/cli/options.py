@@ -304,6 +304,12 @@ class TrainOptions:
     target_accuracy: float = option(
         0.99, RATE, "validation accuracy at which training stops; ignored with --scoring"
     )
+    time_limit: float | None = option(
+        None,
+        POSITIVE,
+        "training time in seconds after which training ends with the epoch (default: no limit)",
+        "SECONDS",
+    )
     checkpoint_every: int | str | None = option(
         None,
         kinds.interval(),

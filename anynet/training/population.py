@@ -16,7 +16,7 @@ from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
-from anynet.training.history import Callback, StopReason
+from anynet.training.history import Callback, StopReason, TimeLimit
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_parts
@@ -174,9 +174,12 @@ def fit_population(
     groups = [
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
+    started = TimeLimit.clock()
     try:
         with chosen.context():
             for index, group in enumerate(groups, start=1):
+                for run in group:
+                    run.limit.begin(started, index / len(groups))
                 train(group, _reporter(progress, index, groups))
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt

@@ -36,6 +36,7 @@ from anynet.training.history import (
     Progress,
     ProgressCallback,
     StopReason,
+    TimeLimit,
 )
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
@@ -66,12 +67,14 @@ class Run(Member):
     resumed: Container | None = None
     saver: Saver | None = field(default=None, init=False)
     history: History = field(init=False)
+    limit: TimeLimit = field(init=False)
 
     def __post_init__(self) -> None:
         loss, options = self.step.loss, self.options
         self.seed, self.batch_size = options.seed, options.batch_size
         self.short_first = options.shuffle
         self.history = History(loss.metric.name, scoring=name_of(options.scoring))
+        self.limit = TimeLimit(options.time_limit)
         share = self.epoch_samples / self.training.n_samples
         self.spread = share * target_spread(*self.training.targets(), loss)
         if self.held_out is not None:
@@ -91,6 +94,7 @@ class Run(Member):
         TrainingInterrupted
             On Ctrl-C; its ``model`` is the best so far.
         """
+        self.limit.begin(TimeLimit.clock())
         try:
             self.saver = None if self.checkpoints is None else Saver(self, self.checkpoints)
             with self.saver or nullcontext():
@@ -208,6 +212,7 @@ class Run(Member):
             stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
         if stop is None and record.epoch >= self.options.epochs:
             stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
+        stop = stop or self.limit.observe()
         if stop is not None:
             self.history.stop(*stop)
         return stop is not None
