@@ -35,6 +35,7 @@ class StopReason(StrEnum):
             "all ": cls.EPOCHS,
             "validation score reached": cls.TARGET,
             "validation score has not risen": cls.PATIENCE,
+            "ensemble score has not risen": cls.PATIENCE,
             "time limit": cls.TIME,
             "a callback": cls.CALLBACK,
             "interrupted": cls.INTERRUPTED,
