@@ -159,21 +159,11 @@ class BaseTabular(BaseEstimator):
         validation: Any = float(self.validation_fraction)
         if X_val is not None:
             validation = self._rows(self._table(X_val, reset=False), y_val, sample_weight_val)
-        task, n_outputs = target.outputs
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        problem = Problem(
-            task=task,
-            n_rows=len(data[1]),
-            n_inputs=self.preprocessing_.n_inputs,
-            n_numbers=getattr(self.preprocessing_, "n_numbers", 0),
-            levels=getattr(self.preprocessing_, "levels", ()),
-            n_outputs=n_outputs,
-            seed=seed,
-        )
         self.ensemble_ = train_preset(
             preset,
             data,
-            problem,
+            Problem.of(self.preprocessing_, len(data[1]), seed),
             validation=validation,
             scoring=self.eval_metric,
             class_weight=self._class_weight(),

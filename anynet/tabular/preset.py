@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet.config import named_or_given, registered
+from anynet.data.tables import Preprocessing
 from anynet.nn.network import Network
 
 
@@ -34,6 +35,20 @@ class Problem(NamedTuple):
     levels: tuple[int, ...]
     n_outputs: int
     seed: int
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, n_rows: int, seed: int) -> Problem:
+        """Return the problem of encoded rows.
+
+        Parameters
+        ----------
+        preprocessing : Preprocessing
+        n_rows : int
+        seed : int
+        """
+        task, n_outputs = preprocessing.target.outputs
+        n_inputs, n_numbers = preprocessing.n_inputs, preprocessing.n_numbers
+        return cls(task, n_rows, n_inputs, n_numbers, preprocessing.levels, n_outputs, seed)
 
 
 class Plan(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
+from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
@@ -66,6 +66,8 @@ def train_preset(
     ------
     InvalidArgumentError
         If there are too few rows to hold some out, or an option is not as documented.
+    TrainingInterrupted
+        On Ctrl-C; its ``model`` is the ensemble of the best epochs so far, None if there is none.
     """
     x, y = data[:2]
     splits: list[dict[str, Any]] = [{"validation": validation}]
@@ -87,15 +89,21 @@ def train_preset(
         return time_limit is not None and time.monotonic() - started > time_limit
 
     members = [splits[at % len(splits)] | dict(one) for at, one in enumerate(plan.members)]
-    models = fit_population(
-        plan.network,
-        (x, np.asarray(y), *data[2:]),
-        members,
-        callbacks=is_over,
-        progress=progress,
-        **common,
-        **backend,
-    )
+    try:
+        models = fit_population(
+            plan.network,
+            (x, np.asarray(y), *data[2:]),
+            members,
+            callbacks=is_over,
+            progress=progress,
+            **common,
+            **backend,
+        )
+    except TrainingInterrupted as stop:
+        found: Any = stop.model
+        kept = [one for one in found if one is not None]
+        best = Ensemble(kept, dict(metadata or {})) if kept else None
+        raise TrainingInterrupted(best) from stop.__cause__
     trained = [bool(one.history and one.history.records) for one in models]
     if refit:
         models = _refitted(plan, models, data, common, backend)
