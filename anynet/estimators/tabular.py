@@ -154,7 +154,8 @@ class BaseTabular(BaseEstimator):
             message = f"at least {LEAST_ROWS} rows are needed, got n_samples={table.n_rows}"
             raise ValueError(message)
         target = self._fit_target(y)
-        self.preprocessing_ = Preprocessing.fit(table, self._kinds(table, X), target)
+        kinds = self._kinds(table, X)
+        self.preprocessing_ = Preprocessing.fit(table, kinds, target, preset.encoding)
         data = self._rows(table, y, sample_weight)
         validation: Any = float(self.validation_fraction)
         if X_val is not None:
@@ -165,8 +166,8 @@ class BaseTabular(BaseEstimator):
             task=task,
             n_rows=len(data[1]),
             n_inputs=self.preprocessing_.n_inputs,
-            n_numbers=getattr(self.preprocessing_, "n_numbers", 0),
-            levels=getattr(self.preprocessing_, "levels", ()),
+            n_numbers=self.preprocessing_.n_numbers,
+            levels=self.preprocessing_.levels,
             n_outputs=n_outputs,
             seed=seed,
         )
