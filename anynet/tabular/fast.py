@@ -27,6 +27,8 @@ class Fast(Bounded):
         Number of networks.
     bins : int, optional
         Number of bins of a number; by default it suits the number of rows.
+    batch_size : int, optional
+        By default it suits the number of rows.
     width, depth : int
         Units of a hidden layer, and number of hidden layers.
     learning_rate : float
@@ -44,6 +46,7 @@ class Fast(Bounded):
 
     n_members: int = number(5, least=1)
     bins: int | None = number(None, least=2)
+    batch_size: int | None = number(None, least=1)
     width: int = number(128, least=1)
     depth: int = number(2, least=1)
     learning_rate: float = number(2e-3)
@@ -64,7 +67,7 @@ class Fast(Bounded):
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         layers.append(Dense(problem.n_outputs))
-        batch_size = batch_size_for(problem.n_rows)
+        batch_size = self.batch_size or batch_size_for(problem.n_rows)
         options: dict[str, Any] = {
             "epochs": self.epochs,
             "batch_size": batch_size,
