@@ -16,11 +16,14 @@ import array_api_compat.cupy as compat
 import cupy
 import numpy as np
 
+from anynet import tree
 from anynet.backends import cublas
 from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
-from anynet.backends.portable import Block, Memory, device_index, extend
+from anynet.backends.expressions import EXPRESSIONS
+from anynet.backends.lazy import Fuser, active_fuser, recording, value_of
+from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
 
 THREADS = 128  # per block of anynet's own kernels
@@ -37,13 +40,35 @@ def _sign(x: Any, /) -> Any:
     return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
 
 
-xp = extend(compat, "anynet.backends.cupy.xp", clip=_clip, sign=_sign, __version__=cupy.__version__)
+plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign)
+xp = extend(plain, "anynet.backends.cupy.xp", **recording(plain), __version__=cupy.__version__)
 
 
 @functools.cache
 def _side_stream(device: int) -> Any:  # noqa: ARG001  (a stream belongs to the current device)
     """Return the stream for captures: one per device, kept, as cuBLAS remembers its stream."""
     return cupy.cuda.Stream(non_blocking=True)
+
+
+class Kernels:
+    """Calls of CuPy by which a ``Fuser`` computes, see ``anynet.backends.lazy.Library``."""
+
+    def is_array(self, value: Any) -> bool:
+        """Whether a value is an array of CuPy."""
+        return isinstance(value, cupy.ndarray)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an uninitialized array."""
+        return cupy.empty(shape, dtype=dtype)
+
+    def launch(self, source: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        """Run the kernel ``fused`` of a source."""
+        _fused_kernel(source)((blocks,), (threads,), tuple(arguments))
+
+
+@functools.cache
+def _fused_kernel(source: str) -> Any:
+    return cupy.RawKernel(source, "fused")
 
 
 class CuPyRecorder(GraphRecorder):
@@ -56,6 +81,18 @@ class CuPyRecorder(GraphRecorder):
     def write(self, buffer: Any, array: Any) -> None:
         """Copy ``array`` into ``buffer``."""
         cupy.copyto(buffer, array)
+
+    def advance(self, step: Step[Any], buffers: Any, rows: Any, data: Any) -> None:
+        """Apply the step once for each row, with its operations fused into few kernels."""
+        fuser = Fuser(Kernels(), plain, EXPRESSIONS)
+
+        def fused(state: Any, rows: Any, data: Any) -> Any:
+            state = step(*tree.map(fuser.lift, (state, rows, data)))
+            fuser.compute(tree.leaves(state))
+            return tree.map(value_of, state)
+
+        with fuser.active():
+            super().advance(fused, buffers, rows, data)
 
     def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:
         """Capture on a stream and from a memory pool that nothing else uses.
@@ -150,6 +187,19 @@ class CuPyBackend(GraphBackend):
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute the product in one call of cuBLAS, in the memory of ``accumulate`` if given."""
+        *transposes, accumulate, alpha, beta = options
+        if getattr(alpha, "ndim", 0) > 0 and alpha.shape[-2:] == (1, 1):
+            b, alpha = b * alpha, 1  # cuBLAS has one α for all members
+        fuser = active_fuser()
+        if fuser is None:
+            return self._product(a, b, *transposes, accumulate, alpha, beta)
+        fuser.compute([a, b, accumulate, alpha])
+        a, b, accumulate, alpha = map(value_of, (a, b, accumulate, alpha))
+        if accumulate is not None:
+            fuser.compute_readers(accumulate)  # the product may overwrite it
+        return fuser.lift(self._product(a, b, *transposes, accumulate, alpha, beta))
+
+    def _product(self, a: Any, b: Any, *options: Any) -> Any:
         fits = a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0
         if self.products is None or not fits:
             return super()._gemm(a, b, *options)
@@ -205,6 +255,7 @@ class CuPyBackend(GraphBackend):
     def random_bits(self, seed: Any, counters: tuple[Any, int], shape: tuple[int, ...]) -> Any:
         """Draw the same bits with one kernel instead of about eighty."""
         step, purpose = counters
+        seed, step = value_of(seed), value_of(step)
         count = math.prod(shape)
         pairs = (count + 1) // 2
         bits = cupy.empty((*seed.shape, *shape), dtype=cupy.uint32)
