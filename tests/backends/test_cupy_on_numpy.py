@@ -132,12 +132,15 @@ def paper_cupy() -> ModuleType:
     module.asnumpy = np.array
     module.empty = lambda shape, dtype: np.empty(shape, dtype).view(Array)
     module.RawKernel = RawKernel
+    module.get_default_memory_pool = lambda: SimpleNamespace(free_bytes=lambda: 2**20)
     module.cuda = SimpleNamespace(
         Device=Device,
         Event=Event,
         Stream=Stream,
         runtime=SimpleNamespace(getDevice=lambda: 0),
-        MemoryPool=lambda: SimpleNamespace(malloc=object()),
+        MemoryPool=lambda _: SimpleNamespace(
+            malloc=object(), free_all_blocks=lambda: Stream.log.append("free")
+        ),
         get_current_stream=lambda: Stream.current[-1],
         using_allocator=lambda _: contextlib.nullcontext(),
     )
@@ -250,7 +253,8 @@ def test_a_graph_is_captured_after_a_warm_up_and_then_launched(paper) -> None:
     backend = backend_of(paper, Library())
     order, state = np.zeros((3, 1), np.int32), (np.zeros(2, np.float32),)
     backend.loop(lambda state, rows, data: (state[0] + 1,)).run(state, order, ())  # noqa: ARG005
-    assert Stream.log == ["synchronize", "synchronize", "begin", "end", "upload", "launch"]
+    log = ["synchronize", "synchronize", "begin", "end", "upload", "launch"]
+    assert Stream.log == [*log, "free"]  # with the loop
     assert backend.describe()["loop"] == "graph: 1 captured, 3 steps replayed"
     assert len(Stream.current) == 1
 
