@@ -56,9 +56,10 @@ class BaseTabular(BaseEstimator):
     columns : mapping of str to str, optional
         Kinds of columns by name, which override detection: "number", "boolean", "date",
         "category" or "ignored". Columns of arrays are named x0, x1, ….
-    eval_metric : str
+    eval_metric : str or callable, optional
         Score of the validation rows that selects the epoch of each network: ``"loss"`` (log loss,
-        or squared error), or the name of a scorer of scikit-learn.
+        or squared error), the name of a scorer of scikit-learn, or a function
+        ``(y, predicted) -> float``. By default that of the preset: ``"loss"``, except for RealMLP.
     validation_fraction : float
         Share of the rows that each network is validated on. With presets whose networks hold out
         different rows, all rows are trained on by some networks.
@@ -85,7 +86,7 @@ class BaseTabular(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "preset": [PRESET],
         "columns": [Mapping, None],
-        "eval_metric": [str],
+        "eval_metric": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
@@ -99,7 +100,7 @@ class BaseTabular(BaseEstimator):
         preset: Any = "auto",
         *,
         columns: Any = None,
-        eval_metric: str = "loss",
+        eval_metric: Any = None,
         validation_fraction: float = 0.2,
         refit: bool = False,
         time_limit: float | None = None,
@@ -344,7 +345,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         preset: Any = "auto",
         *,
         columns: Any = None,
-        eval_metric: str = "loss",
+        eval_metric: Any = None,
         class_weight: Any = None,
         validation_fraction: float = 0.2,
         refit: bool = False,
