@@ -21,6 +21,8 @@ from anynet.training.options import Scorer
 from anynet.training.selection import SIZE, select_greedily
 from anynet.typing import Array, Key
 
+AUGMENTED_ROWS = 1024  # samples that are augmented at once
+
 
 class Ensemble:
     """Averages the probabilities, or the values, that its members predict.
@@ -383,4 +385,5 @@ def predict_augmented(
             total = total + mean_of(versions(some, None, backend=backend, key=key)[0])
         return total / (times + 1)
 
-    return map_rows(mean_of_versions, x, network.n_inputs, backend)
+    # The random bits depend on the slices, which are therefore of one size on every backend.
+    return map_rows(mean_of_versions, x, network.n_inputs, backend, AUGMENTED_ROWS)

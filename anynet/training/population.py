@@ -27,7 +27,9 @@ from anynet.training.selection import OnlineSelection, Pool
 from anynet.training.trainer import group_members, train
 
 #: What a configuration may hold besides the options of ``FitOptions``.
-MEMBER_ARGUMENTS = ("network", "validation", "samples", "callbacks", "metadata", "start")
+MEMBER_ARGUMENTS = (
+    *("network", "validation", "samples", "held_out", "callbacks", "metadata", "start"),
+)
 
 
 class PopulationProgress(NamedTuple):
@@ -39,6 +41,7 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
+    score: float | None = None  # mean of the members' best validation scores; of losses, negative
 
 
 class CrossValidation(NamedTuple):
@@ -90,8 +93,9 @@ def fit_population(
         See ``fit``.
     configs : sequence of mapping
         One for each member: options that override the common ones, and optionally ``network``,
-        ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), and ``samples``, the
-        indices of the samples to train on and to hold out from.
+        ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), ``samples``, the
+        indices of the samples to train on and to hold out from, and ``held_out``, the indices of
+        the samples to score after each epoch, instead of ``validation``.
     validation, backend, resident
         See ``fit``.
     device, dtype
@@ -322,7 +326,9 @@ def _reporter(
         if pool is not None:
             pool.select()
         if progress is not None:
-            progress(PopulationProgress(*about, active, epoch, epochs))
+            best = [run.stopping.best for run in group if run.held_out is not None]
+            score = float(np.mean(best)) if best else None
+            progress(PopulationProgress(*about, active, epoch, epochs, score))
 
     return report
 

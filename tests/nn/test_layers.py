@@ -13,11 +13,18 @@ from anynet.backends import Backend
 from anynet.backends.numpy import create
 from anynet.nn import (
     LAYERS,
+    PBLD,
     Activation,
     BatchNorm,
+    CosineEmbedding,
     Dense,
     Dropout,
+    Embedding,
+    FeatureScale,
     LayerNorm,
+    ParametricActivation,
+    PiecewiseLinear,
+    PiecewiseLinearEmbedding,
     Scale,
     Standardize,
 )
@@ -27,9 +34,18 @@ from anynet.typing import Key
 
 CASES = [
     Dense(3),
+    Dense(3, ntk=True),
+    Embedding((2, 3), width=3),
+    FeatureScale(),
+    ParametricActivation("tanh"),
+    PBLD(3, waves=5, width=2),
+    CosineEmbedding(3, width=5),
+    PiecewiseLinearEmbedding(3, bins=6, width=5),
     LayerNorm(),
     BatchNorm(),
     Standardize(),
+    PiecewiseLinear(columns=3, bins=6),
+    PiecewiseLinear(columns=3, bins=6, keep_input=True),
     Scale(0.25),
     Scale(2.0, -1.0),
     Activation("tanh"),
