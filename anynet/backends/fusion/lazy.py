@@ -2,8 +2,8 @@
 
 A step that is captured as a CUDA graph runs on ``Lazy`` arrays. An operation of the array API
 returns the next expression; ``Fuser.compute`` turns the expressions of some results into a program
-and runs its kernels (``anynet.backends.fusion``). Operations that have no expression here compute
-their operands first and are then the library's own, so a step may contain anything.
+(``anynet.backends.fusion.program``) and runs its kernels. For an operation without expression, the
+operands are computed and the library is called, so a step may contain anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from anynet import tree
-from anynet.backends.fusion import C_TYPES, THREADS, Instruction, compile_program
+from anynet.backends.fusion.program import THREADS, Instruction
+from anynet.backends.fusion.source import C_TYPES, compile_program
 
 NAMES = {np.dtype(name): name for name in C_TYPES}  # the name of a type is slow to look up
 MOST_OPERATIONS = 256  # of an expression that is not computed yet
@@ -55,7 +56,7 @@ class Lazy:
     ----------
     fuser : Fuser
     operation, options
-        See ``fusion.Instruction``.
+        See ``fusion.program.Instruction``.
     inputs : tuple of Lazy
         The operands.
     shape : tuple of int
@@ -171,7 +172,7 @@ class Fuser:
     namespace : module
         The library's functions, for operations that have no expression.
     expressions : mapping
-        The functions that have one, by name, see ``anynet.backends.expressions``.
+        The functions that have one, by name, see ``anynet.backends.fusion.expressions``.
     """
 
     def __init__(

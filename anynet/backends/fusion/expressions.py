@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends.fusion import ELEMENTWISE
-from anynet.backends.lazy import Fuser, Lazy, NoExpressionError
+from anynet.backends.fusion.lazy import Fuser, Lazy, NoExpressionError
+from anynet.backends.fusion.source import ELEMENTWISE
 
 PREDICATES = (
     *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
