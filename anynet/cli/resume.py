@@ -8,8 +8,8 @@ from pathlib import Path
 
 from anynet.cli import kinds, runs
 from anynet.cli.config import ABOUT, BEGINNING, check_unchanged, read_config, read_toml
-from anynet.cli.job import Job
 from anynet.cli.options import KINDS, TrainOptions, add_options, add_value, given_options
+from anynet.cli.presets import load_job
 from anynet.cli.terminal import complain, say_json, terminable
 from anynet.cli.train import print_result
 from anynet.errors import AnynetError, BackendError
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = _options(arguments)
         silent = options.quiet or options.json
         try:
-            job = Job.load(options, silent=silent)
+            job = load_job(options, silent=silent)
         except BackendError as error:
             error.add_note("to continue elsewhere, choose another --backend")
             raise

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
+from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
@@ -23,7 +23,7 @@ def train_preset(
     problem: Problem,
     *,
     validation: float | tuple[Any, ...] = 0.2,
-    scoring: str = "loss",
+    scoring: Any = None,
     class_weight: Any = None,
     time_limit: float | None = None,
     refit: bool = False,
@@ -43,8 +43,9 @@ def train_preset(
     validation : float, or tuple like ``data``
         Share of the rows to hold out, stratified by the target; or the rows that all members are
         scored on.
-    scoring : str
-        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``.
+    scoring : str or callable, optional
+        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``; by default
+        that of the preset, mostly the loss.
     class_weight : optional
         See ``anynet.FitOptions``.
     time_limit : float, optional
@@ -66,6 +67,8 @@ def train_preset(
     ------
     InvalidArgumentError
         If there are too few rows to hold some out, or an option is not as documented.
+    TrainingInterrupted
+        On Ctrl-C; its ``model`` is the ensemble of the best epochs so far, None if there is none.
     """
     x, y = data[:2]
     splits: list[dict[str, Any]] = [{"validation": validation}]
@@ -75,27 +78,35 @@ def train_preset(
         n_rows = len(splits[0]["samples"])
     plan = preset.plan(problem._replace(n_rows=n_rows))
     common = {
-        "scoring": scoring,
+        "scoring": "loss",
         "class_weight": class_weight,
         "target_accuracy": None,
         "loss": "cross_entropy" if problem.task == "classes" else "squared_error",
         **plan.options,
     }
+    if scoring is not None:
+        common["scoring"] = scoring
     started = time.monotonic()
 
     def is_over(_: EpochRecord) -> bool:
         return time_limit is not None and time.monotonic() - started > time_limit
 
     members = [splits[at % len(splits)] | dict(one) for at, one in enumerate(plan.members)]
-    models = fit_population(
-        plan.network,
-        (x, np.asarray(y), *data[2:]),
-        members,
-        callbacks=is_over,
-        progress=progress,
-        **common,
-        **backend,
-    )
+    try:
+        models = fit_population(
+            plan.network,
+            (x, np.asarray(y), *data[2:]),
+            members,
+            callbacks=is_over,
+            progress=progress,
+            **common,
+            **backend,
+        )
+    except TrainingInterrupted as stop:
+        found: Any = stop.model
+        kept = [one for one in found if one is not None]
+        best = Ensemble(kept, dict(metadata or {})) if kept else None
+        raise TrainingInterrupted(best) from stop.__cause__
     trained = [bool(one.history and one.history.records) for one in models]
     if refit:
         models = _refitted(plan, models, data, common, backend)

@@ -40,6 +40,7 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
+    score: float | None = None  # mean of the members' best validation scores; of losses, negative
 
 
 class CrossValidation(NamedTuple):
@@ -282,7 +283,13 @@ def _reporter(
     group = groups[index - 1]
     epochs = max(run.options.epochs for run in group)
     about = (index, len(groups), len(group))
-    return lambda epoch, active: progress(PopulationProgress(*about, active, epoch, epochs))
+
+    def report(epoch: int, active: int) -> None:
+        best = [run.stopping.best for run in group if run.held_out is not None]
+        score = float(np.mean(best)) if best else None
+        progress(PopulationProgress(*about, active, epoch, epochs, score))
+
+    return report
 
 
 def _checked_once() -> Callable[..., Rows]:
