@@ -94,6 +94,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "patience": COUNTS,
     "min_delta": AMOUNTS,
     "target_accuracy": RATES,
+    "time_limit": st.none() | RATES,
     "checkpoint_every": st.none()
     | COUNTS
     | st.floats(0.001, 1e6).map(lambda minutes: f"{minutes:f}min"),
