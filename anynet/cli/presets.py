@@ -129,10 +129,7 @@ class PresetJob(Job):
         return [rows, f"preset {self.preset.kind}{within}; {instead}"]
 
     def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Any:
-        """Train all networks."""
-        if checkpoints is not None:
-            message = "--checkpoint-every is for single networks"
-            raise InvalidArgumentError(message)
+        """Train all networks, from the newest checkpoint if there is one."""
         weights = {CLASS_WEIGHT: self.given.class_weight} if self.given.class_weight else {}
         scoring, limit = self.options.scoring or LOSS, self.options.time_limit
         with closing(PresetBar(scoring, limit, silent)) as bar, self.memory_errors():
@@ -140,6 +137,7 @@ class PresetJob(Job):
                 **self.arguments,
                 metadata=self.dataset.metadata | weights,
                 progress=bar.update if bar.live else None,
+                checkpoint=checkpoints,
                 backend=self.backend,
             )
 

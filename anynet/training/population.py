@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
@@ -15,6 +17,8 @@ from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
+from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
+from anynet.training.checkpoint.population import PopulationSaver
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_backend
@@ -76,6 +80,7 @@ def fit_population(
     callbacks: Callback | Sequence[Callback] = (),
     progress: PopulationCallback | None = None,
     memory_limit: int | None = None,
+    checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str] | None = None,
     **options: Unpack[FitArguments],
 ) -> list[Model]:
     """Train many networks at once; each equals a run of ``fit`` to rounding.
@@ -109,6 +114,10 @@ def fit_population(
     memory_limit : int, optional
         Maximum memory of a group on the device, in bytes; by default most of the free memory.
         Larger groups are split.
+    checkpoint : path-like or Checkpoints, optional
+        Folder of checkpoints, see ``anynet.Checkpoints``; they are written after epochs. If it
+        holds one of the same population, training continues from it; on the original backend, the
+        result equals that of uninterrupted training, bit for bit.
     **options
 
     Returns
@@ -123,6 +132,8 @@ def fit_population(
     ------
     InvalidArgumentError
         If an argument or an option is not as documented; the message names the member.
+    CheckpointError
+        If the checkpoint is of another population or other data, or cannot be written.
     TrainingInterrupted
         On Ctrl-C; its ``model`` is the list of the best models so far, with None for members
         without one.
@@ -179,9 +190,19 @@ def fit_population(
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
     try:
-        with chosen.context():
+        with ExitStack() as stack:
+            stack.enter_context(chosen.context())
+            saver = None
+            if checkpoint is not None:
+                folder = stack.enter_context(continued(checkpoint))
+                saver = stack.enter_context(PopulationSaver(runs, folder))
             for index, group in enumerate(groups, start=1):
-                train(group, _reporter(progress, index, groups))
+                report = _reporter(progress, index, groups)
+                if saver is None:
+                    train(group, report)
+                elif not all(run.ended for run in group):
+                    cohorts = saver.cohorts(group)
+                    train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
