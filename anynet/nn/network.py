@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, get_backend
 from anynet.checks import check_whole, is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
@@ -144,10 +144,39 @@ class Network:
         params: Params = place(host, backend)
         return params
 
-    def init_host(self, seed: int) -> tuple[dict[str, np.ndarray], ...]:
-        """Draw the initial parameters in float64 on the host."""
+    def init_host(
+        self, seed: int, x: Any = None, states: LayerStates = ()
+    ) -> tuple[dict[str, np.ndarray], ...]:
+        """Draw the initial parameters in float64 on the host.
+
+        Parameters
+        ----------
+        seed : int
+        x : ndarray of shape (M, I), optional
+            Training samples. Layers whose ``fits_params`` is true, such as those with the
+            initializers ``unit_std`` and ``he+5``, are fitted to them one after another, each to
+            the outputs of the layers before it at inference.
+        states : LayerStates
+            On the host; only used with x.
+        """
         rng = host_generator(seed, Purpose.WEIGHTS)
-        return tuple(layer.init(rng, width)[0] for layer, width in self._with_widths())
+        params: Any = [layer.init(rng, width)[0] for layer, width in self._with_widths()]
+        if x is None or not self.fits_params:
+            return tuple(params)
+        backend = get_backend("numpy", dtype="float64")
+        x = x.astype(np.float64)
+        with backend.context():
+            for index, layer in enumerate(self.layers):
+                if getattr(layer, "fits_params", False):
+                    fitting: Any = layer
+                    params[index] = fitting.fit_params(params[index], x, rng)
+                x = self._apply_layer(index, tuple(params), states, x, backend, None)[0]
+        return tuple(params)
+
+    @property
+    def fits_params(self) -> bool:
+        """Whether initial parameters depend on the training samples, see ``init_host``."""
+        return any(getattr(layer, "fits_params", False) for layer in self.layers)
 
     def init_states(self) -> tuple[dict[str, np.ndarray], ...]:
         """Return the initial states of the layers of one network, in float64 on the host.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from anynet.config import register
 from anynet.members import Bounded, number
-from anynet.nn.layers import Activation, AnyLayer, Dense, Dropout
+from anynet.nn.layers import Activation, AnyLayer, Dense, Dropout, PiecewiseLinear
 from anynet.nn.network import Network
 from anynet.optim import AdamW, Cosine
 from anynet.tabular.preset import Plan, Problem
@@ -25,6 +25,10 @@ class Fast(Bounded):
     ----------
     n_members : int
         Number of networks.
+    bins : int, optional
+        Number of bins of a number; by default it suits the number of rows.
+    batch_size : int, optional
+        By default it suits the number of rows.
     width, depth : int
         Units of a hidden layer, and number of hidden layers.
     learning_rate : float
@@ -37,9 +41,12 @@ class Fast(Bounded):
     """
 
     kind: ClassVar[str] = "fast"
+    encoding: ClassVar[str] = "robust"
     selection: ClassVar[str] = "all"
 
     n_members: int = number(5, least=1)
+    bins: int | None = number(None, least=2)
+    batch_size: int | None = number(None, least=1)
     width: int = number(128, least=1)
     depth: int = number(2, least=1)
     learning_rate: float = number(2e-3)
@@ -52,12 +59,15 @@ class Fast(Bounded):
     def plan(self, problem: Problem) -> Plan:
         """Return the networks for a problem."""
         layers: list[AnyLayer] = []
+        if problem.n_numbers:
+            bins = self.bins or PiecewiseLinear.bins_for(problem.n_rows)
+            layers.append(PiecewiseLinear(problem.n_numbers, bins, keep_input=True))
         for _ in range(self.depth):
             layers += [Dense(self.width), Activation("relu")]
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         layers.append(Dense(problem.n_outputs))
-        batch_size = batch_size_for(problem.n_rows)
+        batch_size = self.batch_size or batch_size_for(problem.n_rows)
         options: dict[str, Any] = {
             "epochs": self.epochs,
             "batch_size": batch_size,

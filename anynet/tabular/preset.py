@@ -74,8 +74,8 @@ class Preset(Protocol):
 
     Attributes
     ----------
-    encoding : Encoding
-        How the columns become inputs.
+    encoding : str or Encoding
+        How the columns become inputs, see ``anynet.data.tables.encodings``.
     folds : bool
         Whether each member holds out other rows, so that all members together are trained on all
         rows; otherwise all members hold out the same rows.
@@ -85,6 +85,7 @@ class Preset(Protocol):
     """
 
     kind: ClassVar[str]
+    encoding: Any
     folds: bool
     selection: str
 

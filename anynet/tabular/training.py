@@ -23,7 +23,7 @@ def train_preset(
     problem: Problem,
     *,
     validation: float | tuple[Any, ...] = 0.2,
-    scoring: str = "loss",
+    scoring: Any = None,
     class_weight: Any = None,
     time_limit: float | None = None,
     refit: bool = False,
@@ -44,8 +44,9 @@ def train_preset(
     validation : float, or tuple like ``data``
         Share of the rows to hold out, stratified by the target; or the rows that all members are
         scored on.
-    scoring : str
-        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``.
+    scoring : str or callable, optional
+        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``; by default
+        that of the preset, mostly the loss.
     class_weight : optional
         See ``anynet.FitOptions``.
     time_limit : float, optional
@@ -80,12 +81,14 @@ def train_preset(
         n_rows = len(splits[0]["samples"])
     plan = preset.plan(problem._replace(n_rows=n_rows))
     common = {
-        "scoring": scoring,
+        "scoring": "loss",
         "class_weight": class_weight,
         "target_accuracy": None,
         "loss": "cross_entropy" if problem.task == "classes" else "squared_error",
         **plan.options,
     }
+    if scoring is not None:
+        common["scoring"] = scoring
     started = time.monotonic()
 
     def is_over(_: EpochRecord) -> bool:

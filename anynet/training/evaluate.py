@@ -10,16 +10,36 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Loop
+from anynet.backends import Backend, Loop
 from anynet.checks import accepts_call, did_you_mean, require
 from anynet.data.batches import Batches, split_order
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
+from anynet.nn.network import Network
 from anynet.training.options import Scorer
 from anynet.training.state import Sums, Weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
 
-EVALUATION_BATCH = 1024
+ARRAYS_KEPT = 4  # of a layer's width, while a network is evaluated
+
+
+def slice_rows(network: Network, backend: Backend, members: int = 1) -> int:
+    """Return the number of samples that are predicted or evaluated at once.
+
+    Parameters
+    ----------
+    network : Network
+    backend : Backend
+        See ``Backend.slice_rows``.
+    members : int
+        Number of networks of a population, which are evaluated together.
+
+    Returns
+    -------
+    int
+    """
+    itemsize = np.dtype(backend.dtype).itemsize
+    return backend.slice_rows(members * ARRAYS_KEPT * max(network.widths) * itemsize)
 
 
 class Evaluation(NamedTuple):
@@ -54,7 +74,8 @@ def evaluate(
     """
     loop: Loop[Sums] = step.backend.loop(PopulationStep(step))
     sums = zero_sums(step.loss, step.network, (), step.backend)
-    parts = split_order(order, min(EVALUATION_BATCH, order.size))
+    rows = slice_rows(step.network, step.backend)
+    parts = split_order(order, min(rows, order.size))
     sums = add_up(loop, sums, weights, batches, parts, {})
     return means(tree.map(step.backend.to_host, sums), step.loss, spread)
 

@@ -25,7 +25,7 @@ from anynet.data.subset import Subset
 from anynet.members import numbers, per_member, with_numbers
 from anynet.optim import Constant, ReduceOnPlateau, Schedule, Warmup
 from anynet.seeds import device_seed
-from anynet.training.evaluate import EVALUATION_BATCH, Evaluation, add_up, means
+from anynet.training.evaluate import Evaluation, add_up, means, slice_rows
 from anynet.training.state import Sums, TrainState, Weights, copy, initial_state, kept_weights
 from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
 from anynet.typing import Array
@@ -316,6 +316,8 @@ class Cohort:
         scoring = EvaluationStep(self.step.network, self.step.loss, backend)
         self.loop = backend.loop(PopulationStep(self.step))
         self.scoring = backend.loop(PopulationStep(scoring))
+        # Once, as other sizes would be captured or compiled anew.
+        self.scored_rows = slice_rows(self.step.network, backend, len(self.members))
 
     @property
     def population(self) -> tuple[int, ...]:
@@ -382,7 +384,7 @@ class Cohort:
         if not held_out:
             return [None] * len(self.members)
         positions = np.arange(held_out[0].n_samples, dtype=np.int32)
-        size = min(EVALUATION_BATCH, positions.size)
+        size = min(self.scored_rows, positions.size)
         orders = [subset.order(positions) for subset in held_out]
         alike = all(np.array_equal(order, orders[0]) for order in orders[1:])
         parts = split_order(orders[0], size) if alike else split_orders(orders, size)

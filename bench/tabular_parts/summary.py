@@ -188,7 +188,7 @@ def draw(path: Path, found: Found, all_ranks: Mapping[str, Ranks]) -> None:
 
 def draw_ranks(axes: Any, measure: str, ranks: Ranks, found: Found) -> None:
     """Draw one measure; anynet's methods are coloured."""
-    for method, mean in ranks.mean.items():
+    for place, (method, mean) in enumerate(sorted(ranks.mean.items(), key=lambda one: one[1])):
         seconds = [
             of_cell[method]["fit_cpu_seconds"]
             for of_cell in found.values()
@@ -200,7 +200,9 @@ def draw_ranks(axes: Any, measure: str, ranks: Ranks, found: Found) -> None:
         colour = "tab:red" if method.startswith("anynet") else "tab:gray"
         spread = [[mean - ranks.low[method]], [ranks.high[method] - mean]]
         axes.errorbar(x, mean, yerr=spread, fmt="o", color=colour, elinewidth=0.6, capsize=2)
-        axes.annotate(method, (x, mean), xytext=(6, 4), textcoords="offset points", fontsize=9)
+        offset = (6, 4 if place % 2 else -11)  # above and below in turn: neighbours stay legible
+        axes.annotate(method, (x, mean), xytext=offset, textcoords="offset points", fontsize=9)
+    axes.margins(x=0.2)
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("median CPU seconds of a fit")

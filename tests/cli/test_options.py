@@ -21,8 +21,7 @@ from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
 from anynet.data.tables.target import TASKS
 from anynet.errors import InvalidArgumentError
-from anynet.nn import ACTIVATIONS
-from anynet.nn.layers.dense import INITIALIZERS
+from anynet.nn import ACTIVATIONS, INITIALIZERS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
     lambda word: not word.startswith(("-", "~"))

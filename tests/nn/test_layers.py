@@ -13,12 +13,18 @@ from anynet.backends import Backend
 from anynet.backends.numpy import create
 from anynet.nn import (
     LAYERS,
+    PBLD,
     Activation,
     BatchNorm,
+    CosineEmbedding,
     Dense,
     Dropout,
+    Embedding,
+    FeatureScale,
     LayerNorm,
+    ParametricActivation,
     PiecewiseLinear,
+    PiecewiseLinearEmbedding,
     Scale,
     Standardize,
 )
@@ -28,6 +34,13 @@ from anynet.typing import Key
 
 CASES = [
     Dense(3),
+    Dense(3, ntk=True),
+    Embedding((2, 3), width=3),
+    FeatureScale(),
+    ParametricActivation("tanh"),
+    PBLD(3, waves=5, width=2),
+    CosineEmbedding(3, width=5),
+    PiecewiseLinearEmbedding(3, bins=6, width=5),
     LayerNorm(),
     BatchNorm(),
     Standardize(),

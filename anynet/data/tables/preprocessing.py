@@ -350,7 +350,7 @@ class Preprocessing:
 
         Parameters
         ----------
-        model : Model
+        model : Model or Ensemble
             A model that was trained on a table.
 
         Returns

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from anynet.config import registered
+from anynet.nn.layers.categories import Embedding
 from anynet.nn.layers.dense import Dense
 from anynet.nn.layers.elementwise import Activation, Dropout, Scale
 from anynet.nn.layers.layer import (
@@ -21,21 +22,29 @@ from anynet.nn.layers.layer import (
     is_stateful,
 )
 from anynet.nn.layers.normalisation import BatchNorm, LayerNorm, Standardize
+from anynet.nn.layers.numeric import PBLD, CosineEmbedding, PiecewiseLinearEmbedding
+from anynet.nn.layers.parametric import FeatureScale, ParametricActivation
 from anynet.nn.layers.piecewise import PiecewiseLinear
 
 LAYERS: Mapping[str, Any] = registered("layer")
 
 __all__ = [
     "LAYERS",
+    "PBLD",
     "Activation",
     "AnyLayer",
     "BatchNorm",
+    "CosineEmbedding",
     "Dense",
     "Dropout",
+    "Embedding",
+    "FeatureScale",
     "Layer",
     "LayerNorm",
     "ParameterFree",
+    "ParametricActivation",
     "PiecewiseLinear",
+    "PiecewiseLinearEmbedding",
     "Pullback",
     "Scale",
     "Standardize",

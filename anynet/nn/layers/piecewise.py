@@ -12,6 +12,7 @@ from anynet.backends import Backend
 from anynet.checks import check_bool, check_whole
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
+from anynet.nn.activations import Derivative
 from anynet.nn.layers.layer import Pullback, Shapes, without_params
 from anynet.typing import Array, Key, LayerParams, LayerState
 
@@ -108,31 +109,29 @@ def _components(edges: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def encode(state: LayerState, x: Array, *, backend: Backend) -> tuple[Array, Any]:
-    """Return the components of each column, and a function from their gradient to that of x.
+def encode(state: LayerState, x: Array, *, backend: Backend) -> tuple[Array, Derivative]:
+    """Return the components of each number, and a function from their gradient to that of x.
 
     Parameters
     ----------
     state : LayerState
-        See ``Binned``.
-    x : Array of shape (*P, B, C), or (B, C) shared by all members
+        See ``Binned``; with axes of length 1 where x has axes of samples.
+    x : Array of shape (…, 1)
     backend : Backend
 
     Returns
     -------
-    Array of shape (*P, B, C, K)
+    Array of shape (…, K)
     callable
+        From a gradient (…, K) to one of shape (…, 1).
     """
     xp = backend.xp
-    left, scale, least, most = (
-        state[name][..., None, :, :] for name in ("left", "scale", "least", "most")
-    )
-    z = (x[..., None] - left) * scale
-    y = xp.minimum(xp.maximum(z, least), most)
+    z = (x - state["left"]) * state["scale"]
+    y = xp.minimum(xp.maximum(z, state["least"]), state["most"])
 
     def derivative(dy: Array) -> Array:
         inside = xp.astype(y == z, dy.dtype)
-        dx: Array = xp.sum(dy * inside * scale, axis=-1)
+        dx: Array = xp.sum(dy * inside * state["scale"], axis=-1, keepdims=True)
         return dx
 
     return y, derivative
@@ -178,9 +177,9 @@ class PiecewiseLinear(Binned):
 
     @staticmethod
     def bins_for(n_rows: int) -> int:
-        """Return a number of bins that suits a number of training samples."""
+        """Return a number of bins for a number of training samples: one per 20, from 4 to 48."""
         rows = check_whole("n_rows", n_rows)
-        return max(4, min(48, rows // 40))
+        return max(4, min(48, rows // 20))
 
     def shapes(self, n_in: int) -> tuple[Shapes, int]:
         """Return no shapes, and the number of outputs."""
@@ -203,7 +202,8 @@ class PiecewiseLinear(Binned):
         """Return the encoded columns and the other inputs, the pullback, and the same state."""
         xp = backend.xp
         columns = leading(self, x.shape[-1])
-        encoded, derivative = encode(state, x[..., :columns], backend=backend)
+        bins = {name: array[..., None, :, :] for name, array in state.items()}
+        encoded, derivative = encode(bins, x[..., :columns, None], backend=backend)
         width = columns * self.bins
         y = xp.reshape(encoded, (*encoded.shape[:-2], width))
         rest = x if self.keep_input else x[..., columns:]
@@ -212,7 +212,7 @@ class PiecewiseLinear(Binned):
             y = xp.concat([y, rest], axis=-1)
 
         def pull(dy: Array) -> Array:
-            dx: Array = derivative(xp.reshape(dy[..., :width], encoded.shape))
+            dx = derivative(xp.reshape(dy[..., :width], encoded.shape))[..., 0]
             passed = dy[..., width:]
             if self.keep_input:
                 dx = dx + passed[..., :columns]
