@@ -342,7 +342,7 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         decimal=options.decimal,
         thousands=options.thousands,
         header=options.header,
-        encoding=getattr(get_preset(options.preset), "encoding", None) if options.preset else None,
+        encoding=get_preset(options.preset).encoding if options.preset else None,
     )
 
 

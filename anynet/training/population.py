@@ -19,6 +19,7 @@ from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
 from anynet.training.checkpoint.population import PopulationSaver
+from anynet.training.evaluate import LOSS
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason
 from anynet.training.inputs import check_network, check_rows, choose_backend
@@ -44,7 +45,8 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
-    score: float | None = None  # mean of the members' best validation scores; of losses, negative
+    scoring: str = ""  # name of the validation score that selects the epochs
+    score: float | None = None  # mean of the members' best ones; None without validation
 
 
 class CrossValidation(NamedTuple):
@@ -196,6 +198,7 @@ def fit_population(
             if checkpoint is not None:
                 folder = stack.enter_context(continued(checkpoint))
                 saver = stack.enter_context(PopulationSaver(runs, folder))
+                saver.begin()
             for index, group in enumerate(groups, start=1):
                 report = _reporter(progress, index, groups)
                 if saver is None:
@@ -305,10 +308,15 @@ def _reporter(
     epochs = max(run.options.epochs for run in group)
     about = (index, len(groups), len(group))
 
+    history = group[0].history
+    scoring = history.scoring or history.metric
+
     def report(epoch: int, active: int) -> None:
         best = [run.stopping.best for run in group if run.held_out is not None]
         score = float(np.mean(best)) if best else None
-        progress(PopulationProgress(*about, active, epoch, epochs, score))
+        if score is not None and scoring == LOSS:
+            score = -score
+        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
 
     return report
 

@@ -54,7 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_is_trained_by_a_preset_by_default(place: Path) -> None:
     for target in ("sold", "price"):
         config = tomllib.loads((place / target / "config.toml").read_text())
-        assert (config["preset"], config["members"], config["scoring"]) == ("auto", 2, "loss")
+        assert (config["preset"], config["members"], config["validation"]) == ("auto", 2, 0.2)
         assert not {"epochs", "layers", "optimizer"} & set(config)
         assert config["about"]["preset"]["n_members"] == 2
         ensemble = library.load(place / target, "numpy")
@@ -146,9 +146,7 @@ def test_the_json_of_a_run_is_complete_and_repeatable(
     assert first["test_r2"] > 0.9
 
 
-def test_predictions_and_scores_of_an_ensemble(
-    anynet: Command, place: Path, tmp_path: Path
-) -> None:
+def test_predictions_and_scores_of_an_ensemble(anynet: Command, place: Path) -> None:
     table = library.read_table(place / "houses.csv")
     for target in ("sold", "price"):
         answers = json.loads(anynet("predict", place / target, place / "houses.csv", "--json").out)
@@ -248,8 +246,8 @@ def test_an_interrupted_run_without_checkpoints_keeps_the_best_networks(
 def test_the_bar_shows_networks_epochs_score_and_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bar = PresetBar("loss", time_limit=60)
-    progress = PopulationProgress(2, 3, 5, 4, 7, 100, -0.25)
+    bar = PresetBar(time_limit=60)
+    progress = PopulationProgress(2, 3, 5, 4, 7, 100, "loss", 0.25)
     bar.update(progress)
     assert capsys.readouterr().err == ""  # not a terminal
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -309,5 +307,5 @@ def test_validation_rows_of_tables_are_stratified() -> None:
     assert np.bincount(y[held_out]).tolist() == [14, 4, 2]
     np.testing.assert_array_equal(np.sort(np.concatenate([kept, held_out])), np.arange(100))
     assert not np.array_equal(held_out, stratified_split(y, 20, seed=2)[1])
-    values = np.random.default_rng(0).permutation(100.0)
+    values = np.random.default_rng(0).permutation(np.arange(100.0))
     assert abs(values[stratified_split(values, 10, seed=0)[1]].mean() - values.mean()) < 6

@@ -77,6 +77,11 @@ class PopulationSaver(Deferred):
         if folder.files():
             self._restore(folder.newest())
 
+    def begin(self) -> None:
+        """Write the first checkpoint, so that a full disk is reported before training."""
+        if not self.folder.files():
+            self._write(())
+
     def cohorts(self, group: Sequence[Run]) -> list[Cohort] | None:
         """Return the cohorts of a group as they were, or None if it has not begun."""
         members = {id(run) for run in group}
