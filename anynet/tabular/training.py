@@ -29,6 +29,7 @@ def train_preset(
     refit: bool = False,
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[PopulationProgress], None] | None = None,
+    checkpoint: Any = None,
     **backend: Any,
 ) -> Ensemble:
     """Train the networks of a preset, and return the ensemble that predicts.
@@ -56,6 +57,8 @@ def train_preset(
         Saved with the ensemble.
     progress : callable, optional
         See ``anynet.fit_population``.
+    checkpoint : optional
+        Folder of checkpoints, from which training continues, see ``anynet.fit_population``.
     **backend
         ``backend``, ``device`` and ``dtype`` of ``anynet.fit_population``.
 
@@ -99,6 +102,7 @@ def train_preset(
             members,
             callbacks=is_over,
             progress=progress,
+            checkpoint=checkpoint,
             **common,
             **backend,
         )
