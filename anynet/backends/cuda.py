@@ -59,8 +59,8 @@ class GraphRecorder(Recorder):
         spare = tree.map(self.copy, state)
         with _capturing:
             launch = self.capture(
-                lambda: self._advance(step, spare, buffer[:WARM_UP_STEPS, ...], data),
-                lambda: self._advance(step, state, buffer, data),
+                lambda: self.advance(step, spare, buffer[:WARM_UP_STEPS, ...], data),
+                lambda: self.advance(step, state, buffer, data),
             )
 
         def replay(rows: Array) -> None:
@@ -69,7 +69,7 @@ class GraphRecorder(Recorder):
 
         return replay
 
-    def _advance(self, step: Step[Any], buffers: Any, rows: Array, data: Any) -> None:
+    def advance(self, step: Step[Any], buffers: Any, rows: Array, data: Any) -> None:
         """Apply the step once for each row, from the buffers and back into them."""
         state = buffers
         for index in range(rows.shape[0]):

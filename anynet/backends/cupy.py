@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import weakref
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,11 +16,15 @@ import array_api_compat.cupy as compat
 import cupy
 import numpy as np
 
+from anynet import tree
 from anynet.backends import cublas
 from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
-from anynet.backends.portable import Block, Memory, device_index, extend
+from anynet.backends.cupy_memory import CapturedGraph, GraphMemory
+from anynet.backends.expressions import EXPRESSIONS
+from anynet.backends.lazy import Fuser, active_fuser, recording, value_of
+from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
 
 THREADS = 128  # per block of anynet's own kernels
@@ -38,7 +41,8 @@ def _sign(x: Any, /) -> Any:
     return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
 
 
-xp = extend(compat, "anynet.backends.cupy.xp", clip=_clip, sign=_sign, __version__=cupy.__version__)
+plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign)
+xp = extend(plain, "anynet.backends.cupy.xp", **recording(plain), __version__=cupy.__version__)
 
 
 @functools.cache
@@ -47,59 +51,25 @@ def _side_stream(device: int) -> Any:  # noqa: ARG001  (a stream belongs to the 
     return cupy.cuda.Stream(non_blocking=True)
 
 
-class GraphMemory:
-    """What the graphs of one loop write between their inputs and outputs.
+class Kernels:
+    """Calls of CuPy by which a ``Fuser`` computes, see ``anynet.backends.lazy.Library``."""
 
-    They share it, because they run one after another. It is freed with the last of them: CuPy
-    keeps the free blocks of a pool that is dropped. Until then it is held here, as a pool that
-    finds no memory frees its free blocks, where graphs write.
+    def is_array(self, value: Any) -> bool:
+        """Whether a value is an array of CuPy."""
+        return isinstance(value, cupy.ndarray)
 
-    Parameters
-    ----------
-    device : int
-    """
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an uninitialized array."""
+        return cupy.empty(shape, dtype=dtype)
 
-    def __init__(self, device: int) -> None:
-        self.blocks: list[Any] = []
-        self.pool = cupy.cuda.MemoryPool(functools.partial(_allocate, self.blocks))
-        self.workspace = cupy.empty(cublas.WORKSPACE_BYTES, dtype=cupy.uint8)
-        release = weakref.finalize(self, _free, self.blocks, self.pool, device)
-        release.atexit = False  # the driver may be shut down before
+    def launch(self, source: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        """Run the kernel ``fused`` of a source."""
+        _fused_kernel(source)((blocks,), (threads,), tuple(arguments))
 
 
-def _allocate(blocks: list[Any], size: int) -> Any:
-    """Return memory of the device, and keep it in ``blocks``."""
-    try:
-        memory = cupy.cuda.Memory(size)
-    except cupy.cuda.runtime.CUDARuntimeError:  # CuPy's own pool may hold free memory
-        cupy.get_default_memory_pool().free_all_blocks()
-        memory = cupy.cuda.Memory(size)
-    blocks.append(memory)
-    return cupy.cuda.MemoryPointer(memory, 0)
-
-
-def _free(blocks: list[Any], pool: Any, device: int) -> None:
-    with cupy.cuda.Device(device):
-        blocks.clear()
-        pool.free_all_blocks()
-
-
-class CapturedGraph:
-    """A graph and the memory that it uses, in the order in which they are freed.
-
-    Parameters
-    ----------
-    graph : cupy.cuda.Graph
-    memory : GraphMemory
-    """
-
-    def __init__(self, graph: Any, memory: GraphMemory) -> None:
-        self.graph = graph
-        self.memory = memory
-
-    def launch(self) -> None:
-        """Run the graph on the thread's current stream."""
-        self.graph.launch()
+@functools.cache
+def _fused_kernel(source: str) -> Any:
+    return cupy.RawKernel(source, "fused")
 
 
 class CuPyRecorder(GraphRecorder):
@@ -126,6 +96,18 @@ class CuPyRecorder(GraphRecorder):
     def place(self, array: Any) -> Hashable:
         """Return the address, shape, strides and type: what a graph reads if they are equal."""
         return array.data.ptr, array.shape, array.strides, array.dtype
+
+    def advance(self, step: Step[Any], buffers: Any, rows: Any, data: Any) -> None:
+        """Apply the step once for each row, with its operations fused into few kernels."""
+        fuser = Fuser(Kernels(), plain, EXPRESSIONS)
+
+        def fused(state: Any, rows: Any, data: Any) -> Any:
+            state = step(*tree.map(fuser.lift, (state, rows, data)))
+            fuser.compute(tree.leaves(state))
+            return tree.map(value_of, state)
+
+        with fuser.active():
+            super().advance(fused, buffers, rows, data)
 
     def free(self) -> None:
         """Free the memory of graphs, which are not used any more."""
@@ -235,6 +217,19 @@ class CuPyBackend(GraphBackend):
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute the product in one call of cuBLAS, in the memory of ``accumulate`` if given."""
+        *transposes, accumulate, alpha, beta = options
+        if getattr(alpha, "ndim", 0) > 0 and alpha.shape[-2:] == (1, 1):
+            b, alpha = b * alpha, 1  # cuBLAS has one α for all members
+        fuser = active_fuser()
+        if fuser is None:
+            return self._product(a, b, *transposes, accumulate, alpha, beta)
+        fuser.compute([a, b, accumulate, alpha])
+        a, b, accumulate, alpha = map(value_of, (a, b, accumulate, alpha))
+        if accumulate is not None:
+            fuser.compute_readers(accumulate)  # the product may overwrite it
+        return fuser.lift(self._product(a, b, *transposes, accumulate, alpha, beta))
+
+    def _product(self, a: Any, b: Any, *options: Any) -> Any:
         fits = a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0
         if self.products is None or not fits:
             return super()._gemm(a, b, *options)
@@ -290,6 +285,7 @@ class CuPyBackend(GraphBackend):
     def random_bits(self, seed: Any, counters: tuple[Any, int], shape: tuple[int, ...]) -> Any:
         """Draw the same bits with one kernel instead of about eighty."""
         step, purpose = counters
+        seed, step = value_of(seed), value_of(step)
         count = math.prod(shape)
         pairs = (count + 1) // 2
         bits = cupy.empty((*seed.shape, *shape), dtype=cupy.uint32)

@@ -97,7 +97,7 @@ class Recorded(NDArrayOperatorsMixin):
             raise UnrecordableError(message)
         result = np.asarray(result)
         if not any(isinstance(a, np.ndarray) and np.may_share_memory(a, result) for a in args):
-            if function in (np.dot, np.ndarray.argmax):
+            if function in (np.dot, np.ndarray.argmax, np.concatenate):
                 call = functools.partial(function, *args, out=result, **kwargs)
             elif function is np.take:  # without a mode, NumPy buffers the output
                 take = np.ndarray.take  # not numpy.take, which asks every argument's type first

@@ -105,7 +105,7 @@ def get_backend(
 def available_backends() -> tuple[BackendStatus, ...]:
     """Test every library with a small product, and report which ones work.
 
-    On a CUDA device this makes JAX reserve three quarters of the free memory for the process, unless
+    On a CUDA device this makes JAX reserve three quarters of the memory for the process, unless
     ``XLA_PYTHON_CLIENT_PREALLOCATE=false`` is set.
 
     Returns

@@ -17,6 +17,7 @@ from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
+from anynet.training.options import TIES
 
 #: Classes that process images, before training or in each step, by the name in an option.
 IMAGE_PARTS: Any = ChainMap(AUGMENTATIONS, PREPROCESSINGS)  # type: ignore[arg-type]
@@ -269,6 +270,9 @@ class TrainOptions:
     )
     epochs: int = option(15, COUNT, "maximum number of epochs")
     batch_size: int = option(64, COUNT, "number of rows in a step", "ROWS")
+    drop_last: bool = option(
+        False, SWITCH, "omission of the rows that do not fill a batch, other ones in each epoch"
+    )
     validation: int | None = option(
         None,
         kinds.whole(0),
@@ -282,6 +286,11 @@ class TrainOptions:
         "validation score that chooses the kept epoch: loss, or a scorer of scikit-learn such as "
         "balanced_accuracy, roc_auc or neg_log_loss (default: accuracy, or R² for values)",
         "NAME",
+    )
+    ties: str = option(
+        "first",
+        kinds.choice(lambda: TIES),
+        "kept epoch among those with the same best validation score: first or last",
     )
     patience: int = option(
         5,

@@ -136,12 +136,10 @@ def optimizer_of(options: TrainOptions) -> Optimizer:
 def schedule_of(options: TrainOptions) -> Schedule:
     """Return the schedule of the learning rate."""
     assert options.learning_rate is not None, "resolve the options first"
-    epochs, decay = {"epochs": options.epochs}, options.decay
+    decay = options.decay
     own: dict[str, dict[str, Any]] = {
         "exponential": {"decay": decay},
         "step": {"factor": decay, "epochs": options.decay_epochs},
-        "cosine": epochs,
-        "one-cycle": epochs,
         "plateau": {"factor": decay, "patience": options.decay_epochs},
     }
     kind = SCHEDULES[options.schedule.replace("-", "_")]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anynet.cli.terminal import table, warn
 from anynet.data.tables import Preprocessing
-from anynet.data.tables.encoders import mean_and_deviation, root_mean_square
+from anynet.data.tables.statistics import mean_and_deviation, root_mean_square
 from anynet.data.tables.target import Classes
 from anynet.training import Model
 

@@ -37,6 +37,7 @@ from anynet.optim import (
     RMSprop,
     as_optimizer,
     bound_to,
+    for_run,
 )
 from anynet.training.evaluate import Evaluation
 from anynet.training.history import Callback, EpochRecord, Plateau
@@ -100,7 +101,9 @@ class Fit(Member):
             self.training, self.held = held_out_of(estimator, samples, rng)
         self.n_samples = self.training.n_samples
         self.batch_size = _batch_size(estimator.batch_size, self.n_samples)
-        schedule = estimator.learning_rate if callable(estimator.learning_rate) else None
+        schedule = None
+        if callable(estimator.learning_rate):
+            schedule = for_run(estimator.learning_rate, estimator.max_iter)
         self.network = PackedNetwork(estimator._network())
         self.step = SolverStep(
             self.network,  # type: ignore[arg-type]  # has what a step needs of a network

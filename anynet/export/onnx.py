@@ -17,6 +17,7 @@ from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import check_model, host_pieces, own_form, require
 from anynet.export.onnx_graph import Graph, activation, batch_norm, label, layer_norm, link
+from anynet.export.onnx_tabular import FORMS
 from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
 from anynet.training.model import Model
 
@@ -150,6 +151,9 @@ def _add_layers(
             x = graph.add("Mul", x, graph.array(state["scale"]))
         elif isinstance(layer, Activation):
             x = activation(graph, x, layer.function)
+        elif type(layer) in FORMS:
+            arrays, n_in = params | state, model.network.widths[index]
+            x = FORMS[type(layer)](graph, x, layer, arrays, n_in)
         elif not isinstance(layer, Dropout):
             form = own_form(layer, "to_onnx", "ONNX", f"layer {index} ({layer.kind})")
             x = form(graph, x, params | state)

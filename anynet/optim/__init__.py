@@ -1,6 +1,7 @@
 """Optimizers, schedules and the transformations around an update, in the array API alone."""
 
 from anynet.optim.groups import Group
+from anynet.optim.lasting import Cosine, CosLog4, FlatCos, OneCycle, for_run
 from anynet.optim.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -14,10 +15,8 @@ from anynet.optim.optimizers import (
 from anynet.optim.schedules import (
     SCHEDULES,
     Constant,
-    Cosine,
     Exponential,
     InverseScaling,
-    OneCycle,
     ReduceOnPlateau,
     Schedule,
     Step,
@@ -37,8 +36,10 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "CosLog4",
     "Cosine",
     "Exponential",
+    "FlatCos",
     "Group",
     "InverseScaling",
     "OneCycle",
@@ -52,6 +53,7 @@ __all__ = [
     "as_schedule",
     "bound_to",
     "clip_by_global_norm",
+    "for_run",
     "limit_weight_norms",
     "update_average",
 ]

@@ -221,6 +221,8 @@ class EarlyStopping:
         Score at which training stops.
     min_delta : float
         Minimum rise that counts as a new best score.
+    keep_ties : bool
+        Whether a score equal to the best so far is kept instead of the earlier one.
     best : float
         Best score so far.
     waited : int
@@ -230,6 +232,7 @@ class EarlyStopping:
     patience: int | None
     target: float | None
     min_delta: float
+    keep_ties: bool = False
     best: float = float("-inf")
     waited: int = 0
 
@@ -243,7 +246,7 @@ class EarlyStopping:
         Returns
         -------
         bool
-            Whether it is the best so far.
+            Whether the weights of this epoch are the ones to keep.
         tuple of StopReason and str, or None
             Why training stops; None if it continues.
         """
@@ -252,6 +255,7 @@ class EarlyStopping:
             self.best, self.waited = score, 0
         else:
             self.waited += 1
+            is_best = self.keep_ties and score == self.best
         if self.target is not None and score >= self.target:
             stop = StopReason.TARGET, f"validation score reached {self.target:g}"
             return is_best or score > self.best, stop

@@ -26,7 +26,9 @@ from anynet.training.run import Run
 from anynet.training.trainer import group_members, train
 
 #: What a configuration may hold besides the options of ``FitOptions``.
-MEMBER_ARGUMENTS = ("network", "validation", "samples", "callbacks", "metadata", "start")
+MEMBER_ARGUMENTS = (
+    *("network", "validation", "samples", "held_out", "callbacks", "metadata", "start"),
+)
 
 
 class PopulationProgress(NamedTuple):
@@ -88,8 +90,9 @@ def fit_population(
         See ``fit``.
     configs : sequence of mapping
         One for each member: options that override the common ones, and optionally ``network``,
-        ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), and ``samples``, the
-        indices of the samples to train on and to hold out from.
+        ``validation``, ``callbacks``, ``metadata``, ``start`` (see ``fit``), ``samples``, the
+        indices of the samples to train on and to hold out from, and ``held_out``, the indices of
+        the samples to score after each epoch, instead of ``validation``.
     validation, backend, resident
         See ``fit``.
     device, dtype

@@ -15,7 +15,15 @@ from anynet.members import is_number
 from anynet.nn.layers import Activation, AnyLayer, Dropout
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
-from anynet.optim import Optimizer, Schedule, Warmup, as_optimizer, as_schedule, bound_to
+from anynet.optim import (
+    Optimizer,
+    Schedule,
+    Warmup,
+    as_optimizer,
+    as_schedule,
+    bound_to,
+    for_run,
+)
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
@@ -27,7 +35,7 @@ PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smo
 
 
 class Parts(NamedTuple):
-    """The parts of a step."""
+    """The parts of a step; schedules have the number of epochs of the run."""
 
     loss: Loss
     optimizer: Optimizer
@@ -77,9 +85,11 @@ def resolve_parts(
             if isinstance(layer, Dropout)
         ],
     }
-    driven = tuple((path, driving[name]) for name in driving for path in paths[name])
-    schedule = as_schedule(options.learning_rate)
-    parts = Parts(loss, bound_to(network, optimizer), schedule, driven)
+    epochs, schedule = options.epochs, as_schedule(options.learning_rate)
+    driven = tuple(
+        (path, for_run(driving[name], epochs)) for name in driving for path in paths[name]
+    )
+    parts = Parts(loss, bound_to(network, optimizer), for_run(schedule, epochs), driven)
     unresolved: dict[str, Any] = {name: driving.get(name) for name in PLACEHOLDERS}
     resolved = replace(
         options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved

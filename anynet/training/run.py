@@ -19,7 +19,14 @@ from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import Saver
 from anynet.training.diagnostics import best_guess, no_better_than_guessing
-from anynet.training.evaluate import LOSS, Evaluation, means, score_outputs, target_spread
+from anynet.training.evaluate import (
+    LOSS,
+    Evaluation,
+    means,
+    name_of,
+    score_outputs,
+    target_spread,
+)
 from anynet.training.history import (
     Callback,
     EarlyStopping,
@@ -64,8 +71,9 @@ class Run(Member):
         loss, options = self.step.loss, self.options
         self.seed, self.batch_size = options.seed, options.batch_size
         self.short_first = options.shuffle
-        self.history = History(loss.metric.name, scoring=options.scoring or "")
-        self.spread = target_spread(*self.training.targets(), loss)
+        self.history = History(loss.metric.name, scoring=name_of(options.scoring))
+        share = self.epoch_samples / self.training.n_samples
+        self.spread = share * target_spread(*self.training.targets(), loss)
         if self.held_out is not None:
             self.held_out_spread = target_spread(*self.held_out.targets(), loss)
 
@@ -101,6 +109,11 @@ class Run(Member):
         return bool(self.history.stopped)
 
     @property
+    def epoch_samples(self) -> int:
+        """The number of samples in an epoch: all, or with ``drop_last`` whole batches."""
+        return min(self.training.n_samples, self.step.steps_per_epoch * self.batch_size)
+
+    @property
     def rate_factor(self) -> float:
         """The factor by which the learning rate was reduced on a plateau."""
         return 1.0 if self.plateau is None else self.plateau.factor
@@ -129,11 +142,11 @@ class Run(Member):
         training, blocks, epoch = self.training, self.training.blocks(), self._epoch
         seed = self.seed if self.order_seed is None else self.order_seed
         if not self.options.shuffle or blocks is None:
-            return training.order(
-                epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
-            )
-        window_rows = training.rows.x.window_rows
-        return training.order(block_order(blocks, seed, epoch, self.batch_size, window_rows))
+            order = epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
+        else:
+            window_rows = training.rows.x.window_rows
+            order = block_order(blocks, seed, epoch, self.batch_size, window_rows)
+        return training.order(order[: self.epoch_samples])
 
     @property
     def _epoch(self) -> int:
@@ -143,7 +156,7 @@ class Run(Member):
     def within_epoch(self, state: TrainState, seen: int, seconds: float) -> None:
         """Report progress, and write a checkpoint if one is due."""
         self.seen, self.seconds = seen, seconds
-        total = self.training.n_samples
+        total = self.epoch_samples
         if self.progress is not None:
             now = self.figures(tree.map(self.step.backend.to_host, state.sums))
             self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))

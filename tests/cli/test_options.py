@@ -71,6 +71,8 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
         max_size=3,
     ).map(tuple),
     "scoring": st.none() | WORDS,
+    "ties": st.sampled_from(["first", "last"]),
+    "drop_last": st.booleans(),
     "label_smoothing": SHARES,
     "preprocess": st.lists(st.sampled_from(sorted(PREPROCESSINGS)), unique=True).map(tuple),
     "preprocess_width": st.none() | COUNTS,

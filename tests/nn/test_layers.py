@@ -18,6 +18,7 @@ from anynet.nn import (
     Dense,
     Dropout,
     LayerNorm,
+    PiecewiseLinear,
     Scale,
     Standardize,
 )
@@ -30,6 +31,8 @@ CASES = [
     LayerNorm(),
     BatchNorm(),
     Standardize(),
+    PiecewiseLinear(columns=3, bins=6),
+    PiecewiseLinear(columns=3, bins=6, keep_input=True),
     Scale(0.25),
     Scale(2.0, -1.0),
     Activation("tanh"),

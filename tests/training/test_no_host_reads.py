@@ -24,7 +24,7 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.nn import ACTIVATIONS, LOSSES, Activation, Dense, Dropout, LayerNorm, Network, Scale
 from anynet.nn.losses import CrossEntropy
-from anynet.optim import OPTIMIZERS, SGD, AdamW, schedules
+from anynet.optim import OPTIMIZERS, SGD, AdamW, lasting, schedules
 from anynet.training.state import initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, TrainingStep
 
@@ -40,11 +40,13 @@ SCHEDULE_CASES = [
     schedules.Constant(0.1),
     schedules.Exponential(0.1),
     schedules.Step(0.1),
-    schedules.Cosine(0.1),
-    schedules.OneCycle(0.1),
+    lasting.Cosine(0.1, epochs=3),
+    lasting.OneCycle(0.1, epochs=3),
+    lasting.CosLog4(0.1, epochs=3),
+    lasting.FlatCos(0.1, epochs=3),
     schedules.InverseScaling(0.1),
     schedules.ReduceOnPlateau(0.1),
-    schedules.Warmup(schedules.Cosine(0.1), 2.0),
+    schedules.Warmup(lasting.Cosine(0.1, epochs=3), 2.0),
 ]
 
 

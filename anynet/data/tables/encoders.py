@@ -13,17 +13,9 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 
 from anynet.config import register
-from anynet.data.tables.column import is_missing
-from anynet.data.tables.values import find_levels, to_categories, to_days, to_numbers, to_truth
+from anynet.data.tables.statistics import order_statistics, standard
+from anynet.data.tables.values import to_days, to_numbers, to_truth
 from anynet.errors import InvalidArgumentError
-
-#: Maximum number of inputs of one column; if it has more categories, the rarer ones share an input.
-MOST_LEVELS = 50
-
-#: Bound of the smooth clipping of numbers, in distances between the quartiles.
-BOUND = 3.0
-
-LARGEST = float(np.finfo(np.float64).max)
 
 YEAR, WEEK = 365.2425, 7.0  # days
 LAST_DAY = 3e6  # days from 1970, either way: beyond the years 1 to 9999
@@ -54,10 +46,14 @@ class Encoder:
 
     Attributes
     ----------
+    reads : str
+        The kind of the column, see `anynet.data.tables.kinds`.
+    n_numbers : int
+        The first inputs that are numbers on a scale, not 0 or 1, sines or codes.
     column : str
         The name of the column.
     indicator : bool
-        Whether an input indicates missing values, because the training rows had them.
+        Whether the training rows had missing values.
     suffixes : tuple of str
         For the names of the inputs.
     read : callable
@@ -66,11 +62,18 @@ class Encoder:
     """
 
     kind: ClassVar[str]
+    reads: ClassVar[str]
+    n_numbers: ClassVar[int] = 0
     suffixes: ClassVar[tuple[str, ...]] = ("",)
     read = staticmethod(to_numbers)
 
     column: str
     indicator: bool
+
+    @property
+    def flags_missing(self) -> bool:
+        """Whether an input indicates missing values."""
+        return self.indicator
 
     def inputs(self, values: np.ndarray) -> list[np.ndarray]:
         """Return the inputs of values, each (N,); they may be NaN where the values are."""
@@ -82,7 +85,7 @@ class Encoder:
 
     def names(self) -> list[str]:
         """Return the names of the inputs."""
-        suffixes = [*self.suffixes, *[": missing"] * self.indicator]
+        suffixes = [*self.suffixes, *[": missing"] * self.flags_missing]
         return [self.column + suffix for suffix in suffixes]
 
     def encode(self, column: np.ndarray) -> Encoded:
@@ -90,7 +93,7 @@ class Encoder:
         values, bad = self.read(column)
         absent = np.isnan(values)
         inputs = [np.where(np.isnan(each), 0.0, each) for each in self.inputs(values)]
-        if self.indicator:
+        if self.flags_missing:
             inputs.append(absent.astype(np.float64))
         x = np.stack(inputs, axis=1).astype(np.float32)
         return Encoded(x, bad, np.zeros(len(values), dtype=bool))
@@ -109,6 +112,8 @@ class _Quantity(Encoder):
     indicator : bool
         Whether an input indicates missing values.
     """
+
+    n_numbers: ClassVar[int] = 1
 
     column: str
     center: float
@@ -149,6 +154,7 @@ class Number(_Quantity):
     """
 
     kind: ClassVar[str] = "number"
+    reads: ClassVar[str] = kind
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
@@ -165,6 +171,7 @@ class Date(_Quantity):
     """
 
     kind: ClassVar[str] = "date"
+    reads: ClassVar[str] = kind
     read = staticmethod(to_days)
     suffixes: ClassVar[tuple[str, ...]] = tuple(
         f": {part}" for part in ("day", "year sin", "year cos", "week sin", "week cos")
@@ -191,146 +198,46 @@ class Date(_Quantity):
 @register("encoder")
 @dataclass(frozen=True)
 class Boolean(Encoder):
-    """A truth value as 1 or 0; a missing one becomes the more frequent of them, ``fill``."""
-
-    kind: ClassVar[str] = "boolean"
-    read = staticmethod(to_truth)
-
-    column: str
-    fill: float
-    indicator: bool
-
-    @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Self:
-        """Measure the training rows."""
-        values, _ = cls.read(column)
-        absent = np.isnan(values)
-        fill = 0.0 if absent.all() else float(np.mean(values[~absent]) > 0.5)
-        return cls(name, fill, bool(absent.any()))
-
-    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
-        """Return the values with missing ones replaced."""
-        return [np.where(np.isnan(values), self.fill, values)]
-
-    def imputed(self) -> str:
-        """Return what a missing value becomes, for messages."""
-        return "true" if self.fill else "false"
-
-
-@register("encoder")
-@dataclass(frozen=True)
-class Category(Encoder):
-    """One of several categories: an input for each, which is 1 for that category and 0 otherwise.
-
-    Beyond `MOST_LEVELS` the rarer categories share the input "other", which unseen ones use too;
-    without it, unseen ones are 0 in every input. A missing value is a category if the training rows
-    had one, otherwise it is 0 in every input. This is scikit-learn's ``OneHotEncoder`` with
-    ``max_categories``.
+    """A truth value as 1 or 0; a missing one becomes the more frequent of them.
 
     Attributes
     ----------
     column : str
         The name of the column.
-    levels : tuple of str
-        The categories with an input of their own.
-    other : bool
-        Whether there is an input for the rarer categories.
+    fill : float
+        The more frequent value of the training rows.
     indicator : bool
-        Whether there is an input for missing values.
-    rare : tuple of str
-        The rarer categories of the training rows, as opposed to unseen ones.
+        Whether the training rows had missing values, which an input indicates.
+    signed : bool
+        Whether the values are 1 and -1, and a missing one 0 without an indicator.
     """
 
-    kind: ClassVar[str] = "category"
+    kind: ClassVar[str] = "boolean"
+    reads: ClassVar[str] = kind
+    read = staticmethod(to_truth)
 
     column: str
-    levels: tuple[str, ...]
-    other: bool
+    fill: float
     indicator: bool
-    rare: tuple[str, ...] = ()
+    signed: bool = False
 
     @classmethod
-    def fit(cls, name: str, column: np.ndarray) -> Self:
-        """Collect the categories of the training rows."""
-        cells = to_categories(column)
-        absent = is_missing(cells)
-        levels, counts = np.unique(cells[~absent], return_counts=True)
-        most = levels.size if levels.size <= MOST_LEVELS else MOST_LEVELS - 1
-        by_count = levels[np.argsort(-counts, kind="stable")].tolist()
-        frequent, rare = sorted(by_count[:most]), sorted(by_count[most:])
-        return cls(name, tuple(frequent), bool(rare), bool(absent.any()), tuple(rare))
+    def fit(cls, name: str, column: np.ndarray, *, signed: bool = False) -> Self:
+        """Measure the training rows."""
+        values, _ = cls.read(column)
+        absent = np.isnan(values)
+        fill = 0.0 if absent.all() else float(np.mean(values[~absent]) > 0.5)
+        return cls(name, fill, bool(absent.any()), signed)
 
-    def names(self) -> list[str]:
-        """Return the names of the inputs."""
-        names = [*self.levels, *["other"] * self.other, *["missing"] * self.indicator]
-        return [f"{self.column} = {name}" for name in names]
+    @property
+    def flags_missing(self) -> bool:
+        """Whether an input indicates missing values."""
+        return self.indicator and not self.signed
 
-    def encode(self, column: np.ndarray) -> Encoded:
-        """Return the inputs of a column."""
-        cells = to_categories(column)
-        absent = is_missing(cells)
-        code = find_levels(cells, (*self.levels, *self.rare))
-        unseen = ~absent & (code < 0)
-        width = len(self.levels) + self.other + self.indicator
-        code[unseen | (code >= len(self.levels))] = len(self.levels) if self.other else -1
-        code[absent] = width - 1 if self.indicator else -1
-        x = np.zeros((len(cells), width), dtype=np.float32)
-        rows = np.flatnonzero(code >= 0)
-        x[rows, code[rows]] = 1.0
-        return Encoded(x, np.zeros(len(cells), dtype=bool), unseen)
+    def inputs(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the values with missing ones replaced."""
+        return [2 * values - 1 if self.signed else np.where(np.isnan(values), self.fill, values)]
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
-        return "a category of its own" if self.indicator else "none of the categories"
-
-
-def order_statistics(values: np.ndarray) -> tuple[float, float]:
-    """Return the median and the scale of the values that are not missing.
-
-    The scale is the distance between the quartiles, half the range if that is zero, and 1 if all
-    values are equal. Both are finite for all finite values.
-    """
-    present = values[~np.isnan(values)]
-    if not present.size:
-        return 0.0, 1.0
-    factor = _factor(float(np.max(np.abs(present))))
-    statistics = np.percentile(present * factor, (0, 25, 50, 75, 100)).tolist()
-    low, first, median, third, high = statistics
-    scale = third - first or (high - low) / 2 or high - low or factor
-    return max(min(median / factor, LARGEST), -LARGEST), min(scale / factor, LARGEST)
-
-
-def standard(values: np.ndarray, center: float, scale: float) -> np.ndarray:
-    """Return centred, scaled and smoothly clipped numbers; missing ones become 0, the median."""
-    factor = _factor(max(abs(center), scale))
-    with np.errstate(over="ignore"):
-        z = np.clip((values * factor - center * factor) / (scale * factor), -1e6, 1e6)
-    clipped: np.ndarray = np.nan_to_num(z / np.hypot(1, z / BOUND))
-    return clipped
-
-
-def _factor(largest: float) -> float:
-    """Return an exact factor, a power of 2, with which differences of numbers do not overflow.
-
-    It is 1 for all but the largest numbers, so that the smallest lose no digits.
-    """
-    return 0.25 if largest > LARGEST / 4 else 1.0
-
-
-def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean and the standard deviation of finite values, without overflow."""
-    scaled, exponent = _near_one(values)
-    mean, deviation = np.ldexp((np.mean(scaled), np.std(scaled)), exponent).tolist()
-    return mean, deviation
-
-
-def root_mean_square(values: np.ndarray) -> float:
-    """Return the root mean square of finite values, without overflow."""
-    scaled, exponent = _near_one(values)
-    return float(np.ldexp(np.sqrt(np.mean(scaled**2)), exponent))
-
-
-def _near_one(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return x in [-1, 1] and e with values = x 2^e: exact, and sums of x do not overflow."""
-    exponent = int(np.frexp(np.max(np.abs(values)))[1])
-    return np.ldexp(values, -exponent), exponent
+        return "neither of them" if self.signed else "true" if self.fill else "false"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,21 @@ import numpy as np
 from anynet import config as codec
 from anynet.checks import did_you_mean
 from anynet.data.dataset import TABLE
+from anynet.data.tables.categories import Category, Code
 from anynet.data.tables.column import is_missing
-from anynet.data.tables.encoders import Category, Encoded, Encoder
+from anynet.data.tables.encoders import Encoded, Encoder
+from anynet.data.tables.encodings import Encoding
 from anynet.data.tables.kinds import Found
 from anynet.data.tables.marked import Saved, apply_marks
 from anynet.data.tables.marks import check_marks
+from anynet.data.tables.statistics import robust_factors, smooth_clip
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.target import Target
 from anynet.data.tables.values import NO_CATEGORY, PLACEHOLDERS, is_placeholder
 from anynet.errors import DataError, ModelFileError, printable
 
-VERSION = 1  # of the result of to_config
+#: Versions of the result of `to_config`: without and with an encoding.
+VERSIONS = (1, 2)
 
 #: Misspelt columns are suggested if there are no more than this many new ones.
 MOST_NEW = 20
@@ -41,7 +46,7 @@ class Preprocessing:
     Attributes
     ----------
     encoders : tuple of Encoder
-        One for each column that is used, in the order of the inputs.
+        One for each column that is used.
     target : Classes or Values
         The column that is predicted.
     ignored : tuple of str
@@ -49,15 +54,29 @@ class Preprocessing:
     marks : mapping of str to (str, str or None)
         The decimal separator of columns that have one, and a thousands separator that the user
         chose.
+    encoding : Encoding or None
+        The choice of encoders, with the order of inputs that it describes. None: as ``Encoding()``,
+        but the inputs of each column are adjacent, in the order of the columns.
+    centers, factors : tuple of float
+        Of the inputs that the encoding scales: what is subtracted, and the factor of the result.
     """
 
     encoders: tuple[Encoder, ...]
     target: Target
     ignored: tuple[str, ...] = ()
     marks: Saved = field(default_factory=dict, hash=False)
+    encoding: Encoding | None = None
+    centers: tuple[float, ...] = ()
+    factors: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, table: Table, found: Mapping[str, Found], target: Target) -> Preprocessing:
+    def fit(
+        cls,
+        table: Table,
+        found: Mapping[str, Found],
+        target: Target,
+        encoding: str | Encoding | None = None,
+    ) -> Preprocessing:
         """Measure the training rows.
 
         Parameters
@@ -68,6 +87,9 @@ class Preprocessing:
             The kind of each column, see `infer_kinds`.
         target : Classes or Values
             The column to predict.
+        encoding : str, Encoding or None
+            The encoders of the columns and the order of their inputs: a name in
+            `anynet.data.tables.encodings.ENCODINGS`, an `Encoding`, or None, see the attribute.
 
         Returns
         -------
@@ -78,26 +100,80 @@ class Preprocessing:
         ------
         DataError
             If no column is left to predict from.
+        InvalidArgumentError
+            If there is no such encoding.
         """
         used = {name: each.kind for name, each in found.items() if each.kind != "ignored"}
         if not used:
             message = f"{table.name} has no column to predict {target.column!r} from: {_why(found)}"
             raise DataError(message)
-        kinds = codec.registered("encoder")
-        encoders = tuple(kinds[kind].fit(name, table.columns[name]) for name, kind in used.items())
+        chosen = None if encoding is None else Encoding.of(encoding)
+        fitting = chosen or Encoding()
+        encoders = tuple(
+            fitting.fit(kind, name, table.columns[name]) for name, kind in used.items()
+        )
         kept = {*used, target.column}
         marks = {name: each for name, each in (table.marks or {}).items() if name in kept}
-        return cls(encoders, target, tuple(name for name in found if name not in used), marks)
+        ignored = tuple(name for name in found if name not in used)
+        made = cls(encoders, target, ignored, marks, chosen)
+        if not fitting.scaled:
+            return made
+        x = made._unscaled([each.encode(table.columns[each.column]) for each in encoders])
+        centers, factors = robust_factors(x[:, made._scaled])
+        return replace(made, centers=tuple(centers.tolist()), factors=tuple(factors.tolist()))
 
-    @property
+    @functools.cached_property
     def input_names(self) -> list[str]:
         """The names of the network's inputs."""
-        return [name for each in self.encoders for name in each.names()]
+        names = [""] * self.n_inputs
+        for each, places in zip(self.encoders, self._places, strict=True):
+            for place, name in zip(places.tolist(), each.names(), strict=True):
+                names[place] = name
+        return names
 
-    @property
+    @functools.cached_property
     def n_inputs(self) -> int:
         """The number of the network's inputs."""
-        return len(self.input_names)
+        return sum(map(len, self._places))
+
+    @functools.cached_property
+    def n_numbers(self) -> int:
+        """The number of leading inputs that are numbers on a scale; 0 without an encoding."""
+        return 0 if self.encoding is None else sum(each.n_numbers for each in self.encoders)
+
+    @functools.cached_property
+    def levels(self) -> tuple[int, ...]:
+        """The number of values of each of the last inputs that are codes of categories.
+
+        The codes of an input with n values are whole numbers from 0, which stands for missing
+        values and unseen categories, to n - 1.
+        """
+        return tuple(len(each.levels) + 1 for each in self.encoders if isinstance(each, Code))
+
+    @functools.cached_property
+    def _places(self) -> list[np.ndarray]:
+        """For each encoder the places of its inputs among those of the network."""
+        widths = [len(each.names()) for each in self.encoders]
+        owner = np.repeat(np.arange(len(widths)), widths)
+        order = np.arange(owner.size)
+        if self.encoding is not None:
+            ranks = [_ranks(each, width) for each, width in zip(self.encoders, widths, strict=True)]
+            order = np.argsort(np.concatenate(ranks), kind="stable")
+        places = np.empty_like(order)
+        places[order] = np.arange(order.size)
+        return np.split(places, np.cumsum(widths)[:-1])
+
+    @property
+    def _scaled(self) -> slice:
+        """The inputs between numbers and codes."""
+        return slice(self.n_numbers, self.n_inputs - len(self.levels))
+
+    def _unscaled(self, parts: Sequence[Encoded]) -> np.ndarray:
+        """Return the inputs of the encoders in the order of the network, (N, n_inputs) float32."""
+        x = np.empty((len(parts[0].x), self.n_inputs), dtype=np.float32)
+        for part, places in zip(parts, self._places, strict=True):
+            x[:, places] = part.x
+        return x
 
     def transform(self, table: Any) -> np.ndarray:
         """Return the inputs of raw rows, and warn about missing columns and unknown values.
@@ -153,8 +229,11 @@ class Preprocessing:
         if new:
             notes.append(f"training had no column {some(new)}: ignored")
         near = new if len(new) <= MOST_NEW else []
-        parts = [_encode(each, table, notes, near) for each in self.encoders]
-        return np.concatenate(parts, axis=1), notes
+        x = self._unscaled([_encode(each, table, notes, near) for each in self.encoders])
+        if self.factors:
+            middle = x[:, self._scaled]
+            x[:, self._scaled] = smooth_clip((middle - self.centers) * self.factors)
+        return x, notes
 
     def read(self, table: Any) -> tuple[Table, list[str]]:
         """Return a table whose numbers are read like those of the training rows.
@@ -174,7 +253,7 @@ class Preprocessing:
         table = table if isinstance(table, Table) else Table.of(table)
         if table.marks is not None:
             return table, []
-        numbers = [each.column for each in self.encoders if each.kind == "number"]
+        numbers = [each.column for each in self.encoders if each.reads == "number"]
         if self.target.task == "regression":
             numbers.append(self.target.column)
         return apply_marks(table, self.marks, numbers)
@@ -214,13 +293,17 @@ class Preprocessing:
     def to_config(self) -> dict[str, Any]:
         """Return it in a form that JSON can hold."""
         target = codec.to_config(self.target)
-        return {
-            "version": VERSION,
+        config = {
+            "version": VERSIONS[self.encoding is not None],
             "target": {"task": target.pop("kind")} | target,
             "columns": [codec.to_config(each) for each in self.encoders],
             "ignored": list(self.ignored),
             "marks": {name: list(each) for name, each in self.marks.items()},
         }
+        if self.encoding is None:
+            return config
+        scaling = {"centers": list(self.centers), "factors": list(self.factors)}
+        return config | {"encoding": codec.to_config(self.encoding)} | scaling
 
     @classmethod
     def from_config(cls, config: Any) -> Preprocessing:
@@ -242,8 +325,8 @@ class Preprocessing:
             If it is something else.
         """
         try:
-            if config["version"] != VERSION:
-                message = f"version {config['version']!r} of tables, expected {VERSION}"
+            if config["version"] not in VERSIONS:
+                message = f"version {config['version']!r} of tables, expected one of {VERSIONS}"
                 raise ValueError(message)
             options = dict(config["target"])
             target = codec.from_config("target", {"kind": options.pop("task")} | options)
@@ -255,7 +338,8 @@ class Preprocessing:
             for name, (decimal, thousands) in config.get("marks", {}).items():
                 check_marks(decimal, thousands)
                 marks[str(name)] = decimal or ".", thousands
-            return cls(encoders, target, tuple(map(str, config["ignored"])), marks)
+            made = cls(encoders, target, tuple(map(str, config["ignored"])), marks)
+            return made if config["version"] == VERSIONS[0] else made._encoded(config)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the model does not describe its table correctly: {error}"
             raise ModelFileError(message) from error
@@ -297,11 +381,29 @@ class Preprocessing:
             raise ModelFileError(message)
         return made
 
+    def _encoded(self, config: Mapping[str, Any]) -> Preprocessing:
+        """Return it with the encoding of a file."""
+        encoding = codec.from_config("encoding", config["encoding"])
+        centers, factors = (tuple(map(float, config[name])) for name in ("centers", "factors"))
+        made = replace(self, encoding=encoding, centers=centers, factors=factors)
+        scaled = len(range(made.n_inputs)[made._scaled]) if encoding.scaled else 0
+        if not len(centers) == len(factors) == scaled or not np.all(np.isfinite(centers + factors)):
+            message = f"centers and factors must be {scaled} finite numbers each"
+            raise ValueError(message)
+        return made
+
     def _new(self, table: Table) -> list[str]:
         """Return the names of columns that the training table did not have."""
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
         known.update(table.index)
         return [name for name in table.columns if name not in known]
+
+
+def _ranks(encoder: Encoder, width: int) -> np.ndarray:
+    """Return 0 for inputs of an encoder that are numbers, 2 for codes, and 1 for the others."""
+    if isinstance(encoder, Code):
+        return np.full(width, 2)
+    return (np.arange(width) >= encoder.n_numbers).astype(np.int64)
 
 
 def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
@@ -314,31 +416,31 @@ def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:
     ]
 
 
-def _encode(encoder: Encoder, table: Table, notes: list[str], new: Sequence[str]) -> np.ndarray:
+def _encode(encoder: Encoder, table: Table, notes: list[str], new: Sequence[str]) -> Encoded:
     """Return the inputs of one column, and append notes; `new` are columns that may be misspelt."""
     name = encoder.column
     if name in table.columns:
         encoded = encoder.encode(table.columns[name])
         notes += _notes_on_column(encoder, table, encoded)
-        return encoded.x
+        return encoded
     notes.append(
         f"{name}: there is no such column{did_you_mean(name, new)}: taken as missing in every "
         f"row, which is {encoder.imputed()}"
     )
-    return encoder.encode(np.full(table.n_rows, np.nan)).x
+    return encoder.encode(np.full(table.n_rows, np.nan))
 
 
 def _notes_on_column(encoder: Encoder, table: Table, encoded: Encoded) -> list[str]:
     """Return notes on values that cannot be read, or are missing or new for the first time."""
     column = table.columns[encoder.column]
-    category = isinstance(encoder, Category)
+    category = encoder.reads == "category"
     placeholder = is_placeholder(column, NO_CATEGORY if category else PLACEHOLDERS)
     absent = is_missing(column)
     rare = isinstance(encoder, Category) and encoder.other
     missing = f"taken as missing, which is {encoder.imputed()}"
     found = (
         (placeholder, "a placeholder", True, missing),
-        (encoded.bad, f"no {encoder.kind}", True, missing),
+        (encoded.bad, f"no {encoder.reads}", True, missing),
         (
             absent & (not encoder.indicator),
             "no value, unlike those for training",

@@ -9,9 +9,9 @@ import numpy as np
 
 from anynet.config import register
 from anynet.data.tables.column import TEXT, is_missing
-from anynet.data.tables.encoders import mean_and_deviation
 from anynet.data.tables.hints import rewriting, typical
 from anynet.data.tables.kinds import FEW, has_codes, large_integers, mostly_readable
+from anynet.data.tables.statistics import mean_and_deviation
 from anynet.data.tables.table import Table, some
 from anynet.data.tables.values import (
     exact_number,

@@ -21,6 +21,7 @@ from anynet.nn.layers.layer import (
     is_stateful,
 )
 from anynet.nn.layers.normalisation import BatchNorm, LayerNorm, Standardize
+from anynet.nn.layers.piecewise import PiecewiseLinear
 
 LAYERS: Mapping[str, Any] = registered("layer")
 
@@ -34,6 +35,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "ParameterFree",
+    "PiecewiseLinear",
     "Pullback",
     "Scale",
     "Standardize",

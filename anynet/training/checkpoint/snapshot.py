@@ -240,7 +240,8 @@ def _described(value: Any) -> Any:
         return value
     if any(is_registered(family, value) for family in FAMILIES):
         return to_config(value)
-    return {"kind": None, "own": f"{type(value).__module__}.{type(value).__qualname__}"}
+    named = value if hasattr(value, "__qualname__") else type(value)  # a function, or an object
+    return {"kind": None, "own": f"{named.__module__}.{named.__qualname__}"}
 
 
 def arguments_from(

@@ -13,11 +13,10 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from anynet.config import registered
 from anynet.data.tables import Table
-from anynet.data.tables.encoders import (
+from anynet.data.tables.categories import MOST_LEVELS
+from anynet.data.tables.encoders import WEEK, YEAR
+from anynet.data.tables.statistics import (
     BOUND,
-    MOST_LEVELS,
-    WEEK,
-    YEAR,
     mean_and_deviation,
     order_statistics,
     root_mean_square,
@@ -179,8 +178,8 @@ def test_dates_are_encoded_as_days_and_yearly_and_weekly_phases() -> None:
 @pytest.mark.parametrize("kind", registered("encoder"))
 @given(values=st.lists(st.text(max_size=5) | st.sampled_from(["1", "2024-05-31", "yes", ""])))
 def test_any_text_is_encoded(kind: str, values: list[str]) -> None:
-    known = {"number": "1", "date": "2024-01-01", "boolean": "yes", "category": "red"}[kind]
-    encoder = fit(kind, [known, *values])
+    known = {"number": "1", "date": "2024-01-01", "boolean": "yes", "category": "red"}
+    encoder = fit(kind, [known[registered("encoder")[kind].reads], *values])
     x, bad, unseen = encode(encoder, [*values, "anything"])
     assert x.shape == (len(values) + 1, len(encoder.names()))
     assert np.all(np.isfinite(x))

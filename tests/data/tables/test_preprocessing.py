@@ -138,7 +138,8 @@ def damaged(config: Any, *path: Any, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("version",), 2),
+        (("version",), 2),  # which has an encoding
+        (("version",), 3),
         (("target", "task"), "clustering"),
         (("target", "scale"), 0),
         (("target", "scale"), float("nan")),

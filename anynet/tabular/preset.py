@@ -1,0 +1,92 @@
+"""Presets: how the columns of a table are encoded, and which networks are trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from anynet.config import named_or_given, registered
+from anynet.nn.network import Network
+
+
+class Problem(NamedTuple):
+    """What a preset may depend on.
+
+    Attributes
+    ----------
+    task : {"classes", "values"}
+    n_rows : int
+        Number of training rows, without those that are held out.
+    n_inputs : int
+        Number of inputs of a network.
+    n_numbers : int
+        Number of the leading inputs that are numbers.
+    levels : tuple of int
+        Numbers of categories of the trailing inputs, which are codes; () if none are.
+    n_outputs : int
+    seed : int
+    """
+
+    task: str
+    n_rows: int
+    n_inputs: int
+    n_numbers: int
+    levels: tuple[int, ...]
+    n_outputs: int
+    seed: int
+
+
+class Plan(NamedTuple):
+    """The networks that a preset trains for a problem.
+
+    Attributes
+    ----------
+    network : Network
+        Of all members whose configuration names no other.
+    options : mapping
+        Common options of training, see ``anynet.FitOptions``.
+    members : sequence of mapping
+        One configuration for each member, see ``anynet.fit_population``.
+    """
+
+    network: Network
+    options: Mapping[str, Any]
+    members: Sequence[Mapping[str, Any]]
+
+
+class Preset(Protocol):
+    """The interface of presets: frozen dataclasses, registered with ``anynet.register``.
+
+    Attributes
+    ----------
+    encoding : Encoding
+        How the columns become inputs.
+    folds : bool
+        Whether each member holds out other rows, so that all members together are trained on all
+        rows; otherwise all members hold out the same rows.
+    selection : {"all", "greedy"}
+        Which members the ensemble has: all, or those of a greedy selection by the held-out rows,
+        which must be the same for all members.
+    """
+
+    kind: ClassVar[str]
+    folds: bool
+    selection: str
+
+    def plan(self, problem: Problem) -> Plan:
+        """Return the networks for a problem."""
+
+
+PRESETS: Mapping[str, Any] = registered("preset")
+
+
+def get_preset(preset: Preset | str) -> Preset:
+    """Return a preset unchanged, or the registered preset of a name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is neither.
+    """
+    made: Preset = named_or_given("preset", preset, lambda given: hasattr(given, "plan"), "Fast()")
+    return made
