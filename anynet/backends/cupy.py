@@ -41,7 +41,11 @@ def _sign(x: Any, /) -> Any:
     return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
 
 
-plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return cupy.sum(x1 * x2, axis=axis)  # array_api_compat's is a product by CuPy's own cuBLAS
+
+
+plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign, vecdot=_vecdot)
 xp = extend(plain, "anynet.backends.cupy.xp", **recording(plain), __version__=cupy.__version__)
 
 

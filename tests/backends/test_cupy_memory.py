@@ -254,7 +254,6 @@ def test_backends_are_equal_and_hash_by_device_type_and_precision() -> None:
 
 
 @pytest.mark.usefixtures("cupy")
-@pytest.mark.xfail(reason="a product of ensembles goes to CuPy's cuBLAS, which no graph can hold")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_train_ensembles_and_searches_as_on_numpy() -> None:
     pytest.importorskip("sklearn")

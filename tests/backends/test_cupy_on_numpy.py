@@ -303,3 +303,5 @@ def test_clip_and_sign_match_the_array_api_standard(paper) -> None:
         np.testing.assert_array_equal(
             getattr(paper.xp, name)(x, *options), getattr(compat, name)(x, *options)
         )
+    pair = np.arange(6.0).reshape(2, 3), np.arange(3.0)
+    np.testing.assert_array_equal(paper.plain.vecdot(*pair), compat.vecdot(*pair))
