@@ -55,7 +55,7 @@ def _side_stream(device: int) -> Any:  # noqa: ARG001  (a stream belongs to the 
 
 
 class Kernels:
-    """Calls of CuPy by which a ``Fuser`` computes, see ``anynet.backends.lazy.Library``."""
+    """Calls of CuPy by which a ``Fuser`` computes, see ``anynet.backends.fusion.Library``."""
 
     def is_array(self, value: Any) -> bool:
         """Whether a value is an array of CuPy."""
@@ -237,7 +237,7 @@ class CuPyBackend(GraphBackend):
         fuser.compute([a, b, accumulate, alpha])
         a, b, accumulate, alpha = map(value_of, (a, b, accumulate, alpha))
         if accumulate is not None:
-            fuser.compute_readers(accumulate)  # the product may overwrite it
+            fuser.before_overwriting(accumulate)
         return fuser.lift(self._product(a, b, *transposes, accumulate, alpha, beta))
 
     def _product(self, a: Any, b: Any, *options: Any) -> Any:
