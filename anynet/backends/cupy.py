@@ -66,7 +66,7 @@ class Kernels:
         _fused_kernel(source)((blocks,), (threads,), tuple(arguments))
 
 
-@functools.cache
+@functools.cache  # without a limit: a graph that is replayed does not keep its kernels
 def _fused_kernel(source: str) -> Any:
     return cupy.RawKernel(source, "fused")
 

@@ -158,7 +158,10 @@ def optimizer_of(options: TrainOptions) -> Optimizer:
             message = f"{flag_of(name)} is not an option of {options.optimizer}, but of sgd"
             raise InvalidArgumentError(message)
     given["weight_decay"] = options.weight_decay or 0.0
-    optimizer: Optimizer = kind(**{name: given[name] for name in given.keys() & known})
+    chosen = {name: value for name, value in given.items() if name in known}
+    if not options.momentum:
+        chosen.pop("momentum", None)  # the optimizer's own
+    optimizer: Optimizer = kind(**chosen)
     return optimizer
 
 

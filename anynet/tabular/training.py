@@ -114,8 +114,22 @@ def train_preset(
     trained = [bool(one.history and one.history.records) for one in models]
     if refit:
         models = _refitted(plan, models, data, common, backend)
-    sound = [one for one, finite in zip(models, trained, strict=True) if finite]
-    return Ensemble(sound or models, dict(metadata or {}))
+    sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
+    about = dict(metadata or {})
+    if preset.selection != "greedy" or refit or len(sound) == 1:
+        return Ensemble(sound, about)
+    held_out = validation
+    if isinstance(validation, float):
+        index = splits[0]["held_out"]
+        held_out = tuple(None if one is None else np.asarray(one)[index] for one in data)
+    return Ensemble.select(
+        sound,
+        held_out,
+        size=getattr(preset, "size", len(sound)),
+        replacement=False,
+        scoring=common["scoring"],
+        metadata=about,
+    )
 
 
 def split_members(

@@ -1,4 +1,4 @@
-"""``MLPRegressor(standardize_target=True)``: trained on a standardised target, in the user's units."""
+"""``MLPRegressor(standardize_target=True)``: a standardised target, in the user's units."""
 
 import pickle
 import warnings

@@ -25,7 +25,7 @@ from anynet.backends.fusion.source import C_TYPES, compile_program
 
 NAMES = {np.dtype(name): name for name in C_TYPES}  # the name of a type is slow to look up
 MOST_OPERATIONS = 256  # of an expression that is not computed yet
-LARGEST = 2**31 - 1  # elements that an index of the kernels can count
+LARGEST = 2**31 - 2**20  # elements that a loop of the kernels can count in an int
 LONG = 2**13  # elements of a sum that is split into parts, summed first
 PARTS = 256
 
@@ -63,8 +63,8 @@ class Lazy:
     dtype : numpy.dtype
     """
 
-    __array_priority__ = 1000  # CuPy's operators leave mixed operands to this class
-    __iter__ = None
+    __array_priority__ = 1000  # CuPy's operators leave mixed operands to this class,
+    __array_ufunc__ = None  # and so do NumPy's
     __hash__ = object.__hash__
 
     def __init__(
@@ -99,6 +99,9 @@ class Lazy:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

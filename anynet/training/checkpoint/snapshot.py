@@ -208,7 +208,7 @@ def _is_sound(run: Run, seen: int) -> bool:
         best = best and run.stopping.best == float("-inf")
     else:
         best = 0 < history.best_epoch <= len(history.records) and run.best is not None
-    return best and 0 <= seen < run.training.n_samples
+    return best and 0 <= seen < run.epoch_samples
 
 
 def placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:
