@@ -18,6 +18,7 @@ from anynet.errors import InvalidArgumentError
 from anynet.tabular import Preset, Problem, get_preset, train_preset
 from anynet.training import Ensemble
 from anynet.training.checkpoint.folder import CheckpointFolder
+from anynet.training.evaluate import scoring_of
 
 #: Share of the rows that each network of a preset is validated on.
 VALIDATION_SHARE = 0.2
@@ -88,6 +89,7 @@ class PresetJob(Job):
         preprocessing, train = self.dataset.preprocessing, self.dataset.train
         assert preprocessing is not None, "presets are for tables"
         options = self.options
+        scoring_of(options.scoring, recipe.loss_of(options, self.dataset))  # checked before
         return {
             "preset": self.preset,
             "data": train,
@@ -150,7 +152,7 @@ class PresetJob(Job):
         return {
             **{f"validation_{name}": float(np.mean(values)) for name, values in figures.items()},
             f"train_{self.metric}": self._score(y, np.asarray(model.predict(x))),
-            "preset": to_config(self.preset),
+            "preset": {n: each for n, each in to_config(self.preset).items() if each is not None},
             "members": len(model.models),
             "epochs": max(len(history.records) for history in histories),
             "best_epoch": [history.best_epoch for history in histories],

@@ -22,7 +22,7 @@ from anynet.nn.losses import LOSSES
 from anynet.typing import Array, Params
 
 #: Standard deviations of the target outside of which the default rate does not suit it.
-SPREAD = (0.05, 20.0)
+SPREAD = (0.1, 10.0)
 
 
 @documented
