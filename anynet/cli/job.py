@@ -213,20 +213,20 @@ class Job:
             report = class_report(model, *test, self.dataset.classes)
         elif len(test[0]):
             report = row_report(model, *test, preprocessing)
-        histories = histories_of(model)
-        warnings = [history.warning for history in histories]
+        trained = self.trained(model)
+        warnings = [trained.pop("warning", "")]
         measured: dict[str, float] = {}
         if report is not None:
             measured = report.measures()
             warnings.append(report.warning(weighted=options.class_weight is not None))
-        records = [record for history in histories for record in history.records]
+        records = [record for history in histories_of(model) for record in history.records]
         seconds = sum(record.seconds for record in records)
         rows = len(self.dataset.train[0]) - self.held_out
         return report, {
             "dataset": self.dataset.name,
             **{f"test_{name}": value for name, value in measured.items()},
-            **self.trained(model),
-            "warning": "; ".join(dict.fromkeys(filter(None, warnings))),
+            **trained,
+            "warning": "; ".join(filter(None, warnings)),
             "notes": list(self.dataset.notes),
             "seconds": seconds,
             "samples_per_second": rows * len(records) / max(seconds, 1e-9),
@@ -249,6 +249,7 @@ class Job:
             "epochs": len(history.records),
             "best_epoch": history.best_epoch,
             "stopped": history.stopped,
+            "warning": history.warning,
         }
 
     def _score(self, true: Any, predicted: Any) -> float | None:
@@ -341,7 +342,7 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         decimal=options.decimal,
         thousands=options.thousands,
         header=options.header,
-        encoding=getattr(get_preset(options.preset), "encoding", None) if options.preset else None,
+        encoding=get_preset(options.preset).encoding if options.preset else None,
     )
 
 

@@ -219,14 +219,17 @@ def _are_assignments(value: Any, accepts: Callable[[str], bool]) -> bool:
 
 def count_or_share() -> Kind:
     """Accept whole numbers from 0, and shares above 0 and below 1."""
-    count, share = whole(0), real(0, 1)
+    count = whole(0)
+
+    def parse(text: str) -> int | float:
+        return int(text) if text.strip().isdecimal() else float(text)
 
     def accepts(value: Any) -> bool:
         return count.accepts(value) or (type(value) is float and 0 < value < 1)
 
     return Kind(
         "a whole number of rows, or a share of them above 0 and below 1",
-        lambda text: share.parse(text) if "." in text else count.parse(text),
+        parse,
         accepts,
         lambda value: value,
     )

@@ -18,7 +18,7 @@ from anynet.errors import InvalidArgumentError
 from anynet.tabular import Preset, Problem, get_preset, train_preset
 from anynet.training import Ensemble
 from anynet.training.checkpoint.folder import CheckpointFolder
-from anynet.training.evaluate import LOSS
+from anynet.training.evaluate import scoring_of
 
 #: Share of the rows that each network of a preset is validated on.
 VALIDATION_SHARE = 0.2
@@ -64,7 +64,7 @@ class PresetJob(Job):
                 "--test 0 trains on all rows"
             )
             raise InvalidArgumentError(message)
-        return replace(given, validation=validation, scoring=given.scoring or LOSS)
+        return replace(given, validation=validation)
 
     @cached_property
     def preset(self) -> Preset:
@@ -89,6 +89,7 @@ class PresetJob(Job):
         preprocessing, train = self.dataset.preprocessing, self.dataset.train
         assert preprocessing is not None, "presets are for tables"
         options = self.options
+        scoring_of(options.scoring, recipe.loss_of(options, self.dataset))  # checked before
         return {
             "preset": self.preset,
             "data": train,
@@ -129,17 +130,14 @@ class PresetJob(Job):
         return [rows, f"preset {self.preset.kind}{within}; {instead}"]
 
     def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Any:
-        """Train all networks."""
-        if checkpoints is not None:
-            message = "--checkpoint-every is for single networks"
-            raise InvalidArgumentError(message)
+        """Train all networks, from the newest checkpoint if there is one."""
         weights = {CLASS_WEIGHT: self.given.class_weight} if self.given.class_weight else {}
-        scoring, limit = self.options.scoring or LOSS, self.options.time_limit
-        with closing(PresetBar(scoring, limit, silent)) as bar, self.memory_errors():
+        with closing(PresetBar(self.options.time_limit, silent)) as bar, self.memory_errors():
             return train_preset(
                 **self.arguments,
                 metadata=self.dataset.metadata | weights,
                 progress=bar.update if bar.live else None,
+                checkpoint=checkpoints,
                 backend=self.backend,
             )
 
@@ -154,7 +152,7 @@ class PresetJob(Job):
         return {
             **{f"validation_{name}": float(np.mean(values)) for name, values in figures.items()},
             f"train_{self.metric}": self._score(y, np.asarray(model.predict(x))),
-            "preset": to_config(self.preset),
+            "preset": {n: each for n, each in to_config(self.preset).items() if each is not None},
             "members": len(model.models),
             "epochs": max(len(history.records) for history in histories),
             "best_epoch": [history.best_epoch for history in histories],

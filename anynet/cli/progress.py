@@ -95,15 +95,12 @@ class PresetBar:
 
     Parameters
     ----------
-    scoring : str
-        Name of the validation score.
     time_limit : float or None
         Seconds after which training stops.
     silent : bool
         Whether nothing is shown.
     """
 
-    scoring: str
     time_limit: float | None = None
     silent: bool = False
     started: float = field(default_factory=time.monotonic, init=False)
@@ -119,21 +116,23 @@ class PresetBar:
         """Draw the progress after an epoch: networks, epoch, best score, and the time left."""
         if not self.live:
             return
-        if self.bar is None or progress.group != self.group:
+        begins = self.bar is None or progress.group != self.group
+        if begins:
             self.close()
             self.group = progress.group
             self.bar = tqdm(total=progress.epochs, bar_format=_EPOCHS, leave=False, unit=" epochs")
         groups = f"group {progress.group}/{progress.groups}: " if progress.groups > 1 else ""
         shown = [f"{groups}{progress.active} of {progress.members} networks"]
         if progress.score is not None:
-            score = -progress.score if self.scoring == "loss" else progress.score
-            shown.append(f"best validation {self.scoring} {score:.4f}")
+            shown.append(f"best validation {progress.scoring} {progress.score:.4f}")
         if self.time_limit is not None:
             left = self.time_limit - (time.monotonic() - self.started)
             shown.append(f"{max(left, 0):.0f} s left")
         self.bar.set_description_str(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
         self.bar.set_postfix_str(", ".join(shown), refresh=False)
         self.bar.update(progress.epoch - self.bar.n)
+        if begins:
+            self.bar.refresh()
 
     def close(self) -> None:
         """Remove the bar."""

@@ -89,7 +89,8 @@ def print_result(
     if any(each.stop_reason is StopReason.INTERRUPTED for each in histories):
         best = ", ".join(str(each.best_epoch) for each in histories)
         kept = f"kept epoch {best}, the best of {result['epochs']}"
-        complain(f"interrupted: {kept}", "anynet: ")
+        again = "--checkpoint-every makes runs that anynet resume continues"
+        complain(f"interrupted: {kept}; {again}", "anynet: ")
     warn(result["warning"])
     if job.given.json:
         say_json(result)

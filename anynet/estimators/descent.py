@@ -202,6 +202,7 @@ class Fit(Member):
         if self.held is not None:
             self.validation = validation_of(self.estimator, self.held, network, self.step)
         params = load_params(self.estimator, network, backend)
+        params = self.estimator._standard_weights(params, backend)
         return Weights(self.network.pack(params, backend))
 
     def begin(self, state: TrainState) -> TrainState:
@@ -360,7 +361,7 @@ class Fit(Member):
         backend, network, xp = self.step.backend, self.network.network, self.step.backend.xp
         with backend.context():
             finite = all(bool(xp.all(xp.isfinite(leaf))) for leaf in tree.leaves(packed))
-            params = self._unpacked(packed)
+            params = self.estimator._user_weights(self._unpacked(packed), backend)
             store_params(self.estimator, network, params, backend, self.home, self.dtype)
         if not finite:
             message = (

@@ -29,6 +29,7 @@ def train_preset(
     refit: bool = False,
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[PopulationProgress], None] | None = None,
+    checkpoint: Any = None,
     **backend: Any,
 ) -> Ensemble:
     """Train the networks of a preset, and return the ensemble that predicts.
@@ -56,6 +57,8 @@ def train_preset(
         Saved with the ensemble.
     progress : callable, optional
         See ``anynet.fit_population``.
+    checkpoint : optional
+        Folder of checkpoints, from which training continues, see ``anynet.fit_population``.
     **backend
         ``backend``, ``device`` and ``dtype`` of ``anynet.fit_population``.
 
@@ -99,6 +102,7 @@ def train_preset(
             members,
             callbacks=is_over,
             progress=progress,
+            checkpoint=checkpoint,
             **common,
             **backend,
         )
@@ -110,8 +114,22 @@ def train_preset(
     trained = [bool(one.history and one.history.records) for one in models]
     if refit:
         models = _refitted(plan, models, data, common, backend)
-    sound = [one for one, finite in zip(models, trained, strict=True) if finite]
-    return Ensemble(sound or models, dict(metadata or {}))
+    sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
+    about = dict(metadata or {})
+    if preset.selection != "greedy" or refit or len(sound) == 1:
+        return Ensemble(sound, about)
+    held_out = validation
+    if isinstance(validation, float):
+        index = splits[0]["held_out"]
+        held_out = tuple(None if one is None else np.asarray(one)[index] for one in data)
+    return Ensemble.select(
+        sound,
+        held_out,
+        size=getattr(preset, "size", len(sound)),
+        replacement=False,
+        scoring=common["scoring"],
+        metadata=about,
+    )
 
 
 def split_members(

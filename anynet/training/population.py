@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
@@ -15,6 +17,9 @@ from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
+from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
+from anynet.training.checkpoint.population import PopulationSaver
+from anynet.training.evaluate import LOSS
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
 from anynet.training.history import Callback, StopReason, TimeLimit
 from anynet.training.inputs import check_network, check_rows, choose_backend
@@ -41,7 +46,8 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
-    score: float | None = None  # mean of the members' best validation scores; of losses, negative
+    scoring: str = ""  # name of the validation score that selects the epochs
+    score: float | None = None  # mean of the members' best ones; None without validation
 
 
 class CrossValidation(NamedTuple):
@@ -78,6 +84,7 @@ def fit_population(
     progress: PopulationCallback | None = None,
     memory_limit: int | None = None,
     selection: OnlineSelection | None = None,
+    checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str] | None = None,
     **options: Unpack[FitArguments],
 ) -> list[Model]:
     """Train many networks at once; each equals a run of ``fit`` to rounding.
@@ -115,6 +122,10 @@ def fit_population(
         Selects an ensemble while the members train, after each epoch of a group, from the members
         as they are then; its ``members`` are models. Its patience ends a group. All members must
         have the same validation samples: arrays, or those of ``shared_order``.
+    checkpoint : path-like or Checkpoints, optional
+        Folder of checkpoints, see ``anynet.Checkpoints``; they are written after epochs. If it
+        holds one of the same population, training continues from it; on the original backend, the
+        result equals that of uninterrupted training, bit for bit.
     **options
 
     Returns
@@ -129,6 +140,8 @@ def fit_population(
     ------
     InvalidArgumentError
         If an argument or an option is not as documented; the message names the member.
+    CheckpointError
+        If the checkpoint is of another population or other data, or cannot be written.
     TrainingInterrupted
         On Ctrl-C; its ``model`` is the list of the best models so far, with None for members
         without one.
@@ -177,6 +190,9 @@ def fit_population(
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
+    if selection is not None and checkpoint is not None:
+        message = "selection cannot be continued from a checkpoint: leave out one of them"
+        raise InvalidArgumentError(message)
     pool = None if selection is None else _pool(selection, runs)
     steps = [run.step for run in runs]
     foreign = (step for step in steps if foreign_parts(step.network, step.loss))
@@ -187,14 +203,25 @@ def fit_population(
     ]
     started = TimeLimit.clock()
     try:
-        with chosen.context():
+        with ExitStack() as stack:
+            stack.enter_context(chosen.context())
+            saver = None
+            if checkpoint is not None:
+                folder = stack.enter_context(continued(checkpoint))
+                saver = stack.enter_context(PopulationSaver(runs, folder))
+                saver.begin()
             for index, group in enumerate(groups, start=1):
                 for run in group:
                     run.limit.begin(started, index / len(groups))
                     run.pool = pool
                 if selection is not None:
                     selection.waited = 0
-                train(group, _reporter(progress, index, groups, pool))
+                report = _reporter(progress, index, groups, pool)
+                if saver is None:
+                    train(group, report)
+                elif not all(run.ended for run in group):
+                    cohorts = saver.cohorts(group)
+                    train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
@@ -322,13 +349,19 @@ def _reporter(
     epochs = max(run.options.epochs for run in group)
     about = (index, len(groups), len(group))
 
+    history = group[0].history
+    scoring = history.scoring or history.metric
+
     def report(epoch: int, active: int) -> None:
         if pool is not None:
             pool.select()
-        if progress is not None:
-            best = [run.stopping.best for run in group if run.held_out is not None]
-            score = float(np.mean(best)) if best else None
-            progress(PopulationProgress(*about, active, epoch, epochs, score))
+        if progress is None:
+            return
+        best = [run.stopping.best for run in group if run.held_out is not None]
+        score = float(np.mean(best)) if best else None
+        if score is not None and scoring == LOSS:
+            score = -score
+        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
 
     return report
 

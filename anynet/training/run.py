@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.data.batches import Batches, block_order, epoch_order
+from anynet.data.batches import Batches, block_order, epoch_order, interleave, member_orders
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value
@@ -72,7 +72,8 @@ class Run(Member):
 
     def __post_init__(self) -> None:
         loss, options = self.step.loss, self.options
-        self.seed, self.batch_size = options.seed, options.batch_size
+        self.seed = options.seed
+        self.batch_size = options.batch_size * self.step.network.members
         self.short_first = options.shuffle
         self.history = History(loss.metric.name, scoring=name_of(options.scoring))
         self.limit = TimeLimit(options.time_limit)
@@ -115,8 +116,12 @@ class Run(Member):
 
     @property
     def epoch_samples(self) -> int:
-        """The number of samples in an epoch: all, or with ``drop_last`` whole batches."""
-        return min(self.training.n_samples, self.step.steps_per_epoch * self.batch_size)
+        """The number of rows in an epoch: all, or with ``drop_last`` whole batches.
+
+        Each member of a network with members has its own.
+        """
+        rows = self.training.n_samples * self.step.network.members
+        return min(rows, self.step.steps_per_epoch * self.batch_size)
 
     @property
     def rate_factor(self) -> float:
@@ -146,11 +151,17 @@ class Run(Member):
         """Return the indices of the samples in the order of the next epoch."""
         training, blocks, epoch = self.training, self.training.blocks(), self._epoch
         seed = self.seed if self.order_seed is None else self.order_seed
-        if not self.options.shuffle or blocks is None:
-            order = epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
-        else:
+        n_samples, shuffle = training.n_samples, self.options.shuffle
+        members, size = self.step.network.members, self.options.batch_size
+        if shuffle and blocks is not None:
             window_rows = training.rows.x.window_rows
-            order = block_order(blocks, seed, epoch, self.batch_size, window_rows)
+            order = block_order(blocks, seed, epoch, size, window_rows)
+            if members > 1:  # they share the samples that are in memory at once
+                order = interleave(np.tile(order, (members, 1)), size)
+        elif members > 1:
+            order = interleave(member_orders(n_samples, seed, epoch, members, shuffle), size)
+        else:
+            order = epoch_order(n_samples, seed, epoch, shuffle)
         return training.order(order[: self.epoch_samples])
 
     @property

@@ -203,6 +203,8 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     *,
     alone: bool = False,
+    cohorts: Sequence[Cohort] | None = None,
+    after_epoch: Callable[[Sequence[Cohort]], None] | None = None,
 ) -> None:
     """Train members until all have stopped, and store their weights in ``Member.best``.
 
@@ -215,18 +217,16 @@ def train(
         weights of the epoch are still in place.
     alone : bool
         Whether this is a single fit: without a population axis, and interruptible within an epoch.
+    cohorts : sequence of Cohort, optional
+        Cohorts of these members that continue; by default new ones of all members.
+    after_epoch : callable, optional
+        Called after each epoch with the cohorts that continue, to write checkpoints.
     """
     first = members[0]
     backend = first.step.backend
     batches, scored = first.place()
-    sizes = [1]
-    if not alone:
-        nbytes = first.step.network.n_parameters * np.dtype(backend.dtype).itemsize
-        sizes = backend.batch_sizes(len(members), nbytes)
-    bounds = itertools.pairwise([0, *itertools.accumulate(sizes)])
-    cohorts = backend.together(
-        [functools.partial(Cohort, members[start:end], alone=alone) for start, end in bounds]
-    )
+    if cohorts is None:
+        cohorts = make_cohorts(members, alone=alone)
     active = [cohort for cohort in cohorts if any(cohort.going)]
     try:
         for epoch in itertools.count(1):
@@ -246,9 +246,24 @@ def train(
             for cohort in active:
                 cohort.compact()
             active = [cohort for cohort in active if any(cohort.going)]
+            if after_epoch is not None:
+                after_epoch(active)
     finally:
         for cohort in cohorts:
             cohort.hand_over()
+
+
+def make_cohorts(members: Sequence[Member], *, alone: bool = False) -> Sequence[Cohort]:
+    """Divide members with the same ``key`` into cohorts of the sizes that suit the backend."""
+    first = members[0]
+    backend, sizes = first.step.backend, [1]
+    if not alone:
+        nbytes = first.step.network.n_parameters * np.dtype(backend.dtype).itemsize
+        sizes = backend.batch_sizes(len(members), nbytes)
+    bounds = itertools.pairwise([0, *itertools.accumulate(sizes)])
+    return backend.together(
+        [functools.partial(Cohort, members[start:end], alone=alone) for start, end in bounds]
+    )
 
 
 class Cohort:

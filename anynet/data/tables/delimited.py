@@ -245,7 +245,10 @@ def _header(path: str, records: Iterator[Record]) -> Header:
         unnamed = names[: len(list(takewhile(operator.not_, fields)))]
         return Header(as_names(names), unnamed, header.end)
     except InvalidArgumentError as error:
-        message = f"{path}, line {header.line}: {error}"
+        message = (
+            f"{path}, line {header.line}: {error}; if the file has no line of names, read it with "
+            f"header=False"
+        )
         raise DataError(message) from error
 
 

@@ -205,7 +205,7 @@ def load_tabular_dataset(
         # Classes are exact: 1.000 may be another one than 1000.
         table, marked = infer_marks(read, kinds=columns | {target: "category"})
     found = infer_kinds(table, target, columns)
-    table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
+    table = with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
     notes = [*marked, *notes_on_kinds(found), *note]
@@ -238,8 +238,21 @@ def load_tabular_dataset(
     )
 
 
-def _with_numbers(table: Table, names: list[str]) -> Table:
-    """Convert the text of columns once, if each value that is present is a number."""
+def with_numbers(table: Table, names: list[str]) -> Table:
+    """Convert the text of columns once, if each value that is present is a number.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    names : list of str
+        Columns of numbers.
+
+    Returns
+    -------
+    Table
+        With float64 in place of text.
+    """
     columns = dict(table.columns)
     for name in names:
         values, _ = to_numbers(columns[name])
