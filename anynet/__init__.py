@@ -7,7 +7,7 @@ library, no scikit-learn and no plotting.
 TYPE_CHECKING = False  # type checkers treat it as true; importing typing would take time
 
 if TYPE_CHECKING:
-    from anynet import augment, export, nn, optim
+    from anynet import augment, export, nn, optim, tabular
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
     from anynet.config import register
     from anynet.data import (
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
         ModelFileError,
         TrainingInterrupted,
     )
-    from anynet.estimators import MLPClassifier, MLPRegressor, PopulationSearchCV
+    from anynet.estimators import (
+        MLPClassifier,
+        MLPRegressor,
+        PopulationSearchCV,
+        TabularClassifier,
+        TabularRegressor,
+    )
     from anynet.nn import Network, mlp
     from anynet.training import (
         Checkpoints,
@@ -81,6 +87,8 @@ __all__ = [
     "Source",
     "StopReason",
     "Table",
+    "TabularClassifier",
+    "TabularRegressor",
     "TrainingInterrupted",
     "augment",
     "available_backends",
@@ -101,6 +109,7 @@ __all__ = [
     "register",
     "resume",
     "set_threads",
+    "tabular",
 ]
 
 #: The subpackages, lowest floor first: names are looked up in this order, so that only floors below
@@ -114,6 +123,7 @@ _SUBPACKAGES = (
     "augment",
     "data",
     "training",
+    "tabular",
     "export",
     "estimators",
     "study",

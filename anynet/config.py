@@ -33,7 +33,7 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     family: {}
     for family in (
         *("layer", "activation", "loss", "optimizer", "group", "schedule", "augmentation"),
-        *("preprocessing", "encoder", "encoding", "target", "options"),
+        *("preprocessing", "encoder", "encoding", "target", "options", "preset"),
     )
 }
 

@@ -41,6 +41,13 @@ def write_lines(path: Path, rows: Sequence[Row]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def append_line(path: Path, row: Row) -> None:
+    """Append a row to a file of JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
 def read_lines(path: Path) -> list[Row]:
     """Read JSON lines."""
     return [json.loads(line) for line in path.read_text().splitlines()]

@@ -36,7 +36,10 @@ from hypothesis import settings
 
 import anynet
 from anynet.backends import Backend
+from anynet.backends.cuda import GraphRecorder
+from anynet.backends.loops import RecordedLoop
 from anynet.backends.numpy import NumPyBackend
+from anynet.backends.portable import Loop
 
 CASES = {
     "numpy": ("numpy", None),
@@ -176,10 +179,25 @@ PARAMS = [
     pytest.param(case, marks=[pytest.mark.cuda] if device == "cuda" else [])
     for case, (_, device) in CASES.items()
 ]
+ON_CUDA = [case for case, (_, device) in CASES.items() if device == "cuda"]
+
+
+@pytest.fixture
+def _graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail if steps that could be captured as CUDA graphs run one by one."""
+    plain = Loop.run
+
+    def run(self: Loop[Any], state: Any, order: Any, data: Any) -> Any:
+        captures = isinstance(self, RecordedLoop) and isinstance(self.recorder, GraphRecorder)
+        if captures and order.shape[0] > 0:
+            pytest.fail(f"{order.shape[0]} steps ran without a graph: {self.report.failure}")
+        return plain(self, state, order, data)
+
+    monkeypatch.setattr(Loop, "run", run)
 
 
 @pytest.fixture(params=PARAMS)
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest, _graphs_only: None) -> Iterator[Backend]:
     """Return the backend of each array library in turn, in float32."""
     made = make_backend(_params(request))
     with made.context():
@@ -187,13 +205,19 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 @pytest.fixture(params=PARAMS)
-def backend64(request: pytest.FixtureRequest) -> Iterator[Backend]:
+def backend64(request: pytest.FixtureRequest, _graphs_only: None) -> Iterator[Backend]:
     """Return the backend of each array library in turn, in float64."""
     case = _params(request)
     with float64_context(case):
         made = make_backend(case, "float64")
         with made.context():
             yield made
+
+
+@pytest.fixture(params=ON_CUDA)
+def on_cuda(request: pytest.FixtureRequest, _graphs_only: None) -> str:
+    """Return the name of each array library in turn that computes on a CUDA device."""
+    return make_backend(request.param).name
 
 
 @pytest.fixture

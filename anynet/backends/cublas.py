@@ -78,10 +78,15 @@ class Cublas:
         Returns the address of an array's memory on the device.
     workspace : array
         Memory that every product may use: products must follow each other on one stream, or be
-        replayed in such an order.
+        replayed in such an order. See ``workspaces``.
     constants : dict
         For each real type an array on the device that holds 0 and 1: the β beside an α on the
         device.
+
+    Attributes
+    ----------
+    workspaces : dict
+        Other memory for the products on some streams, by the address of the stream.
     """
 
     def __init__(
@@ -94,9 +99,10 @@ class Cublas:
         self._library = library
         self._address = address
         self._workspace = workspace
+        self.workspaces: dict[int, Any] = {}
         self._constants = constants
         self._handle = ctypes.c_void_p()
-        self._stream: int | None = None
+        self._used: tuple[int, int] | None = None  # the stream and the workspace's address
         self._lock = threading.Lock()  # pointer mode and product are two calls
         _declare(library)
         self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
@@ -176,14 +182,15 @@ class Cublas:
 
     def _use(self, stream: int) -> None:
         """Set the stream; that resets the workspace, which is therefore set after it."""
-        if stream == self._stream:
+        workspace = self.workspaces.get(stream, self._workspace)
+        wanted = stream, self._address(workspace)
+        if wanted == self._used:
             return
-        library, size = self._library, self._workspace.nbytes
-        self._stream = None
+        library, self._used = self._library, None
         self._check(library.cublasSetStream_v2(self._handle, stream), "cublasSetStream")
-        status = library.cublasSetWorkspace_v2(self._handle, self._address(self._workspace), size)
+        status = library.cublasSetWorkspace_v2(self._handle, wanted[1], workspace.nbytes)
         self._check(status, "cublasSetWorkspace")
-        self._stream = stream
+        self._used = wanted
 
     def _check(self, status: int, what: str) -> None:
         if status != 0:

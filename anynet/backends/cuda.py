@@ -23,7 +23,9 @@ from anynet.typing import Array
 
 SLOTS = 2
 
-_capturing = threading.Lock()  # the streams of captures are shared by threads
+WARM_UP_STEPS = 3  # the second step allocates most of what later steps do: its state is new too
+
+_capturing = threading.RLock()  # the streams of captures are shared by threads
 
 
 class GraphRecorder(Recorder):
@@ -42,7 +44,7 @@ class GraphRecorder(Recorder):
         """Run ``warm_up``, capture the kernels of ``work`` without running them; return the replay.
 
         The replay keeps all memory that the capture allocated. A failed capture is ended before
-        the exception is raised.
+        the exception is raised. One thread of the process captures at a time.
         """
 
     def chunks(self, order: Array) -> Iterator[tuple[Any, Array]]:
@@ -52,13 +54,13 @@ class GraphRecorder(Recorder):
             yield tuple(rows.shape), rows
 
     def record(self, step: Step[Any], state: Any, rows: Array, data: Any) -> Replay:
-        """Capture the steps of a chunk, after one step on a copy of the state."""
+        """Capture the steps of a chunk, after some on a copy of the state."""
         buffer = self.copy(rows)
         spare = tree.map(self.copy, state)
         with _capturing:
             launch = self.capture(
-                lambda: self._advance(step, spare, buffer[:1, ...], data),
-                lambda: self._advance(step, state, buffer, data),
+                lambda: self.advance(step, spare, buffer[:WARM_UP_STEPS, ...], data),
+                lambda: self.advance(step, state, buffer, data),
             )
 
         def replay(rows: Array) -> None:
@@ -67,7 +69,7 @@ class GraphRecorder(Recorder):
 
         return replay
 
-    def _advance(self, step: Step[Any], buffers: Any, rows: Array, data: Any) -> None:
+    def advance(self, step: Step[Any], buffers: Any, rows: Array, data: Any) -> None:
         """Apply the step once for each row, from the buffers and back into them."""
         state = buffers
         for index in range(rows.shape[0]):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,11 +16,14 @@ import array_api_compat.cupy as compat
 import cupy
 import numpy as np
 
+from anynet import tree
 from anynet.backends import cublas
 from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
-from anynet.backends.portable import Block, Memory, device_index, extend
+from anynet.backends.cupy_memory import CapturedGraph, GraphMemory
+from anynet.backends.fusion import EXPRESSIONS, Fuser, active_fuser, recording, value_of
+from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
 
 THREADS = 128  # per block of anynet's own kernels
@@ -37,7 +40,12 @@ def _sign(x: Any, /) -> Any:
     return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
 
 
-xp = extend(compat, "anynet.backends.cupy.xp", clip=_clip, sign=_sign, __version__=cupy.__version__)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return cupy.sum(x1 * x2, axis=axis)  # array_api_compat's is a product by CuPy's own cuBLAS
+
+
+plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign, vecdot=_vecdot)
+xp = extend(plain, "anynet.backends.cupy.xp", **recording(plain), __version__=cupy.__version__)
 
 
 @functools.cache
@@ -46,8 +54,39 @@ def _side_stream(device: int) -> Any:  # noqa: ARG001  (a stream belongs to the 
     return cupy.cuda.Stream(non_blocking=True)
 
 
+class Kernels:
+    """Calls of CuPy by which a ``Fuser`` computes, see ``anynet.backends.fusion.Library``."""
+
+    def is_array(self, value: Any) -> bool:
+        """Whether a value is an array of CuPy."""
+        return isinstance(value, cupy.ndarray)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an uninitialized array."""
+        return cupy.empty(shape, dtype=dtype)
+
+    def launch(self, source: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        """Run the kernel ``fused`` of a source."""
+        _fused_kernel(source)((blocks,), (threads,), tuple(arguments))
+
+
+@functools.cache  # without a limit: a graph that is replayed does not keep its kernels
+def _fused_kernel(source: str) -> Any:
+    return cupy.RawKernel(source, "fused")
+
+
 class CuPyRecorder(GraphRecorder):
-    """Capture graphs on the thread's current device."""
+    """Capture the graphs of one loop on the thread's current device.
+
+    Parameters
+    ----------
+    products : Cublas or None
+        See ``CuPyBackend``.
+    """
+
+    def __init__(self, products: Cublas | None) -> None:
+        self.products = products
+        self.memory: GraphMemory | None = None
 
     def copy(self, array: Any) -> Any:
         """Return a new contiguous array with the same content."""
@@ -57,17 +96,48 @@ class CuPyRecorder(GraphRecorder):
         """Copy ``array`` into ``buffer``."""
         cupy.copyto(buffer, array)
 
-    def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:
-        """Capture on a stream and from a memory pool that nothing else uses.
+    def advance(self, step: Step[Any], buffers: Any, rows: Any, data: Any) -> None:
+        """Apply the step once for each row, with its operations fused into few kernels."""
+        fuser = Fuser(Kernels(), plain, EXPRESSIONS)
 
-        The warm-up compiles and loads the kernels and fills the pool: neither may happen in a
-        capture. Memory that ``work`` frees returns to that pool, so no other array is allocated
-        where the graph writes.
+        def fused(state: Any, rows: Any, data: Any) -> Any:
+            state = step(*tree.map(fuser.lift, (state, rows, data)))
+            fuser.compute(tree.leaves(state))
+            return tree.map(value_of, state)
+
+        with fuser.active():
+            super().advance(fused, buffers, rows, data)
+
+    def write_all(self, buffers: Sequence[Any], arrays: Sequence[Any]) -> None:
+        """Copy arrays into buffers, in a capture by one kernel."""
+        fuser = active_fuser()
+        if fuser is None:
+            super().write_all(buffers, arrays)
+        else:
+            fuser.copy_into(buffers, arrays)
+
+    def place(self, array: Any) -> Hashable:
+        """Return the address, shape, strides and type: what a graph reads if they are equal."""
+        return array.data.ptr, array.shape, array.strides, array.dtype
+
+    def free(self) -> None:
+        """Free the memory of graphs, which are not used any more."""
+        self.memory = None
+
+    def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:
+        """Capture on a stream, and with memory that only graphs of this loop use.
+
+        The warm-up compiles and loads the kernels, which a capture does not permit, and fills the
+        pool, which leaves little to allocate in the capture. Memory that ``work`` frees returns to
+        that pool, so no other array is allocated where the graph writes. The warm-up may run beside
+        graphs of other threads, so it has its own workspace of cuBLAS.
         """
-        cupy.cuda.get_current_stream().synchronize()  # the inputs of warm_up may not be ready yet
-        pool = cupy.cuda.MemoryPool()
-        stream = _side_stream(cupy.cuda.runtime.getDevice())
-        with cupy.cuda.using_allocator(pool.malloc), stream:
+        device = cupy.cuda.runtime.getDevice()
+        stream = _side_stream(device)
+        self.memory = memory = self.memory or GraphMemory(device)
+        # Earlier work may not have written the inputs yet, or may use the workspace's memory.
+        cupy.cuda.get_current_stream().synchronize()
+        with cupy.cuda.using_allocator(memory.pool.malloc), stream, self._workspace(stream.ptr):
             warm_up()
             stream.synchronize()
             stream.begin_capture()
@@ -79,11 +149,19 @@ class CuPyRecorder(GraphRecorder):
                 raise
             graph = stream.end_capture()
         graph.upload()
+        return CapturedGraph(graph, memory).launch
 
-        def launch(pool: Any = pool) -> None:  # noqa: ARG001  (keeps the graph's memory)
-            graph.launch()
-
-        return launch
+    @contextmanager
+    def _workspace(self, stream: int) -> Iterator[None]:
+        """Let products on a stream use the workspace of this loop."""
+        if self.products is None or self.memory is None:
+            yield
+            return
+        self.products.workspaces[stream] = self.memory.workspace
+        try:
+            yield
+        finally:
+            self.products.workspaces.pop(stream, None)
 
 
 class CuPyCopier:
@@ -150,6 +228,19 @@ class CuPyBackend(GraphBackend):
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute the product in one call of cuBLAS, in the memory of ``accumulate`` if given."""
+        *transposes, accumulate, alpha, beta = options
+        if getattr(alpha, "ndim", 0) > 0 and alpha.shape[-2:] == (1, 1):
+            b, alpha = b * alpha, 1  # cuBLAS has one α for all members
+        fuser = active_fuser()
+        if fuser is None:
+            return self._product(a, b, *transposes, accumulate, alpha, beta)
+        fuser.compute([a, b, accumulate, alpha])
+        a, b, accumulate, alpha = map(value_of, (a, b, accumulate, alpha))
+        if accumulate is not None:
+            fuser.before_overwriting(accumulate)
+        return fuser.lift(self._product(a, b, *transposes, accumulate, alpha, beta))
+
+    def _product(self, a: Any, b: Any, *options: Any) -> Any:
         fits = a.dtype == b.dtype == self.dtype and a.size > 0 and b.size > 0
         if self.products is None or not fits:
             return super()._gemm(a, b, *options)
@@ -205,17 +296,19 @@ class CuPyBackend(GraphBackend):
     def random_bits(self, seed: Any, counters: tuple[Any, int], shape: tuple[int, ...]) -> Any:
         """Draw the same bits with one kernel instead of about eighty."""
         step, purpose = counters
+        seed, step = value_of(seed), value_of(step)
         count = math.prod(shape)
         pairs = (count + 1) // 2
         bits = cupy.empty((*seed.shape, *shape), dtype=cupy.uint32)
         sizes = (np.int64(seed.size), np.int64(pairs), np.int64(count))
         words = [cupy.asarray(word, dtype=cupy.int32, order="C") for word in (seed, step)]
         _launch("threefry_2x32", seed.size * pairs, (*words, np.uint32(purpose), *sizes, bits))
-        return bits
+        fuser = active_fuser()
+        return bits if fuser is None else fuser.lift(bits)
 
     def recorder(self) -> CuPyRecorder:
         """Return the recorder of graphs on the device."""
-        return CuPyRecorder()
+        return CuPyRecorder(self.products)
 
     def context(self) -> Any:
         """Make the device current: CuPy launches kernels on the thread's current device."""
@@ -226,8 +319,10 @@ class CuPyBackend(GraphBackend):
         self.device.synchronize()
 
     def memory(self) -> Memory:
-        """Return the device's free and total memory."""
-        return Memory(*self.device.mem_info)
+        """Return the device's free and total memory; free blocks of CuPy's pool are free."""
+        with self.context():
+            free, total = self.device.mem_info
+            return Memory(free + cupy.get_default_memory_pool().free_bytes(), total)
 
     def device_name(self) -> str:
         """Return ``cuda:N``."""
@@ -265,7 +360,7 @@ def _products(index: int) -> Cublas | None:
 def create(
     device: str | None, dtype: str, reason: str, precision: str | None = None
 ) -> CuPyBackend:
-    """Make the backend after a test product on the device.
+    """Make the backend, after a test product on the device if it is the first of its kind.
 
     Raises
     ------
@@ -286,10 +381,23 @@ def create(
     if index >= len(found):
         message = f"device {device!r} does not exist: CuPy sees {', '.join(found)}"
         raise BackendError(message)
+    chosen, products = _tested(index, dtype, precision)
+    if precision is not None and products is None:
+        message = (
+            f"precision {precision!r} needs libcublas, which was not found: "
+            f"pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]'"
+        )
+        raise BackendError(message)
+    return CuPyBackend(xp, chosen, dtype, reason, precision, products=products)
+
+
+@functools.cache
+def _tested(index: int, dtype: str, precision: str | None) -> tuple[Any, Cublas | None]:
+    """Return a device and its products after a test product, once for all backends."""
     try:
         chosen, products = cupy.cuda.Device(index), _products(index)
         with chosen:
-            backend = CuPyBackend(xp, chosen, dtype, reason, precision, products=products)
+            backend = CuPyBackend(xp, chosen, dtype, "", precision, products=products)
             a, b = np.arange(6).reshape(2, 3), np.array([[1, 0], [0, 1], [1, 1]])
             product = backend.gemm(*(backend.to_device(x.astype(dtype)) for x in (a, b)))
             works = bool(np.all(backend.to_host(product) == a @ b))  # exact in any dtype
@@ -299,13 +407,7 @@ def create(
     if not works:
         message = f"CuPy's test product on cuda:{index} gave a wrong result: check the driver"
         raise BackendError(message)
-    if precision is not None and backend.products is None:
-        message = (
-            f"precision {precision!r} needs libcublas, which was not found: "
-            f"pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]'"
-        )
-        raise BackendError(message)
-    return backend
+    return chosen, products
 
 
 def devices() -> tuple[str, ...]:

@@ -8,10 +8,9 @@ of its own, and returns those.
 
 from __future__ import annotations
 
-import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from anynet.backends.portable import Loop, State, Step
 from anynet.typing import Array
 
 MOST_RECORDINGS = 16
+PLACES = 2  # sets of arrays that recordings read: the two buffers of a stream
 
 Replay = Callable[[Array], None]
 """Run the recorded steps on other rows of the same shape."""
@@ -33,7 +33,8 @@ class Recorder(ABC):
     worth : int
         Number of steps at which a recording begins to save time.
     largest_copy : int
-        Maximum size, in bytes, of a data array that is copied into a buffer at each run.
+        Maximum size, in bytes, of a data array that is copied into a buffer at each run. Larger
+        arrays are read in place, by recordings of their own.
     """
 
     worth = 1
@@ -46,6 +47,13 @@ class Recorder(ABC):
     @abstractmethod
     def write(self, buffer: Any, array: Any) -> None:
         """Copy ``array`` into ``buffer``, on the device."""
+
+    @abstractmethod
+    def place(self, array: Any) -> Hashable:
+        """Return the address, shape, strides and type: what a recording reads if they are equal."""
+
+    def free(self) -> None:  # noqa: B027  (recorders without memory of their own)
+        """Free the memory of recordings, which are not used any more."""
 
     @abstractmethod
     def chunks(self, order: Array) -> Iterator[tuple[Any, Array]]:
@@ -63,8 +71,12 @@ class Recorder(ABC):
             self.copy(new) if held & {id(new), id(getattr(new, "base", None))} else new
             for _, new in pairs
         ]
-        for (buffer, _), new in zip(pairs, moved, strict=True):
-            self.write(buffer, new)
+        self.write_all([buffer for buffer, _ in pairs], moved)
+
+    def write_all(self, buffers: Sequence[Any], arrays: Sequence[Any]) -> None:
+        """Copy arrays into buffers; none of them share memory."""
+        for buffer, array in zip(buffers, arrays, strict=True):
+            self.write(buffer, array)
 
 
 @dataclass
@@ -86,31 +98,37 @@ class LoopReport:
     failure: str | None = None
 
     def fail(self, error: Exception) -> None:
-        """Record that a recording failed."""
-        self.failure = " ".join(f"{type(error).__name__}: {error}".split())
+        """Record that a recording failed, and the first of the errors that led to this one."""
+        cause: BaseException = error
+        while before := cause.__cause__ or (not cause.__suppress_context__ and cause.__context__):
+            cause = before
+        errors = [error] if cause is error else [cause, error]
+        texts = [" ".join(f"{type(one).__name__}: {one}".split()) for one in errors]
+        self.failure = ", then ".join(texts)
 
 
 class DataArray:
     """An array of the data that recordings read: in place, or in a buffer.
 
-    An array is first read in place; it is watched, but not kept alive. If a later run passes
-    another array, a small one is copied into a buffer from then on.
+    An array is first read in place; it is not kept alive. If a later run passes an array in other
+    memory, a small one is copied into a buffer from then on.
     """
 
-    def __init__(self, array: Any) -> None:
-        self.watched = weakref.ref(array)
+    def __init__(self) -> None:
+        self.first: Hashable = None
         self.buffer: Any = None
 
-    def follow(self, array: Any, recorder: Recorder) -> bool:
-        """Let recordings read ``array``; return False if new recordings are needed."""
-        if self.buffer is None and self.watched() is array:
-            return True
+    def follow(self, array: Any, recorder: Recorder) -> Hashable:
+        """Return the memory in which recordings find the content of ``array``."""
         if self.buffer is not None and alike(self.buffer, array):
             recorder.write(self.buffer, array)
-            return True
-        self.watched = weakref.ref(array)
-        self.buffer = recorder.copy(array) if array.nbytes <= recorder.largest_copy else None
-        return False
+            return recorder.place(self.buffer)
+        place = recorder.place(array)
+        if self.first in (None, place) or array.nbytes > recorder.largest_copy:
+            self.first, self.buffer = place, None
+            return place
+        self.buffer = recorder.copy(array)
+        return recorder.place(self.buffer)
 
 
 class RecordedLoop(Loop[State]):
@@ -131,27 +149,29 @@ class RecordedLoop(Loop[State]):
         super().__init__(step)
         self.recorder = recorder
         self.report = LoopReport() if report is None else report
-        self.recordings: dict[Any, Replay] = {}
+        self.recordings: dict[Hashable, Replay] = {}
         self._state: Any = None
         self._buffers: dict[str, Any] = {}
         self._data: dict[str, DataArray] = {}
-        self._steps: Counter[Any] = Counter()  # since the recordings were made, by shape of rows
+        self._places: list[Hashable] = []  # where the recordings read data
+        self._steps: Counter[Any] = Counter()  # since the last new place, by shape of rows
 
     def run(self, state: State, order: Array, data: Any) -> State:
         """Apply the step once for each row of ``order``, see ``Loop``."""
-        if self.report.failure is not None or order.shape[0] == 0:
-            return super().run(state, order, data)
-        chunks = []
-        try:
-            self._follow(data)
-            self._steps[order.shape[1:]] += order.shape[0]
-            if self._steps[order.shape[1:]] >= self.recorder.worth:
-                state = self._load(state)
-                chunks = list(self.recorder.chunks(order))
-                self._record(chunks, data)
-        except Exception as error:  # whatever it is: plainly it works, or raises a clearer error
-            self.report.fail(error)
-            self.recordings, self._buffers, chunks = {}, {}, []
+        chunks: list[tuple[Any, Array]] = []
+        if self.report.failure is None and order.shape[0] > 0:
+            try:
+                place = self._follow(data)
+                self._steps[order.shape[1:]] += order.shape[0]
+                if self._steps[order.shape[1:]] >= self.recorder.worth:
+                    state = self._load(state)
+                    chunks = [((place, key), rows) for key, rows in self.recorder.chunks(order)]
+                    self._record(chunks, data)
+            except Exception as error:  # whatever it is: plainly it works, or the error is clearer
+                self.report.fail(error)
+        if self.report.failure is not None:  # after the handler, as the error holds arrays
+            chunks = []
+            self._discard()
         if not chunks:
             return super().run(state, order, data)
         for key, rows in chunks:
@@ -159,17 +179,26 @@ class RecordedLoop(Loop[State]):
         self.report.replayed += order.shape[0]
         return state
 
-    def _follow(self, data: Any) -> None:
-        """Make the recordings read this data, or discard them."""
+    def _follow(self, data: Any) -> Hashable:
+        """Return the memory in which recordings find this data."""
         arrays = dict(tree.flatten(data))
         if arrays.keys() != self._data.keys():
-            self._data = {path: DataArray(array) for path, array in arrays.items()}
-            followed = [False]
-        else:
-            followed = [self._data[path].follow(arrays[path], self.recorder) for path in arrays]
-        if not all(followed):
-            self.recordings.clear()
+            self._data = {path: DataArray() for path in arrays}
+            self._places.clear()
+        place = tuple(self._data[path].follow(arrays[path], self.recorder) for path in arrays)
+        if place not in self._places:
+            if len(self._places) % PLACES == 0:
+                self.recordings.clear()
+                self._places.clear()
+            self._places.append(place)
             self._steps.clear()
+        return place
+
+    def _discard(self) -> None:
+        """Free the memory of all recordings."""
+        self.recordings, self._buffers, self._data, self._places = {}, {}, {}, []
+        self._state = None
+        self.recorder.free()
 
     def _load(self, state: State) -> State:
         """Return the buffers of the state, with its content; what lies there is not copied."""

@@ -10,7 +10,7 @@ it was recorded. NumPy passes recorded arrays on by its protocols ``__array_ufun
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ class Recorded(NDArrayOperatorsMixin):
             raise UnrecordableError(message)
         result = np.asarray(result)
         if not any(isinstance(a, np.ndarray) and np.may_share_memory(a, result) for a in args):
-            if function in (np.dot, np.ndarray.argmax):
+            if function in (np.dot, np.ndarray.argmax, np.concatenate):
                 call = functools.partial(function, *args, out=result, **kwargs)
             elif function is np.take:  # without a mode, NumPy buffers the output
                 take = np.ndarray.take  # not numpy.take, which asks every argument's type first
@@ -185,6 +185,11 @@ class CallRecorder(Recorder):
     def write(self, buffer: Any, array: Any) -> None:
         """Copy ``array`` into ``buffer``."""
         np.copyto(buffer, array)
+
+    def place(self, array: Any) -> Hashable:
+        """Return the address, shape, strides and type: what a recording reads if they are equal."""
+        address = array.__array_interface__["data"][0]
+        return address, array.shape, array.strides, array.dtype
 
     def chunks(self, order: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the order as a whole: a recording runs any number of rows of one shape."""

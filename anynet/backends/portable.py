@@ -24,6 +24,11 @@ Result = TypeVar("Result")
 Block = TypeVar("Block")
 Step = Callable[[State, Array, Any], State]
 
+CPU_ROWS = 1024  # the arrays of so many rows fit into a processor's cache
+DEVICE_ROWS = 2**15  # a GPU computes small slices faster than they are launched
+DEVICE_BYTES = 2**30
+DEVICE_SHARE = 1 / 4  # of the free memory
+
 
 class Loop(Generic[State]):
     """A training loop: one step, applied once for each row of an order.
@@ -271,6 +276,26 @@ class Backend:
         """
         del nbytes
         return [members]
+
+    def slice_rows(self, row_bytes: int) -> int:
+        """Return the number of samples that a network without gradients computes fastest at once.
+
+        Parameters
+        ----------
+        row_bytes : int
+            Memory of the arrays of one sample.
+
+        Returns
+        -------
+        int
+            On a CPU 1,024. On a device with memory of its own 32,768, or the largest power of two
+            whose arrays take at most 1 GiB and a quarter of the free memory.
+        """
+        memory = self.memory()
+        if memory is None:
+            return CPU_ROWS
+        most = int(min(DEVICE_BYTES, DEVICE_SHARE * memory.free) // max(1, row_bytes))
+        return 1 << max(0, min(most, DEVICE_ROWS).bit_length() - 1)
 
     def together(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Run independent computations; return their results in order."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -72,6 +72,10 @@ class TorchRecorder(GraphRecorder):
     def write(self, buffer: Any, array: Any) -> None:
         """Copy ``array`` into ``buffer``."""
         buffer.copy_(array)
+
+    def place(self, array: Any) -> Hashable:
+        """Return the address, shape, strides and type: what a graph reads if they are equal."""
+        return array.data_ptr(), array.shape, array.stride(), array.dtype
 
     def capture(self, warm_up: Callable[[], None], work: Callable[[], None]) -> Callable[[], None]:
         """Capture on a side stream; torch gives each graph a memory pool of its own.
@@ -197,10 +201,15 @@ class TorchBackend(GraphBackend):
             torch.mps.synchronize()
 
     def memory(self) -> Memory | None:
-        """Return the free and total memory of a CUDA device, None for others."""
+        """Return the free and total memory of a CUDA device, None for others.
+
+        What torch has reserved and does not use is free.
+        """
         if self.device.type != "cuda":
             return None
-        return Memory(*torch.cuda.mem_get_info(self.device))
+        free, total = torch.cuda.mem_get_info(self.device)
+        reserved = torch.cuda.memory_reserved(self.device)
+        return Memory(free + reserved - torch.cuda.memory_allocated(self.device), total)
 
     def is_out_of_memory(self, error: Exception) -> bool:
         """Whether torch reports that the device or the host has no memory left."""
@@ -221,16 +230,28 @@ def _unsigned(word: Any) -> Any:
     return word.to(torch.int64) & 0xFFFFFFFF
 
 
-_tf32 = SharedSetting(
-    lambda: torch.backends.cuda.matmul.allow_tf32,
-    lambda allowed: setattr(torch.backends.cuda.matmul, "allow_tf32", allowed),
-)
+def _tf32_setting(matmul: Any) -> tuple[SharedSetting, Any]:
+    """Return torch's setting of the precision of products, and its value for TF32.
+
+    torch 2.9 replaces ``allow_tf32`` by ``fp32_precision``; it raises if a program uses both.
+    """
+    recent = hasattr(matmul, "fp32_precision")
+    name, value = ("fp32_precision", "tf32") if recent else ("allow_tf32", True)
+
+    def write(wanted: Any) -> None:
+        if getattr(matmul, name) != wanted:  # a value that is inherited is not made explicit
+            setattr(matmul, name, wanted)
+
+    return SharedSetting(lambda: getattr(matmul, name), write), value
+
+
+_tf32, _TF32 = _tf32_setting(torch.backends.cuda.matmul)
 
 
 @contextmanager
 def _with_tf32() -> Iterator[None]:
     """Multiply float32 matrices as TF32, which is a setting of the process in torch."""
-    with torch.no_grad(), _tf32.hold(True):
+    with torch.no_grad(), _tf32.hold(_TF32):
         yield
 
 

@@ -12,5 +12,12 @@ if importlib.util.find_spec("sklearn") is None:
 from anynet.estimators.classifier import MLPClassifier
 from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.search import PopulationSearchCV
+from anynet.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "PopulationSearchCV"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "PopulationSearchCV",
+    "TabularClassifier",
+    "TabularRegressor",
+]

@@ -19,9 +19,8 @@ import scipy.sparse as sp
 from anynet.backends import Backend, array_home, get_backend
 from anynet.errors import BackendError
 from anynet.nn.network import Network
+from anynet.training.evaluate import slice_rows
 from anynet.typing import Array, Params
-
-SLICE = 1024  # samples, so that activations of a few hundred units stay in a core's cache
 
 
 def home_of(array: Any) -> Backend | None:
@@ -113,10 +112,10 @@ def infer(
         Of logits (B, O), row by row.
     """
     parts = []
-    n_samples = x.shape[0]
+    n_samples, size = x.shape[0], slice_rows(network, backend)
     with backend.context():
-        for start in range(0, max(1, n_samples), SLICE):
-            some = x[start : min(start + SLICE, n_samples), :]
+        for start in range(0, max(1, n_samples), size):
+            some = x[start : min(start + size, n_samples), :]
             some = some.toarray() if sp.issparse(some) else some
             logits = network.predict(params, backend.to_device(some), backend=backend)
             parts.append(logits if function is None else function(logits))

@@ -37,6 +37,7 @@ from anynet.optim import (
     RMSprop,
     as_optimizer,
     bound_to,
+    for_run,
 )
 from anynet.training.evaluate import Evaluation
 from anynet.training.history import Callback, EpochRecord, Plateau
@@ -100,7 +101,9 @@ class Fit(Member):
             self.training, self.held = held_out_of(estimator, samples, rng)
         self.n_samples = self.training.n_samples
         self.batch_size = _batch_size(estimator.batch_size, self.n_samples)
-        schedule = estimator.learning_rate if callable(estimator.learning_rate) else None
+        schedule = None
+        if callable(estimator.learning_rate):
+            schedule = for_run(estimator.learning_rate, estimator.max_iter)
         self.network = PackedNetwork(estimator._network())
         self.step = SolverStep(
             self.network,  # type: ignore[arg-type]  # has what a step needs of a network
@@ -199,6 +202,7 @@ class Fit(Member):
         if self.held is not None:
             self.validation = validation_of(self.estimator, self.held, network, self.step)
         params = load_params(self.estimator, network, backend)
+        params = self.estimator._standard_weights(params, backend)
         return Weights(self.network.pack(params, backend))
 
     def begin(self, state: TrainState) -> TrainState:
@@ -357,7 +361,7 @@ class Fit(Member):
         backend, network, xp = self.step.backend, self.network.network, self.step.backend.xp
         with backend.context():
             finite = all(bool(xp.all(xp.isfinite(leaf))) for leaf in tree.leaves(packed))
-            params = self._unpacked(packed)
+            params = self.estimator._user_weights(self._unpacked(packed), backend)
             store_params(self.estimator, network, params, backend, self.home, self.dtype)
         if not finite:
             message = (

@@ -169,7 +169,8 @@ class SolverStep(TrainingStep):
             share = xp.where(total > 0, self.alpha / xp.where(total > 0, total, 1.0), 0.0)
         weights = state.params[0]["weight"]
         grads[0]["weight"] += per_member(share, weights, xp) * weights
-        return value + 0.5 * share * xp.vecdot(weights, weights), logits, grads, states
+        square = self.backend.gemm(weights[..., None, :], weights[..., None])[..., 0, 0]
+        return value + 0.5 * share * square, logits, grads, states
 
     def zero_sums(self, population: tuple[int, ...]) -> Sums:
         """Return the running loss at the start of an epoch."""

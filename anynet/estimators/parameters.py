@@ -57,7 +57,7 @@ OPTIMIZER = Such(
     lambda value: hasattr(value, "init") and hasattr(value, "update"),
 )
 SCHEDULE = Such(
-    "a schedule such as anynet.optim.Cosine(0.01, epochs=20)",
+    "a schedule such as anynet.optim.Cosine(0.01)",
     lambda value: accepts_call(value, 0, 1, backend=None),
 )
 SCORER = Such(

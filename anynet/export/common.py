@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from anynet import checks, tree
 from anynet.errors import BackendError, InvalidArgumentError
-from anynet.nn import BatchNorm, Dense, Dropout, LayerNorm, Loss, Scale, Standardize
+from anynet.nn import (
+    BatchNorm,
+    Dense,
+    Dropout,
+    FeatureScale,
+    LayerNorm,
+    Loss,
+    Scale,
+    Standardize,
+)
 from anynet.nn.layers import AnyLayer
 from anynet.training.model import Model
 
+AFFINE = (Scale, FeatureScale, Standardize)
 LINKS = ("softmax", "logistic", "identity", "exp")
 INSTALL = {"onnx": "onnx", "sklearn": "scikit-learn", "torch": "torch"}
 
@@ -115,18 +126,25 @@ def _exported(layer: AnyLayer) -> Any:
 
 
 def host_pieces(model: Model) -> list[Piece]:
-    """Return the layers of a model with copies of their arrays as NumPy arrays."""
+    """Return the layers of a model with copies of their arrays as NumPy arrays.
+
+    The weights of dense layers are those of x W + b, without the factor of ``ntk``.
+    """
     check_model(model)
     layers, params = model.network.layers, model.params
     states = model.states or ({},) * len(layers)
     rows: Any = tree.map(lambda leaf: np.array(model.backend.to_host(leaf)), (params, states))
-    return [
-        Piece(index, _exported(layer), own, state)
-        for index, (layer, own, state) in enumerate(zip(layers, *rows, strict=True))
-    ]
+    pieces = []
+    for index, (layer, own, state) in enumerate(zip(layers, *rows, strict=True)):
+        exported = _exported(layer)
+        if isinstance(exported, Dense) and exported.ntk:
+            exported = replace(exported, ntk=False)
+            own["weight"] *= len(own["weight"]) ** -0.5
+        pieces.append(Piece(index, exported, own, state))
+    return pieces
 
 
-def fold_affine(pieces: list[Piece], kinds: tuple[type, ...] = (Scale, Standardize)) -> list[Piece]:
+def fold_affine(pieces: list[Piece], kinds: tuple[type, ...] = AFFINE) -> list[Piece]:
     """Return pieces that compute the same at inference without layers of some kinds.
 
     A layer s x + t becomes part of the layer before it, s (x W + b) + t = x (W s) + (b s + t), or
@@ -137,7 +155,7 @@ def fold_affine(pieces: list[Piece], kinds: tuple[type, ...] = (Scale, Standardi
     ----------
     pieces : list of Piece
     kinds : tuple of type
-        Of Scale, Standardize and BatchNorm.
+        Of Scale, FeatureScale, Standardize and BatchNorm.
 
     Raises
     ------
@@ -180,6 +198,8 @@ def _affine(piece: Piece) -> Affine:
     if isinstance(layer, BatchNorm):
         factor = params["gain"] / np.sqrt(state["variance"] + layer.epsilon)
         return Affine(factor, params["bias"] - state["mean"] * factor)
+    if isinstance(layer, FeatureScale):
+        return Affine(params["gain"], 0.0)
     assert isinstance(layer, Scale)
     return Affine(layer.factor, layer.offset)
 

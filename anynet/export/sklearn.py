@@ -10,9 +10,9 @@ import numpy as np
 from anynet import nn
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
-from anynet.export.common import check_model, fold_affine, host_pieces, link_name, require
+from anynet.export.common import AFFINE, check_model, fold_affine, host_pieces, link_name, require
 from anynet.nn.layers import AnyLayer
-from anynet.nn.layers.dense import initializer_for
+from anynet.nn.layers.initializers import initializer_for
 from anynet.nn.network import place
 from anynet.training.inputs import choose_backend
 from anynet.training.model import Model
@@ -25,10 +25,10 @@ OUR_NAMES = {theirs: ours for ours, theirs in THEIR_NAMES.items()}
 def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: Any) -> Any:
     """Convert a model to a fitted estimator of scikit-learn with the same predictions.
 
-    Scale, Standardize and BatchNorm layers become part of the weights of a dense layer next to
-    them, which is exact at inference, dropout is omitted, and softmax over two classes
-    becomes the logistic function of their difference. The estimator pickles, clones, scores, and
-    continues training from these weights by ``partial_fit``, with a new optimizer.
+    Scale, FeatureScale, Standardize and BatchNorm layers become part of the weights of a dense
+    layer next to them, which is exact at inference, dropout is omitted, and softmax over two
+    classes becomes the logistic function of their difference. The estimator pickles, clones,
+    scores, and continues training from these weights by ``partial_fit``, with a new optimizer.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _dense_layers(model: Model) -> tuple[list[np.ndarray], list[np.ndarray], str
     coefs: list[np.ndarray] = []
     intercepts: list[np.ndarray] = []
     after: list[str] = []  # the activation after each dense layer
-    kinds = (nn.Scale, nn.Standardize, nn.BatchNorm)
+    kinds = (*AFFINE, nn.BatchNorm)
     for index, layer, params, _ in fold_affine(host_pieces(model), kinds):
         if isinstance(layer, nn.Dense):
             coefs.append(params["weight"])
@@ -215,6 +215,6 @@ def _targets(
 def _refuse(index: int, layer: AnyLayer, has: str, name: str | None = None) -> NoReturn:
     message = (
         f"layer {index} ({name or layer.kind}) cannot be expressed: scikit-learn's MLP {has}; "
-        f"train a network of such layers, or export to ONNX or torch, which have them all"
+        f"train a network of such layers, or export to ONNX, which has them all"
     )
     raise InvalidArgumentError(message)

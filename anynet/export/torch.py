@@ -52,7 +52,7 @@ def to_torch(model: Model) -> Any:
     """Convert a model to a ``torch.nn.Sequential`` on the CPU, in evaluation mode.
 
     Its outputs are the logits, as torch's losses expect: the loss's link, such as softmax, is not
-    part of it. Scale and Standardize layers become part of the weights.
+    part of it. Scale, FeatureScale and Standardize layers become part of the weights.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def to_torch(model: Model) -> Any:
     Raises
     ------
     InvalidArgumentError
-        If a Scale or Standardize layer has no dense or normalisation layer next to it, or a layer
-        or an activation has no module in torch.
+        If a Scale, FeatureScale or Standardize layer has no dense or normalisation layer next to
+        it, or a layer or an activation has no module in torch.
     BackendError
         If torch is missing.
     """

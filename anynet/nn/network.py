@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, get_backend
 from anynet.checks import check_whole, is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import AnyLayer, Pullback, is_stateful
+from anynet.nn.layers.ensemble import check_members
 from anynet.nn.layers.layer import Shapes
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array, Grads, Key, LayerGrads, LayerState, LayerStates, Params
@@ -39,9 +40,10 @@ class Network:
     Raises
     ------
     InvalidArgumentError
-        If there is no layer, or an entry is not one; if ``frozen`` is not a tuple of increasing
-        indices of layers, or leaves no parameter to train; or if a layer that is fitted to the
-        data is not the first.
+        If there is no layer, or an entry is not one; if layers with members are not between
+        ``EnsembleInput`` and ``EnsembleMean``, or differ in their number; if ``frozen`` is not a
+        tuple of increasing indices of layers, or leaves no parameter to train; or if a layer that
+        is fitted to the data is not the first.
     """
 
     n_inputs: int
@@ -55,6 +57,7 @@ class Network:
             at = late[0]
             message = f"a layer of kind {self.layers[at].kind} must be the first, got it as {at}"
             raise InvalidArgumentError(message)
+        check_members(self.layers)
         if not self.frozen:
             return
         frozen = self.frozen if isinstance(self.frozen, tuple) else ()
@@ -106,6 +109,14 @@ class Network:
         return tuple(widths)
 
     @property
+    def members(self) -> int:
+        """The number of members that share weights, see ``EnsembleInput``; 1 without such layers.
+
+        While training, a batch has the rows of the first member, then those of the second, ….
+        """
+        return check_members(self.layers)
+
+    @property
     def n_outputs(self) -> int:
         """The number of outputs of the last layer."""
         return self.widths[-1]
@@ -144,10 +155,39 @@ class Network:
         params: Params = place(host, backend)
         return params
 
-    def init_host(self, seed: int) -> tuple[dict[str, np.ndarray], ...]:
-        """Draw the initial parameters in float64 on the host."""
+    def init_host(
+        self, seed: int, x: Any = None, states: LayerStates = ()
+    ) -> tuple[dict[str, np.ndarray], ...]:
+        """Draw the initial parameters in float64 on the host.
+
+        Parameters
+        ----------
+        seed : int
+        x : ndarray of shape (M, I), optional
+            Training samples. Layers whose ``fits_params`` is true, such as those with the
+            initializers ``unit_std`` and ``he+5``, are fitted to them one after another, each to
+            the outputs of the layers before it at inference.
+        states : LayerStates
+            On the host; only used with x.
+        """
         rng = host_generator(seed, Purpose.WEIGHTS)
-        return tuple(layer.init(rng, width)[0] for layer, width in self._with_widths())
+        params: Any = [layer.init(rng, width)[0] for layer, width in self._with_widths()]
+        if x is None or not self.fits_params:
+            return tuple(params)
+        backend = get_backend("numpy", dtype="float64")
+        x = x.astype(np.float64)
+        with backend.context():
+            for index, layer in enumerate(self.layers):
+                if getattr(layer, "fits_params", False):
+                    fitting: Any = layer
+                    params[index] = fitting.fit_params(params[index], x, rng)
+                x = self._apply_layer(index, tuple(params), states, x, backend, None)[0]
+        return tuple(params)
+
+    @property
+    def fits_params(self) -> bool:
+        """Whether initial parameters depend on the training samples, see ``init_host``."""
+        return any(getattr(layer, "fits_params", False) for layer in self.layers)
 
     def init_states(self) -> tuple[dict[str, np.ndarray], ...]:
         """Return the initial states of the layers of one network, in float64 on the host.
@@ -280,7 +320,9 @@ class Network:
     ) -> tuple[Array, Pullback, LayerState]:
         """Apply one layer; return its output, its pullback and its next state."""
         layer = self.layers[index]
-        layer_key = None if key is None or index in self.frozen else key.at(index)
+        # A frozen layer computes as at inference, except for what defines the rows of a batch.
+        frozen = index in self.frozen and not getattr(layer, "changes_rows", False)
+        layer_key = None if key is None or frozen else key.at(index)
         if not is_stateful(layer):
             y, pullback = layer.apply(params[index], x, backend=backend, key=layer_key)  # type: ignore[union-attr]
             return y, pullback, {}

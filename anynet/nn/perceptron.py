@@ -16,7 +16,7 @@ from anynet.nn.layers import (
     Scale,
     Standardize,
 )
-from anynet.nn.layers.dense import initializer_for
+from anynet.nn.layers.initializers import initializer_for
 from anynet.nn.network import Network
 
 

@@ -1,6 +1,8 @@
 """Optimizers, schedules and the transformations around an update, in the array API alone."""
 
 from anynet.optim.groups import Group
+from anynet.optim.lasting import Cosine, CosLog4, FlatCos, OneCycle, for_run
+from anynet.optim.muon import Muon
 from anynet.optim.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -14,10 +16,8 @@ from anynet.optim.optimizers import (
 from anynet.optim.schedules import (
     SCHEDULES,
     Constant,
-    Cosine,
     Exponential,
     InverseScaling,
-    OneCycle,
     ReduceOnPlateau,
     Schedule,
     Step,
@@ -37,10 +37,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "CosLog4",
     "Cosine",
     "Exponential",
+    "FlatCos",
     "Group",
     "InverseScaling",
+    "Muon",
     "OneCycle",
     "Optimizer",
     "RMSprop",
@@ -52,6 +55,7 @@ __all__ = [
     "as_schedule",
     "bound_to",
     "clip_by_global_norm",
+    "for_run",
     "limit_weight_norms",
     "update_average",
 ]

@@ -32,7 +32,7 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class _Valued(Bounded):
+class Valued(Bounded):
     """Base class of schedules that start from a value or rise to it."""
 
     varies: ClassVar[tuple[str, ...]] = ("value",)
@@ -48,7 +48,7 @@ class _Valued(Bounded):
 
 @register("schedule")
 @dataclass(frozen=True)
-class Constant(_Valued):
+class Constant(Valued):
     """Always the same value.
 
     Parameters
@@ -65,7 +65,7 @@ class Constant(_Valued):
 
 @register("schedule")
 @dataclass(frozen=True)
-class Exponential(_Valued):
+class Exponential(Valued):
     """Multiply the value by ``decay`` after each epoch, as in the report.
 
     Parameters
@@ -87,7 +87,7 @@ class Exponential(_Valued):
 
 @register("schedule")
 @dataclass(frozen=True)
-class Step(_Valued):
+class Step(Valued):
     """Multiply the value by ``factor`` after every ``epochs`` epochs.
 
     Parameters
@@ -112,78 +112,7 @@ class Step(_Valued):
 
 @register("schedule")
 @dataclass(frozen=True)
-class Cosine(_Valued):
-    """Follow half a cosine from the value to ``final`` within ``epochs`` epochs; constant after.
-
-    Parameters
-    ----------
-    value : float
-        At the first update.
-    epochs : float
-    final : float
-
-    References
-    ----------
-    Loshchilov and Hutter 2017, equation 5, without restarts.
-    """
-
-    kind: ClassVar[str] = "cosine"
-    varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "final")
-
-    epochs: float = number(15, above=0)
-    final: float = number(0.0)
-
-    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
-        """Return the value of a step on the half cosine."""
-        xp = backend.xp
-        done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
-        return self.final + (self.value - self.final) * _half_cosine(done, backend)
-
-
-@register("schedule")
-@dataclass(frozen=True)
-class OneCycle(_Valued):
-    """Rise to the value and fall again within ``epochs`` epochs, both along half a cosine.
-
-    It starts from 1/25 of the value and ends at 1/250,000 of it.
-
-    Parameters
-    ----------
-    value : float
-        The maximum.
-    epochs : float
-    warmup : float
-        Share of the time in which it rises, between 0 and 1.
-
-    References
-    ----------
-    Smith and Topin 2018, in torch's variant.
-    """
-
-    kind: ClassVar[str] = "one_cycle"
-    varies: ClassVar[tuple[str, ...]] = ("value", "epochs", "warmup")
-
-    epochs: float = number(15, above=0)
-    warmup: float = number(0.3, above=0, below=1)
-
-    def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
-        """Return the value of a step on one of the two half cosines."""
-        xp = backend.xp
-        low, final = self.value / 25, self.value / 25e4
-        done = xp.minimum(_float(step, backend) / steps_per_epoch / self.epochs, 1.0)
-        rising = self.value + (low - self.value) * _half_cosine(
-            xp.minimum(done / self.warmup, 1.0), backend
-        )
-        falling = final + (self.value - final) * _half_cosine(
-            xp.maximum(done - self.warmup, 0.0) / (1 - self.warmup), backend
-        )
-        value: Array = xp.where(done < self.warmup, rising, falling)
-        return value
-
-
-@register("schedule")
-@dataclass(frozen=True)
-class InverseScaling(_Valued):
+class InverseScaling(Valued):
     """Divide the value by (step + 1) to the power ``power``; steps are updates, not epochs.
 
     Parameters
@@ -201,7 +130,7 @@ class InverseScaling(_Valued):
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:  # noqa: ARG002
         """Return value / (step + 1)^power."""
         xp = backend.xp
-        decay: Array = xp.exp(-self.power * xp.log(_float(step, backend) + 1.0))
+        decay: Array = xp.exp(-self.power * xp.log(as_float(step, backend) + 1.0))
         return self.value * decay
 
 
@@ -224,7 +153,7 @@ class Warmup(Bounded):
 
     def __call__(self, step: Array, steps_per_epoch: int, *, backend: Backend) -> Array:
         """Return the value of the other schedule, times the completed share of the rise."""
-        share = (_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
+        share = (as_float(step, backend) + 1.0) / (self.epochs * steps_per_epoch)
         value = self.schedule(step, steps_per_epoch, backend=backend)
         ramp: Array = backend.xp.minimum(share, 1.0)
         return value * ramp
@@ -294,17 +223,12 @@ def describe_value(schedule: Any) -> str:
     return f"{value:g}" if is_number(value) else repr(schedule)
 
 
-def _float(step: Array, backend: Backend) -> Array:
+def as_float(step: Array, backend: Backend) -> Array:
+    """Return the number of an update in the dtype of the backend."""
     converted: Array = backend.xp.astype(step, backend.float_dtype)
     return converted
 
 
 def _power(base: float, exponent: Array, backend: Backend) -> Array:
-    power: Array = base ** _float(exponent, backend)  # type: ignore[operator]
+    power: Array = base ** as_float(exponent, backend)  # type: ignore[operator]
     return power
-
-
-def _half_cosine(done: Array, backend: Backend) -> Array:
-    """Return half a cosine: 1 at 0, and 0 at 1."""
-    value: Array = 0.5 * (1 + backend.xp.cos(math.pi * done))
-    return value

@@ -13,6 +13,7 @@ from anynet.training.population import (
     cross_validate,
     fit_population,
 )
+from anynet.training.selection import OnlineSelection, Selection, select_greedily
 
 __all__ = [
     "Callback",
@@ -23,8 +24,10 @@ __all__ = [
     "FitOptions",
     "History",
     "Model",
+    "OnlineSelection",
     "PopulationProgress",
     "Progress",
+    "Selection",
     "StopReason",
     "cross_validate",
     "fit",
@@ -32,4 +35,5 @@ __all__ = [
     "load",
     "predict_augmented",
     "resume",
+    "select_greedily",
 ]

@@ -11,17 +11,24 @@ import numpy as np
 
 from anynet.backends import Backend, backend_of, to_numpy
 from anynet.checks import check_whole
+from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.seeds import device_seed
-from anynet.training.evaluate import target_spread
+from anynet.training.evaluate import LOSS, target_spread
 from anynet.training.inputs import check_rows, choose_backend, pipeline_for
 from anynet.training.model import Model, map_rows, place_model
 from anynet.training.model_file import read_models, write_ensemble
+from anynet.training.options import Scorer
+from anynet.training.selection import SIZE, select_greedily
 from anynet.typing import Array, Key
+
+AUGMENTED_ROWS = 1024  # samples that are augmented at once
 
 
 class Ensemble:
     """Averages the probabilities, or the values, that its members predict.
+
+    ``select`` chooses the members among candidates.
 
     Parameters
     ----------
@@ -29,11 +36,14 @@ class Ensemble:
         With the same task, inputs and outputs; their layers may differ.
     metadata : dict, optional
         JSON-able notes, saved with the ensemble.
+    weights : sequence of float, optional
+        The weight of each member in the average; equal by default. The attribute ``weights`` holds
+        them divided by their sum, or None if they are equal.
 
     Raises
     ------
     InvalidArgumentError
-        If there are no models, or their tasks, inputs or outputs differ.
+        If there are no models, their tasks, inputs or outputs differ, or the weights are invalid.
 
     Examples
     --------
@@ -47,7 +57,12 @@ class Ensemble:
     True
     """
 
-    def __init__(self, models: Sequence[Model], metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        metadata: dict[str, Any] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         listed = list(models) if isinstance(models, Iterable) else [models]
         wrong = [one for one in listed if not isinstance(one, Model)]
         if wrong or not isinstance(models, Iterable):
@@ -71,6 +86,71 @@ class Ensemble:
                     f"{questions[0]}, model {member} {question}"
                 )
                 raise InvalidArgumentError(message)
+        shares = None if weights is None else _shares(weights, len(self.models))
+        self.weights = None if shares is None or len(set(shares)) == 1 else shares
+
+    @classmethod
+    def select(
+        cls,
+        models: Sequence[Model],
+        data: Any,
+        *,
+        size: int = SIZE,
+        replacement: bool = True,
+        scoring: str | Scorer = LOSS,
+        metadata: dict[str, Any] | None = None,
+    ) -> Ensemble:
+        """Select members greedily, by the score of the ensemble on validation samples.
+
+        Parameters
+        ----------
+        models : sequence of Model
+            The candidates, with the same task, inputs and outputs.
+        data : (x, y) or (x, y, sample_weight)
+            Validation samples that no candidate was trained on.
+        size, replacement, scoring
+            See ``anynet.training.select_greedily``.
+        metadata : dict, optional
+            JSON-able notes, saved with the ensemble.
+
+        Returns
+        -------
+        Ensemble
+            The chosen models with their weights.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an argument is not as documented.
+
+        Examples
+        --------
+        >>> import anynet
+        >>> digits = anynet.load_dataset("digits")
+        >>> network = anynet.mlp([64, 32, 10], scale=digits.scale)
+        >>> x, y = digits.train
+        >>> configs = [{"learning_rate": rate} for rate in (0.01, 0.03, 0.1, 0.3)]
+        >>> models = anynet.fit_population(
+        ...     network, (x[:1000], y[:1000]), configs, epochs=5, backend="numpy"
+        ... )
+        >>> ensemble = anynet.Ensemble.select(models, (x[1000:], y[1000:]))
+        >>> len(ensemble.models) <= 4
+        True
+        """
+        candidates = cls(models).models
+        x, y, *weight = data
+        loss = candidates[0].loss
+        found = select_greedily(
+            [to_numpy(model.predict_mean(x)) for model in candidates],
+            to_numpy(y),
+            to_numpy(weight[0]) if weight and weight[0] is not None else None,
+            size=size,
+            replacement=replacement,
+            scoring=scoring,
+            loss=loss,
+        )
+        chosen = np.flatnonzero(found.weights).tolist()
+        return cls([candidates[one] for one in chosen], metadata, found.weights[chosen].tolist())
 
     def __repr__(self) -> str:
         """Return the number of models and the first model."""
@@ -78,6 +158,9 @@ class Ensemble:
 
     def predict(self, x: Any) -> Any:
         """Predict classes (N,), 0/1 labels (N, O), or values (N, O), as ``Model.predict`` does."""
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            return preprocessing.decode(self.predict(preprocessing.transform(x)))
         mean = self.predict_mean(x)
         home = backend_of(mean)
         xp = np if home is None else home.xp
@@ -100,9 +183,16 @@ class Ensemble:
         return self.predict_mean(x)
 
     def predict_mean(self, x: Any) -> Any:
-        """Predict the mean of the target (N, O), averaged over the members, on the device of x."""
-        first, *others = (model.predict_mean(x) for model in self.models)
-        return sum(others, start=first) / len(self.models)
+        """Predict the mean of the target (N, O), averaged over the members, on the device of x.
+
+        An ensemble that was trained on a table accepts raw rows, see ``read_table``; values are
+        then in the units of the table.
+        """
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            mean = self.predict_mean(preprocessing.transform(x))
+            return mean if self.models[0].loss.task == "classes" else preprocessing.decode(mean)
+        return weighted_mean([model.predict_mean(x) for model in self.models], self.weights)
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy (of whole rows for several labels), or R² for values."""
@@ -124,7 +214,8 @@ class Ensemble:
         OSError
             If the file cannot be written; an existing file is not changed.
         """
-        write_ensemble(path, [model.saved() for model in self.models], self.metadata)
+        models = [model.saved() for model in self.models]
+        write_ensemble(path, models, self.metadata, self.weights)
 
     @classmethod
     def load(
@@ -146,6 +237,38 @@ class Ensemble:
             message = f"{path} is not an ensemble: anynet.load reads a single model"
             raise ModelFileError(message)
         return loaded
+
+
+def _shares(weights: Any, n_members: int) -> tuple[float, ...]:
+    """Return weights divided by their sum.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are not one finite number of at least 0 for each member, or all are 0.
+    """
+    try:
+        array = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0)
+    sound = array.shape == (n_members,) and bool(np.all(np.isfinite(array) & (array >= 0)))
+    if not sound or not np.any(array > 0):
+        message = (
+            f"weights must be {n_members} numbers of at least 0, one for each model and not all 0, "
+            f"got {weights!r}"
+        )
+        raise InvalidArgumentError(message)
+    largest = float(np.max(array))  # a sum of huge numbers would overflow
+    shares: list[float] = (array / largest / np.sum(array / largest)).tolist()
+    return tuple(shares)
+
+
+def weighted_mean(predictions: Sequence[Any], weights: Sequence[float] | None) -> Any:
+    """Return the mean of arrays; with equal weights if there are none."""
+    if weights is None:
+        return sum(predictions[1:], start=predictions[0]) / len(predictions)
+    first, *others = (w * p for w, p in zip(weights, predictions, strict=True))
+    return sum(others, start=first)
 
 
 def load(
@@ -189,11 +312,16 @@ def load(
     >>> bool((loaded.predict(digits.test[0]) == model.predict(digits.test[0])).all())
     True
     """
-    saved, metadata, is_ensemble = read_models(path)
+    saved, metadata, is_ensemble, weights = read_models(path)
     placed_on = choose_backend(backend, device, dtype, default_dtype=saved[0].dtype)
     if not is_ensemble:
         return place_model(saved[0], placed_on, metadata)
-    return Ensemble([place_model(one, placed_on, {}) for one in saved], metadata)
+    models = [place_model(one, placed_on, {}) for one in saved]
+    try:
+        return Ensemble(models, metadata, weights)
+    except InvalidArgumentError as error:
+        message = f"{path} is not a sound ensemble: {error}"
+        raise ModelFileError(message) from error
 
 
 def predict_augmented(
@@ -243,12 +371,14 @@ def predict_augmented(
     """
     check_whole("times", times)
     models = model.models if isinstance(model, Ensemble) else (model,)
+    weights = model.weights if isinstance(model, Ensemble) else None
     backend, network = models[0].backend, models[0].network
     models = tuple(one if one.backend == backend else one.to(backend) for one in models)
 
     def mean_of(samples: Array) -> Array:
         means = [one.loss.link(one.logits(samples), backend.xp) for one in models]
-        return sum(means[1:], start=means[0]) / len(means)
+        mean: Array = weighted_mean(means, weights)
+        return mean
 
     versions = pipeline_for(network, x, augment, image_shape, backend)
     if versions is None:
@@ -267,4 +397,5 @@ def predict_augmented(
             total = total + mean_of(versions(some, None, backend=backend, key=key)[0])
         return total / (times + 1)
 
-    return map_rows(mean_of_versions, x, network.n_inputs, backend)
+    # The random bits depend on the slices, which are therefore of one size on every backend.
+    return map_rows(mean_of_versions, x, network.n_inputs, backend, AUGMENTED_ROWS)

@@ -10,15 +10,36 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Loop
-from anynet.checks import did_you_mean, require
+from anynet.backends import Backend, Loop
+from anynet.checks import accepts_call, did_you_mean, require
 from anynet.data.batches import Batches, split_order
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
+from anynet.nn.network import Network
+from anynet.training.options import Scorer
 from anynet.training.state import Sums, Weights, zero_sums
 from anynet.training.step import EvaluationStep, PopulationStep
 
-EVALUATION_BATCH = 1024
+ARRAYS_KEPT = 4  # of a layer's width, while a network is evaluated
+
+
+def slice_rows(network: Network, backend: Backend, members: int = 1) -> int:
+    """Return the number of samples that are predicted or evaluated at once.
+
+    Parameters
+    ----------
+    network : Network
+    backend : Backend
+        See ``Backend.slice_rows``.
+    members : int
+        Number of networks of a population, which are evaluated together.
+
+    Returns
+    -------
+    int
+    """
+    itemsize = np.dtype(backend.dtype).itemsize
+    return backend.slice_rows(members * ARRAYS_KEPT * max(network.widths) * itemsize)
 
 
 class Evaluation(NamedTuple):
@@ -53,7 +74,8 @@ def evaluate(
     """
     loop: Loop[Sums] = step.backend.loop(PopulationStep(step))
     sums = zero_sums(step.loss, step.network, (), step.backend)
-    parts = split_order(order, min(EVALUATION_BATCH, order.size))
+    rows = slice_rows(step.network, step.backend)
+    parts = split_order(order, min(rows, order.size))
     sums = add_up(loop, sums, weights, batches, parts, {})
     return means(tree.map(step.backend.to_host, sums), step.loss, spread)
 
@@ -100,8 +122,8 @@ def target_spread(y: np.ndarray, weight: np.ndarray | None, loss: Loss) -> np.nd
 LOSS = "loss"  # the validation loss itself: the lower, the better
 
 
-def scoring_of(scoring: Any, loss: Loss) -> str | None:
-    """Return the name of a score, or None for the default score of the loss.
+def scoring_of(scoring: Any, loss: Loss) -> str | Scorer | None:
+    """Return the name or the function of a score, or None for the default score of the loss.
 
     Raises
     ------
@@ -113,8 +135,13 @@ def scoring_of(scoring: Any, loss: Loss) -> str | None:
     if scoring == LOSS:
         return LOSS
     if not isinstance(scoring, str):
-        message = f"scoring must be a name such as 'balanced_accuracy' or None, got {scoring!r}"
-        raise InvalidArgumentError(message)
+        if not _takes_predictions(scoring) and not accepts_call(scoring, None, None, None):
+            message = (
+                f"scoring must be a name such as 'balanced_accuracy', a scorer of scikit-learn, a "
+                f"function of targets and predictions, or None, got {scoring!r}"
+            )
+            raise InvalidArgumentError(message)
+        return scoring  # type: ignore[no-any-return]
     names = [LOSS, *_metrics().get_scorer_names()]
     if scoring not in names:
         message = (
@@ -125,8 +152,20 @@ def scoring_of(scoring: Any, loss: Loss) -> str | None:
     return scoring
 
 
+def name_of(scoring: str | Scorer | None) -> str:
+    """Return the name of a score, empty for the default score."""
+    if scoring is None or isinstance(scoring, str):
+        return scoring or ""
+    return getattr(scoring, "__name__", repr(scoring))
+
+
+def _takes_predictions(scoring: Any) -> bool:
+    """Whether a callable takes targets and predictions; a scorer takes estimator, x and y."""
+    return not isinstance(scoring, type) and accepts_call(scoring, None, None)
+
+
 def check_scoring(
-    scoring: str, loss: Loss, n_outputs: int, y: np.ndarray, weight: np.ndarray | None
+    scoring: str | Scorer, loss: Loss, n_outputs: int, y: np.ndarray, weight: np.ndarray | None
 ) -> None:
     """Check, before training, that a score is defined for the validation set.
 
@@ -148,27 +187,31 @@ def check_scoring(
         value = score_outputs(scoring, loss, outputs, y, weight)
     except (ValueError, TypeError, AttributeError) as error:
         message = (
-            f"scoring={scoring!r} cannot score this network's {loss.task} "
+            f"scoring={name_of(scoring)!r} cannot score this network's {loss.task} "
             f"({n_outputs} outputs): {' '.join(str(error).split())[:300]}"
         )
         raise InvalidArgumentError(message) from error
     if np.isnan(value):
         message = (
-            f"scoring={scoring!r} is not defined for the validation set of {len(y)} samples (it "
-            f"may lack a class): hold out more samples, or choose another score"
+            f"scoring={name_of(scoring)!r} is not defined for the validation set of {len(y)} "
+            f"samples (it may lack a class): hold out more samples, or choose another score"
         )
         raise InvalidArgumentError(message)
 
 
 def score_outputs(
-    scoring: str, loss: Loss, outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None
+    scoring: str | Scorer,
+    loss: Loss,
+    outputs: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray | None,
 ) -> float:
     """Score predicted means of the target on the host; NaN if the score is not defined.
 
     Parameters
     ----------
-    scoring : str
-        For three or more classes, ``roc_auc`` is scikit-learn's ``roc_auc_ovr``.
+    scoring : str or callable
+        See ``FitOptions``; for three or more classes, ``roc_auc`` is ``roc_auc_ovr``.
     loss : Loss
     outputs : ndarray of shape (N, O)
         Probabilities, or values.
@@ -194,14 +237,17 @@ def score_outputs(
         target, decided = y.astype(np.int64), (outputs > 0.5).astype(np.int64)
         classes = np.array([0, 1])
         if outputs.shape[1] == 1:
-            target, decided = target[:, 0], decided[:, 0]
-            outputs = np.hstack([1 - outputs, outputs])
+            target, decided, outputs = target[:, 0], decided[:, 0], outputs[:, 0]
         else:
             classes = [classes] * outputs.shape[1]
     options = {} if weight is None else {"sample_weight": np.asarray(weight)}
-    scorer = _metrics().get_scorer(scoring)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an undefined score is NaN or 0
+        if _takes_predictions(scoring):
+            return float(scoring(target, outputs, **options))  # type: ignore[operator]
+        if loss.task == "labels" and outputs.ndim == 1:
+            outputs = np.stack([1 - outputs, outputs], axis=1)
+        scorer = _metrics().get_scorer(scoring)
         nothing = np.zeros((len(y), 1))
         known = _known()[classes is not None](classes, decided, outputs)
         return float(scorer(known, nothing, target, **options))

@@ -27,7 +27,7 @@ from anynet.training.checkpoint import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.diagnostics import warn_of_range
-from anynet.training.evaluate import check_scoring, scoring_of
+from anynet.training.evaluate import check_scoring, name_of, scoring_of
 from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
@@ -180,6 +180,7 @@ def prepare(
     metadata: dict[str, Any] | None = None,
     split_seed: int | None = None,
     samples: Any = None,
+    held_out: Any = None,
     check: Callable[..., Rows] = inputs.check_rows,
 ) -> Run:
     """Check the arguments of ``fit``, and return the run that they describe.
@@ -188,6 +189,8 @@ def prepare(
     ----------
     samples : sequence of int, optional
         Indices of the samples to train on and to hold out from; all by default.
+    held_out : sequence of int, optional
+        Indices of the samples to score after each epoch, instead of ``validation``.
     split_seed : int, optional
         Seed of the held-out samples instead of ``seed``.
     check : callable
@@ -207,14 +210,16 @@ def prepare(
         class_weight = check_class_weight(class_weight, loss, network.n_outputs)
     rows = check(data, network, loss, backend, "data", class_weight)
     warn_of_range(rows.x, network, backend)
-    index = None if samples is None else _check_samples(samples, rows.n_samples)
-    training, held_out = Subset(rows, index), None
-    if isinstance(validation, (tuple, list, Source)):
-        held_out = Subset(check(validation, network, loss, backend, "validation", class_weight))
+    index = None if samples is None else _check_samples("samples", samples, rows.n_samples)
+    training, scored = Subset(rows, index), None
+    if held_out is not None:
+        scored = Subset(rows, _check_samples("held_out", held_out, rows.n_samples))
+    elif isinstance(validation, (tuple, list, Source)):
+        scored = Subset(check(validation, network, loss, backend, "validation", class_weight))
     elif validation is not None:
         seed = options.seed if split_seed is None else split_seed
         kept, left = train_validation_split(training.n_samples, validation, seed)
-        held_out = Subset(rows, training.order(left))
+        scored = Subset(rows, training.order(left))
         training = Subset(rows, training.order(kept))
     inputs.check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
@@ -222,10 +227,13 @@ def prepare(
         message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
         raise InvalidArgumentError(message)
     if scoring is not None:
-        if held_out is None:
-            message = f"scoring={scoring!r} scores a validation set: pass validation too"
+        if scored is None:
+            message = f"scoring={name_of(scoring)!r} scores a validation set: pass validation too"
             raise InvalidArgumentError(message)
-        check_scoring(scoring, loss, network.n_outputs, *held_out.targets())
+        check_scoring(scoring, loss, network.n_outputs, *scored.targets())
+    steps = training.n_samples // batch_size
+    if not options.drop_last:
+        steps = -(-training.n_samples // batch_size)
     augment = None
     if options.augment is not None:
         shape = options.image_shape
@@ -235,7 +243,7 @@ def prepare(
         loss,
         parts.optimizer,
         schedule,
-        -(-training.n_samples // batch_size),
+        steps,
         backend,
         options.clip_norm,
         options.average,
@@ -257,9 +265,12 @@ def prepare(
             image_shape=None if augment is None else augment.layout.shape,
         ),
         training=training,
-        held_out=held_out,
+        held_out=scored,
         stopping=EarlyStopping(
-            options.patience, options.target_accuracy if by_accuracy else None, options.min_delta
+            options.patience,
+            options.target_accuracy if by_accuracy else None,
+            options.min_delta,
+            options.ties == "last",
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
@@ -270,13 +281,13 @@ def prepare(
     )
 
 
-def _check_samples(samples: Any, n_samples: int) -> np.ndarray:
+def _check_samples(name: str, samples: Any, n_samples: int) -> np.ndarray:
     index = np.asarray(samples)
     if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu":
-        message = f"samples must be a list of at least one index, got shape {index.shape}"
+        message = f"{name} must be a list of at least one index, got shape {index.shape}"
         raise InvalidArgumentError(message)
     if index.min() < 0 or index.max() >= n_samples:
-        message = f"samples must be indices in [0, {n_samples}), got {index.min()} to {index.max()}"
+        message = f"{name} must be indices in [0, {n_samples}), got {index.min()} to {index.max()}"
         raise InvalidArgumentError(message)
     return index
 

@@ -21,15 +21,13 @@ from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Activation, Dense
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
-from anynet.training.evaluate import Evaluation, evaluate, target_spread
+from anynet.training.evaluate import Evaluation, evaluate, slice_rows, target_spread
 from anynet.training.history import History
 from anynet.training.inputs import check_rows, check_x, with_targets
 from anynet.training.model_file import SavedModel, write_model
 from anynet.training.state import Weights
 from anynet.training.step import EvaluationStep
 from anynet.typing import Array, LayerStates, Params
-
-PREDICTION_BATCH = 1024  # rows: the arrays of a batch fit into a processor's cache
 
 
 @dataclass(frozen=True, repr=False)
@@ -232,16 +230,18 @@ class Model(Described):
 
     def _map(self, function: Callable[[Array], Any], x: Any) -> Any:
         """Apply ``function`` to the logits of slices of x, and join the results."""
-        n_inputs = self.network.n_inputs
-        return map_rows(lambda some: function(self.logits(some)), x, n_inputs, self.backend)
+        size, n_inputs = slice_rows(self.network, self.backend), self.network.n_inputs
+        return map_rows(lambda some: function(self.logits(some)), x, n_inputs, self.backend, size)
 
     def logits(self, x: Array) -> Array:
         """Compute the logits (B, O) of samples (B, I) on the device of the model."""
         return self.network.predict(self.params, x, backend=self.backend, states=self.states)
 
 
-def map_rows(function: Callable[[Array], Array], x: Any, n_inputs: int, backend: Backend) -> Any:
-    """Apply a function to batches of x on the device, and concatenate the results.
+def map_rows(
+    function: Callable[[Array], Array], x: Any, n_inputs: int, backend: Backend, size: int
+) -> Any:
+    """Apply a function to slices of x on the device, and concatenate the results.
 
     Parameters
     ----------
@@ -251,6 +251,8 @@ def map_rows(function: Callable[[Array], Array], x: Any, n_inputs: int, backend:
         Checked here, see ``check_x``.
     n_inputs : int
     backend : Backend
+    size : int
+        Number of samples in a slice, except the last.
 
     Returns
     -------
@@ -260,8 +262,8 @@ def map_rows(function: Callable[[Array], Array], x: Any, n_inputs: int, backend:
     rows = check_x(x, n_inputs, backend)
     parts = []
     with backend.context():
-        for start in range(0, max(1, rows.shape[0]), PREDICTION_BATCH):
-            stop = min(start + PREDICTION_BATCH, rows.shape[0])
+        for start in range(0, max(1, rows.shape[0]), size):
+            stop = min(start + size, rows.shape[0])
             from_disk = isinstance(rows, Source)
             some = rows.read(np.arange(start, stop)) if from_disk else rows[start:stop, ...]
             parts.append(function(backend.to_device(some)))

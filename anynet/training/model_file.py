@@ -23,6 +23,15 @@ CHECKPOINTS = "checkpoints"  # a folder in a run folder, while the run is unfini
 STATE = "state"  # prefix of the names of tensors that are not parameters
 
 
+class SavedModels(NamedTuple):
+    """The content of a model file or an ensemble file."""
+
+    models: list[SavedModel]
+    metadata: dict[str, Any]
+    is_ensemble: bool
+    weights: Any  # of the members of an ensemble, unchecked; None if they are equal
+
+
 class SavedModel(NamedTuple):
     """The content of a model file, on the host."""
 
@@ -53,16 +62,22 @@ def write_model(path: str | os.PathLike[str], model: SavedModel, metadata: dict[
 
 
 def write_ensemble(
-    path: str | os.PathLike[str], models: Sequence[SavedModel], metadata: dict[str, Any]
+    path: str | os.PathLike[str],
+    models: Sequence[SavedModel],
+    metadata: dict[str, Any],
+    weights: Sequence[float] | None = None,
 ) -> None:
-    """Write an ensemble file; the tensors of member k are named ``k.…``; see ``write_model``."""
+    """Write an ensemble file; the tensors of member k are named ``k.…``; see ``write_model``.
+
+    ``weights`` are those of the members, None if they are equal.
+    """
     arrays = {
         f"{member}.{name}": array
         for member, model in enumerate(models)
         for name, array in _named(model).items()
     }
     members = [describe_model(model.network, model.loss) for model in models]
-    content = {"members": members, "metadata": metadata}
+    content = {"members": members, "metadata": metadata, "weights": weights}
     container.write_container(expanded(path), KEY, container.Container(arrays, content))
 
 
@@ -106,14 +121,12 @@ def describe_model(network: Network, loss: Loss) -> dict[str, Any]:
     return {"network": network.to_config(), "loss": to_config(loss)}
 
 
-def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[str, Any], bool]:
+def read_models(path: str | os.PathLike[str]) -> SavedModels:
     """Read and check the file of a model or an ensemble, also in a run folder.
 
     Returns
     -------
-    models : list of SavedModel
-    metadata : dict
-    is_ensemble : bool
+    SavedModels
 
     Raises
     ------
@@ -131,7 +144,7 @@ def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[st
         raise ModelFileError(str(error)) from error
     metadata = config.get("metadata") or {}
     if "members" not in config:
-        return [_rebuild(path, arrays, config, metadata)], metadata, False
+        return SavedModels([_rebuild(path, arrays, config, metadata)], metadata, False, None)
     members = config["members"]
     if not isinstance(members, list) or not members:
         message = f"{path} should hold a list of models, got {members!r}"
@@ -143,8 +156,10 @@ def read_models(path: str | os.PathLike[str]) -> tuple[list[SavedModel], dict[st
             message = f"{path}: tensor {name} belongs to no member: there are {len(members)}"
             raise ModelFileError(message)
         parts[int(member)][rest] = array
+    weights = config.get("weights")  # absent in files of earlier versions
     pairs = zip(parts, members, strict=True)
-    return [_rebuild(path, part, each, metadata) for part, each in pairs], metadata, True
+    models = [_rebuild(path, part, each, metadata) for part, each in pairs]
+    return SavedModels(models, metadata, True, weights)
 
 
 def _model_path(path: Path) -> Path:

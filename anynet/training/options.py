@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 
-from anynet.checks import check_bool, check_whole, did_you_mean
+from anynet.checks import check_bool, check_choice, check_whole, did_you_mean
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
@@ -20,6 +20,8 @@ from anynet.optim import Optimizer, Schedule
 from anynet.seeds import device_seed
 
 Augmentation: TypeAlias = Any
+Scorer: TypeAlias = Callable[..., float]
+TIES = ("first", "last")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -35,6 +37,9 @@ class FitOptions:
     batch_size : int
         Number of samples in an update. The remainder forms one short batch in each epoch: the
         first of a shuffled epoch, the last of one in the samples' own order.
+    drop_last : bool
+        Whether the remainder is dropped instead: each epoch then omits N mod ``batch_size``
+        samples, other ones in each shuffled epoch.
     optimizer : Optimizer or str, optional
         See ``anynet.optim``; plain SGD by default.
     learning_rate : float or Schedule
@@ -54,6 +59,10 @@ class FitOptions:
     target_accuracy : float or None
         Validation accuracy at which training stops; ignored where values are predicted, and with
         another ``scoring``.
+    time_limit : float, optional
+        Maximum training time in seconds: training ends after the epoch in which it is exceeded.
+        It is that of one call of ``fit``, ``fit_population`` or ``resume``; the groups of a
+        population share it equally, and a group may use what earlier ones have left.
     min_delta : float
         Minimum gain in the validation score that counts as better.
     clip_norm : float, optional
@@ -76,11 +85,18 @@ class FitOptions:
         Factor of the samples of each class 0 … O−1, multiplied into their weights (1 for classes
         that are not in the dict). ``"balanced"`` is N / (number of classes · samples of the
         class), as in scikit-learn. The validation set is weighted in the same way.
-    scoring : str, optional
+    scoring : str or callable, optional
         The validation score that selects the epoch whose weights are kept, and that ``patience``
-        and ``ReduceOnPlateau`` use: ``"loss"`` or the name of a scorer of scikit-learn, such as
-        ``"balanced_accuracy"``, ``"roc_auc"`` (for three or more classes: one-vs-rest, macro) or
-        ``"neg_log_loss"``. By default accuracy, or R² for values.
+        and ``ReduceOnPlateau`` use; the higher, the better. ``"loss"``; the name of a scorer of
+        scikit-learn, such as ``"balanced_accuracy"``, ``"f1_macro"``, ``"roc_auc"`` (for three or
+        more classes: one-vs-rest, macro), ``"neg_brier_score"``, ``"neg_log_loss"`` or
+        ``"neg_root_mean_squared_error"``; such a scorer, ``(estimator, x, y) -> float``; or a
+        function ``(y, predicted) -> float`` of targets and of predicted probabilities or values
+        (N, O), (N,) for one output. It receives ``sample_weight`` if there are weights. By default
+        accuracy, or R² for values.
+    ties : {"first", "last"}
+        Which of several epochs with the same best validation score is kept. Patience is counted
+        from the first in both cases.
     shuffle : bool
         Whether each epoch has its own random order.
     seed : int
@@ -96,6 +112,7 @@ class FitOptions:
 
     epochs: int = 15
     batch_size: int = 64
+    drop_last: bool = False
     optimizer: Optimizer | str | None = None
     learning_rate: float | Schedule = 0.1
     momentum: float | Schedule | None = None
@@ -105,6 +122,7 @@ class FitOptions:
     loss: Loss | str | None = None
     patience: int | None = 5
     target_accuracy: float | None = 0.99
+    time_limit: float | None = None
     min_delta: float = 0.0
     clip_norm: float | None = None
     average: float | None = None
@@ -113,7 +131,8 @@ class FitOptions:
     augment: Augmentation | str | Sequence[Augmentation] | None = None
     image_shape: tuple[int, int] | None = None
     class_weight: str | Mapping[int, float] | None = None
-    scoring: str | None = None
+    scoring: str | Scorer | None = None
+    ties: str = "first"
     shuffle: bool = True
     seed: int = 0
 
@@ -123,12 +142,14 @@ class FitOptions:
             if isinstance(value, np.generic):  # as Python's number, which files can hold
                 object.__setattr__(self, field.name, value.item())
         check_bool("shuffle", self.shuffle)
+        check_bool("drop_last", self.drop_last)
+        check_choice("ties", self.ties, TIES)
         check_whole("epochs", self.epochs)
         check_whole("batch_size", self.batch_size)
         device_seed(self.seed)  # checks it
         if self.patience is not None:
             check_whole("patience", self.patience)
-        for name in ("clip_norm", "max_norm", "adversarial"):
+        for name in ("clip_norm", "max_norm", "adversarial", "time_limit"):
             self._check(name, lambda value: 0 < value < math.inf, "above 0 or None")
         self._check("average", lambda value: 0 <= value < 1, "in [0, 1) or None")
         self._check("target_accuracy", lambda value: 0 < value <= 1, "in (0, 1] or None")
@@ -157,6 +178,7 @@ class FitArguments(TypedDict, total=False):
 
     epochs: int
     batch_size: int
+    drop_last: bool
     optimizer: Optimizer | str | None
     learning_rate: float | Schedule
     momentum: float | Schedule | None
@@ -166,6 +188,7 @@ class FitArguments(TypedDict, total=False):
     loss: Loss | str | None
     patience: int | None
     target_accuracy: float | None
+    time_limit: float | None
     min_delta: float
     clip_norm: float | None
     average: float | None
@@ -174,7 +197,8 @@ class FitArguments(TypedDict, total=False):
     augment: Augmentation | str | Sequence[Augmentation] | None
     image_shape: tuple[int, int] | None
     class_weight: str | Mapping[int, float] | None
-    scoring: str | None
+    scoring: str | Scorer | None
+    ties: str
     shuffle: bool
     seed: int
 

@@ -16,7 +16,7 @@ from anynet.data.batches import Batches, HostBatches, ResidentBatches, Rows
 from anynet.data.memory import available_memory
 from anynet.data.sources.source import Source
 from anynet.errors import InvalidArgumentError
-from anynet.training.evaluate import EVALUATION_BATCH
+from anynet.training.evaluate import ARRAYS_KEPT, slice_rows
 
 if TYPE_CHECKING:
     from anynet.training.trainer import Member
@@ -112,7 +112,7 @@ def member_bytes(member: Member) -> int:
 
     The estimate includes the weights, their gradients, the best weights so far, the states of the
     optimizer and the average, the activations of a step or an evaluation, and the order of the
-    samples.
+    samples. On a device with memory of its own, evaluations use what is left of it.
     """
     step, network = member.step, member.step.network
     host = get_backend("numpy", dtype=step.backend.dtype)
@@ -125,5 +125,7 @@ def member_bytes(member: Member) -> int:
     training = ACTIVATIONS_KEPT * member.batch_size * sum(network.widths)
     if step.augment is not None:
         training += AUGMENTING_KEPT * member.batch_size * network.n_inputs
-    scoring = 0 if member.held_out is None else 2 * EVALUATION_BATCH * max(network.widths)
+    scoring = 0
+    if member.held_out is not None and step.backend.memory() is None:
+        scoring = ARRAYS_KEPT * slice_rows(network, step.backend) * max(network.widths)
     return int(weights + 4 * member.training.n_samples + max(training, scoring) * itemsize)

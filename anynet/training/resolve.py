@@ -12,10 +12,18 @@ from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
-from anynet.nn.layers import Activation, AnyLayer, Dropout
+from anynet.nn.layers import Activation, AnyLayer, Dropout, EnsembleMean
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
-from anynet.optim import Optimizer, Schedule, Warmup, as_optimizer, as_schedule, bound_to
+from anynet.optim import (
+    Optimizer,
+    Schedule,
+    Warmup,
+    as_optimizer,
+    as_schedule,
+    bound_to,
+    for_run,
+)
 from anynet.training.inputs import choose_loss
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
@@ -27,7 +35,7 @@ PLACEHOLDERS = {"momentum": 0.9, "weight_decay": 0.0, "dropout": 0.0, "label_smo
 
 
 class Parts(NamedTuple):
-    """The parts of a step."""
+    """The parts of a step; schedules have the number of epochs of the run."""
 
     loss: Loss
     optimizer: Optimizer
@@ -65,6 +73,7 @@ def resolve_parts(
     optimizer = _overridden(as_optimizer(options.optimizer), numbers, "momentum", "weight_decay")
     loss = choose_loss(options.loss, y, network.n_outputs)
     loss = _overridden(loss, numbers, "label_smoothing")
+    _check_mean(network, loss)
     if numbers.dropout is not None:
         network = with_dropout(network, numbers.dropout)  # type: ignore[arg-type]  # a number
     paths = {
@@ -77,14 +86,28 @@ def resolve_parts(
             if isinstance(layer, Dropout)
         ],
     }
-    driven = tuple((path, driving[name]) for name in driving for path in paths[name])
-    schedule = as_schedule(options.learning_rate)
-    parts = Parts(loss, bound_to(network, optimizer), schedule, driven)
+    epochs, schedule = options.epochs, as_schedule(options.learning_rate)
+    driven = tuple(
+        (path, for_run(driving[name], epochs)) for name in driving for path in paths[name]
+    )
+    parts = Parts(loss, bound_to(network, optimizer), for_run(schedule, epochs), driven)
     unresolved: dict[str, Any] = {name: driving.get(name) for name in PLACEHOLDERS}
     resolved = replace(
         options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved
     )
     return network, parts, resolved
+
+
+def _check_mean(network: Network, loss: Loss) -> None:
+    """Check that the members' mean prediction is that of the loss."""
+    link = getattr(loss, "link_name", None)
+    for layer in network.layers:
+        if isinstance(layer, EnsembleMean) and layer.link != link:
+            message = (
+                f"EnsembleMean averages with link={layer.link!r}, and the loss {loss.kind} has the "
+                f"link {link!r}: make it EnsembleMean({layer.members}, {link!r})"
+            )
+            raise InvalidArgumentError(message)
 
 
 def _driving(given: Any, name: str) -> Schedule:

@@ -1,14 +1,16 @@
-"""The CUDA cases of the test matrix, for the libraries that support the device.
+"""The CUDA cases of the test matrix for one library that supports the device.
 
-One pytest process per library, all in parallel. A skipped case is a failure
-(``ANYNET_REQUIRE_GPU=1``); a library that is not installed has no cases. The process for CuPy also
-runs the tests that name no library.
+A skipped case is a failure (``ANYNET_REQUIRE_GPU=1``); a library that is not installed has no
+cases. The tests for CuPy include those that name no library; JAX, which compiles for long, runs
+those of its backend only. Folders that need more packages than a machine for training has (the
+command line, studies, exports) are left out.
 
-    python -m bench.gpu_parts.cuda_tests --out DIR
+    python -m bench.gpu_parts.cuda_tests --library cupy --out DIR
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -24,36 +26,45 @@ CASES = {
         "jax": "jax-cuda",
     },
 }
+FOLDERS = ("backends", "nn", "optim", "augment", "training", "estimators")
+FEWER_FOLDERS = {"jax": ("backends",)}
+PROCESSES = 4
 
 
 def main() -> int:
-    """Run pytest for each library, and return 1 if one of them fails."""
+    """Run pytest for the library, and return 1 if it fails."""
     options = parse(__doc__)
-    if importlib.util.find_spec("pytest") is None:
+    if options.library not in [backend.name for backend in usable(options.device)]:
+        print(f"{options.library} has no {options.device} device here: no tests are run")
+        return 0
+    if not installed("pytest"):
         print("pytest is not installed: pip install 'anynet-mlp[test]'")
         return 1
-    mark = "cuda and not slow" if options.device == "cuda" else "not slow"
-    found = [backend.name for backend in usable(options.device)]
-    cases = {name: case for name, case in CASES[options.device].items() if name in found}
-    running = {name: start(mark, case) for name, case in cases.items()}
-    failed = False
-    for name, process in running.items():
-        output, _ = process.communicate()
-        print(f"== {name}: pytest -m '{mark}' -k '{cases[name]}'\n{output}", flush=True)
-        failed |= process.returncode != 0
-    return int(failed or not running)
+    arguments = pytest_arguments(options.library, options.device)
+    print(f"pytest {arguments}", flush=True)
+    environment = os.environ | {"ANYNET_REQUIRE_GPU": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], env=environment, check=False
+    ).returncode
 
 
-def start(mark: str, case: str) -> subprocess.Popen[str]:
-    """Start a pytest process for the selected cases."""
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
-    return subprocess.Popen(
-        [*command, "-m", mark, "-k", case, "--ignore=tests/bench", "tests"],
-        env=os.environ | {"ANYNET_REQUIRE_GPU": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def pytest_arguments(library: str, device: str) -> list[str]:
+    """Return the arguments for the cases of a library, with the plugins that are installed."""
+    mark = "cuda and not slow" if device == "cuda" else "not slow"
+    options = ["-q", "--no-header", "-p", "no:cacheprovider"]
+    options += ["-o", "addopts=--strict-markers --import-mode=importlib"]
+    options += ["-W", "ignore::pytest.PytestConfigWarning"]  # pytest-timeout is not installed
+    if installed("xdist"):
+        options += ["-n", str(PROCESSES)]
+    folders = [f"tests/{name}" for name in FEWER_FOLDERS.get(library, FOLDERS)]
+    return [*options, "-m", mark, "-k", CASES[device][library], *folders]
+
+
+def installed(package: str) -> bool:
+    """Return whether a package can be imported."""
+    with contextlib.suppress(ValueError):  # it is blocked
+        return importlib.util.find_spec(package) is not None
+    return False
 
 
 if __name__ == "__main__":

@@ -67,12 +67,11 @@ def main() -> int:
         "sgd": (plain, SGD(), 0.1),
         "momentum, dropout, falling rate": (dropped, SGD(momentum=0.9), Cosine(0.02, epochs=2)),
     }
-    rows = [
-        row_of(compare, backend, case, job, rounds, *cases[case])
-        for backend in usable(options.device)
-        for case in cases
-    ]
-    write_lines(options.out / "graph.jsonl", rows)
+    rows: list[Row] = []
+    for backend in usable(options.device):
+        for case in cases:
+            rows.append(row_of(compare, backend, case, job, rounds, *cases[case]))
+            write_lines(options.out / "graph.jsonl", rows)  # in case the next is killed
     print(to_markdown(rows, COLUMNS))
     return 0 if rows and all(row["agrees"] and row["as_one"] for row in rows) else 1
 

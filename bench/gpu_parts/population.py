@@ -39,8 +39,10 @@ def main() -> int:
     options = parse(__doc__)
     samples, members = (640, 4) if options.tiny else (64 * 200, 128)
     job = dataclasses.replace(WORKLOADS["mnist-small"], samples=samples, epochs=1)
-    rows = [row_of(measure, backend, job, members) for backend in usable(options.device)]
-    write_lines(options.out / "population.jsonl", rows)
+    rows: list[Row] = []
+    for backend in usable(options.device):
+        rows.append(row_of(measure, backend, job, members))
+        write_lines(options.out / "population.jsonl", rows)  # in case the next is killed
     print(to_markdown(rows, COLUMNS))
     return 0 if rows and all(row["agrees"] for row in rows) else 1
 

@@ -106,4 +106,5 @@ def parse(about: str | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=tuple(BACKENDS), default="cuda")
     parser.add_argument("--tiny", action="store_true", help="run a few steps, to test the script")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--library", help="run the tests of this library")
     return parser.parse_args()

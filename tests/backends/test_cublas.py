@@ -200,6 +200,17 @@ def test_stream_and_workspace_are_set_together_for_a_new_stream(library: Library
             assert library.calls[index + 1][2] == 1024
 
 
+def test_a_stream_may_have_a_workspace_of_its_own(library: Library) -> None:
+    handle, other = make(library), np.empty(2048, np.uint8)
+    square = np.ones((2, 2))
+    for workspaces in ({}, {7: other}, {}):
+        handle.workspaces = workspaces
+        for stream in (STREAM, 7):
+            multiply(handle, square, square, np.empty((2, 2)), stream=stream)
+    sizes = [call[2] for call in library.calls if call[0] == "cublasSetWorkspace_v2"]
+    assert sizes == [1024, 1024, 1024, 2048, 1024, 1024]
+
+
 def test_a_failed_product_raises_with_shape_and_status() -> None:
     with pytest.raises(BackendError, match="2 × 3 × 4: status 13"):
         multiply(make(Library(status=13)), np.ones((2, 3)), np.ones((3, 4)), np.empty((2, 4)))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from anynet.backends.cuda_sources import KERNELS
+from anynet.backends.fusion.program import Instruction
+from anynet.backends.fusion.source import ELEMENTWISE, REDUCTIONS, compile_program
 from anynet.backends.numpy import create
 
 ON_THE_HOST = """
@@ -21,8 +23,46 @@ static Dim blockIdx{0}, blockDim{1}, threadIdx{0}, gridDim{3};
 """
 
 
+def every_operation(dtype: str) -> str:
+    """Return the source of a kernel that contains every operation of fused kernels."""
+    program = [
+        *(Instruction("array", (), kind, 640) for kind in (dtype, "int32", "bool")),
+        Instruction("number", (), dtype, 1),
+        Instruction("view", (9, ((64, 10), (10, -1))), dtype, 640, (0,)),
+        Instruction("take", (640, 640, 1), dtype, 640, (0, 1)),
+        Instruction("concat", (5, 5, 1), dtype, 640, (0, 0)),
+        Instruction("position", (10, 1), "int32", 640),
+    ]
+    for name, formula in ELEMENTWISE.items():
+        whole = name.startswith("bitwise") or name == "floor_divide"
+        inputs = ((1, 1) if whole else (0, 3, 0))[
+            : 3 if "{2}" in formula else 2 if "{1}" in formula else 1
+        ]
+        program.append(Instruction(name, (), "int32" if whole else dtype, 640, inputs))
+    stored = range(4, len(program))
+    for name in REDUCTIONS:
+        kind, source = {"min": ("int32", 1), "all": ("bool", 2), "any": ("bool", 2)}.get(
+            name, (dtype, 0)
+        )
+        for length, inner in ((10, 1), (64, 10)):
+            program.append(
+                Instruction("reduce", (name, length, inner), kind, 640 // length, (source,))
+            )
+            program.append(Instruction("cast", (), dtype, 640 // length, (len(program) - 1,)))
+    wanted = (*stored, *range(stored.stop, len(program)))
+    (launch,) = compile_program(tuple(program), wanted)
+    return launch.source
+
+
+SOURCES = KERNELS | {f"fused-{dtype}": every_operation(dtype) for dtype in ("float32", "float64")}
+
+
+def test_fused_kernels_of_float32_have_no_double_numbers() -> None:
+    assert "double" not in SOURCES["fused-float32"].partition('extern "C"')[2]
+
+
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", SOURCES)
 def test_nvrtc_compiles_the_kernel(name: str, architecture: str) -> None:
     pathfinder = pytest.importorskip("cuda.pathfinder")
     try:
@@ -30,7 +70,7 @@ def test_nvrtc_compiles_the_kernel(name: str, architecture: str) -> None:
     except pathfinder.DynamicLibNotFoundError as error:
         pytest.skip(str(error))
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
-    source = KERNELS[name].encode()
+    source = SOURCES[name].encode()
     created = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"k.cu", 0, None, None)
     assert created == 0
     options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
@@ -43,7 +83,7 @@ def test_nvrtc_compiles_the_kernel(name: str, architecture: str) -> None:
     nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
     cubin = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetCUBIN(program, cubin)
-    assert name.encode() in cubin.raw
+    assert name.partition("-")[0].encode() in cubin.raw
 
 
 @pytest.fixture(scope="module")

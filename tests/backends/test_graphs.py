@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import time
 import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +43,11 @@ class Rerun(GraphRecorder):
 
     def write(self, buffer: Any, array: Any) -> None:
         buffer[...] = array
+
+    def place(self, array: Any) -> Any:
+        torchs = hasattr(array, "data_ptr")
+        address = array.data_ptr() if torchs else array.__array_interface__["data"][0]
+        return address, array.shape, array.stride() if torchs else array.strides, array.dtype
 
     def capture(self, warm_up: Any, work: Any) -> Any:
         warm_up()
@@ -165,6 +172,35 @@ def test_a_failed_capture_keeps_the_results_and_warns_once(library, failing, mon
     assert replaying.graphs.describe().startswith("eager: capture failed: OSError")
 
 
+def test_a_report_names_the_error_that_led_to_the_last_one() -> None:
+    """As in torch: the end of an invalid capture raises while the true error is handled."""
+
+    def failing(cause: bool, hidden: bool = False) -> None:
+        try:
+            try:
+                float("no number")
+            except ValueError as error:
+                message = "copy in a\n capture"
+                raise KeyError(message) from (error if cause else None)
+        except KeyError:
+            message = "the capture is invalid"
+            if hidden:
+                raise RuntimeError(message) from None
+            raise RuntimeError(message)  # noqa: B904  (without a cause)
+
+    for options, first in [((True,), "ValueError"), ((False,), "KeyError"), ((True, True), None)]:
+        report = GraphReport()
+        with pytest.raises(RuntimeError) as raised:
+            failing(*options)
+        with pytest.warns(RuntimeWarning) as warned:
+            report.fail(raised.value)
+        last = "RuntimeError: the capture is invalid"
+        assert report.failure is not None
+        assert report.failure.endswith(last)
+        assert report.failure.startswith(last if first is None else f"{first}: ")
+        assert report.failure in str(warned[0].message)
+
+
 def test_an_error_of_the_step_is_raised_unchanged() -> None:
     class Wrong:
         def __call__(self, *arguments: Any) -> Any:
@@ -265,11 +301,37 @@ def test_large_data_are_not_copied(monkeypatch) -> None:
     monkeypatch.setattr(Rerun, "largest_copy", 4)
     loop = fibonacci_loop()
     order = np.zeros((4, 1), dtype=np.int32)
-    for value in (1.0, 2.0, 3.0):
-        data = np.array([value])
+    copied = []
+    kept = [np.array([value]) for value in (1.0, 2.0, 3.0)]
+    copy = loop.recorder.copy
+    monkeypatch.setattr(loop.recorder, "copy", lambda one: copied.append(id(one)) or copy(one))
+    for data in kept:
         fibonacci(loop, order, data)
         fibonacci(loop, order, data)
     assert loop.report.captured == 3
+    assert not {id(data) for data in kept} & set(copied)
+
+
+def test_the_two_buffers_of_a_stream_of_large_blocks_are_recorded_once_each(monkeypatch) -> None:
+    monkeypatch.setattr(Rerun, "largest_copy", 4)
+    loop = fibonacci_loop()
+    order = np.zeros((6, 1), dtype=np.int32)  # chunks of 4 and 2 steps
+    slots = [np.zeros(1), np.zeros(1)]
+    for turn in range(10):
+        slots[turn % 2][...] = turn
+        fibonacci(loop, order, slots[turn % 2][:])  # another array object at the same address
+    assert loop.report.captured == 2 * 2
+    for turn in range(3):  # of a later epoch, in other memory
+        fibonacci(loop, order, np.array([float(turn), 0.0])[:1])
+    assert loop.report.failure is None
+
+
+def test_arrays_at_one_address_with_other_strides_or_types_are_recorded_anew() -> None:
+    loop = fibonacci_loop()
+    order = np.array([[0], [1], [2], [1]], dtype=np.int32)
+    memory = np.arange(6.0)
+    for data in (memory[:3], memory[::2], memory[:3].view(np.int64), memory[:3]):
+        fibonacci(loop, order, data)
 
 
 def test_data_are_not_kept_alive(monkeypatch) -> None:
@@ -314,6 +376,45 @@ def test_graphs_are_freed_with_their_loop_without_garbage_collection(monkeypatch
         assert replay() is None
     finally:
         gc.enable()
+
+
+def test_one_thread_of_the_process_captures_at_a_time() -> None:
+    """Streams of captures are shared by the backends and loops of a process."""
+    active, most = [], []
+
+    class Watched(Rerun):
+        def capture(self, warm_up: Any, work: Any) -> Any:
+            active.append(self)
+            most.append(len(active))
+            time.sleep(0.01)
+            replay = super().capture(warm_up, work)
+            active.remove(self)
+            return replay
+
+    order, data = np.zeros((10, 1), np.int32), np.ones(1)
+
+    def run(_: int) -> Any:
+        return fibonacci(RecordedLoop(Fibonacci(), Watched(4), GraphReport()), order, data)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(run, range(4)))
+    assert most == [1] * 8  # two chunks in each thread
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_a_step_may_run_a_loop_of_its_own() -> None:
+    inner = fibonacci_loop()
+
+    class Outer:
+        def __call__(self, state: Any, rows: Any, data: Any) -> Any:
+            return inner.run(state, rows[None], data)
+
+    order, data = np.zeros((5, 1), np.int32), np.ones(1)
+    loop = RecordedLoop(Outer(), Rerun(), GraphReport())
+    got = loop.run((np.zeros(1), np.ones(1)), order, data)
+    expected = Loop(Fibonacci()).run((np.zeros(1), np.ones(1)), order, data)
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_the_number_of_recordings_is_bounded() -> None:

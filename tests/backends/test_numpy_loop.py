@@ -22,7 +22,9 @@ from anynet.optim import (
     AdamW,
     Constant,
     Cosine,
+    CosLog4,
     Exponential,
+    FlatCos,
     InverseScaling,
     OneCycle,
     RMSprop,
@@ -101,6 +103,8 @@ CASES = {
             Step(0.1, epochs=1),
             Cosine(0.1, epochs=2),
             OneCycle(0.1, epochs=2),
+            CosLog4(0.1, epochs=2),
+            FlatCos(0.1, epochs=2),
             InverseScaling(0.1),
             Warmup(Cosine(0.1, epochs=2), epochs=1),
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,16 +125,63 @@ def test_tf32_requires_cuda(library: str) -> None:
         make(library, "tf32")
 
 
-def test_torchs_tf32_setting_is_restored() -> None:
-    torch = pytest.importorskip("torch")
-    from anynet.backends.torch import _with_tf32
-
-    before = torch.backends.cuda.matmul.allow_tf32
+TF32_SETTINGS = """
+import sys, warnings, torch
+from anynet.backends.torch import _with_tf32
+warnings.simplefilter("error")
+matmul = torch.backends.cuda.matmul
+{setting}
+recent = hasattr(matmul, "fp32_precision")
+before = matmul.fp32_precision if recent else matmul.allow_tf32
+try:
     with _with_tf32():
-        assert torch.backends.cuda.matmul.allow_tf32
-    with pytest.raises(ZeroDivisionError), _with_tf32():
-        raise ZeroDivisionError
-    assert torch.backends.cuda.matmul.allow_tf32 == before
+        assert (matmul.fp32_precision == "tf32") if recent else matmul.allow_tf32
+        with _with_tf32():
+            1 / 0
+except ZeroDivisionError:
+    pass
+assert (matmul.fp32_precision if recent else matmul.allow_tf32) == before
+{check}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "check"),
+    [
+        ("", "assert not matmul.allow_tf32"),
+        ("matmul.allow_tf32 = True", "assert matmul.allow_tf32"),
+        (
+            "torch.set_float32_matmul_precision('high')",
+            "assert torch.get_float32_matmul_precision() == 'high'",
+        ),
+        ("matmul.fp32_precision = 'ieee'", "assert matmul.fp32_precision == 'ieee'"),
+        (
+            "torch.backends.fp32_precision = 'tf32'",
+            "torch.backends.fp32_precision = 'ieee'; assert matmul.fp32_precision == 'ieee'",
+        ),
+    ],
+    ids=["default", "allow_tf32", "high", "fp32_precision", "inherited"],
+)
+def test_torchs_tf32_setting_is_restored_whichever_way_it_was_made(setting, check) -> None:
+    """In processes, as torch raises once a program has used both of its settings."""
+    torch = pytest.importorskip("torch")
+    if "fp32_precision" in setting and not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        pytest.skip("torch before 2.9 has allow_tf32 only")
+    code = TF32_SETTINGS.format(setting=setting, check=check)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("recent", [False, True])
+def test_one_of_torchs_two_tf32_settings_is_used(recent: bool) -> None:
+    pytest.importorskip("torch")
+    from anynet.backends.torch import _tf32_setting
+
+    old, new = {"allow_tf32": False}, {"fp32_precision": "none"}
+    matmul = SimpleNamespace(**(new if recent else old))  # reading the other attribute raises
+    setting, value = _tf32_setting(matmul)
+    with setting.hold(value):
+        assert vars(matmul) == ({"fp32_precision": "tf32"} if recent else {"allow_tf32": True})
+    assert vars(matmul) == (new if recent else old)
 
 
 @pytest.mark.cuda

@@ -70,7 +70,7 @@ def test_regression_losses_learn(values, loss) -> None:
 @pytest.mark.parametrize("solver", ["rmsprop", "adamw", optim.Adam(weight_decay=1e-3), optim.SGD()])
 @pytest.mark.parametrize(
     "schedule",
-    ["constant", optim.Cosine(0.05, epochs=40), optim.Warmup(optim.OneCycle(0.05, epochs=40))],
+    ["constant", optim.Cosine(0.05, epochs=40), optim.Warmup(optim.OneCycle(0.05))],
 )
 def test_optimizers_and_schedules_of_anynet_are_accepted(solver, schedule) -> None:
     rate = 0.5 if isinstance(solver, optim.SGD) else 0.01

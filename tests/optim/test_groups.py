@@ -84,6 +84,49 @@ def test_a_hundred_updates_match_torchs_parameter_groups(
         )
 
 
+#: RealMLP's factors: its scale layer 6, weights 1, biases 0.1 and no decay. The layer
+#: normalisation stands for its other layers with factors of their own.
+REALMLP = (
+    Group(layer="layer_norm", name="gain", rate=6.0, decay=6.0),
+    Group(name="bias", rate=0.1, decay=0.0),
+)
+REALMLP_FACTORS = {"gain": (6.0, 6.0), "weight": (1.0, 1.0), "bias": (0.1, 0.0)}
+
+
+@pytest.mark.parametrize("members", [(), (3,)])
+def test_a_step_with_the_factors_of_realmlp_equals_its_formula(
+    backend64: Backend, members: tuple[int, ...]
+) -> None:
+    """AdamW with β = (0.9, 0.95); the decay is multiplied by the factor twice: η f · λ f."""
+    drawn = np.random.default_rng(4)
+    rate, weight_decay = 0.04, 0.02
+    host, gradients = (
+        tree.map(lambda leaf: drawn.standard_normal((*members, *leaf.shape)), NETWORK.init_host(0))
+        for _ in range(2)
+    )
+    optimizer = bound_to(
+        NETWORK, AdamW(beta_1=0.9, beta_2=0.95, weight_decay=weight_decay, groups=REALMLP)
+    )
+    params, grads = (tree.map(backend64.to_device, one) for one in (host, gradients))
+    state = optimizer.init(params, backend=backend64)
+    expected: Any = tree.map(np.copy, host)
+    mean, square = (tree.map(np.zeros_like, host) for _ in range(2))
+    for update in (1, 2):
+        rates = backend64.to_device(np.full(members, rate))
+        params, state = optimizer.update(grads, state, params, rates, backend=backend64)
+        for index, layer in enumerate(expected):
+            for name, theta in layer.items():
+                f, of_decay = REALMLP_FACTORS[name]
+                g, m, v = gradients[index][name], mean[index][name], square[index][name]
+                m[...] = 0.9 * m + 0.1 * g
+                v[...] = 0.95 * v + 0.05 * g * g
+                theta *= 1 - rate * f * weight_decay * of_decay
+                corrected = np.sqrt(v / (1 - 0.95**update)) + 1e-8
+                theta -= rate * f * m / (1 - 0.9**update) / corrected
+    for ours, theirs in zip(tree.leaves(params), tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(backend64.to_host(ours), theirs, rtol=1e-12, atol=1e-14)
+
+
 def test_optimizers_without_groups_are_returned_unchanged() -> None:
     optimizer = Adam()
     assert bound_to(NETWORK, optimizer) is optimizer

@@ -7,18 +7,22 @@ import math
 import numpy as np
 import pytest
 
-from anynet import InvalidArgumentError
+from anynet import InvalidArgumentError, get_backend
 from anynet.backends import Backend
+from anynet.config import from_config, to_config
 from anynet.optim import (
     Constant,
     Cosine,
+    CosLog4,
     Exponential,
+    FlatCos,
     InverseScaling,
     OneCycle,
     ReduceOnPlateau,
     Step,
     Warmup,
     as_schedule,
+    for_run,
 )
 from anynet.training.history import Plateau
 
@@ -47,6 +51,18 @@ def rates(schedule, backend: Backend) -> np.ndarray:
             Cosine(0.2, epochs=4, final=0.01),
             lambda step: 0.01 + 0.19 * (1 + math.cos(math.pi * min(step / 28, 1))) / 2,
         ),
+        (
+            CosLog4(0.3, epochs=5),
+            lambda step: 0.15 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * min(step / 35, 1)))),
+        ),
+        (
+            FlatCos(0.3, epochs=5),
+            lambda step: (
+                0.3
+                if step / 35 <= 0.5
+                else 0.15 * (1 + math.cos(math.pi * (2 * min(step / 35, 1) - 1)))
+            ),
+        ),
         (InverseScaling(0.5, power=0.5), lambda step: 0.5 / math.sqrt(step + 1)),
         (Warmup(Constant(0.4), epochs=2), lambda step: 0.4 * min((step + 1) / 14, 1)),
     ],
@@ -54,7 +70,7 @@ def rates(schedule, backend: Backend) -> np.ndarray:
 )
 def test_rates_follow_the_formula(backend64: Backend, schedule, formula) -> None:
     expected = [formula(step) for step in STEPS]
-    np.testing.assert_allclose(rates(schedule, backend64), expected, rtol=1e-12)
+    np.testing.assert_allclose(rates(schedule, backend64), expected, rtol=1e-12, atol=1e-15)
 
 
 def test_exponential_decay_takes_effect_exactly_at_the_end_of_an_epoch(backend: Backend) -> None:
@@ -69,6 +85,22 @@ def test_one_cycle_has_the_end_points_and_peak_of_torch(backend64: Backend) -> N
     assert got[28] == pytest.approx(0.8 / 25e4, rel=1e-9)
     assert np.all(np.diff(got[:8]) > 0)
     assert np.all(np.diff(got[7:29]) < 0)
+
+
+@pytest.mark.parametrize("kind", [Cosine, OneCycle, CosLog4, FlatCos])
+def test_schedules_last_as_long_as_the_run_unless_they_have_their_own_epochs(kind) -> None:
+    assert for_run(kind(0.1), 9) == kind(0.1, epochs=9)
+    assert for_run(kind(0.1, epochs=4), 9) == kind(0.1, epochs=4)
+    assert for_run(Warmup(kind(0.1), 2), 9) == Warmup(kind(0.1, epochs=9), 2)
+    assert from_config("schedule", to_config(kind(0.1))) == kind(0.1)
+    assert from_config("schedule", {"kind": kind.kind, "value": 0.1, "epochs": 15}).epochs == 15
+    with pytest.raises(InvalidArgumentError, match="pass it to fit, or give it epochs"):
+        kind(0.1)(0, 1, backend=get_backend("numpy"))
+
+
+def test_schedules_without_a_duration_are_the_same_for_every_run() -> None:
+    for schedule in (Constant(0.1), Step(0.1), Warmup(Constant(0.1), 2), ReduceOnPlateau(0.1), abs):
+        assert for_run(schedule, 9) is schedule
 
 
 def test_plateau_matches_torch() -> None:

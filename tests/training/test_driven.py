@@ -10,7 +10,18 @@ import pytest
 import anynet
 from anynet import tree
 from anynet.backends import Backend
-from anynet.optim import SGD, Adam, Constant, Cosine, Exponential, ReduceOnPlateau, Step, Warmup
+from anynet.optim import (
+    SGD,
+    Adam,
+    Constant,
+    Cosine,
+    CosLog4,
+    Exponential,
+    FlatCos,
+    ReduceOnPlateau,
+    Step,
+    Warmup,
+)
 
 SCHEDULES: dict[str, Any] = {
     "weight_decay": Warmup(Cosine(0.1, epochs=2), epochs=0.5),
@@ -50,6 +61,38 @@ def test_a_step_schedule_has_its_value_in_each_epoch(data, network, name: str) -
         anynet.fit(network, data, **options, **{name: SCHEDULES[name]}),
     )
     assert len(set(seen)) > 1
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "dropout", "label_smoothing"])
+@pytest.mark.parametrize("kind", [Cosine, CosLog4, FlatCos])
+def test_schedules_last_for_the_epochs_of_each_member(data, network, name: str, kind: Any) -> None:
+    options = {"backend": "numpy", "optimizer": "adam", "learning_rate": 0.01, "batch_size": 50}
+    models = []
+    for own in (None, 3):
+        common = options | {name: kind(0.02, epochs=own)}
+        models.append(anynet.fit(network, data, epochs=3, **common))
+    same(*models)
+    members = anynet.fit_population(
+        network, data, [{"epochs": 2}, {"epochs": 3}], **options | {name: kind(0.02)}
+    )
+    for ours, theirs in zip(
+        tree.leaves(members[1].params), tree.leaves(models[0].params), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_resumed_run_with_more_epochs_follows_the_schedule_of_the_longer_run(
+    data, network, tmp_path
+) -> None:
+    options = OPTIONS | {"backend": "numpy"}
+    for schedule, last in ((Cosine(0.1), 4), (Cosine(0.1, epochs=2), 2)):
+        folder = tmp_path / str(last)
+        rate = options | {"learning_rate": schedule, "epochs": 2}
+        anynet.fit(network, data, checkpoint=folder, **rate)
+        longer = anynet.resume(folder, data, epochs=4).history.to_dict()["learning_rate"]
+        steps = 4 * -(-len(data[1]) // OPTIONS["batch_size"])
+        share = min((steps - 1) / (steps / 4 * last), 1)
+        assert longer[-1] == pytest.approx(0.05 * (1 + np.cos(np.pi * share)), abs=1e-7)
 
 
 def test_all_scheduled_options_together_match_on_every_backend(

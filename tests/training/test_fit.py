@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import anynet
+from anynet import tree
 from anynet.backends import Backend
 from anynet.nn import BinaryCrossEntropy
 from anynet.optim import SGD, Adam, Constant, Exponential, ReduceOnPlateau, Warmup
@@ -419,3 +420,38 @@ def test_the_guessing_check_uses_training_and_validation_loss(
     held_out = None if validation is None else validation * chance
     record = anynet.EpochRecord(1, 0.1, train * chance, 0.5, held_out, 0.5, 1.0)
     assert (no_better_than_guessing(record, BinaryCrossEntropy(), 3) == "") == learnt
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_dropped_remainders_leave_whole_batches_only(data, network, shuffle: bool) -> None:
+    x, y = data
+    sizes: list[tuple[int, int]] = []
+    options = {"backend": "numpy", "shuffle": shuffle, "batch_size": 64, "epochs": 2}
+    whole = len(y) // 64 * 64
+    assert whole < len(y)
+    dropped = anynet.fit(
+        network,
+        data,
+        drop_last=True,
+        progress=lambda now: sizes.append((now.samples, now.total)),
+        **options,
+    )
+    assert {total for _, total in sizes} == {max(seen for seen, _ in sizes)} == {whole}
+    (member,) = anynet.fit_population(network, data, [{"drop_last": True}], **options)
+    for ours, theirs in zip(tree.leaves(dropped.params), tree.leaves(member.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    if not shuffle:  # then the rows that are dropped are the last
+        fewer = anynet.fit(network, (x[:whole], y[:whole]), **options)
+        for ours, theirs in zip(
+            tree.leaves(dropped.params), tree.leaves(fewer.params), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_fewer_rows_than_a_batch_are_one_batch_that_is_not_dropped() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 3))
+    data, network = (x, np.arange(20) % 2), anynet.mlp([3, 2])
+    options = {"backend": "numpy", "batch_size": 256, "epochs": 3}
+    dropped = anynet.fit(network, data, drop_last=True, **options)
+    kept = anynet.fit(network, data, **options)
+    assert dropped.history.records[-1].train_loss == kept.history.records[-1].train_loss

@@ -6,13 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    make_scorer,
+    roc_auc_score,
+)
 from sklearn.utils.class_weight import compute_sample_weight
 
 import anynet
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from anynet.training.diagnostics import best_guess, no_better_than_guessing
+from anynet.training.evaluate import score_outputs
+from anynet.training.history import EarlyStopping
 
 OPTIONS: dict[str, Any] = {"epochs": 6, "backend": "numpy", "patience": None}
 
@@ -129,6 +137,111 @@ def test_scoring_works_for_other_tasks(rng) -> None:
             assert scores == [None] * len(scores)
         else:
             assert model.history.best_epoch == np.argmax(scores) + 1
+
+
+ONE_HOT = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "formula"),
+    [
+        ("accuracy", lambda y, p: np.mean(p.argmax(1) == y)),
+        (
+            "balanced_accuracy",
+            lambda y, p: np.mean([np.mean(p.argmax(1)[y == c] == c) for c in range(3)]),
+        ),
+        (
+            "f1_macro",
+            lambda y, p: np.mean(
+                [2 * np.sum((y == c) & (p.argmax(1) == c))
+                 / (np.sum(y == c) + np.sum(p.argmax(1) == c)) for c in range(3)]
+            ),
+        ),
+        (
+            "roc_auc",  # the share of pairs of one class and the rest that are in order
+            lambda y, p: np.mean(
+                [np.mean(p[y == c, c][:, None] > p[y != c, c][None, :]) for c in range(3)]
+            ),
+        ),
+        ("neg_log_loss", lambda y, p: np.mean(np.log(p[np.arange(len(y)), y]))),
+    ],
+)  # fmt: skip
+def test_scores_of_three_classes_equal_their_formulas(scoring: str, formula: Any, rng) -> None:
+    y, p = rng.integers(3, size=90), rng.dirichlet(np.ones(3), size=90)
+    assert score_outputs(scoring, CrossEntropy(), p, y, None) == pytest.approx(formula(y, p))
+
+
+@pytest.mark.parametrize(
+    ("scoring", "formula"),
+    [
+        ("roc_auc", lambda y, p: np.mean(p[y == 1][:, None] > p[y == 0][None, :])),
+        ("neg_brier_score", lambda y, p: -np.mean((p - y) ** 2)),
+        ("f1", lambda y, p: 2 * np.sum(y * (p > 0.5)) / (np.sum(y) + np.sum(p > 0.5))),
+    ],
+)
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_scores_of_two_classes_equal_their_formulas(
+    scoring: str, formula: Any, n_outputs: int, rng
+) -> None:
+    y, p = rng.integers(2, size=60), rng.random(60)
+    if n_outputs == 1:
+        scored = score_outputs(scoring, BinaryCrossEntropy(), p[:, None], y[:, None], None)
+    else:
+        scored = score_outputs(scoring, CrossEntropy(), np.stack([1 - p, p], 1), y, None)
+    assert scored == pytest.approx(formula(y, p))
+
+
+def test_scores_of_values_equal_their_formulas(rng) -> None:
+    y, predicted, weight = rng.normal(size=(3, 40))
+    weight = weight**2
+    squares = weight @ (y - predicted) ** 2
+    spread = weight @ (y - np.average(y, weights=weight)) ** 2
+    for scoring, expected in (
+        ("r2", 1 - squares / spread),
+        ("neg_root_mean_squared_error", -np.sqrt(squares / weight.sum())),
+    ):
+        scored = score_outputs(scoring, SquaredError(), predicted[:, None], y[:, None], weight)
+        assert scored == pytest.approx(expected)
+
+
+def test_functions_and_scorers_select_like_the_name_of_the_score(rare, tmp_path) -> None:
+    def own_f1(y: Any, predicted: Any, sample_weight: Any = None) -> float:
+        return float(f1_score(y, predicted.argmax(1), sample_weight=sample_weight))
+
+    network, options = anynet.mlp([4, 8, 2]), OPTIONS | {"validation": 0.3}
+    by_name = anynet.fit(network, rare, scoring="f1", **options)
+    scores = [record.selection_score for record in by_name.history.records]
+    for scoring, name in ((own_f1, "own_f1"), (make_scorer(f1_score), "make_scorer(f1_score")):
+        model = anynet.fit(network, rare, scoring=scoring, **options)
+        assert [record.selection_score for record in model.history.records] == scores
+        assert model.history.best_epoch == by_name.history.best_epoch
+        assert model.history.scoring.startswith(name)
+    folder = tmp_path / "run"
+    anynet.fit(network, rare, scoring=own_f1, checkpoint=folder, **options | {"epochs": 3})
+    with pytest.raises(anynet.CheckpointError, match=r"scoring .*own_f1"):
+        anynet.resume(folder, rare, epochs=6)
+    assert curve(anynet.resume(folder, rare, epochs=6, scoring=own_f1)) == curve(by_name)
+
+
+def test_ties_keep_the_first_or_the_last_of_equal_epochs(rare) -> None:
+    network = anynet.mlp([4, 2])  # the accuracy of a slow linear model repeats
+    options = OPTIONS | {"validation": 0.2, "learning_rate": 1e-4, "epochs": 12}
+    scores = [
+        record.validation_score for record in anynet.fit(network, rare, **options).history.records
+    ]
+    best = np.flatnonzero(np.equal(scores, max(scores))) + 1
+    assert len(best) > 1
+    for ties, expected in (("first", best[0]), ("last", best[-1])):
+        single = anynet.fit(network, rare, ties=ties, **options)
+        (member,) = anynet.fit_population(network, rare, [{"ties": ties}], **options)
+        assert single.history.best_epoch == member.history.best_epoch == expected
+
+
+def test_patience_is_counted_from_the_first_of_equal_epochs() -> None:
+    rule = EarlyStopping(patience=2, target=None, min_delta=0.0, keep_ties=True)
+    kept = [rule.observe(score) for score in (0.5, 0.5, 0.5)]
+    assert [is_best for is_best, _ in kept] == [True, True, True]
+    assert [stop is None for _, stop in kept] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -359,7 +359,7 @@ class Preprocessing:
 
         Parameters
         ----------
-        model : Model
+        model : Model or Ensemble
             A model that was trained on a table.
 
         Returns
@@ -380,8 +380,9 @@ class Preprocessing:
             )
             raise ModelFileError(message)
         made = cls.from_config(config)
-        network = model.network
-        found = network.n_inputs, model.loss.task, network.n_outputs
+        first = getattr(model, "models", (model,))[0]  # the members of an ensemble are alike
+        network = first.network
+        found = network.n_inputs, first.loss.task, network.n_outputs
         if found != (made.n_inputs, *made.target.outputs):
             message = (
                 f"the network and the table of the model do not belong together: inputs, task and "

@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from anynet.config import registered
+from anynet.nn.layers.categories import Embedding
 from anynet.nn.layers.dense import Dense
 from anynet.nn.layers.elementwise import Activation, Dropout, Scale
+from anynet.nn.layers.ensemble import (
+    BatchEnsembleDense,
+    EnsembleDense,
+    EnsembleInput,
+    EnsembleMean,
+    EnsembleScale,
+)
 from anynet.nn.layers.layer import (
     AnyLayer,
     Layer,
@@ -21,19 +29,34 @@ from anynet.nn.layers.layer import (
     is_stateful,
 )
 from anynet.nn.layers.normalisation import BatchNorm, LayerNorm, Standardize
+from anynet.nn.layers.numeric import PBLD, CosineEmbedding, PiecewiseLinearEmbedding
+from anynet.nn.layers.parametric import FeatureScale, ParametricActivation
+from anynet.nn.layers.piecewise import PiecewiseLinear
 
 LAYERS: Mapping[str, Any] = registered("layer")
 
 __all__ = [
     "LAYERS",
+    "PBLD",
     "Activation",
     "AnyLayer",
+    "BatchEnsembleDense",
     "BatchNorm",
+    "CosineEmbedding",
     "Dense",
     "Dropout",
+    "Embedding",
+    "EnsembleDense",
+    "EnsembleInput",
+    "EnsembleMean",
+    "EnsembleScale",
+    "FeatureScale",
     "Layer",
     "LayerNorm",
     "ParameterFree",
+    "ParametricActivation",
+    "PiecewiseLinear",
+    "PiecewiseLinearEmbedding",
     "Pullback",
     "Scale",
     "Standardize",

@@ -1,24 +1,25 @@
-"""The dense layer: its product, the gradient of its weight as two factors, and initial weights."""
+"""The dense layer: its product, and the gradient of its weight as two factors."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend
-from anynet.checks import check_whole, did_you_mean
+from anynet.checks import check_bool, check_whole
 from anynet.config import register
-from anynet.errors import InvalidArgumentError
+from anynet.nn.layers.initializers import (
+    FITTED,
+    convex_combinations,
+    get_bias_initializer,
+    get_initializer,
+    unit_std,
+)
 from anynet.nn.layers.layer import Pullback, Shapes
 from anynet.typing import Array, Key, LayerGrads, LayerParams
-
-Initializer: TypeAlias = Callable[[np.random.Generator, int, int], np.ndarray]
-"""``(rng, fan_in, fan_out) -> weight`` of shape (fan_in, fan_out), float64, drawn on the host."""
 
 
 @register("layer")
@@ -31,26 +32,67 @@ class Dense:
     units : int
         The number of outputs O; ``weight`` has shape (*P, I, O), ``bias`` (*P, O).
     initializer : str
-        A name of ``anynet.nn.INITIALIZERS``; biases start at zero.
+        A name of ``anynet.nn.INITIALIZERS``.
+    bias_initializer : str
+        A name of ``anynet.nn.BIAS_INITIALIZERS``.
+    ntk : bool
+        Whether to compute x W / √I + b, with initial weights that are √I times as large: the same
+        function at the start, whose learning rate does not depend on the number of inputs I.
+        ``"lecun_normal"`` then draws from N(0, 1).
+
+    References
+    ----------
+    ``ntk``: Jacot, Gabriel and Hongler 2018, "Neural Tangent Kernel", section 3.
     """
 
     kind: ClassVar[str] = "dense"
 
     units: int
     initializer: str = "he_normal"
+    bias_initializer: str = "zeros"
+    ntk: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", check_whole("dense: units", self.units))
         get_initializer(self.initializer)
+        get_bias_initializer(self.bias_initializer)
+        check_bool("dense: ntk", self.ntk)
+
+    @property
+    def fits_params(self) -> bool:
+        """Whether the initial parameters depend on the training samples, see ``fit_params``."""
+        return self.initializer in FITTED or self.bias_initializer in FITTED
 
     def shapes(self, n_in: int) -> tuple[Shapes, int]:
         """Return the shapes of ``weight`` and ``bias``, and the number of units."""
         return {"weight": (n_in, self.units), "bias": (self.units,)}, self.units
 
     def init(self, rng: np.random.Generator, n_in: int) -> tuple[dict[str, np.ndarray], int]:
-        """Draw a weight, and return it with a bias of 0 and the number of units."""
+        """Draw a weight and a bias, and return them with the number of units."""
         weight = get_initializer(self.initializer)(rng, n_in, self.units)
-        return {"weight": weight, "bias": np.zeros(self.units)}, self.units
+        bias = get_bias_initializer(self.bias_initializer)(rng, n_in, self.units)
+        return {"weight": weight * n_in**0.5 if self.ntk else weight, "bias": bias}, self.units
+
+    def fit_params(
+        self, params: dict[str, np.ndarray], x: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Return the initial parameters for training samples.
+
+        Parameters
+        ----------
+        params : dict of str to ndarray
+            See ``init``.
+        x : ndarray of shape (M, I)
+            The inputs of this layer for training samples, in float64.
+        rng : Generator
+        """
+        weight, bias = params["weight"], params["bias"]
+        inputs = x * x.shape[-1] ** -0.5 if self.ntk else x
+        if self.initializer in FITTED:
+            weight = unit_std(weight, inputs)
+        if self.bias_initializer in FITTED:
+            bias = -convex_combinations(rng, inputs @ weight)
+        return {"weight": weight, "bias": bias}
 
     def apply(
         self,
@@ -61,7 +103,9 @@ class Dense:
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
         """Return the product with the bias added, and the pullback."""
-        weight = params["weight"]
+        weight, factor = params["weight"], x.shape[-1] ** -0.5
+        if self.ntk:
+            x = x * factor
         y = backend.gemm(x, weight)
         y += params["bias"][..., None, :]
 
@@ -70,7 +114,10 @@ class Dense:
                 "weight": ProductGradient(x, dy),
                 "bias": backend.xp.sum(dy, axis=-2),
             }
-            return grads, backend.gemm(dy, weight, transpose_b=True) if need_dx else None
+            if not need_dx:
+                return grads, None
+            dx = backend.gemm(dy, weight, transpose_b=True)
+            return grads, dx * factor if self.ntk else dx
 
         return y, pullback
 
@@ -104,82 +151,3 @@ def form_gradients(grads: Any, backend: Backend) -> Any:
     return tree.map(
         lambda leaf: leaf.form(backend) if isinstance(leaf, ProductGradient) else leaf, grads
     )
-
-
-def _normal(scale: Callable[[int, int], float]) -> Initializer:
-    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-        return rng.standard_normal((fan_in, fan_out)) * scale(fan_in, fan_out)
-
-    return draw
-
-
-def _uniform(scale: Callable[[int, int], float]) -> Initializer:
-    """Return a uniform initializer of that standard deviation: its bound is √3 times as large."""
-
-    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-        bound = math.sqrt(3) * scale(fan_in, fan_out)
-        return rng.uniform(-bound, bound, (fan_in, fan_out))
-
-    return draw
-
-
-def _he(fan_in: int, fan_out: int) -> float:  # noqa: ARG001  (one signature for all)
-    """He et al. 2015, equation 10: preserves the variance in ReLU layers."""
-    return math.sqrt(2 / fan_in)
-
-
-def _glorot(fan_in: int, fan_out: int) -> float:
-    """Glorot and Bengio 2010, equation 12: a compromise of both directions, for tanh."""
-    return math.sqrt(2 / (fan_in + fan_out))
-
-
-def _lecun(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """LeCun et al. 1998, "Efficient BackProp", section 4.6; required by SELU."""
-    return math.sqrt(1 / fan_in)
-
-
-def _fixed(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """Return 0.01 for any size."""
-    return 0.01
-
-
-def _ciresan(fan_in: int, fan_out: int) -> float:  # noqa: ARG001
-    """Cireşan et al. 2010, section 3: uniform in [−0.05, 0.05] for any size."""
-    return 0.05 / math.sqrt(3)
-
-
-INITIALIZERS: dict[str, Initializer] = {
-    "he_normal": _normal(_he),
-    "he_uniform": _uniform(_he),
-    "glorot_normal": _normal(_glorot),
-    "glorot_uniform": _uniform(_glorot),
-    "lecun_normal": _normal(_lecun),
-    "lecun_uniform": _uniform(_lecun),
-    "normal": _normal(_fixed),
-    "uniform": _uniform(_fixed),
-    "ciresan_uniform": _uniform(_ciresan),
-}
-
-
-def initializer_for(activation: str) -> str:
-    """Return the name of the initializer whose theory fits an activation."""
-    if activation in ("tanh", "sigmoid", "identity"):
-        return "glorot_uniform"
-    return "lecun_normal" if activation in ("selu", "scaled_tanh") else "he_normal"
-
-
-def get_initializer(name: str) -> Initializer:
-    """Return an initializer by its name.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the name is unknown.
-    """
-    if name not in INITIALIZERS:
-        message = (
-            f"initializer must be one of {', '.join(INITIALIZERS)}, got {name!r}"
-            f"{did_you_mean(name, INITIALIZERS)}"
-        )
-        raise InvalidArgumentError(message)
-    return INITIALIZERS[name]

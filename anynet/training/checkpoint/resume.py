@@ -23,7 +23,7 @@ from anynet.training.fit import prepare
 from anynet.training.history import Callback, ProgressCallback, StopReason
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
-from anynet.training.options import FitOptions
+from anynet.training.options import FitOptions, Scorer
 from anynet.training.run import Run
 
 
@@ -41,6 +41,7 @@ def resume(
     optimizer: Optimizer | None = None,
     learning_rate: Schedule | None = None,
     augment: Any = None,
+    scoring: Scorer | None = None,
     backend: Backend | str | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -52,7 +53,8 @@ def resume(
 
     On the original backend, the result equals that of an uninterrupted run, bit for bit; on
     another backend, to rounding. The run continues to write checkpoints at the same interval. If
-    the run was complete, its model is returned.
+    the run was complete, its model is returned; one that was ended by its ``time_limit`` continues
+    for as long again.
 
     Parameters
     ----------
@@ -63,10 +65,12 @@ def resume(
     validation : tuple, optional
         The validation arrays, if they were passed to ``fit``.
     epochs : int, optional
-        Total number of epochs; replaces the original value. Schedules keep their own number of
-        epochs.
+        Total number of epochs; replaces the original value. Schedules that last as long as the run
+        last for the new number; those with their own number of epochs keep it.
     loss, optimizer, learning_rate, augment : optional
         The original parts if their classes are not registered: checkpoints cannot contain these.
+    scoring : callable, optional
+        The original score if it is a function or an object.
     backend : Backend or str, optional
         See ``get_backend``; by default the original backend.
     device, precision : str, optional
@@ -113,7 +117,7 @@ def resume(
     with _opened(checkpoint) as folder:
         found = folder.newest()
         found = found._replace(content=snapshot.completed(found.content))
-        own = given | {"augment": augment}
+        own = given | {"augment": augment, "scoring": scoring}
         network, options, arguments = _checked_arguments(folder, found, own)
         dtype = found.content["backend"]["dtype"]
         chosen = _backend(found, backend, device, precision)
@@ -224,12 +228,12 @@ def _check_data(run: Run, found: Container) -> None:
 
 
 def _until(found: Container, epochs: int) -> Container:
-    """Mark a run that has completed its epochs as unfinished if ``epochs`` is larger."""
+    """Mark a run as unfinished that stopped before ``epochs`` for no other reason than time."""
     history = found.content["history"]
     done = len(history["records"])
     if done > epochs or (done == epochs and not history["stopped"]):
         message = f"the run has done {done} epochs already: epochs must be more, got {epochs}"
         raise InvalidArgumentError(message)
-    if epochs > done and history["stop_reason"] == StopReason.EPOCHS:
+    if epochs > done and history["stop_reason"] in (StopReason.EPOCHS, StopReason.TIME):
         history = history | {"stopped": "", "stop_reason": None}
     return found._replace(content=found.content | {"history": history})

@@ -1,0 +1,391 @@
+"""``TabularClassifier`` and ``TabularRegressor``: estimators for data frames as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from anynet.backends import get_backend
+from anynet.data.dataset import TABLE
+from anynet.data.tables.kinds import Found, infer_kinds
+from anynet.data.tables.preprocessing import Preprocessing
+from anynet.data.tables.table import Table
+from anynet.data.tables.target import Classes, Target, Values, measure_values
+from anynet.errors import ModelFileError
+from anynet.estimators.bridges import KEY
+from anynet.estimators.parameters import Such
+from anynet.estimators.samples import check_weights
+from anynet.estimators.storing import decode, decode_classes, encode, encode_classes
+from anynet.tabular import Problem, get_preset, train_preset
+from anynet.training.ensemble import Ensemble, load
+
+LEAST_ROWS = 2
+TARGET = "target"  # the name of y, which has none
+
+PRESET = Such(
+    "the name of a preset, or an object such as anynet.tabular.Fast()",
+    lambda value: isinstance(value, str) or hasattr(value, "plan"),
+)
+
+
+class BaseTabular(BaseEstimator):
+    """Common code of both estimators.
+
+    Parameters
+    ----------
+    preset : str or Preset
+        Which networks are trained: ``"auto"``, which depends on the table, or see
+        ``anynet.tabular.PRESETS``.
+    columns : mapping of str to str, optional
+        Kinds of columns by name, which override detection: "number", "boolean", "date",
+        "category" or "ignored". Columns of arrays are named x0, x1, ….
+    eval_metric : str or callable, optional
+        Score of the validation rows that selects the epoch of each network: ``"loss"`` (log loss,
+        or squared error), the name of a scorer of scikit-learn, or a function
+        ``(y, predicted) -> float``. By default that of the preset: ``"loss"``, except for RealMLP.
+    validation_fraction : float
+        Share of the rows that each network is validated on. With presets whose networks hold out
+        different rows, all rows are trained on by some networks.
+    refit : bool
+        Whether the networks are trained again on all rows, for the number of epochs that was best.
+    time_limit : float, optional
+        Seconds after which training stops, at the end of an epoch.
+    random_state : int, RandomState instance or None
+    backend : {"auto", "numpy", "cupy", "torch", "jax"}
+        Where to compute, see ``get_backend``.
+    device : str, optional
+        ``cpu``, ``cuda``, …
+
+    Attributes
+    ----------
+    ensemble_ : Ensemble
+        The networks, with the preprocessing in ``metadata``.
+    preprocessing_ : Preprocessing
+        How columns become inputs.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns of ``X``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "preset": [PRESET],
+        "columns": [Mapping, None],
+        "eval_metric": [str, callable, None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "refit": ["boolean"],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "random_state": ["random_state"],
+        "backend": [str],
+        "device": [str, None],
+    }
+
+    def __init__(
+        self,
+        preset: Any = "auto",
+        *,
+        columns: Any = None,
+        eval_metric: Any = None,
+        validation_fraction: float = 0.2,
+        refit: bool = False,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        backend: str = "auto",
+        device: str | None = None,
+    ) -> None:
+        self.preset = preset
+        self.columns = columns
+        self.eval_metric = eval_metric
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.backend = backend
+        self.device = device
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train on the rows of a table.
+
+        Parameters
+        ----------
+        X : data frame or array of shape (n_samples, n_features)
+            Numbers, categories, booleans, dates, text and missing values, as they are.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            Rows that all networks are validated on, instead of ``validation_fraction``.
+
+        Returns
+        -------
+        TabularClassifier or TabularRegressor
+            The estimator itself.
+        """
+        preset = get_preset(self.preset)
+        table = self._table(X, reset=True)
+        check_consistent_length(X, y)
+        if table.n_rows < LEAST_ROWS:
+            message = f"at least {LEAST_ROWS} rows are needed, got n_samples={table.n_rows}"
+            raise ValueError(message)
+        target = self._fit_target(y)
+        kinds = self._kinds(table, X)
+        self.preprocessing_ = Preprocessing.fit(table, kinds, target, preset.encoding)
+        data = self._rows(table, y, sample_weight)
+        validation: Any = float(self.validation_fraction)
+        if X_val is not None:
+            validation = self._rows(self._table(X_val, reset=False), y_val, sample_weight_val)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.ensemble_ = train_preset(
+            preset,
+            data,
+            Problem.of(self.preprocessing_, len(data[1]), seed),
+            validation=validation,
+            scoring=self.eval_metric,
+            class_weight=self._class_weight(),
+            time_limit=self.time_limit,
+            refit=self.refit,
+            metadata={TABLE: self.preprocessing_.to_config()},
+            backend=self.backend,
+            device=self.device,
+        )
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator as one safetensors file, whole or not at all.
+
+        ``anynet.load`` and ``anynet predict`` read it too.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a parameter is code, such as a scorer of your own, which a pickle holds.
+        OSError
+            If it cannot be written; an earlier file is then unchanged.
+        """
+        check_is_fitted(self)
+        parameters = {}
+        for name, value in self.get_params(deep=False).items():
+            parameters[name] = encode(dict(value) if isinstance(value, Mapping) else value)
+        about: dict[str, Any] = {
+            "name": type(self).__name__,
+            "parameters": parameters,
+            "n_features": self.n_features_in_,
+        }
+        if hasattr(self, "feature_names_in_"):
+            about["feature_names"] = self.feature_names_in_.tolist()
+        if hasattr(self, "classes_"):
+            about |= encode_classes(self.classes_)
+        ensemble = self.ensemble_
+        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}).save(path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], backend: str = "auto", device: str | None = None
+    ) -> Self:
+        """Read an estimator that ``save`` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+        backend, device : str, optional
+            Where to compute, see ``anynet.get_backend``.
+
+        Returns
+        -------
+        TabularClassifier or TabularRegressor
+
+        Raises
+        ------
+        ModelFileError
+            If the file is absent, damaged, or holds something else.
+        """
+        loaded = load(path, backend, device)
+        about = loaded.metadata.get(KEY, {})
+        if about.get("name") != cls.__name__ or not isinstance(loaded, Ensemble):
+            message = (
+                f"{path} holds {about.get('name', 'a model that no estimator saved')}, not a "
+                f"{cls.__name__}: anynet.load reads it"
+            )
+            raise ModelFileError(message)
+        made = cls(**{name: decode(one) for name, one in about["parameters"].items()})
+        made.ensemble_ = loaded
+        made.preprocessing_ = Preprocessing.of(loaded)
+        made.n_features_in_ = about["n_features"]
+        if "feature_names" in about:
+            made.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
+        if "classes" in about:
+            made.classes_ = decode_classes(about)
+        return made
+
+    def _predict_mean(self, X: Any) -> np.ndarray:
+        """Return the mean of the networks' outputs (N, O), on the host."""
+        check_is_fitted(self)
+        x = self.preprocessing_.transform(self._table(X, reset=False))
+        ensemble = self.ensemble_
+        if ensemble.models[0].backend.name == "numpy":
+            # A row's float32 result depends on the number of rows, in its last digits.
+            exact = get_backend("numpy", dtype="float64")
+            ensemble = Ensemble([model.to(exact) for model in ensemble.models])
+        mean: np.ndarray = np.asarray(ensemble.predict_mean(x), dtype=np.float64)
+        return mean
+
+    def _table(self, X: Any, *, reset: bool) -> Table:
+        """Return the columns of X, whose names and number are checked as scikit-learn does."""
+        if hasattr(X, "columns") or hasattr(X, "column_names"):
+            _check_feature_names(self, X, reset=reset)
+            _check_n_features(self, X, reset=reset)
+            return Table.of(X, "X")
+        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+        return Table.of({f"x{at}": X[:, at] for at in range(X.shape[1])}, "X")
+
+    def _kinds(self, table: Table, X: Any) -> dict[str, Found]:
+        """Return the kinds of the columns; those of numeric arrays are numbers."""
+        found = infer_kinds(table, TARGET, self.columns)
+        if getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
+            return {
+                name: Found("number") if name not in (self.columns or {}) else each
+                for name, each in found.items()
+            }
+        return found
+
+    def _rows(self, table: Table, y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        """Return encoded rows, targets and weights."""
+        x = self.preprocessing_.transform(table)
+        rows = (x, self._encode_target(y))
+        if sample_weight is None:
+            return rows
+        return (*rows, check_weights(sample_weight, x, "float32"))
+
+    def _class_weight(self) -> Any:
+        return None
+
+    def _fit_target(self, y: Any) -> Target:
+        raise NotImplementedError
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        raise NotImplementedError
+
+
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """Predict a number from the columns of a table."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict values (n_samples,)."""
+        mean = self._predict_mean(X)
+        return self.preprocessing_.decode(mean[:, 0])
+
+    def _fit_target(self, y: Any) -> Target:
+        values = _as_values(y)
+        if np.all(values == values[0]):
+            return Values(TARGET, float(values[0]), 1.0)
+        return measure_values(TARGET, values)
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        encoded, _ = self.preprocessing_.target.encode(_as_values(y))
+        return encoded
+
+
+def _as_values(y: Any) -> np.ndarray:
+    """Return a target of numbers, float64."""
+    values: np.ndarray = _check_y(column_or_1d(y, warn=True), y_numeric=True)
+    return values.astype(np.float64)
+
+
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    """Predict a class from the columns of a table."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseTabular._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        preset: Any = "auto",
+        *,
+        columns: Any = None,
+        eval_metric: Any = None,
+        class_weight: Any = None,
+        validation_fraction: float = 0.2,
+        refit: bool = False,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        backend: str = "auto",
+        device: str | None = None,
+    ) -> None:
+        super().__init__(
+            preset,
+            columns=columns,
+            eval_metric=eval_metric,
+            validation_fraction=validation_fraction,
+            refit=refit,
+            time_limit=time_limit,
+            random_state=random_state,
+            backend=backend,
+            device=device,
+        )
+        self.class_weight = class_weight
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes (n_samples,)."""
+        mean = self._predict_mean(X)
+        classes: np.ndarray = self.classes_[np.argmax(mean, axis=1)]
+        return classes
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities (n_samples, n_classes), in the order of ``classes_``."""
+        mean = self._predict_mean(X)
+        probabilities: np.ndarray = mean / mean.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def _fit_target(self, y: Any) -> Target:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            message = f"y must have at least two classes, got one class: {self.classes_[0]!r}"
+            raise ValueError(message)
+        return Classes(TARGET, tuple(map(str, self.classes_)), numeric=False)
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        labels: np.ndarray = np.searchsorted(self.classes_, column_or_1d(y))
+        return labels
+
+    def _class_weight(self) -> Any:
+        if not isinstance(self.class_weight, Mapping):
+            return self.class_weight
+        return {
+            int(np.searchsorted(self.classes_, label)): weight
+            for label, weight in self.class_weight.items()
+        }

@@ -1,0 +1,55 @@
+"""The training of presets: how rows are held out, and what the ensemble consists of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anynet.errors import InvalidArgumentError
+from anynet.tabular import Problem, train_preset
+from anynet.tabular.fast import Fast
+from anynet.tabular.training import split_members
+
+PROBLEM = Problem("classes", 0, 3, 0, (), 3, 0)
+
+
+def test_folds_hold_out_every_row_once_and_each_class_in_proportion() -> None:
+    y = np.repeat([0, 1, 2], [50, 30, 20])
+    splits = split_members(y, PROBLEM, 0.2, folds=True)
+    held = np.concatenate([split["held_out"] for split in splits])
+    assert sorted(held) == list(range(100))
+    for split in splits:
+        assert np.bincount(y[split["held_out"]]).tolist() == [10, 6, 4]
+        assert not np.intersect1d(split["samples"], split["held_out"]).size
+        assert len(split["samples"]) == 80
+
+
+@pytest.mark.parametrize("n_rows", [2, 7, 11, 103])
+def test_the_parts_of_all_splits_have_the_same_sizes(n_rows: int) -> None:
+    y = np.random.default_rng(0).normal(size=n_rows)
+    splits = split_members(y, PROBLEM, 0.2, folds=True)
+    assert len({len(split["samples"]) for split in splits}) == 1
+    assert len({len(split["held_out"]) for split in splits}) == 1
+    assert all(len(s["samples"]) + len(s["held_out"]) == n_rows for s in splits)
+
+
+def test_one_row_cannot_be_split() -> None:
+    with pytest.raises(InvalidArgumentError, match="2 rows"):
+        split_members(np.zeros(1), PROBLEM, 0.2, folds=False)
+
+
+def test_members_are_validated_on_their_own_rows_and_refitted_on_all() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype(np.float32)
+    y = (x @ [1, -1, 0.5] > 0).astype(np.int64)
+    problem = PROBLEM._replace(n_outputs=2)
+    preset = Fast(n_members=3, epochs=20, width=16)
+    ensemble = train_preset(preset, (x, y), problem, backend="numpy")
+    assert len(ensemble.models) == 3
+    for model in ensemble.models:
+        losses = [record.validation_loss for record in model.history.records]
+        assert model.history.best_epoch == int(np.argmin(losses)) + 1
+    refitted = train_preset(preset, (x, y), problem, refit=True, backend="numpy")
+    epochs = [len(m.history.records) for m in refitted.models]
+    assert epochs == [m.history.best_epoch for m in ensemble.models]
+    assert ensemble.score(x, y) > 0.85
