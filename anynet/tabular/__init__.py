@@ -4,6 +4,7 @@ from anynet.tabular.fast import Auto, Fast
 from anynet.tabular.pack import Pack
 from anynet.tabular.preset import PRESETS, Plan, Preset, Problem, get_preset
 from anynet.tabular.realmlp import RealMLP, RealMLPS
+from anynet.tabular.tabm import TabM, TabMMini
 from anynet.tabular.training import train_preset
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Problem",
     "RealMLP",
     "RealMLPS",
+    "TabM",
+    "TabMMini",
     "get_preset",
     "train_preset",
 ]

@@ -10,7 +10,7 @@ from anynet.members import Bounded, number
 from anynet.nn.layers import Activation, AnyLayer, Dense, Dropout, PiecewiseLinear
 from anynet.nn.network import Network
 from anynet.optim import AdamW, Cosine
-from anynet.tabular.preset import Plan, Problem
+from anynet.tabular.preset import Plan, Problem, batch_size_for
 
 
 @register("preset")
@@ -77,18 +77,6 @@ class Fast(Bounded):
         }
         members = [{"seed": problem.seed + member} for member in range(self.n_members)]
         return Plan(Network(problem.n_inputs, tuple(layers)), options, members)
-
-
-def batch_size_for(n_rows: int) -> int:
-    """Return the batch size of TabM for a number of training rows.
-
-    References
-    ----------
-    Gorishniy et al. 2025, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-    Ensembling", appendix.
-    """
-    limits = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512))
-    return next((size for limit, size in limits if n_rows < limit), 1024)
 
 
 @register("preset")

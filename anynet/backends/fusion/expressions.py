@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends.fusion.lazy import Fuser, Lazy, NoExpressionError
+from anynet.backends.fusion.fuser import Fuser
+from anynet.backends.fusion.lazy import Lazy, NoExpressionError
 from anynet.backends.fusion.source import ELEMENTWISE
 
 PREDICATES = (

@@ -204,12 +204,15 @@ def _reduction(program: Program, at: int, segment: Segment) -> list[str]:
     neutral, combine = (text.replace("{type}", kind) for text in REDUCTIONS[name])
     scope = Scope(program.instructions)
     value = scope.value(instruction.inputs[0], "i")
+    element = f"o * {length} + r"
+    if inner > 1:
+        element = f"(o / {inner} * {length} + r) * {inner} + o % {inner}"
     lines = [
         f"for (int base = {start}; base < {end}; base += {step}) {{",
         f"    const int o = base + {slot}, lane = {lane};",
         f"    {kind} total = {neutral};",
         f"    if (o < {end}) for (int r = lane; r < {length}; r += {count}) {{",
-        f"        const int i = (o / {inner} * {length} + r) * {inner} + o % {inner};",
+        f"        const int i = {element};",
         *(f"        {line}" for line in scope.lines),
         f"        total = {combine.format('total', value)};",
         "    }",

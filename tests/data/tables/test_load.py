@@ -187,7 +187,7 @@ def test_invalid_mappings_of_columns_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="the same number of values"):
         anynet.Table.of({"a": [1], "b": [1, 2]})
     with pytest.raises(InvalidArgumentError, match=r"mapping.* got int"):
-        anynet.read_table([[1, 2]])
+        anynet.read_table(3)
     with pytest.raises(InvalidArgumentError, match="a must be numbers, booleans, text or dates"):
         anynet.Table.of({"a": [[1, 2]]})
 
