@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     ORDER = 1
     SPLIT = 2
     DEVICE = 3
+    OPTIONS = 4
 
 
 def host_generator(seed: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import weakref
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from anynet.backends import cublas
 from anynet.backends.cublas import Cublas
 from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
+from anynet.backends.cupy_memory import CapturedGraph, GraphMemory
 from anynet.backends.fusion import EXPRESSIONS, Fuser, active_fuser, recording, value_of
 from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
@@ -40,7 +40,11 @@ def _sign(x: Any, /) -> Any:
     return cupy.where(cupy.isnan(x), x, cupy.sign(x))  # cupy.sign alone makes 0 of NaN
 
 
-plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return cupy.sum(x1 * x2, axis=axis)  # array_api_compat's is a product by CuPy's own cuBLAS
+
+
+plain = extend(compat, "anynet.backends.cupy.plain", clip=_clip, sign=_sign, vecdot=_vecdot)
 xp = extend(plain, "anynet.backends.cupy.xp", **recording(plain), __version__=cupy.__version__)
 
 
@@ -69,61 +73,6 @@ class Kernels:
 @functools.cache  # without a limit: a graph that is replayed does not keep its kernels
 def _fused_kernel(source: str) -> Any:
     return cupy.RawKernel(source, "fused")
-
-
-class GraphMemory:
-    """What the graphs of one loop write between their inputs and outputs.
-
-    They share it, because they run one after another. It is freed with the last of them: CuPy
-    keeps the free blocks of a pool that is dropped. Until then it is held here, as a pool that
-    finds no memory frees its free blocks, where graphs write.
-
-    Parameters
-    ----------
-    device : int
-    """
-
-    def __init__(self, device: int) -> None:
-        self.blocks: list[Any] = []
-        self.pool = cupy.cuda.MemoryPool(functools.partial(_allocate, self.blocks))
-        self.workspace = cupy.empty(cublas.WORKSPACE_BYTES, dtype=cupy.uint8)
-        release = weakref.finalize(self, _free, self.blocks, self.pool, device)
-        release.atexit = False  # the driver may be shut down before
-
-
-def _allocate(blocks: list[Any], size: int) -> Any:
-    """Return memory of the device, and keep it in ``blocks``."""
-    try:
-        memory = cupy.cuda.Memory(size)
-    except cupy.cuda.runtime.CUDARuntimeError:  # CuPy's own pool may hold free memory
-        cupy.get_default_memory_pool().free_all_blocks()
-        memory = cupy.cuda.Memory(size)
-    blocks.append(memory)
-    return cupy.cuda.MemoryPointer(memory, 0)
-
-
-def _free(blocks: list[Any], pool: Any, device: int) -> None:
-    with cupy.cuda.Device(device):
-        blocks.clear()
-        pool.free_all_blocks()
-
-
-class CapturedGraph:
-    """A graph and the memory that it uses, in the order in which they are freed.
-
-    Parameters
-    ----------
-    graph : cupy.cuda.Graph
-    memory : GraphMemory
-    """
-
-    def __init__(self, graph: Any, memory: GraphMemory) -> None:
-        self.graph = graph
-        self.memory = memory
-
-    def launch(self) -> None:
-        """Run the graph on the thread's current stream."""
-        self.graph.launch()
 
 
 class CuPyRecorder(GraphRecorder):

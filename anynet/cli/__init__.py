@@ -195,6 +195,8 @@ def with_flags(message: str, names: Container[str] = ()) -> str:
         name, value = found["name"], found["value"]
         if (name not in KINDS and name not in names) or (value is None and "_" not in name):
             return found[0]
+        if value in ("True", "False"):
+            return f"--{'no-' * (value == 'False')}{name.replace('_', '-')}"
         return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
 
     value = r"(?:=(?P<quote>['\"]?)(?P<value>[\w:-]+(?:\.\w+)*)(?P=quote))?"

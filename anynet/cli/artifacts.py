@@ -1,7 +1,7 @@
 """The files of a run beside its model: options, history and pictures."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,52 +14,62 @@ import anynet
 from anynet.cli import plots
 from anynet.cli.config import ABOUT, NOT_RECORDED
 from anynet.cli.job import Job
-from anynet.cli.options import TrainOptions
+from anynet.cli.models import AnyModel, first_of, histories_of
+from anynet.cli.options import OF_PRESETS, WITH_PRESETS, TrainOptions
 from anynet.cli.reports import Report, ValueReport
 from anynet.cli.runs import CONFIG_FILE, kept, write_text
 from anynet.cli.terminal import warn
 from anynet.data.files import in_unicode, is_unicode, one_line
-from anynet.training import Model
+from anynet.training import History
+
+#: Results of training that are recorded beside the scores.
+FACTS = ("preset", "members", "epochs", "best_epoch")
 
 
-def write_run(folder: Path, model: Model, job: Job) -> tuple[Report | ValueReport, dict[str, Any]]:
+def write_run(
+    folder: Path, model: AnyModel, job: Job
+) -> tuple[Report | ValueReport | None, dict[str, Any]]:
     """Save the model of a run, score it, and write the other files of the run.
 
     Parameters
     ----------
     folder : Path
         Folder of the run.
-    model : Model
+    model : Model or Ensemble
         The weights of the best epoch, with the history.
     job : Job
         The run.
 
     Returns
     -------
-    report : Report or ValueReport
-        Scores of the test set.
+    report : Report, ValueReport or None
+        Scores of the test set; None if there is none.
     result : dict
         The results of the run, which are in the table ``[about]`` of config.toml.
     """
-    history, options = model.history, job.options
-    assert history is not None, "only a loaded model has none"
+    histories = histories_of(model)
     with kept(model, folder):
         report, result = job.measure(model)
-        write_text(folder / CONFIG_FILE, to_toml(options, _about(model, result)))
-        write_text(folder / "history.csv", history.to_csv())
+        write_text(folder / CONFIG_FILE, to_toml(job.options, _about(model, result)))
+        write_text(folder / "history.csv", _history_csv(histories))
+        _draw(plots.save_curves, folder / "curves.png", histories, job.title)
         name = in_unicode(result["dataset"])
-        sizes = [model.network.n_inputs, *options.layers, model.network.n_outputs]
-        title = f"{name}, {'-'.join(map(str, sizes))}"
-        curves = history.records, history.best_epoch, title, history.metric
-        _draw(plots.save_curves, folder / "curves.png", *curves)
-        rows = f"({len(report.true):,} rows)"
         if isinstance(report, Report):
-            title = f"{name}: test accuracy {report.accuracy:.4f} {rows}"
+            title = f"{name}: test accuracy {report.accuracy:.4f} ({len(report.true):,} rows)"
             _draw(plots.save_confusion, folder / "confusion.png", report, title)
-        else:
-            title = f"{name}: test R² {report.score:.4f} {rows}"
+        elif report is not None:
+            title = f"{name}: test R² {report.score:.4f} ({len(report.true):,} rows)"
             _draw(plots.save_predictions, folder / "predicted.png", report, title)
     return report, result
+
+
+def _history_csv(histories: Sequence[History]) -> str:
+    """Return the records as CSV, with a first column ``member`` if there are several networks."""
+    if len(histories) == 1:
+        return histories[0].to_csv()
+    tables = [history.to_csv().splitlines(keepends=True) for history in histories]
+    lines = [f"{member},{line}" for member, (_, *rows) in enumerate(tables) for line in rows]
+    return "".join([f"member,{tables[0][0]}", *lines])
 
 
 def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
@@ -78,18 +88,19 @@ def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
         warn(f"{path.name} was not drawn: {one_line(error)}")
 
 
-def _about(model: Model, result: dict[str, Any]) -> dict[str, Any]:
+def _about(model: AnyModel, result: dict[str, Any]) -> dict[str, Any]:
     """Return facts about the finished run, which are not needed to repeat it."""
+    backend = first_of(model).backend
     scores = [name for name in result if name.startswith(("test_", "validation_", "train_"))]
     notes = {"notes": list(map(in_unicode, result["notes"]))} if result["notes"] else {}
     return {
         "anynet": anynet.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "backend": f"{model.backend.name} {model.backend.describe()['version']}",
+        "backend": f"{backend.name} {backend.describe()['version']}",
         "finished": datetime.now().astimezone().replace(microsecond=0),
         "stopped": result["stopped"],
-        **{n: result[n] for n in (*scores, "epochs", "best_epoch") if result[n] is not None},
+        **{n: result[n] for n in (*scores, *FACTS) if result.get(n) is not None},
         **notes,
     }
 
@@ -105,9 +116,12 @@ def to_toml(options: TrainOptions, about: Mapping[str, Any] | None = None) -> st
     about : mapping, optional
         Facts about the finished run.
     """
+    named = asdict(options)
+    if options.preset is not None:  # which has its own options of networks
+        named = {name: named[name] for name in (*WITH_PRESETS, *OF_PRESETS)}
     table: dict[str, Any] = {
         name.replace("_", "-"): _plain(value)
-        for name, value in asdict(options).items()
+        for name, value in named.items()
         if value is not None and name not in NOT_RECORDED
     }
     if about:

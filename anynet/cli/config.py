@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from anynet.cli.kinds import shown
-from anynet.cli.options import KINDS, TrainOptions
+from anynet.cli.options import ALIASES, KINDS, OF_PRESETS, WITH_PRESETS, TrainOptions
 from anynet.cli.synonyms import option_hint
 from anynet.data.files import read_at_most
 from anynet.errors import InvalidArgumentError
@@ -59,8 +59,13 @@ def read_config(path: Path) -> dict[str, Any]:
     if about is not None and not isinstance(about, dict):
         message = f"{path}: {ABOUT} is a table of notes, not an option"
         raise InvalidArgumentError(message)
-    recorded = {} if about is None else {each.name: each.default for each in fields(TrainOptions)}
-    return recorded | options_from(table, str(path))
+    given = options_from(table, str(path))
+    if about is None:
+        return given
+    recorded = {each.name: each.default for each in fields(TrainOptions)}
+    if given.get("preset") is not None:  # without the options of a single network
+        recorded = {name: recorded[name] for name in (*WITH_PRESETS, *OF_PRESETS)}
+    return recorded | given
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -161,6 +166,7 @@ def options_from(table: Mapping[str, Any], source: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
+        name = ALIASES.get(name, name)
         if name not in KINDS:
             hint = option_hint(key, (known.replace("_", "-") for known in KINDS))
             message = f"{source}: there is no option {key!r}{hint}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from anynet.cli import kinds
 from anynet.cli.job import load_samples
-from anynet.cli.models import check_fit, knows_tables, open_model, preprocessing_in
+from anynet.cli.models import AnyModel, check_fit, knows_tables, open_model, preprocessing_in
 from anynet.cli.options import (
     STRENGTHS,
     TrainOptions,
@@ -25,14 +25,14 @@ from anynet.cli.terminal import say, say_json, say_text, warn
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.load import labelled_rows, rows_to_score
 from anynet.errors import InvalidArgumentError
-from anynet.training import Model, predict_augmented
+from anynet.training import predict_augmented
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_options(parser)
     add_data(parser)
-    add_options(parser, "data_dir", suppress=False)
+    add_options(parser, "data_dir", "header", suppress=False)
     what = (
         "number of augmented versions of each image whose predictions are averaged, with "
         "--augment (default: 8)"
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _score(model: Model, arguments: argparse.Namespace) -> tuple[str, str, Report]:
+def _score(model: AnyModel, arguments: argparse.Namespace) -> tuple[str, str, Report]:
     """Return the name of the data set, what its rows are, and the scores on its test set."""
     data_dir = arguments.data_dir or trained_from(arguments.model, arguments.dataset)
     dataset = load_samples(arguments.dataset, data_dir)
@@ -87,14 +87,14 @@ def _score(model: Model, arguments: argparse.Namespace) -> tuple[str, str, Repor
 
 
 def _score_table(
-    model: Model, arguments: argparse.Namespace
+    model: AnyModel, arguments: argparse.Namespace
 ) -> tuple[str, str, Report | ValueReport]:
     """Return the name of a table, what its rows are, and the scores on them.
 
     Of the table that the model was trained on, the rows are those that were held out.
     """
     preprocessing = Preprocessing.of(model)
-    rows, what = rows_to_score(model, arguments.dataset)
+    rows, what = rows_to_score(model, arguments.dataset, header=arguments.header)
     (x, y), notes = labelled_rows(preprocessing, rows)
     for note in notes:
         warn(note)

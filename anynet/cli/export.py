@@ -28,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and print what it holds."""
-    from anynet.cli.models import knows_tables, single_model
+    from anynet.cli.models import first_of, knows_tables
     from anynet.cli.runs import model_file, refuse_existing, refuse_swapped
     from anynet.export import save_torch, to_onnx
+    from anynet.training import Ensemble, load
 
     refuse_swapped(arguments.model, arguments.out)
     path = model_file(arguments.model)
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidArgumentError(message)
     out = arguments.out
     refuse_existing(out)
-    model = single_model(path, "numpy")
+    model = load(path, "numpy")
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "
@@ -54,11 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
             "anynet: note: ",
         )
     if arguments.format == "torch":
+        if isinstance(model, Ensemble):
+            message = (
+                f"{path} is an ensemble of {len(model.models)} networks, which is no "
+                f"torch.nn.Sequential: --format onnx writes it as one graph"
+            )
+            raise InvalidArgumentError(message)
         save_torch(model, out)
         say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0
     graph = to_onnx(model, out, input_dtype=arguments.input_dtype).graph
-    x = f"{graph.input[0].name} ({arguments.input_dtype or model.backend.dtype}, any number of "
+    first = first_of(model)
+    x = f"{graph.input[0].name} ({arguments.input_dtype or first.backend.dtype}, any number of "
     outputs = ", ".join(output.name for output in graph.output)
-    say(f"{out}: {x}rows of {model.network.n_inputs}) to {outputs}")
+    say(f"{out}: {x}rows of {first.network.n_inputs}) to {outputs}")
     return 0

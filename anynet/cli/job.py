@@ -11,18 +11,20 @@ import numpy as np
 
 from anynet.backends import Backend, get_backend, set_threads
 from anynet.cli import recipe, runs
-from anynet.cli.options import DATASET_DEFAULTS, TABLE_DEFAULTS, TrainOptions
+from anynet.cli.models import AnyModel, histories_of
+from anynet.cli.options import DATASET_DEFAULTS, OF_PRESETS, TABLE_DEFAULTS, TrainOptions
 from anynet.cli.progress import ProgressBar, download_bar
 from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
 from anynet.cli.terminal import complain, say
 from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.fetch import Progress
-from anynet.data.files import one_line
+from anynet.data.files import in_unicode, one_line
 from anynet.data.read import is_too_large, open_dataset
-from anynet.data.subset import TEST_FRACTION, train_validation_split
+from anynet.data.subset import stratified_split, train_validation_split
 from anynet.data.tables import is_table, load_tabular_dataset, read_table
 from anynet.data.tables.table import some
 from anynet.errors import AnynetError, InvalidArgumentError
+from anynet.tabular import get_preset
 from anynet.training import Model, fit, resume
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import GIVEN
@@ -30,7 +32,7 @@ from anynet.training.checkpoint.snapshot import GIVEN
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12
 
-TABLE_OPTIONS = ("target", "task", "columns", "decimal", "thousands", "test")
+TABLE_OPTIONS = ("target", "task", "columns", "decimal", "thousands", "header", "test")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,17 @@ class Job:
         """Return the job with other options, on the same data and backend."""
         return replace(self, given=replace(self.given, **options))
 
+    @property
+    def held_out(self) -> int:
+        """The number of validation rows."""
+        return int(self.options.validation or 0)
+
+    @property
+    def title(self) -> str:
+        """What is trained on what, for pictures."""
+        sizes = [self.dataset.n_inputs, *self.options.layers, self.dataset.n_outputs]
+        return f"{in_unicode(self.dataset.name)}, {'-'.join(map(str, sizes))}"
+
     def introduce(self) -> None:
         """Print what is trained, on which data and where, and notes on the data."""
         options, dataset = self.options, self.dataset
@@ -93,16 +106,25 @@ class Job:
             complain(note, "anynet: note: ")
         about = self.backend.describe()
         products = f", products in {options.precision}" if options.precision else ""
-        held_out = options.validation or 0
-        sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
         say(
             f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}{products}: "
             f"{about['reason']}",
             *_describe_table(dataset),
-            f"{dataset.name}: {len(dataset.train[0]) - held_out:,} rows to train on, "
-            f"{held_out:,} held out, {len(dataset.test[0]):,} to test; "
-            f"layers {'-'.join(map(str, sizes))}",
+            *self.plan(),
         )
+
+    def plan(self) -> list[str]:
+        """Return lines on the rows and the network."""
+        options, dataset = self.options, self.dataset
+        sizes = [dataset.n_inputs, *options.layers, dataset.n_outputs]
+        rows = (
+            f"{dataset.name}: {len(dataset.train[0]) - self.held_out:,} rows to train on, "
+            f"{self.held_out:,} held out, {len(dataset.test[0]):,} to test"
+            f"{share_of_test(options)}; layers {'-'.join(map(str, sizes))}"
+        )
+        if dataset.preprocessing is None:
+            return [rows]
+        return [rows, "a single network, as its options ask for; without them: preset auto"]
 
     def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Model:
         """Train with a progress bar, from the newest checkpoint if there is one."""
@@ -113,7 +135,9 @@ class Job:
             own_arrays = found.content["arguments"]["validation"] == GIVEN
             validation = None  # the checkpoint has the number
         else:
-            own_arrays = validation is not None and options.class_weight == "balanced"
+            is_table = self.dataset.preprocessing is not None  # its split is stratified
+            balanced = options.class_weight == "balanced"
+            own_arrays = validation is not None and (is_table or balanced)
         if own_arrays:  # each part has balanced weights of its own, or an earlier version began it
             data, validation = self._split_copies()
         with self._shown(silent) as bar:
@@ -137,13 +161,18 @@ class Job:
 
     @contextmanager
     def _shown(self, silent: bool) -> Iterator[ProgressBar]:
-        """Show progress in the block, and raise MemoryError for errors of memory of any library."""
+        """Show progress in the block."""
         metric = "accuracy" if self.dataset.classes else "R²"
-        rows = len(self.dataset.train[0]) - (self.options.validation or 0)
+        rows = len(self.dataset.train[0]) - self.held_out
+        bar = ProgressBar(self.options.epochs, rows, silent=silent, metric=metric)
+        with self.memory_errors(), closing(bar):
+            yield bar
+
+    @contextmanager
+    def memory_errors(self) -> Iterator[None]:
+        """Raise MemoryError for errors of memory of any library in the block."""
         try:
-            bar = ProgressBar(self.options.epochs, rows, silent=silent, metric=metric)
-            with closing(bar):
-                yield bar
+            yield
         except (AnynetError, MemoryError):
             raise
         except Exception as error:
@@ -152,52 +181,75 @@ class Job:
             raise
 
     def split(self, seed: int | None = None) -> tuple[Any, Any]:
-        """Return the indices of the rows to train on and of those held out, as ``fit`` has them."""
-        rows, held_out = len(self.dataset.train[0]), self.options.validation
-        if not held_out:
+        """Return the indices of the rows to train on and of those held out.
+
+        They are those of ``fit``; but those of tables, which are small, are stratified.
+        """
+        rows, seed = len(self.dataset.train[0]), self.options.seed if seed is None else seed
+        if not self.held_out:
             return np.arange(rows), np.arange(0)
-        return train_validation_split(rows, held_out, self.options.seed if seed is None else seed)
+        if self.dataset.preprocessing is not None:
+            return stratified_split(self.dataset.train[1], self.held_out, seed)
+        return train_validation_split(rows, self.held_out, seed)
 
     def _split_copies(self) -> tuple[Any, Any]:
         (x, y), (kept, held_out) = self.dataset.train, self.split()
         return (x[kept], y[kept]), (x[held_out], y[held_out])
 
-    def measure(self, model: Model) -> tuple[Report | ValueReport, dict[str, Any]]:
+    def measure(self, model: AnyModel) -> tuple[Report | ValueReport | None, dict[str, Any]]:
         """Score a trained model on all parts of the data.
 
         Returns
         -------
-        report : Report or ValueReport
-            Of the test set.
+        report : Report, ValueReport or None
+            Of the test set; None if there is none.
         result : dict
             The numbers that the command prints and records.
         """
-        history, options, (x, y) = model.history, self.options, self.dataset.train
-        assert history is not None, "only a loaded model has none"
-        test, preprocessing = self.dataset.test, self.dataset.preprocessing
-        report: Report | ValueReport
+        options, test = self.options, self.dataset.test
+        preprocessing = self.dataset.preprocessing
+        report: Report | ValueReport | None = None
         if preprocessing is None:
             report = class_report(model, *test, self.dataset.classes)
-        else:
+        elif len(test[0]):
             report = row_report(model, *test, preprocessing)
-        kept, held_out = self.split()
-        predicted = np.asarray(model.predict(x))
-        scores = [self._score(y[part], predicted[part]) for part in (held_out, kept)]
-        seconds = sum(record.seconds for record in history.records)
-        warnings = [history.warning, report.warning(weighted=options.class_weight is not None)]
+        trained = self.trained(model)
+        warnings = [trained.pop("warning", "")]
+        measured: dict[str, float] = {}
+        if report is not None:
+            measured = report.measures()
+            warnings.append(report.warning(weighted=options.class_weight is not None))
+        records = [record for history in histories_of(model) for record in history.records]
+        seconds = sum(record.seconds for record in records)
+        rows = len(self.dataset.train[0]) - self.held_out
         return report, {
             "dataset": self.dataset.name,
-            **{f"test_{name}": value for name, value in report.measures().items()},
-            f"validation_{report.metric}": scores[0],
-            f"train_{report.metric}": scores[1],
-            "epochs": len(history.records),
-            "best_epoch": history.best_epoch,
-            "stopped": history.stopped,
+            **{f"test_{name}": value for name, value in measured.items()},
+            **trained,
             "warning": "; ".join(filter(None, warnings)),
             "notes": list(self.dataset.notes),
             "seconds": seconds,
-            "samples_per_second": len(kept) * len(history.records) / max(seconds, 1e-9),
+            "samples_per_second": rows * len(records) / max(seconds, 1e-9),
             **{n: getattr(options, n) for n in ("backend", "device", "dtype", "precision")},
+        }
+
+    @property
+    def metric(self) -> str:
+        """The name of the scores in results."""
+        return "accuracy" if self.dataset.classes else "r2"
+
+    def trained(self, model: Any) -> dict[str, Any]:
+        """Return the results of training: the scores of its rows, and its epochs."""
+        (x, y), (history,) = self.dataset.train, histories_of(model)
+        kept, held_out = self.split()
+        predicted = np.asarray(model.predict(x))
+        return {
+            f"validation_{self.metric}": self._score(y[held_out], predicted[held_out]),
+            f"train_{self.metric}": self._score(y[kept], predicted[kept]),
+            "epochs": len(history.records),
+            "best_epoch": history.best_epoch,
+            "stopped": history.stopped,
+            "warning": history.warning,
         }
 
     def _score(self, true: Any, predicted: Any) -> float | None:
@@ -207,6 +259,14 @@ class Job:
         if self.dataset.classes:
             return float(np.mean(true == predicted))
         return ValueReport(true, predicted, "").score
+
+
+def share_of_test(options: TrainOptions) -> str:
+    """Return how the test rows of a table were chosen, for a printed line."""
+    share = options.test
+    if not isinstance(share, float):
+        return ""
+    return f" (--test {share:g}: a share of all rows)" if share else " (--test 0: no test score)"
 
 
 def _describe_table(dataset: Dataset) -> list[str]:
@@ -257,7 +317,8 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
     name = options.dataset
     runs.refuse_as_data(name)
     if name in dataset_names() or (options.target is None and not is_table(name)):
-        given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, ())]
+        given = [each for each in TABLE_OPTIONS if getattr(options, each) not in (None, (), True)]
+        given += [each for each in reversed(OF_PRESETS) if getattr(options, each) is not None]
         if given:
             message = f"--{given[0]} is an option of tables, and {name!r} is not a table"
             raise InvalidArgumentError(message)
@@ -269,7 +330,7 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         )
         raise InvalidArgumentError(message)
     if options.target is None:
-        has = some(read_table(name).columns)
+        has = some(read_table(name, header=options.header).columns)
         message = f"choose the column of {name} to predict, by --target COLUMN: it has {has}"
         raise InvalidArgumentError(message)
     return load_tabular_dataset(
@@ -277,9 +338,11 @@ def load_data(options: TrainOptions, progress: Progress | None = None) -> Datase
         options.target,
         task=options.task,
         columns=dict(each.rpartition("=")[::2] for each in options.columns),
-        test=options.test or TEST_FRACTION,
+        test=recipe.test_of(options),
         decimal=options.decimal,
         thousands=options.thousands,
+        header=options.header,
+        encoding=get_preset(options.preset).encoding if options.preset else None,
     )
 
 

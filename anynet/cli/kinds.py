@@ -217,8 +217,26 @@ def _are_assignments(value: Any, accepts: Callable[[str], bool]) -> bool:
     return all(name and accepts(chosen) for name, _, chosen in pairs)
 
 
+def count_or_share() -> Kind:
+    """Accept whole numbers from 0, and shares above 0 and below 1."""
+    count = whole(0)
+
+    def parse(text: str) -> int | float:
+        return int(text) if text.strip().isdecimal() else float(text)
+
+    def accepts(value: Any) -> bool:
+        return count.accepts(value) or (type(value) is float and 0 < value < 1)
+
+    return Kind(
+        "a whole number of rows, or a share of them above 0 and below 1",
+        parse,
+        accepts,
+        lambda value: value,
+    )
+
+
 def share_or_path() -> Kind:
-    """Accept numbers above 0 and below 1, and paths of files."""
+    """Accept numbers from 0 to below 1, and paths of files."""
 
     def parse(text: str) -> float | str:
         try:
@@ -227,14 +245,14 @@ def share_or_path() -> Kind:
             return text
 
     def accepts(value: Any) -> bool:
-        return FILE.accepts(value) or (type(value) is float and 0 < value < 1)
+        return FILE.accepts(value) or FRACTION.accepts(value)
 
-    expects = "a number above 0 and below 1, or the path of a file"
+    expects = "a number from 0 to below 1, or the path of a file"
     return Kind(
         expects,
         parse,
         accepts,
-        lambda value: FILE.make(value) if isinstance(value, str) else value,
+        lambda value: FILE.make(value) if isinstance(value, str) else float(value),
     )
 
 

@@ -4,7 +4,7 @@ import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from anynet.augment.preprocess import from_config
 from anynet.backends import set_threads
@@ -12,7 +12,7 @@ from anynet.cli.runs import model_file, refuse_swapped
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.errors import InvalidArgumentError, ModelFileError
-from anynet.training import Ensemble, Model, load
+from anynet.training import Ensemble, History, Model, load
 
 #: Beginnings of the names of published data sets of handwriting.
 HANDWRITING = ("digits", "mnist", "kmnist", "emnist-")
@@ -44,7 +44,22 @@ class ImageFormat:
     paper: float = 0.0
 
 
-def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
+#: A single network, or several that predict together.
+AnyModel: TypeAlias = Model | Ensemble
+
+
+def first_of(model: AnyModel) -> Model:
+    """Return the model, or the first one of an ensemble: all have the same inputs and outputs."""
+    return model.models[0] if isinstance(model, Ensemble) else model
+
+
+def histories_of(model: AnyModel) -> list[History]:
+    """Return the history of a model that was just trained, or of each one of an ensemble."""
+    models = model.models if isinstance(model, Ensemble) else (model,)
+    return [one.history for one in models if one.history is not None]
+
+
+def open_model(arguments: argparse.Namespace, *others: Path) -> AnyModel:
     """Load the model of RUN on the backend of the options.
 
     Parameters
@@ -62,31 +77,20 @@ def open_model(arguments: argparse.Namespace, *others: Path) -> Model:
         set_threads(arguments.threads)
     refuse_swapped(arguments.model, *others)
     path = model_file(arguments.model)
-    model = single_model(path, arguments.backend, arguments.device, arguments.dtype)
-    if model.loss.task != "classes" and not knows_tables(model):
-        message = (
-            f"{path} predicts {model.loss.task}: this command needs a model of classes, or of "
-            f"a table"
-        )
+    model = load(path, arguments.backend, arguments.device, arguments.dtype)
+    task = first_of(model).loss.task
+    if task != "classes" and not knows_tables(model):
+        message = f"{path} predicts {task}: this command needs a model of classes, or of a table"
         raise InvalidArgumentError(message)
     return model
 
 
-def single_model(path: Path, *where: str | None) -> Model:
-    """Load a model; refuse an ensemble, which the commands cannot use."""
-    model = load(path, *where)  # type: ignore[arg-type]
-    if isinstance(model, Ensemble):
-        message = f"{path} is an ensemble of {len(model.models)} models: expected a single model"
-        raise ModelFileError(message)
-    return model
-
-
-def knows_tables(model: Model) -> bool:
+def knows_tables(model: AnyModel) -> bool:
     """Whether a model was trained on a table, and predicts raw rows of it."""
     return model.metadata.get(TABLE) is not None
 
 
-def preprocessing_in(model: Model) -> tuple[Any, ...]:
+def preprocessing_in(model: AnyModel) -> tuple[Any, ...]:
     """Return the preprocessing that the model needs for its images.
 
     Raises
@@ -101,15 +105,15 @@ def preprocessing_in(model: Model) -> tuple[Any, ...]:
         raise ModelFileError(message) from error
 
 
-def classes_of(model: Model) -> tuple[str, ...]:
+def classes_of(model: AnyModel) -> tuple[str, ...]:
     """Return the names of the classes, or their numbers if the model has no names."""
-    names, n = model.metadata.get("classes"), model.network.n_outputs
+    names, n = model.metadata.get("classes"), first_of(model).network.n_outputs
     if not isinstance(names, list) or len(names) != n:
         names = list(range(n))
     return tuple(map(str, names))
 
 
-def image_format(model: Model) -> ImageFormat | None:
+def image_format(model: AnyModel) -> ImageFormat | None:
     """Return the format of the images that the model was trained on; None if there were none.
 
     Raises
@@ -126,7 +130,7 @@ def image_format(model: Model) -> ImageFormat | None:
         paper, top = map(float, image.get("shades", (0, 1 / model.metadata["scale"])))
         sound = (
             all(type(side) is int and side > 0 for side in (height, width))
-            and height * width == model.network.n_inputs
+            and height * width == first_of(model).network.n_inputs
             and type(box) is int
             and 0 < box <= max(height, width)
             and math.isfinite(paper)
@@ -143,7 +147,7 @@ def image_format(model: Model) -> ImageFormat | None:
     return ImageFormat((height, width), box, top, strokes, paper)
 
 
-def check_fit(model: Model, dataset: Dataset) -> None:
+def check_fit(model: AnyModel, dataset: Dataset) -> None:
     """Check that a data set has the features and classes of a model.
 
     Raises
@@ -152,7 +156,7 @@ def check_fit(model: Model, dataset: Dataset) -> None:
         If their numbers differ.
     """
     features, classes = dataset.test[0].shape[1], len(dataset.classes)
-    network = model.network
+    network = first_of(model).network
     if (features, classes) != (network.n_inputs, network.n_outputs):
         message = (
             f"the model has {network.n_inputs} features and {network.n_outputs} classes, "

@@ -17,6 +17,7 @@ from anynet.data.tables.target import TASKS
 from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
+from anynet.tabular import PRESETS
 from anynet.training.options import TIES
 
 #: Classes that process images, before training or in each step, by the name in an option.
@@ -93,6 +94,9 @@ def activation_names() -> list[str]:
     return [*ACTIVATIONS, "scaled_tanh"]
 
 
+#: The preset of tables.
+AUTO = "auto"
+
 COUNT, POSITIVE, NOT_NEGATIVE = kinds.whole(1), kinds.real(0, positive=True), kinds.real(0)
 SHARE, RATE = kinds.real(0, 1), kinds.real(0, 1, positive=True)
 
@@ -133,12 +137,24 @@ class TrainOptions:
         "thousands separator: ',', '.', ' ' or \"'\", or '' for none (default: inferred)",
         "MARK",
     )
+    header: bool = option(
+        True, SWITCH, "column names in the first line of a text file, otherwise column 1, column 2…"
+    )
     test: float | Path | None = option(  # noqa: RUF009
         None,
         kinds.share_or_path(),
-        "share of the rows held out as the test set, or the path of a table of test rows (default: "
-        "0.2)",
+        "share of the rows held out as the test set, or the path of a table of test rows; 0: train "
+        "on all rows, without a test score (default: 0.2)",
         "SHARE|FILE",
+    )
+    preset: str | None = option(
+        None,
+        kinds.choice(lambda: list(PRESETS)),
+        f"networks that are trained together and predict together (default: {AUTO}, unless an "
+        f"option of a single network is given, such as --layers or --epochs)",
+    )
+    members: int | None = option(
+        None, COUNT, "preset: number of networks (default: that of the preset)", "NETWORKS"
     )
     layers: tuple[int, ...] = option(
         (128, 64), kinds.whole_numbers(1, "128,64"), "sizes of the hidden layers", "SIZES"
@@ -273,18 +289,19 @@ class TrainOptions:
     drop_last: bool = option(
         False, SWITCH, "omission of the rows that do not fill a batch, other ones in each epoch"
     )
-    validation: int | None = option(
+    validation: int | float | None = option(
         None,
-        kinds.whole(0),
-        "number of training rows held out for validation (default: 5000, but at most a tenth of "
-        "the rows, or a fifth for tables); 0: train on all rows and keep the last epoch",
-        "ROWS",
+        kinds.count_or_share(),
+        "number or share of the training rows held out for validation (default: 5000, but at most "
+        "a tenth of the rows, or a fifth for tables; a fifth for each network of a preset); 0: "
+        "train on all rows and keep the last epoch",
+        "ROWS|SHARE",
     )
     scoring: str | None = option(
         None,
         kinds.text("the name of a score, such as balanced_accuracy"),
         "validation score that chooses the kept epoch: loss, or a scorer of scikit-learn such as "
-        "balanced_accuracy, roc_auc or neg_log_loss (default: accuracy, or R² for values)",
+        "balanced_accuracy, roc_auc or neg_log_loss (default: loss for tables, otherwise accuracy)",
         "NAME",
     )
     ties: str = option(
@@ -303,6 +320,12 @@ class TrainOptions:
     )
     target_accuracy: float = option(
         0.99, RATE, "validation accuracy at which training stops; ignored with --scoring"
+    )
+    time_limit: float | None = option(
+        None,
+        POSITIVE,
+        "training time in seconds after which training ends with the epoch (default: no limit)",
+        "SECONDS",
     )
     checkpoint_every: int | str | None = option(
         None,
@@ -350,9 +373,21 @@ class TrainOptions:
     quiet: bool = option(False, SWITCH, "output of the result without progress")
 
 
+#: Options of presets alone, and those that presets share with single networks.
+OF_PRESETS = ("preset", "members")
+WITH_PRESETS = (
+    *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
+    *("class_weight", "validation", "scoring", "time_limit", "checkpoint_every", "seed"),
+    *("backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
+    *("out", "json", "quiet"),
+)
+
+#: Other names of options on the command line and in files.
+ALIASES = {"eval_metric": "scoring"}
+
 #: Sections of the help: the first option of each, and its title.
 SECTIONS = {
-    "target": "tables: CSV, Parquet, Arrow (defaults: "
+    "target": "tables: CSV, Parquet, Arrow (defaults of a single network: "
     + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in TABLE_DEFAULTS.items())
     + ")",
     "layers": "network (the data determine its inputs and outputs)",
@@ -403,12 +438,13 @@ def add_options(parser: argparse.ArgumentParser, *names: str, suppress: bool = T
         if each.name == "dataset":
             section.add_argument("dataset", metavar="DATASET", nargs="?", **how)
             continue
-        if each.default is False:
+        if isinstance(each.default, bool):
             how["action"] = argparse.BooleanOptionalAction
         else:
             how["type"] = each.metadata["kind"].from_text
             how["metavar"] = each.metadata["metavar"] or each.name.rpartition("_")[2].upper()
-        section.add_argument(flag_of(each.name), **how)
+        others = [other for other, name in ALIASES.items() if name == each.name]
+        section.add_argument(*map(flag_of, [each.name, *others]), **how)
 
 
 def add_value(parser: argparse.ArgumentParser, flag: str, kind: Kind, **how: Any) -> None:
@@ -447,7 +483,7 @@ def _help(each: Field[Any]) -> str:
     default: Any = each.default
     if names := each.metadata["kind"].names():
         text += f": {', '.join(names)}"
-    if default is None or default is False or default in ("", ()):
+    if default is None or isinstance(default, bool) or default in ("", ()):
         return text
     if isinstance(default, tuple):
         default = ",".join(map(str, default))

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from anynet.cli.reports import Report, ValueReport
 from anynet.errors import printable
 from anynet.study.plots import ACCENT, add_grid, in_own_style, write
-from anynet.training import EpochRecord
+from anynet.training import History
 
 TRAIN, VALIDATION, MUTED = ACCENT, "#d9632a", "#555555"
 
@@ -32,33 +32,30 @@ MOST_DRAWN = 100
 
 
 @in_own_style
-def save_curves(
-    path: Path, records: Sequence[EpochRecord], best: int, title: str, metric: str = "accuracy"
-) -> None:
+def save_curves(path: Path, histories: Sequence[History], title: str) -> None:
     """Draw loss and score against the epoch, for the training and the validation rows.
 
     Parameters
     ----------
     path : Path
         A PNG file.
-    records : sequence of EpochRecord
-        The history.
-    best : int
-        The epoch whose weights the model has, which is marked.
+    histories : sequence of History
+        Of each network. The best epoch of a single one is marked; R² below 0 is not shown.
     title : str
-    metric : str
-        The name of the scores: accuracy or r2, whose values below 0 are not shown.
     """
+    histories = [history for history in histories if history.records]
+    metric = histories[0].metric
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     loss, score = figure.subplots(1, 2)
-    _curves(loss, records, "loss", "loss")
+    _curves(loss, histories, "loss", "loss")
     loss.set_ylim(bottom=0)
-    _curves(score, records, "score", METRICS[metric])
+    _curves(score, histories, "score", METRICS[metric])
     if metric == "accuracy":
         score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     else:
         score.set_ylim(bottom=max(score.get_ylim()[0], 0), top=1)
-    for axes in (loss, score):
+    for axes in (loss, score) if len(histories) == 1 else ():
+        best = histories[0].best_epoch
         axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=":", label=f"best epoch ({best})")
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
@@ -66,15 +63,21 @@ def save_curves(
     write(figure, path)
 
 
-def _curves(axes: Axes, records: Sequence[EpochRecord], what: str, title: str) -> None:
-    epochs = [record.epoch for record in records]
+def _curves(axes: Axes, histories: Sequence[History], what: str, title: str) -> None:
+    style: dict[str, Any] = {"marker": "o", "markersize": 3.5}
+    if len(histories) > 1:
+        style = {"linewidth": 0.8, "alpha": 0.7}
     for part, color in (("train", TRAIN), ("validation", VALIDATION)):
-        values = [getattr(record, f"{part}_{what}") for record in records]
-        if all(value is not None for value in values):
-            label = "training rows, during the epoch" if part == "train" else "validation rows"
-            axes.plot(epochs, values, color=color, marker="o", markersize=3.5, label=label)
+        label = "training rows, during the epoch" if part == "train" else "validation rows"
+        for history in histories:
+            epochs = [record.epoch for record in history.records]
+            values = [getattr(record, f"{part}_{what}") for record in history.records]
+            if all(value is not None for value in values):
+                axes.plot(epochs, values, color=color, label=label, **style)
+                label = ""  # one entry of the legend
+    last = max(len(history.records) for history in histories)
     axes.set_title(title, loc="left", fontsize=10)
-    axes.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
+    axes.set(xlabel="epoch", xlim=(0.5, last + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_grid(axes)
 

@@ -13,20 +13,21 @@ import numpy as np
 from anynet.augment import preprocess
 from anynet.cli import kinds
 from anynet.cli.models import (
+    AnyModel,
     classes_of,
+    first_of,
     image_format,
     knows_tables,
     open_model,
     preprocessing_in,
 )
-from anynet.cli.options import add_json, add_model_options, add_value
+from anynet.cli.options import add_json, add_model_options, add_options, add_value
 from anynet.cli.runs import refuse_existing
 from anynet.cli.terminal import complain, say, say_json, say_text, table, warn
 from anynet.data.files import replacing
 from anynet.data.tables import Preprocessing, read_table
 from anynet.data.tables.target import Classes, Target
 from anynet.errors import DataError, InvalidArgumentError
-from anynet.training import Model
 
 #: First characters of cells that spreadsheets compute, with their full-width forms.
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
@@ -40,6 +41,7 @@ CERTAIN = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_options(parser)
+    add_options(parser, "header", suppress=False)
     what = "pictures as PNG, JPEG, IDX or .npy; or tables, for a model of tables"
     add_value(parser, "files", kinds.FILE, metavar="FILE", nargs="+", help=what)
     what = "number of most likely classes to list (default: 1)"
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _predict_pictures(model, arguments)
 
 
-def _predict_pictures(model: Model, arguments: argparse.Namespace) -> int:
+def _predict_pictures(model: AnyModel, arguments: argparse.Namespace) -> int:
     """Print a prediction for each picture, and report those in which nothing can be recognised."""
     from anynet.cli.pictures import read_rows  # needs optional packages
 
@@ -76,7 +78,7 @@ def _predict_pictures(model: Model, arguments: argparse.Namespace) -> int:
     code = 0
     for path in arguments.files:
         try:
-            found: Sequence[Any] = read_rows(path, model.network.n_inputs, wanted)
+            found: Sequence[Any] = read_rows(path, first_of(model).network.n_inputs, wanted)
         except DataError as error:
             complain(str(error))
             code = 1
@@ -105,7 +107,7 @@ def _predict_pictures(model: Model, arguments: argparse.Namespace) -> int:
     return 1 if missed else code
 
 
-def _predict_rows(model: Model, arguments: argparse.Namespace) -> int:
+def _predict_rows(model: AnyModel, arguments: argparse.Namespace) -> int:
     """Predict the rows of tables: print them, or write them as CSV; all of them or none.
 
     With ``--out`` and ``--json`` the file is written and the JSON list is printed.
@@ -123,7 +125,7 @@ def _predict_rows(model: Model, arguments: argparse.Namespace) -> int:
         raise InvalidArgumentError(message)
     likely = []
     for path in paths:
-        x, notes = preprocessing.encode(read_table(path))
+        x, notes = preprocessing.encode(read_table(path, header=arguments.header))
         for note in notes:
             warn(f"{path}: {note}")
         likely.append(np.asarray(model.predict_mean(x)))

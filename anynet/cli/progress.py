@@ -1,6 +1,7 @@
 """Progress of training and downloads, on standard error."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from tqdm import tqdm
 
 from anynet.cli.terminal import say
 from anynet.errors import printable
-from anynet.training import EpochRecord, Progress
+from anynet.training import EpochRecord, PopulationProgress, Progress
 
+_EPOCHS = "{desc} |{bar:20}|{postfix}"
 _LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {rate_fmt}{postfix}"
 
 
@@ -83,6 +85,60 @@ class ProgressBar:
 
     def _label(self, epoch: int) -> str:
         return f"epoch {epoch:{len(str(self.epochs))}}/{self.epochs}"
+
+
+@dataclass
+class PresetBar:
+    """A live bar for the networks of a preset; nothing without a terminal.
+
+    Pass `update` to ``train_preset`` as ``progress``.
+
+    Parameters
+    ----------
+    time_limit : float or None
+        Seconds after which training stops.
+    silent : bool
+        Whether nothing is shown.
+    """
+
+    time_limit: float | None = None
+    silent: bool = False
+    started: float = field(default_factory=time.monotonic, init=False)
+    group: int = field(default=0, init=False)
+    bar: Any = field(default=None, init=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a terminal on which a bar is drawn."""
+        return not self.silent and sys.stderr.isatty()
+
+    def update(self, progress: PopulationProgress) -> None:
+        """Draw the progress after an epoch: networks, epoch, best score, and the time left."""
+        if not self.live:
+            return
+        begins = self.bar is None or progress.group != self.group
+        if begins:
+            self.close()
+            self.group = progress.group
+            self.bar = tqdm(total=progress.epochs, bar_format=_EPOCHS, leave=False, unit=" epochs")
+        groups = f"group {progress.group}/{progress.groups}: " if progress.groups > 1 else ""
+        shown = [f"{groups}{progress.active} of {progress.members} networks"]
+        if progress.score is not None:
+            shown.append(f"best validation {progress.scoring} {progress.score:.4f}")
+        if self.time_limit is not None:
+            left = self.time_limit - (time.monotonic() - self.started)
+            shown.append(f"{max(left, 0):.0f} s left")
+        self.bar.set_description_str(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
+        self.bar.set_postfix_str(", ".join(shown), refresh=False)
+        self.bar.update(progress.epoch - self.bar.n)
+        if begins:
+            self.bar.refresh()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from anynet.nn.losses import CrossEntropy, Loss, SquaredError
 from anynet.optim import Optimizer, Schedule, Warmup
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES
-from anynet.training.evaluate import scoring_of
+from anynet.training.evaluate import LOSS, scoring_of
 from anynet.training.options import OPTION_NAMES, FitOptions
 
 #: Default number of validation rows, or a tenth (of tables a fifth) of the rows if that is less.
@@ -39,45 +39,74 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
         If options contradict each other, or the data set has too few rows for them.
     """
     rows, is_table = len(dataset.train[0]), dataset.preprocessing is not None
-    validation = options.validation
+    validation, scoring = options.validation, options.scoring
     if validation is None:
         part = 5 if is_table else 10  # tables are small: a tenth would be too few rows to score
         validation = max(1, min(VALIDATION_ROWS, rows // part))
-    if validation >= rows:
-        message = (
-            f"--validation {validation} leaves nothing to train on: "
-            f"{dataset.name} has {rows} training rows"
-        )
-        raise InvalidArgumentError(message)
-    if validation == 0 and options.scoring is not None:
+    validation = rows_to_hold_out(validation, dataset)
+    if validation == 0 and scoring is not None:
         message = "--scoring scores the validation rows: --validation must be at least 1"
         raise InvalidArgumentError(message)
+    if scoring is None and is_table and validation:
+        scoring = LOSS  # the most accurate epoch may be overconfident
     rate, weight_decay = options.learning_rate, options.weight_decay
     if rate is None:
         slow = 0.005 if is_table else 0.001
         rate = 0.1 if options.optimizer == "sgd" else slow
     if weight_decay is None:
         weight_decay = float(getattr(OPTIMIZERS[options.optimizer], "weight_decay", 0.0))
+    return replace(
+        resolve_strengths(resolve_data(options, dataset, backend)),
+        validation=validation,
+        scoring=scoring,
+        learning_rate=rate,
+        weight_decay=weight_decay,
+    )
+
+
+def resolve_data(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainOptions:
+    """Replace the options of the data and the backend by their values."""
     test, task = options.test, options.task
     if dataset.preprocessing is not None:
-        test = test.absolute() if isinstance(test, Path) else test or TEST_FRACTION
+        test = test.absolute() if isinstance(test, Path) else test_of(options)
         task = dataset.preprocessing.target.task
     name = options.dataset
     if name not in dataset_names():  # then it is a path
         name = str(Path(name).expanduser().absolute())
     return replace(
-        resolve_strengths(options),
+        options,
         dataset=name,
         test=test,
         task=task,
         data_dir=options.data_dir and options.data_dir.absolute(),
-        validation=validation,
-        learning_rate=rate,
-        weight_decay=weight_decay,
         backend=backend.name,
         device=backend.device_name(),
         stream=isinstance(dataset.train[0], Source),  # which decides the order of an epoch
     )
+
+
+def test_of(options: TrainOptions) -> Any:
+    """Return the share of the test rows of a table, or the path of a table of them."""
+    return TEST_FRACTION if options.test is None else options.test
+
+
+def rows_to_hold_out(validation: int | float, dataset: Dataset) -> int:
+    """Return the number of validation rows, of which the option may be the share.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they leave nothing to train on.
+    """
+    rows = len(dataset.train[0])
+    count = max(1, round(validation * rows)) if isinstance(validation, float) else validation
+    if count >= rows:
+        message = (
+            f"--validation {validation} leaves nothing to train on: "
+            f"{dataset.name} has {rows} training rows"
+        )
+        raise InvalidArgumentError(message)
+    return count
 
 
 def fit_options(options: TrainOptions, dataset: Dataset) -> FitOptions:
@@ -129,7 +158,10 @@ def optimizer_of(options: TrainOptions) -> Optimizer:
             message = f"{flag_of(name)} is not an option of {options.optimizer}, but of sgd"
             raise InvalidArgumentError(message)
     given["weight_decay"] = options.weight_decay or 0.0
-    optimizer: Optimizer = kind(**{name: given[name] for name in given.keys() & known})
+    chosen = {name: value for name, value in given.items() if name in known}
+    if not options.momentum:
+        chosen.pop("momentum", None)  # the optimizer's own
+    optimizer: Optimizer = kind(**chosen)
     return optimizer
 
 

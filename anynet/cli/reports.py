@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from anynet.cli.models import AnyModel
 from anynet.cli.terminal import table, warn
 from anynet.data.tables import Preprocessing
 from anynet.data.tables.statistics import mean_and_deviation, root_mean_square
 from anynet.data.tables.target import Classes
-from anynet.training import Model
 
 #: Classes of which more are not printed: only those with the most errors, and the most frequent
 #: errors in place of the matrix.
@@ -23,6 +23,9 @@ MOST_DENSE = 1000
 
 #: Classes of which more have no ROC AUC, which sorts the rows once a class.
 MOST_CLASSES = 100
+
+#: Smaller probabilities count as this in the log loss, as in scikit-learn for float32.
+SMALLEST = float(np.finfo(np.float32).eps)
 
 #: Key in the metadata of a model that was trained with weights of classes.
 CLASS_WEIGHT = "class_weight"
@@ -96,6 +99,10 @@ class Report:
         ``balanced_accuracy``: the mean recall of the classes that occur. ``roc_auc``: of the second
         of two classes, otherwise the mean of one-vs-rest over the classes that occur; absent where
         it is not defined, or there are more than MOST_CLASSES classes.
+
+        ``log_loss``: the mean negative logarithm of the probability of the true class. ``brier``:
+        the mean squared error of the probability of the second of two classes, otherwise the mean
+        of the sum over the classes. Both are absent without probabilities.
         """
         if not self.true.size:
             return {}
@@ -104,11 +111,17 @@ class Report:
             "baseline_accuracy": float(self.rows.max() / self.true.size),
             "balanced_accuracy": float(np.mean(self.recall[present])),
         }
-        if self.probabilities is None or present.size < 2 or n_classes > MOST_CLASSES:
+        if self.probabilities is None:
+            return measures
+        likely = np.asarray(self.probabilities, dtype=np.float64)
+        at = np.arange(self.true.size), self.true
+        squares = np.sum((likely - np.eye(n_classes)[self.true]) ** 2, axis=1)
+        measures["log_loss"] = float(-np.mean(np.log(np.maximum(likely[at], SMALLEST))))
+        measures["brier"] = float(np.mean(squares) / (2 if n_classes == 2 else 1))
+        if present.size < 2 or n_classes > MOST_CLASSES:
             return measures
         from sklearn.metrics import roc_auc_score
 
-        likely = np.asarray(self.probabilities)
         scored = [1] if n_classes == 2 else present.tolist()
         areas = [roc_auc_score(self.true == each, likely[:, each]) for each in scored]
         return measures | {"roc_auc": float(np.mean(areas))}
@@ -189,6 +202,7 @@ class Report:
         """Return the measures in one line."""
         measures, names = self.measures(), {"baseline_accuracy": "most frequent class"}
         names |= {"balanced_accuracy": "balanced", "roc_auc": "ROC AUC"}
+        names |= {"log_loss": "log loss", "brier": "Brier score"}
         beside = ", ".join(f"{names[each]} {measures[each]:.4f}" for each in self.beside)
         return f"accuracy {self.accuracy:.4f}" + (f" ({beside})" if beside else "")
 
@@ -218,6 +232,8 @@ class Report:
         names = {
             "baseline_accuracy": "accuracy of always predicting the most frequent class",
             "balanced_accuracy": "balanced accuracy (mean recall)",
+            "log_loss": "log loss",
+            "brier": "Brier score",
             "roc_auc": "ROC AUC" + (" (one-vs-rest, mean)" if len(self.classes) > 2 else ""),
         }
         beside = [[names[name], f"{value:.4f}"] for name, value in self.beside.items()]
@@ -315,13 +331,15 @@ class ValueReport:
         return table([[name, f"{measures[each]:.6g}"] for each, name in names.items()])
 
 
-def class_report(model: Model, x: Any, y: Any, classes: Sequence[str]) -> Report:
+def class_report(model: AnyModel, x: Any, y: Any, classes: Sequence[str]) -> Report:
     """Compare the classes that a model predicts with the true ones."""
     few = len(classes) <= MOST_CLASSES
     return Report.of(y, model.predict(x), classes, model.predict_proba(x) if few else None)
 
 
-def row_report(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Report | ValueReport:
+def row_report(
+    model: AnyModel, x: Any, y: Any, preprocessing: Preprocessing
+) -> Report | ValueReport:
     """Compare what a model predicts for encoded rows of a table with the true targets."""
     target = preprocessing.target
     if isinstance(target, Classes):
@@ -329,7 +347,7 @@ def row_report(model: Model, x: Any, y: Any, preprocessing: Preprocessing) -> Re
     return ValueReport(target.decode(y), target.decode(model.predict(x)), target.column)
 
 
-def warn_of_baseline(report: Report | ValueReport, model: Model) -> None:
+def warn_of_baseline(report: Report | ValueReport, model: AnyModel) -> None:
     """Warn if a model is no better than one that ignores its inputs."""
     warn(report.warning(weighted=model.metadata.get(CLASS_WEIGHT) is not None))
 

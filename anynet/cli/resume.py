@@ -8,11 +8,11 @@ from pathlib import Path
 
 from anynet.cli import kinds, runs
 from anynet.cli.config import ABOUT, BEGINNING, check_unchanged, read_config, read_toml
-from anynet.cli.job import Job
 from anynet.cli.options import KINDS, TrainOptions, add_options, add_value, given_options
+from anynet.cli.presets import load_job
 from anynet.cli.terminal import complain, say_json, terminable
 from anynet.cli.train import print_result
-from anynet.errors import AnynetError, BackendError
+from anynet.errors import AnynetError, BackendError, InvalidArgumentError
 from anynet.training.checkpoint.folder import CheckpointFolder
 
 OPTIONS = ("backend", "device", "precision", "threads", "data_dir", "json", "quiet")
@@ -53,9 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         if checkpoints.files() and beginning.is_file():
             check_unchanged(folder / runs.CONFIG_FILE, beginning)
         options = _options(arguments)
+        if options.preset is not None and arguments.epochs is not None:
+            message = "--epochs is an option of a single network, and the run is of a preset"
+            raise InvalidArgumentError(message)
         silent = options.quiet or options.json
         try:
-            job = Job.load(options, silent=silent)
+            job = load_job(options, silent=silent)
         except BackendError as error:
             error.add_note("to continue elsewhere, choose another --backend")
             raise

@@ -22,7 +22,7 @@ from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
 from anynet.data.files import clear_parts, folder_of, replacing, sync_folder
 from anynet.errors import DivergedError, InvalidArgumentError, ModelFileError
-from anynet.training import Model
+from anynet.training import Ensemble, Model
 from anynet.training.checkpoint.folder import LOCK_FILE, CheckpointFolder, Checkpoints, reopen
 from anynet.training.checkpoint.resume import ChangedDataError
 from anynet.training.model_file import CHECKPOINTS, MODEL_FILE
@@ -36,7 +36,7 @@ LONGEST_NAME = 50  # characters, of up to 4 bytes; file systems limit names to 2
 
 
 @contextmanager
-def kept(model: Model, folder: Path) -> Iterator[None]:
+def kept(model: Model | Ensemble, folder: Path) -> Iterator[None]:
     """Save the model of a run before the block, which writes the other files of the run.
 
     A folder that has been removed is made again. If the model cannot be saved there, or its file is
@@ -58,7 +58,7 @@ def kept(model: Model, folder: Path) -> Iterator[None]:
         raise
 
 
-def save_elsewhere(model: Model, error: BaseException) -> None:
+def save_elsewhere(model: Model | Ensemble, error: BaseException) -> None:
     """Save a model in the temporary directory, and add a note with its path to `error`."""
     with contextlib.suppress(OSError, InvalidArgumentError):
         place = Path(tempfile.mkdtemp(prefix="anynet-"))
@@ -220,7 +220,7 @@ def going_on(run: Path, every: int | str | None = None) -> Iterator[CheckpointFo
             raise
         except BaseException as error:
             model = getattr(error, "model", None)
-            if isinstance(model, Model) and not folder.files():
+            if isinstance(model, (Model, Ensemble)) and not folder.files():
                 save_elsewhere(model, error)  # the checkpoints have been removed
             if checkpoints.is_dir():
                 error.add_note(f"anynet resume {run} continues it")

@@ -11,6 +11,7 @@ from anynet.cli.job import TABLE_OPTIONS, Job, defaults_for, table_defaults
 from anynet.cli.kinds import shown as shown_in_toml
 from anynet.cli.options import (
     KINDS,
+    OF_PRESETS,
     TrainOptions,
     add_data,
     add_options,
@@ -50,6 +51,7 @@ _ELSEWHERE = {
     "seed": "use --seeds",
     "out": "use --out",
     "json": "results.json is in the folder of the study",
+    **dict.fromkeys(OF_PRESETS, "the runs of a study are single networks"),
 }
 
 Space = dict[str, list[Any] | Range]

@@ -12,7 +12,7 @@ import numpy as np
 
 import anynet
 from anynet.cli.job import TABLE_OPTIONS, Job
-from anynet.cli.options import TrainOptions
+from anynet.cli.options import OF_PRESETS, TrainOptions
 from anynet.cli.terminal import say
 from anynet.data import Dataset
 from anynet.study.grid import Experiment, Point, Space
@@ -27,7 +27,7 @@ SPLIT_SEED = 0
 
 #: Options that do not affect the numbers of a run, or are recorded elsewhere in its row.
 _NOT_RECORDED = (
-    *("dataset", *TABLE_OPTIONS),
+    *("dataset", *TABLE_OPTIONS, *OF_PRESETS),
     *("seed", "threads", "out", "json", "quiet", "data_dir", "checkpoint_every"),
 )
 

@@ -6,11 +6,13 @@ from typing import Any
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.job import Job, defaults_for
+from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import TrainOptions, add_options, add_value, given_options
+from anynet.cli.presets import load_job, preset_for
 from anynet.cli.reports import Report, ValueReport
 from anynet.cli.terminal import complain, exit_code, say, say_json, terminable, warn
 from anynet.errors import TrainingInterrupted
-from anynet.training import Model, StopReason
+from anynet.training import Ensemble, Model, StopReason
 from anynet.training.model_file import CHECKPOINTS
 
 
@@ -18,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.usage = "anynet train [DATASET] [options]"
     parser.description = (
-        "Train a network. Ctrl-C ends training and keeps the best epoch so far; with "
-        "--checkpoint-every, anynet resume continues it."
+        "Train a network, or for a table the networks of a preset: auto, unless an option of a "
+        "single network such as --layers or --epochs is given. Ctrl-C ends training and keeps the "
+        "best epoch so far; with --checkpoint-every, anynet resume continues it."
     )
     add_options(parser)
     add_value(
@@ -35,7 +38,8 @@ def options_of(arguments: argparse.Namespace) -> TrainOptions:
     """Merge options: the command line overrides the config file, and that the defaults."""
     given = given_options(arguments)
     filed = read_config(arguments.config) if arguments.config else {}
-    options = TrainOptions(**{**defaults_for({**filed, **given}), **filed, **given})
+    chosen = {**filed, **given}
+    options = TrainOptions(**{**(preset_for(chosen) or defaults_for(chosen)), **chosen})
     if not options.dataset:
         arguments.usage_error("name a DATASET, such as digits")
     return options
@@ -51,8 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
+    model: AnyModel
     with terminable(), runs.new_folder(folder, numbered=options.out is None) as new:
-        job = Job.load(options, silent=silent)
+        job = load_job(options, silent=silent)
         started = to_toml(job.options)
         if job.arguments and not silent:
             job.introduce()
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 model = job.train(silent=silent)
             except TrainingInterrupted as stop:
-                if not isinstance(stop.model, Model):  # no epoch was finished
+                if not isinstance(stop.model, (Model, Ensemble)):  # no epoch was finished
                     raise
                 model, code = stop.model, exit_code(stop)
             report, result = write_run(new.scratch, model, job)
@@ -77,15 +82,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_result(
-    model: Model, report: Report | ValueReport, result: dict[str, Any], job: Job
+    model: AnyModel, report: Report | ValueReport | None, result: dict[str, Any], job: Job
 ) -> None:
     """Print the result of a run, as text or as JSON."""
-    assert model.history is not None
-    if model.history.stop_reason is StopReason.INTERRUPTED:
-        kept = f"kept epoch {result['best_epoch']}, the best of {result['epochs']}"
-        complain(f"interrupted: {kept}", "anynet: ")
+    histories = histories_of(model)
+    if any(each.stop_reason is StopReason.INTERRUPTED for each in histories):
+        best = ", ".join(str(each.best_epoch) for each in histories)
+        kept = f"kept epoch {best}, the best of {result['epochs']}"
+        again = "--checkpoint-every makes runs that anynet resume continues"
+        complain(f"interrupted: {kept}; {again}", "anynet: ")
     warn(result["warning"])
     if job.given.json:
         say_json(result)
-    else:
-        say(f"test {report.summary()}", f"run folder {result['run']}")
+        return
+    score = "no test rows: no test score" if report is None else f"test {report.summary()}"
+    say(score, f"run folder {result['run']}")

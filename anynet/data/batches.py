@@ -250,6 +250,37 @@ def epoch_order(n_samples: int, seed: int, epoch: int, shuffle: bool = True) -> 
     )
 
 
+def member_orders(
+    n_samples: int, seed: int, epoch: int, members: int, shuffle: bool = True
+) -> np.ndarray:
+    """Return the order of each member of a network in one epoch, (members, n_samples) int32.
+
+    Independent permutations; the first is that of ``epoch_order``.
+    """
+    streams = [epoch + (member << 32) for member in range(members)]
+    return np.stack([epoch_order(n_samples, seed, stream, shuffle) for stream in streams])
+
+
+def interleave(orders: np.ndarray, batch_size: int) -> np.ndarray:
+    """Return one order whose batches hold a batch of each member, one member after another.
+
+    Parameters
+    ----------
+    orders : ndarray of shape (K, N)
+    batch_size : int
+        The number of samples of a member in a batch, B; `split_order` needs K · B.
+
+    Returns
+    -------
+    ndarray of shape (K · N,)
+        Of the full batches (steps, K, B), then of the short one (K, N mod B).
+    """
+    members, n_samples = orders.shape
+    whole = n_samples - n_samples % batch_size
+    full = orders[:, :whole].reshape(members, -1, batch_size).swapaxes(0, 1)
+    return np.concatenate([full.reshape(-1), orders[:, whole:].reshape(-1)])
+
+
 def block_order(
     borders: np.ndarray, seed: int, epoch: int, batch_size: int, window_rows: int
 ) -> np.ndarray:

@@ -110,6 +110,36 @@ def _values(array: np.ndarray, backend: Backend) -> bytes:
         return array.astype(backend.dtype).tobytes()
 
 
+def stratified_split(
+    y: npt.NDArray[Any], validation: int, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Draw a number of samples that represent the classes, or the range of the values, evenly.
+
+    The samples are shuffled and sorted by the target, and taken at equal distances: systematic
+    sampling. Each sample is held out with the same probability.
+
+    Parameters
+    ----------
+    y : ndarray of shape (N,)
+        Classes or values.
+    validation : int
+        The number of samples to hold out, from 1 to N - 1.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    training, validation : ndarray of int64
+        Sorted indices; together they contain every sample once.
+    """
+    generator = host_generator(seed, Purpose.SPLIT)
+    shuffled = generator.permutation(len(y))
+    order = shuffled[np.argsort(np.asarray(y)[shuffled], kind="stable")]
+    places = (np.arange(validation) + generator.random()) * len(y) / validation
+    held_out = order[places.astype(np.int64)]
+    return np.setdiff1d(np.arange(len(y)), held_out), np.sort(held_out)
+
+
 TEST_FRACTION = 0.2
 TEST_SEED = 0
 

@@ -19,7 +19,7 @@ from anynet.estimators.ensemble import fit_ensemble, refuse_for_ensemble
 from anynet.estimators.network import build_network, draw_weights, hidden_activations, load_params
 from anynet.estimators.samples import check_inputs, check_samples
 from anynet.nn.network import Network
-from anynet.typing import Array
+from anynet.typing import Array, Params
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -195,6 +195,14 @@ class BaseMLP(Bridges):
         self.__dict__.pop("_optimizer", None)
         if self.solver != "lbfgs":
             self._begin_record()
+
+    def _standard_weights(self, params: Params, backend: Backend) -> Params:  # noqa: ARG002
+        """Return the weights of the network for the target that it is trained on."""
+        return params
+
+    def _user_weights(self, params: Params, backend: Backend) -> Params:  # noqa: ARG002
+        """Return the weights of the network for the target as the user has it."""
+        return params
 
     def _begin_record(self) -> None:
         """Reset the attributes that record the epochs of a stochastic solver."""

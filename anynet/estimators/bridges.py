@@ -22,6 +22,7 @@ CLASSES, CLASSES_THERE = "classes_", "_classes_home"  # in a pickle: whether the
 WHERE = "_home"  # in a pickle: library, device and dtype of the fitted attributes
 KEY, MEMBERS = "estimator", "members"  # in a model's metadata
 OF_THE_NETWORK = ("hidden_layer_sizes", "activation", "loss")
+TARGET_UNITS = ("target_mean_", "target_scale_")
 FIGURES = (
     *("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"),
     *("loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_"),
@@ -216,7 +217,8 @@ class Bridges(BaseEstimator):
             except InvalidArgumentError:
                 left_out.append(name)
         known = vars(self)
-        figures = {name: encode(to_host(known[name])) for name in FIGURES if name in known}
+        kept = [name for name in (*FIGURES, *TARGET_UNITS) if name in known]
+        figures = {name: encode(to_host(known[name])) for name in kept}
         about: dict[str, Any] = {
             "name": type(self).__name__,
             "parameters": parameters,
@@ -234,6 +236,9 @@ class Bridges(BaseEstimator):
         """Return the estimator of a description, with the weights of a model."""
         made: Any = cls(**{name: decode(one) for name, one in about["parameters"].items()})
         vars(made).update({name: decode(one) for name, one in about["figures"].items()})
+        for name in TARGET_UNITS:
+            if name in about["figures"]:
+                setattr(made, name, np.asarray(getattr(made, name)))
         if "feature_names" in about:
             made.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
         if "labels" in about:

@@ -22,7 +22,7 @@ from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP, documented
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
-from anynet.estimators.storing import encode
+from anynet.estimators.storing import decode_classes, encode, encode_classes
 from anynet.estimators.targets import (
     BINARY,
     MULTICLASS,
@@ -33,10 +33,6 @@ from anynet.estimators.targets import (
     as_scikit_learn_has_it,
 )
 from anynet.typing import Array
-
-#: Names of the numeric types that classes in a file may have.
-NUMBERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
-NUMBERS += ("float16", "float32", "float64")
 
 
 @documented
@@ -301,27 +297,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _describe_labels(self) -> dict[str, Any]:
         """Return the argument of ``_restore_labels``, JSON-able."""
         labels = self._class_labels()
-        try:
-            classes = encode(labels.classes)
-        except InvalidArgumentError as error:
-            message = (
-                f"a model file or another library has numbers and strings as labels, y has "
-                f"{labels.classes.dtype}: pickle the estimator, or fit it on y.astype(str)"
-            )
-            raise InvalidArgumentError(message) from error
-        about = {"classes": classes, "several": labels.kind == MULTILABEL}
-        if labels.kind != MULTIOUTPUT:
-            about["dtype"] = str(labels.classes.dtype)
-        return about
+        if labels.kind == MULTIOUTPUT:  # one array of classes for each output
+            return {"classes": encode(labels.classes), "several": False}
+        return encode_classes(labels.classes) | {"several": labels.kind == MULTILABEL}
 
     def _onnx_options(self) -> dict[str, Any]:
         labels = self._class_labels()
         return {"classes": labels.classes} if labels.kind in (BINARY, MULTICLASS) else {}
 
     def _restore_labels(self, about: dict[str, Any]) -> None:
-        # NumPy would convert a mixture of integer types to float64
-        dtype = about["dtype"] if about.get("dtype") in NUMBERS else None
-        classes = np.asarray(about["classes"], dtype=dtype)
+        classes = decode_classes(about)
         kind = BINARY if len(classes) <= 2 else MULTICLASS
         self._labels = Labels(MULTILABEL if about["several"] else kind, classes)
         self.classes_ = classes

@@ -90,7 +90,8 @@ class Fit(Member):
         self.failure: Exception | None = None
         self.total_seconds = 0.0
         rng = check_random_state(estimator.random_state)
-        if estimator._begins_anew(incremental=incremental):
+        self.anew = estimator._begins_anew(incremental=incremental)
+        if self.anew:
             columns = samples.rows.x.shape[1]
             widths = [columns, *estimator._hidden_sizes(), estimator._n_logits(samples.y)]
             estimator._initialize(widths, samples.dtype, rng)
@@ -202,6 +203,8 @@ class Fit(Member):
         if self.held is not None:
             self.validation = validation_of(self.estimator, self.held, network, self.step)
         params = load_params(self.estimator, network, backend)
+        if not self.anew:
+            params = self.estimator._standard_weights(params, backend)
         return Weights(self.network.pack(params, backend))
 
     def begin(self, state: TrainState) -> TrainState:
@@ -360,7 +363,7 @@ class Fit(Member):
         backend, network, xp = self.step.backend, self.network.network, self.step.backend.xp
         with backend.context():
             finite = all(bool(xp.all(xp.isfinite(leaf))) for leaf in tree.leaves(packed))
-            params = self._unpacked(packed)
+            params = self.estimator._user_weights(self._unpacked(packed), backend)
             store_params(self.estimator, network, params, backend, self.home, self.dtype)
         if not finite:
             message = (

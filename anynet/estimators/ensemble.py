@@ -21,7 +21,10 @@ from anynet.training.trainer import group_members, train
 
 HOST_BYTES = 2**30  # for the members that are trained at once, where free memory is unknown
 PLAIN = (bool, int, float, str, tuple, list, np.ndarray, np.generic, NoneType)
-OF_THE_DATA = ("classes_", "_labels", "n_outputs_", "out_activation_", "n_features_in_")
+OF_THE_DATA = (
+    *("classes_", "_labels", "n_outputs_", "out_activation_", "n_features_in_"),
+    *("target_mean_", "target_scale_"),
+)
 
 
 def fit_ensemble(estimator: Any, samples: Samples) -> None:

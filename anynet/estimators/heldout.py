@@ -130,6 +130,7 @@ def validation_of(estimator: Any, held: Held, network: Network, step: TrainingSt
             nameless.backend, nameless.device = name, device
 
     def by_scorer(_: np.ndarray, params: Params, __: float) -> float:
+        params = estimator._user_weights(params, step.backend)
         store_params(nameless, network, params, step.backend)
         return float(scorer(nameless, x, labels, **options))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
@@ -17,7 +19,10 @@ from anynet.estimators.parameters import CONSTRAINTS, VALUE_LOSS, VALUE_LOSS_NAM
 from anynet.estimators.samples import check_weights
 from anynet.estimators.targets import SummedOverOutputs
 from anynet.nn.losses import LOSSES
-from anynet.typing import Array
+from anynet.typing import Array, Params
+
+#: Standard deviations of the target outside of which the default rate does not suit it.
+SPREAD = (0.1, 10.0)
 
 
 @documented
@@ -31,10 +36,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : str or Loss
         ``squared_error`` (half of it) and ``poisson`` (half the deviance, with an exponential
         output) are scikit-learn's; ``absolute_error`` and ``huber``, or a loss of ``anynet.nn``.
+    standardize_target : bool
+        Whether the network is trained on the target with mean 0 and standard deviation 1; losses
+        are in these units. Predictions, ``score`` and ``coefs_`` are for the target as it is. Set
+        it if the standard deviation is far from 1: the default rate and number of epochs suit 1.
     {parameters}
 
     Attributes
     ----------
+    target_mean_, target_scale_ : ndarray of shape (n_outputs,)
+        With ``standardize_target``, the mean and the standard deviation of the target of ``fit``
+        (1 for a constant one), weighted by the samples' weights. ``warm_start`` and
+        ``partial_fit`` keep those of the first call.
     {attributes}
 
     Examples
@@ -52,6 +65,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "loss": [VALUE_LOSS_NAME, VALUE_LOSS],
+        "standardize_target": ["boolean"],
     }
     _numeric = True
 
@@ -90,6 +104,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_ensemble: int = 1,
         backend: str | None = None,
         device: str | None = None,
+        standardize_target: bool = False,
     ) -> None:
         given = locals()
         for name in MLPRegressor._get_param_names():
@@ -148,7 +163,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return loss
         return SummedOverOutputs(loss, n_outputs, value_is_mean=loss.kind == "squared_error")
 
-    def _read_target(self, y: Any, *, incremental: bool) -> None:  # noqa: ARG002
+    def _read_target(self, y: Any, *, incremental: bool) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         loss = self._model_loss()
         self.out_activation_ = getattr(loss, "link_name", "identity")
@@ -159,13 +174,51 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if np.any(y < least):
             message = f"the loss {loss.kind} needs y >= {least:g}: some values of y are smaller"
             raise ValueError(message)
+        if self.standardize_target and self.out_activation_ != "identity":
+            message = (
+                f"standardize_target needs a loss whose outputs are the values, and those of "
+                f"{loss.kind} are their logarithm: set standardize_target=False"
+            )
+            raise ValueError(message)
+        standardized = self.standardize_target or self.out_activation_ != "identity"
+        if not (incremental or standardized or self.solver == "lbfgs"):
+            _warn_of_spread(y)
 
     def _place_classes(self, home: Any) -> None:
         """Do nothing: values have no classes."""
 
     def _rows(self, X: Any, y: Any, sample_weight: Any, dtype: str, *, incremental: bool) -> Rows:  # noqa: ARG002
-        target = np.asarray(y, dtype=dtype).reshape(len(y), -1)
-        return Rows(X, target, check_weights(sample_weight, y, dtype))
+        weight = check_weights(sample_weight, y, dtype)
+        if not self.standardize_target:
+            return Rows(X, np.asarray(y, dtype=dtype).reshape(len(y), -1), weight)
+        target = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if not hasattr(self, "target_mean_"):
+            self.target_mean_ = np.average(target, axis=0, weights=weight)
+            variance = np.average((target - self.target_mean_) ** 2, axis=0, weights=weight)
+            self.target_scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
+        return Rows(X, ((target - self.target_mean_) / self.target_scale_).astype(dtype), weight)
+
+    def _standard_weights(self, params: Params, backend: Backend) -> Params:
+        """Divide the outputs of the network by the scale of the target, after its mean."""
+        if not self.standardize_target:
+            return params
+        mean, scale = self._target_units(backend)
+        last = params[-1]
+        weight, bias = last["weight"] / scale, (last["bias"] - mean) / scale
+        return (*params[:-1], last | {"weight": weight, "bias": bias})
+
+    def _user_weights(self, params: Params, backend: Backend) -> Params:
+        """Multiply the outputs of the network by the scale of the target, and add its mean."""
+        if not self.standardize_target:
+            return params
+        mean, scale = self._target_units(backend)
+        last = params[-1]
+        weight, bias = last["weight"] * scale, last["bias"] * scale + mean
+        return (*params[:-1], last | {"weight": weight, "bias": bias})
+
+    def _target_units(self, backend: Backend) -> tuple[Array, Array]:
+        units = np.array([self.target_mean_, self.target_scale_], dtype=backend.dtype)
+        return backend.to_device(units[0]), backend.to_device(units[1])
 
     def _n_logits(self, y: Any) -> int:  # noqa: ARG002  (one signature for both)
         return self.n_outputs_
@@ -185,3 +238,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(target, predicted, sample_weight=weight))
+
+
+def _warn_of_spread(y: np.ndarray) -> None:
+    """Warn if the standard deviation of a column of the target is far from 1."""
+    for spread in np.std(np.asarray(y, dtype=np.float64), axis=0, keepdims=True).reshape(-1):
+        if 0 < spread < SPREAD[0] or spread > SPREAD[1]:
+            warnings.warn(
+                f"the target has a standard deviation of {spread:.3g}, and the default rate and "
+                f"number of epochs suit one of about 1: set standardize_target=True, or scale the "
+                f"target",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            return

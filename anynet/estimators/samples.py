@@ -75,6 +75,8 @@ def check_samples(
     dtype = dtype_of(X, home)
     estimator._read_target(y, incremental=incremental)
     estimator._place_classes(home)
+    if anew:
+        estimator.__dict__.pop("target_mean_", None)  # measured again
     rows = estimator._rows(X, y, sample_weight, dtype, incremental=incremental)
     if estimator.early_stopping and incremental:
         message = "partial_fit does not support early_stopping=True"

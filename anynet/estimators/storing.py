@@ -9,7 +9,36 @@ import numpy as np
 from anynet.config import from_config, is_registered, registered, to_config
 from anynet.errors import InvalidArgumentError
 
-FAMILIES = ("loss", "optimizer", "schedule")
+FAMILIES = ("loss", "optimizer", "schedule", "preset", "encoding")
+
+#: Names of the numeric types that classes in a file may have.
+NUMBERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+NUMBERS += ("float16", "float32", "float64")
+
+
+def encode_classes(classes: np.ndarray) -> dict[str, Any]:
+    """Return the classes of a classifier as JSON can hold them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are neither numbers nor strings.
+    """
+    try:
+        return {"classes": encode(classes), "dtype": str(classes.dtype)}
+    except InvalidArgumentError as error:
+        message = (
+            f"a model file or another library has numbers and strings as labels, y has "
+            f"{classes.dtype}: pickle the estimator, or fit it on y.astype(str)"
+        )
+        raise InvalidArgumentError(message) from error
+
+
+def decode_classes(about: Any) -> np.ndarray:
+    """Return the classes that ``encode_classes`` was called with."""
+    # NumPy would convert a mixture of integer types to float64
+    dtype = about["dtype"] if about.get("dtype") in NUMBERS else None
+    return np.asarray(about["classes"], dtype=dtype)
 
 
 def encode(value: Any) -> Any:

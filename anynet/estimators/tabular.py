@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -27,10 +28,13 @@ from anynet.data.tables.kinds import Found, infer_kinds
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.table import Table
 from anynet.data.tables.target import Classes, Target, Values, measure_values
+from anynet.errors import ModelFileError
+from anynet.estimators.bridges import KEY
 from anynet.estimators.parameters import Such
 from anynet.estimators.samples import check_weights
+from anynet.estimators.storing import decode, decode_classes, encode, encode_classes
 from anynet.tabular import Problem, get_preset, train_preset
-from anynet.training.ensemble import Ensemble
+from anynet.training.ensemble import Ensemble, load
 
 LEAST_ROWS = 2
 TARGET = "target"  # the name of y, which has none
@@ -52,9 +56,10 @@ class BaseTabular(BaseEstimator):
     columns : mapping of str to str, optional
         Kinds of columns by name, which override detection: "number", "boolean", "date",
         "category" or "ignored". Columns of arrays are named x0, x1, ….
-    eval_metric : str
+    eval_metric : str or callable, optional
         Score of the validation rows that selects the epoch of each network: ``"loss"`` (log loss,
-        or squared error), or the name of a scorer of scikit-learn.
+        or squared error), the name of a scorer of scikit-learn, or a function
+        ``(y, predicted) -> float``. By default that of the preset: ``"loss"``, except for RealMLP.
     validation_fraction : float
         Share of the rows that each network is validated on. With presets whose networks hold out
         different rows, all rows are trained on by some networks.
@@ -81,7 +86,7 @@ class BaseTabular(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "preset": [PRESET],
         "columns": [Mapping, None],
-        "eval_metric": [str],
+        "eval_metric": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
@@ -95,7 +100,7 @@ class BaseTabular(BaseEstimator):
         preset: Any = "auto",
         *,
         columns: Any = None,
-        eval_metric: str = "loss",
+        eval_metric: Any = None,
         validation_fraction: float = 0.2,
         refit: bool = False,
         time_limit: float | None = None,
@@ -154,26 +159,17 @@ class BaseTabular(BaseEstimator):
             message = f"at least {LEAST_ROWS} rows are needed, got n_samples={table.n_rows}"
             raise ValueError(message)
         target = self._fit_target(y)
-        self.preprocessing_ = Preprocessing.fit(table, self._kinds(table, X), target)
+        kinds = self._kinds(table, X)
+        self.preprocessing_ = Preprocessing.fit(table, kinds, target, preset.encoding)
         data = self._rows(table, y, sample_weight)
         validation: Any = float(self.validation_fraction)
         if X_val is not None:
             validation = self._rows(self._table(X_val, reset=False), y_val, sample_weight_val)
-        task, n_outputs = target.outputs
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        problem = Problem(
-            task=task,
-            n_rows=len(data[1]),
-            n_inputs=self.preprocessing_.n_inputs,
-            n_numbers=getattr(self.preprocessing_, "n_numbers", 0),
-            levels=getattr(self.preprocessing_, "levels", ()),
-            n_outputs=n_outputs,
-            seed=seed,
-        )
         self.ensemble_ = train_preset(
             preset,
             data,
-            problem,
+            Problem.of(self.preprocessing_, len(data[1]), seed),
             validation=validation,
             scoring=self.eval_metric,
             class_weight=self._class_weight(),
@@ -184,6 +180,73 @@ class BaseTabular(BaseEstimator):
             device=self.device,
         )
         return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator as one safetensors file, whole or not at all.
+
+        ``anynet.load`` and ``anynet predict`` read it too.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a parameter is code, such as a scorer of your own, which a pickle holds.
+        OSError
+            If it cannot be written; an earlier file is then unchanged.
+        """
+        check_is_fitted(self)
+        parameters = {}
+        for name, value in self.get_params(deep=False).items():
+            parameters[name] = encode(dict(value) if isinstance(value, Mapping) else value)
+        about: dict[str, Any] = {
+            "name": type(self).__name__,
+            "parameters": parameters,
+            "n_features": self.n_features_in_,
+        }
+        if hasattr(self, "feature_names_in_"):
+            about["feature_names"] = self.feature_names_in_.tolist()
+        if hasattr(self, "classes_"):
+            about |= encode_classes(self.classes_)
+        ensemble = self.ensemble_
+        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}).save(path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], backend: str = "auto", device: str | None = None
+    ) -> Self:
+        """Read an estimator that ``save`` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+        backend, device : str, optional
+            Where to compute, see ``anynet.get_backend``.
+
+        Returns
+        -------
+        TabularClassifier or TabularRegressor
+
+        Raises
+        ------
+        ModelFileError
+            If the file is absent, damaged, or holds something else.
+        """
+        loaded = load(path, backend, device)
+        about = loaded.metadata.get(KEY, {})
+        if about.get("name") != cls.__name__ or not isinstance(loaded, Ensemble):
+            message = (
+                f"{path} holds {about.get('name', 'a model that no estimator saved')}, not a "
+                f"{cls.__name__}: anynet.load reads it"
+            )
+            raise ModelFileError(message)
+        made = cls(**{name: decode(one) for name, one in about["parameters"].items()})
+        made.ensemble_ = loaded
+        made.preprocessing_ = Preprocessing.of(loaded)
+        made.n_features_in_ = about["n_features"]
+        if "feature_names" in about:
+            made.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
+        if "classes" in about:
+            made.classes_ = decode_classes(about)
+        return made
 
     def _predict_mean(self, X: Any) -> np.ndarray:
         """Return the mean of the networks' outputs (N, O), on the host."""
@@ -272,7 +335,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         preset: Any = "auto",
         *,
         columns: Any = None,
-        eval_metric: str = "loss",
+        eval_metric: Any = None,
         class_weight: Any = None,
         validation_fraction: float = 0.2,
         refit: bool = False,

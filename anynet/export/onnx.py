@@ -16,9 +16,19 @@ from anynet.checks import check_choice
 from anynet.data.files import expanded, replacing
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import check_model, host_pieces, own_form, require
-from anynet.export.onnx_graph import Graph, activation, batch_norm, label, layer_norm, link
+from anynet.export.onnx_graph import (
+    Graph,
+    activation,
+    batch_norm,
+    label,
+    layer_norm,
+    link,
+    mean_logits,
+)
 from anynet.export.onnx_tabular import FORMS
 from anynet.nn import Activation, BatchNorm, Dense, Dropout, LayerNorm, Scale, Standardize
+from anynet.nn.losses import Loss
+from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model
 
 OPSET = 13  # of ONNX 1.8 (2020): every runtime has it, and it has every operator needed here
@@ -36,7 +46,7 @@ MAX_BYTES = 2**31 - 2**20  # limit of a protocol buffer, minus space for all but
 
 
 def to_onnx(
-    model: Model,
+    model: Model | Ensemble,
     path: str | os.PathLike[str] | None = None,
     *,
     outputs: Sequence[str] | None = None,
@@ -53,7 +63,8 @@ def to_onnx(
 
     Parameters
     ----------
-    model : Model
+    model : Model or Ensemble
+        The logits of an ensemble are those of the mean of what its members predict.
     path : path-like, optional
         Written whole or not at all; an existing file is replaced.
     outputs : sequence of str, optional
@@ -91,24 +102,30 @@ def to_onnx(
     ----------
     Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
     """
-    check_model(model)
-    chosen = _check_outputs(outputs, OUTPUTS[model.loss.task])
+    models = model.models if isinstance(model, Ensemble) else (model,)
+    first = models[0]
+    check_model(first)
+    chosen = _check_outputs(outputs, OUTPUTS[first.loss.task])
     names = None
     if classes is not None:
-        names = _check_classes(classes, model, as_labels="label" in chosen)
-    shape = _check_shape(sample_shape, model.network.n_inputs)
-    input_dtype = input_dtype or model.backend.dtype
+        names = _check_classes(classes, first, as_labels="label" in chosen)
+    shape = _check_shape(sample_shape, first.network.n_inputs)
+    input_dtype = input_dtype or first.backend.dtype
     check_choice("input_dtype", input_dtype, INPUT_DTYPES)
-    leaves = tree.leaves((model.params, model.states))
-    n_bytes = sum(model.backend.to_host(leaf).nbytes for leaf in leaves)
+    leaves = tree.leaves([(one.params, one.states) for one in models])
+    n_bytes = sum(first.backend.to_host(leaf).nbytes for leaf in leaves)
     if n_bytes > MAX_BYTES:
         message = f"an ONNX file holds at most 2 GiB, the parameters take {n_bytes / 2**30:.1f}"
         raise InvalidArgumentError(message)
     onnx = require("onnx")
     helper = onnx.helper
-    graph = Graph(onnx, np.dtype(model.backend.dtype))
-    logits = _add_layers(graph, model, "x", np.dtype(input_dtype), len(shape))
-    declared = [_add_output(graph, model, logits, name, names) for name in chosen]
+    graph = Graph(onnx, np.dtype(first.backend.dtype))
+    x_type = np.dtype(input_dtype)
+    logits = [_add_layers(graph, one, "x", x_type, len(shape)) for one in models]
+    found = logits[0]
+    if isinstance(model, Ensemble):
+        found = mean_logits(graph, logits, getattr(model, "weights", None), first.loss)
+    declared = [_add_output(graph, first, found, name, names) for name in chosen]
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(input_dtype))
     x = helper.make_tensor_value_info("x", kind, ["N", *shape])
     proto = helper.make_model(
@@ -118,7 +135,7 @@ def to_onnx(
         producer_name="anynet",
         producer_version=anynet.__version__,
     )
-    helper.set_model_props(proto, _properties(model))
+    helper.set_model_props(proto, _properties(first.loss, model.metadata))
     onnx.checker.check_model(proto, full_check=True)
     if path is not None:
         content = proto.SerializeToString()
@@ -187,12 +204,12 @@ def _add_output(
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(kind), shape)
 
 
-def _properties(model: Model) -> dict[str, str]:
+def _properties(loss: Loss, metadata: dict[str, Any]) -> dict[str, str]:
     """Return the metadata of the file."""
-    properties = {"anynet_version": anynet.__version__, "loss": model.loss.kind}
-    if isinstance(model.metadata.get("classes"), list):
-        properties["classes"] = json.dumps(model.metadata["classes"])
-    return properties | {"metadata": json.dumps(model.metadata)}
+    properties = {"anynet_version": anynet.__version__, "loss": loss.kind}
+    if isinstance(metadata.get("classes"), list):
+        properties["classes"] = json.dumps(metadata["classes"])
+    return properties | {"metadata": json.dumps(metadata)}
 
 
 def _check_classes(classes: Sequence[Any], model: Model, *, as_labels: bool) -> np.ndarray:

@@ -6,7 +6,7 @@ are newer than the operator set (Gelu, Mish, LayerNormalization) are written out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,25 @@ def link(graph: Graph, logits: str, loss: Loss) -> str:
     name = link_name(loss, "ONNX")
     operators = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp"}
     return graph.add(operators[name], logits) if name in operators else logits
+
+
+def mean_logits(
+    graph: Graph, logits: Sequence[str], weights: Sequence[float] | None, loss: Loss
+) -> str:
+    """Return the logits of the weighted mean of what several networks predict."""
+    shares = weights or [1 / len(logits)] * len(logits)
+    means = [
+        graph.add("Mul", link(graph, each, loss), graph.number(share))
+        for each, share in zip(logits, shares, strict=True)
+    ]
+    mean = graph.add("Sum", *means)
+    name = link_name(loss, "ONNX")
+    if name == "identity":
+        return mean
+    if name == "logistic":
+        rest = graph.add("Sub", graph.number(1.0), mean)
+        return graph.add("Sub", graph.add("Log", mean), graph.add("Log", rest))
+    return graph.add("Log", mean)
 
 
 def label(graph: Graph, logits: str, loss: Loss) -> str:

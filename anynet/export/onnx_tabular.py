@@ -13,8 +13,13 @@ import numpy as np
 from anynet.export.onnx_graph import Graph, activation
 from anynet.nn import (
     PBLD,
+    BatchEnsembleDense,
     CosineEmbedding,
     Embedding,
+    EnsembleDense,
+    EnsembleInput,
+    EnsembleMean,
+    EnsembleScale,
     FeatureScale,
     ParametricActivation,
     PiecewiseLinear,
@@ -124,9 +129,78 @@ def _parametric_activation(
     return graph.add("Add", x, graph.add("Mul", bend, graph.array(arrays["gain"])))
 
 
+def _split(graph: Graph, x: str, members: int, width: int) -> str:
+    """Return rows (k · N, I) as (k, N, I)."""
+    return graph.add("Reshape", x, graph.array(np.array([members, -1, width])))
+
+
+def _joined(graph: Graph, x: str, width: int) -> str:
+    """Return (k, N, I) as rows (k · N, I)."""
+    return graph.add("Reshape", x, graph.array(np.array([-1, width])))
+
+
+def _ensemble_input(graph: Graph, x: str, layer: EnsembleInput, arrays: Arrays, n_in: int) -> str:
+    return graph.add("Tile", x, graph.array(np.array([layer.members, 1])))
+
+
+def _ensemble_scale(graph: Graph, x: str, layer: EnsembleScale, arrays: Arrays, n_in: int) -> str:
+    x = _split(graph, x, layer.members, n_in)
+    y = graph.add("Mul", x, graph.array(arrays["gain"][:, None]))
+    return _joined(graph, y, n_in)
+
+
+def _batch_ensemble_dense(
+    graph: Graph, x: str, layer: BatchEnsembleDense, arrays: Arrays, n_in: int
+) -> str:
+    input_gain, output_gain, bias = (
+        graph.array(arrays[name][:, None]) for name in ("input_gain", "output_gain", "bias")
+    )
+    x = graph.add("Mul", _split(graph, x, layer.members, n_in), input_gain)
+    y = graph.add("MatMul", x, graph.array(arrays["weight"]))
+    y = graph.add("Add", graph.add("Mul", y, output_gain), bias)
+    return _joined(graph, y, layer.units)
+
+
+def _ensemble_dense(graph: Graph, x: str, layer: EnsembleDense, arrays: Arrays, n_in: int) -> str:
+    x = _split(graph, x, layer.members, n_in)
+    y = graph.add("MatMul", x, graph.array(arrays["weight"]))
+    return _joined(graph, graph.add("Add", y, graph.array(arrays["bias"][:, None])), layer.units)
+
+
+def _log_mean(graph: Graph, x: str, members: int) -> str:
+    """Return the logarithm of the mean of exp over the members."""
+    total = graph.add("ReduceLogSumExp", x, axes=[0], keepdims=0)
+    return graph.add("Sub", total, graph.number(math.log(members)))
+
+
+def _log_sigmoid(graph: Graph, x: str) -> str:
+    """Compute min(x, 0) − log(1 + e^(−|x|))."""
+    power = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
+    rest = graph.add("Log", graph.add("Add", power, graph.number(1.0)))
+    return graph.add("Sub", graph.add("Min", x, graph.number(0.0)), rest)
+
+
+def _ensemble_mean(graph: Graph, x: str, layer: EnsembleMean, arrays: Arrays, n_in: int) -> str:
+    members = layer.members
+    x = _split(graph, x, members, n_in)
+    if layer.link == "identity":
+        return graph.add("ReduceMean", x, axes=[0], keepdims=0)
+    if layer.link == "exp":
+        return _log_mean(graph, x, members)
+    if layer.link == "softmax":
+        return _log_mean(graph, graph.add("LogSoftmax", x, axis=-1), members)
+    yes, no = _log_sigmoid(graph, x), _log_sigmoid(graph, graph.add("Neg", x))
+    return graph.add("Sub", _log_mean(graph, yes, members), _log_mean(graph, no, members))
+
+
 FORMS: dict[type, Callable[[Graph, str, Any, Arrays, int], str]] = {
+    BatchEnsembleDense: _batch_ensemble_dense,
     CosineEmbedding: _cosine_embedding,
     Embedding: _embedding,
+    EnsembleDense: _ensemble_dense,
+    EnsembleInput: _ensemble_input,
+    EnsembleMean: _ensemble_mean,
+    EnsembleScale: _ensemble_scale,
     FeatureScale: _feature_scale,
     PBLD: _pbld,
     ParametricActivation: _parametric_activation,

@@ -15,6 +15,7 @@ from anynet.checks import check_whole, is_whole
 from anynet.config import from_config, to_config
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import AnyLayer, Pullback, is_stateful
+from anynet.nn.layers.ensemble import check_members
 from anynet.nn.layers.layer import Shapes
 from anynet.seeds import Purpose, host_generator
 from anynet.typing import Array, Grads, Key, LayerGrads, LayerState, LayerStates, Params
@@ -39,9 +40,10 @@ class Network:
     Raises
     ------
     InvalidArgumentError
-        If there is no layer, or an entry is not one; if ``frozen`` is not a tuple of increasing
-        indices of layers, or leaves no parameter to train; or if a layer that is fitted to the
-        data is not the first.
+        If there is no layer, or an entry is not one; if layers with members are not between
+        ``EnsembleInput`` and ``EnsembleMean``, or differ in their number; if ``frozen`` is not a
+        tuple of increasing indices of layers, or leaves no parameter to train; or if a layer that
+        is fitted to the data is not the first.
     """
 
     n_inputs: int
@@ -55,6 +57,7 @@ class Network:
             at = late[0]
             message = f"a layer of kind {self.layers[at].kind} must be the first, got it as {at}"
             raise InvalidArgumentError(message)
+        check_members(self.layers)
         if not self.frozen:
             return
         frozen = self.frozen if isinstance(self.frozen, tuple) else ()
@@ -104,6 +107,14 @@ class Network:
         for layer in self.layers:
             widths.append(layer.shapes(widths[-1])[1])
         return tuple(widths)
+
+    @property
+    def members(self) -> int:
+        """The number of members that share weights, see ``EnsembleInput``; 1 without such layers.
+
+        While training, a batch has the rows of the first member, then those of the second, ….
+        """
+        return check_members(self.layers)
 
     @property
     def n_outputs(self) -> int:
@@ -309,7 +320,9 @@ class Network:
     ) -> tuple[Array, Pullback, LayerState]:
         """Apply one layer; return its output, its pullback and its next state."""
         layer = self.layers[index]
-        layer_key = None if key is None or index in self.frozen else key.at(index)
+        # A frozen layer computes as at inference, except for what defines the rows of a batch.
+        frozen = index in self.frozen and not getattr(layer, "changes_rows", False)
+        layer_key = None if key is None or frozen else key.at(index)
         if not is_stateful(layer):
             y, pullback = layer.apply(params[index], x, backend=backend, key=layer_key)  # type: ignore[union-attr]
             return y, pullback, {}

@@ -2,6 +2,7 @@
 
 from anynet.optim.groups import Group
 from anynet.optim.lasting import Cosine, CosLog4, FlatCos, OneCycle, for_run
+from anynet.optim.muon import Muon
 from anynet.optim.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -42,6 +43,7 @@ __all__ = [
     "FlatCos",
     "Group",
     "InverseScaling",
+    "Muon",
     "OneCycle",
     "Optimizer",
     "RMSprop",

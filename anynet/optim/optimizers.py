@@ -329,19 +329,21 @@ def _is_optimizer(given: Any) -> bool:
 
 
 def bound_to(network: Network, optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer with groups that select the layers of a network by index.
+    """Return the optimizer with groups, and hidden weights, as indices of layers of a network.
 
     Parameters
     ----------
     network : Network
     optimizer : Optimizer
-        One without groups is returned unchanged.
+        One without groups is returned unchanged, or what its own ``bound(network)`` returns.
 
     Raises
     ------
     InvalidArgumentError
         If a group matches no parameter of the network.
     """
+    if hasattr(optimizer, "bound"):
+        optimizer = optimizer.bound(network)
     groups: tuple[Group, ...] = getattr(optimizer, "groups", ())
     if not groups:
         return optimizer

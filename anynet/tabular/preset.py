@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from anynet.config import named_or_given, registered
+from anynet.data.tables import Preprocessing
 from anynet.nn.network import Network
 
 
@@ -35,6 +36,20 @@ class Problem(NamedTuple):
     n_outputs: int
     seed: int
 
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, n_rows: int, seed: int) -> Problem:
+        """Return the problem of encoded rows.
+
+        Parameters
+        ----------
+        preprocessing : Preprocessing
+        n_rows : int
+        seed : int
+        """
+        task, n_outputs = preprocessing.target.outputs
+        n_inputs, n_numbers = preprocessing.n_inputs, preprocessing.n_numbers
+        return cls(task, n_rows, n_inputs, n_numbers, preprocessing.levels, n_outputs, seed)
+
 
 class Plan(NamedTuple):
     """The networks that a preset trains for a problem.
@@ -59,8 +74,8 @@ class Preset(Protocol):
 
     Attributes
     ----------
-    encoding : Encoding
-        How the columns become inputs.
+    encoding : str or Encoding
+        How the columns become inputs, see ``anynet.data.tables.encodings``.
     folds : bool
         Whether each member holds out other rows, so that all members together are trained on all
         rows; otherwise all members hold out the same rows.
@@ -70,6 +85,7 @@ class Preset(Protocol):
     """
 
     kind: ClassVar[str]
+    encoding: Any
     folds: bool
     selection: str
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from anynet.errors import InvalidArgumentError
+from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
-from anynet.training.history import EpochRecord
 from anynet.training.model import Model
 from anynet.training.population import PopulationProgress, fit_population
 
@@ -23,12 +21,13 @@ def train_preset(
     problem: Problem,
     *,
     validation: float | tuple[Any, ...] = 0.2,
-    scoring: str = "loss",
+    scoring: Any = None,
     class_weight: Any = None,
     time_limit: float | None = None,
     refit: bool = False,
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[PopulationProgress], None] | None = None,
+    checkpoint: Any = None,
     **backend: Any,
 ) -> Ensemble:
     """Train the networks of a preset, and return the ensemble that predicts.
@@ -43,8 +42,9 @@ def train_preset(
     validation : float, or tuple like ``data``
         Share of the rows to hold out, stratified by the target; or the rows that all members are
         scored on.
-    scoring : str
-        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``.
+    scoring : str or callable, optional
+        Score of the held-out rows that selects the epoch, see ``anynet.FitOptions``; by default
+        that of the preset, mostly the loss.
     class_weight : optional
         See ``anynet.FitOptions``.
     time_limit : float, optional
@@ -55,6 +55,8 @@ def train_preset(
         Saved with the ensemble.
     progress : callable, optional
         See ``anynet.fit_population``.
+    checkpoint : optional
+        Folder of checkpoints, from which training continues, see ``anynet.fit_population``.
     **backend
         ``backend``, ``device`` and ``dtype`` of ``anynet.fit_population``.
 
@@ -66,6 +68,8 @@ def train_preset(
     ------
     InvalidArgumentError
         If there are too few rows to hold some out, or an option is not as documented.
+    TrainingInterrupted
+        On Ctrl-C; its ``model`` is the ensemble of the best epochs so far, None if there is none.
     """
     x, y = data[:2]
     splits: list[dict[str, Any]] = [{"validation": validation}]
@@ -75,32 +79,50 @@ def train_preset(
         n_rows = len(splits[0]["samples"])
     plan = preset.plan(problem._replace(n_rows=n_rows))
     common = {
-        "scoring": scoring,
+        "scoring": "loss",
         "class_weight": class_weight,
+        "time_limit": time_limit,
         "target_accuracy": None,
         "loss": "cross_entropy" if problem.task == "classes" else "squared_error",
         **plan.options,
     }
-    started = time.monotonic()
-
-    def is_over(_: EpochRecord) -> bool:
-        return time_limit is not None and time.monotonic() - started > time_limit
-
+    if scoring is not None:
+        common["scoring"] = scoring
     members = [splits[at % len(splits)] | dict(one) for at, one in enumerate(plan.members)]
-    models = fit_population(
-        plan.network,
-        (x, np.asarray(y), *data[2:]),
-        members,
-        callbacks=is_over,
-        progress=progress,
-        **common,
-        **backend,
-    )
+    try:
+        models = fit_population(
+            plan.network,
+            (x, np.asarray(y), *data[2:]),
+            members,
+            progress=progress,
+            checkpoint=checkpoint,
+            **common,
+            **backend,
+        )
+    except TrainingInterrupted as stop:
+        found: Any = stop.model
+        kept = [one for one in found if one is not None]
+        best = Ensemble(kept, dict(metadata or {})) if kept else None
+        raise TrainingInterrupted(best) from stop.__cause__
     trained = [bool(one.history and one.history.records) for one in models]
     if refit:
         models = _refitted(plan, models, data, common, backend)
-    sound = [one for one, finite in zip(models, trained, strict=True) if finite]
-    return Ensemble(sound or models, dict(metadata or {}))
+    sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
+    about = dict(metadata or {})
+    if preset.selection != "greedy" or refit or len(sound) == 1:
+        return Ensemble(sound, about)
+    held_out = validation
+    if isinstance(validation, float):
+        index = splits[0]["held_out"]
+        held_out = tuple(None if one is None else np.asarray(one)[index] for one in data)
+    return Ensemble.select(
+        sound,
+        held_out,
+        size=getattr(preset, "size", len(sound)),
+        replacement=False,
+        scoring=common["scoring"],
+        metadata=about,
+    )
 
 
 def split_members(
@@ -162,5 +184,5 @@ def _refitted(
         dict(config) | {"epochs": max(1, model.history.best_epoch)}  # type: ignore[union-attr]
         for config, model in zip(plan.members, models, strict=True)
     ]
-    options = {**common, "patience": None, "scoring": None}
+    options = {**common, "patience": None, "scoring": None, "time_limit": None}
     return fit_population(plan.network, data, members, **options, **backend)

@@ -11,6 +11,7 @@ import numpy as np
 
 from anynet.backends import Backend, backend_of, to_numpy
 from anynet.checks import check_whole
+from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.seeds import device_seed
 from anynet.training.evaluate import LOSS, target_spread
@@ -157,6 +158,9 @@ class Ensemble:
 
     def predict(self, x: Any) -> Any:
         """Predict classes (N,), 0/1 labels (N, O), or values (N, O), as ``Model.predict`` does."""
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            return preprocessing.decode(self.predict(preprocessing.transform(x)))
         mean = self.predict_mean(x)
         home = backend_of(mean)
         xp = np if home is None else home.xp
@@ -179,7 +183,15 @@ class Ensemble:
         return self.predict_mean(x)
 
     def predict_mean(self, x: Any) -> Any:
-        """Predict the mean of the target (N, O), averaged over the members, on the device of x."""
+        """Predict the mean of the target (N, O), averaged over the members, on the device of x.
+
+        An ensemble that was trained on a table accepts raw rows, see ``read_table``; values are
+        then in the units of the table.
+        """
+        if isinstance(x, Table):
+            preprocessing = Preprocessing.of(self)
+            mean = self.predict_mean(preprocessing.transform(x))
+            return mean if self.models[0].loss.task == "classes" else preprocessing.decode(mean)
         return weighted_mean([model.predict_mean(x) for model in self.models], self.weights)
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:

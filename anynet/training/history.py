@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from anynet.checks import require
 from anynet.data.display import Described
@@ -21,6 +23,7 @@ class StopReason(StrEnum):
     EPOCHS = "epochs"  # the maximum number of epochs is done
     TARGET = "target"  # the validation score reached the target
     PATIENCE = "patience"  # the validation score has not risen for ``patience`` epochs
+    TIME = "time"  # the time limit is exceeded
     CALLBACK = "callback"  # a callback returned True
     INTERRUPTED = "interrupted"  # Ctrl-C or a signal
     DIVERGED = "diverged"  # a loss is not finite
@@ -32,6 +35,8 @@ class StopReason(StrEnum):
             "all ": cls.EPOCHS,
             "validation score reached": cls.TARGET,
             "validation score has not risen": cls.PATIENCE,
+            "ensemble score has not risen": cls.PATIENCE,
+            "time limit": cls.TIME,
             "a callback": cls.CALLBACK,
             "interrupted": cls.INTERRUPTED,
             "diverged": cls.DIVERGED,
@@ -263,6 +268,35 @@ class EarlyStopping:
             text = f"validation score has not risen for {self.patience} epochs"
             return is_best, (StopReason.PATIENCE, text)
         return is_best, None
+
+
+@dataclass
+class TimeLimit:
+    """Stop after the epoch in which a time limit is exceeded.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None: there is no limit.
+    deadline : float
+        The time of ``clock`` at which it is exceeded; set by ``begin``.
+    """
+
+    clock: ClassVar[Callable[[], float]] = time.monotonic
+
+    seconds: float | None
+    deadline: float = math.inf
+
+    def begin(self, started: float, share: float = 1.0) -> None:
+        """Set the deadline to a share of the limit after the time ``started``."""
+        if self.seconds is not None:
+            self.deadline = started + share * self.seconds
+
+    def observe(self) -> tuple[StopReason, str] | None:
+        """Return why training stops after this epoch; None if there is time left."""
+        if type(self).clock() < self.deadline:
+            return None
+        return StopReason.TIME, f"time limit of {self.seconds:g} seconds exceeded"
 
 
 @dataclass

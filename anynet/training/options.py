@@ -59,6 +59,10 @@ class FitOptions:
     target_accuracy : float or None
         Validation accuracy at which training stops; ignored where values are predicted, and with
         another ``scoring``.
+    time_limit : float, optional
+        Maximum training time in seconds: training ends after the epoch in which it is exceeded.
+        It is that of one call of ``fit``, ``fit_population`` or ``resume``; the groups of a
+        population share it equally, and a group may use what earlier ones have left.
     min_delta : float
         Minimum gain in the validation score that counts as better.
     clip_norm : float, optional
@@ -118,6 +122,7 @@ class FitOptions:
     loss: Loss | str | None = None
     patience: int | None = 5
     target_accuracy: float | None = 0.99
+    time_limit: float | None = None
     min_delta: float = 0.0
     clip_norm: float | None = None
     average: float | None = None
@@ -144,7 +149,7 @@ class FitOptions:
         device_seed(self.seed)  # checks it
         if self.patience is not None:
             check_whole("patience", self.patience)
-        for name in ("clip_norm", "max_norm", "adversarial"):
+        for name in ("clip_norm", "max_norm", "adversarial", "time_limit"):
             self._check(name, lambda value: 0 < value < math.inf, "above 0 or None")
         self._check("average", lambda value: 0 <= value < 1, "in [0, 1) or None")
         self._check("target_accuracy", lambda value: 0 < value <= 1, "in (0, 1] or None")
@@ -183,6 +188,7 @@ class FitArguments(TypedDict, total=False):
     loss: Loss | str | None
     patience: int | None
     target_accuracy: float | None
+    time_limit: float | None
     min_delta: float
     clip_norm: float | None
     average: float | None

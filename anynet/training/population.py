@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
@@ -15,14 +17,18 @@ from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
+from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
+from anynet.training.checkpoint.population import PopulationSaver
+from anynet.training.evaluate import LOSS
 from anynet.training.fit import check_progress, prepare, warn_of_own_parts
-from anynet.training.history import Callback, StopReason
+from anynet.training.history import Callback, StopReason, TimeLimit
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
 from anynet.training.placement import split_by_memory
 from anynet.training.run import Run
+from anynet.training.selection import OnlineSelection, Pool
 from anynet.training.trainer import group_members, train
 
 #: What a configuration may hold besides the options of ``FitOptions``.
@@ -40,6 +46,8 @@ class PopulationProgress(NamedTuple):
     active: int  # members that have not stopped
     epoch: int  # counted from 1
     epochs: int  # maximum number
+    scoring: str = ""  # name of the validation score that selects the epochs
+    score: float | None = None  # mean of the members' best ones; None without validation
 
 
 class CrossValidation(NamedTuple):
@@ -75,6 +83,8 @@ def fit_population(
     callbacks: Callback | Sequence[Callback] = (),
     progress: PopulationCallback | None = None,
     memory_limit: int | None = None,
+    selection: OnlineSelection | None = None,
+    checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str] | None = None,
     **options: Unpack[FitArguments],
 ) -> list[Model]:
     """Train many networks at once; each equals a run of ``fit`` to rounding.
@@ -108,6 +118,14 @@ def fit_population(
     memory_limit : int, optional
         Maximum memory of a group on the device, in bytes; by default most of the free memory.
         Larger groups are split.
+    selection : OnlineSelection, optional
+        Selects an ensemble while the members train, after each epoch of a group, from the members
+        as they are then; its ``members`` are models. Its patience ends a group. All members must
+        have the same validation samples: arrays, or those of ``shared_order``.
+    checkpoint : path-like or Checkpoints, optional
+        Folder of checkpoints, see ``anynet.Checkpoints``; they are written after epochs. If it
+        holds one of the same population, training continues from it; on the original backend, the
+        result equals that of uninterrupted training, bit for bit.
     **options
 
     Returns
@@ -122,6 +140,8 @@ def fit_population(
     ------
     InvalidArgumentError
         If an argument or an option is not as documented; the message names the member.
+    CheckpointError
+        If the checkpoint is of another population or other data, or cannot be written.
     TrainingInterrupted
         On Ctrl-C; its ``model`` is the list of the best models so far, with None for members
         without one.
@@ -170,6 +190,10 @@ def fit_population(
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
+    if selection is not None and checkpoint is not None:
+        message = "selection cannot be continued from a checkpoint: leave out one of them"
+        raise InvalidArgumentError(message)
+    pool = None if selection is None else _pool(selection, runs)
     steps = [run.step for run in runs]
     foreign = (step for step in steps if foreign_parts(step.network, step.loss))
     step = next(foreign, steps[0])
@@ -177,10 +201,28 @@ def fit_population(
     groups = [
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
+    started = TimeLimit.clock()
     try:
-        with chosen.context():
+        with ExitStack() as stack:
+            stack.enter_context(chosen.context())
+            saver = None
+            if checkpoint is not None:
+                folder = stack.enter_context(continued(checkpoint))
+                saver = stack.enter_context(PopulationSaver(runs, folder))
+                saver.begin()
+                started -= saver.elapsed
             for index, group in enumerate(groups, start=1):
-                train(group, _reporter(progress, index, groups))
+                for run in group:
+                    run.limit.begin(started, index / len(groups))
+                    run.pool = pool
+                if selection is not None:
+                    selection.waited = 0
+                report = _reporter(progress, index, groups, pool)
+                if saver is None:
+                    train(group, report)
+                elif not all(run.ended for run in group):
+                    cohorts = saver.cohorts(group)
+                    train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
     return [_model(run) for run in runs]
@@ -274,15 +316,55 @@ def _interrupted(run: Run) -> Model | None:
     return run.model()
 
 
+def _pool(selection: OnlineSelection, runs: list[Run]) -> Pool:
+    """Return the pool of all members.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they do not have the same validation samples.
+    """
+    first = runs[0].held_out
+    same = {
+        None
+        if (own := run.held_out) is None
+        else (id(own.rows), None if own.index is None else own.index.tobytes())
+        for run in runs
+    }
+    if first is None or len(same) > 1:
+        message = (
+            "selection needs the same validation samples for all members: pass arrays as "
+            "validation, or shared_order=True"
+        )
+        raise InvalidArgumentError(message)
+    return Pool(selection, *first.targets(), runs[0].step.loss)
+
+
 def _reporter(
-    progress: PopulationCallback | None, index: int, groups: list[Sequence[Run]]
-) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
+    progress: PopulationCallback | None,
+    index: int,
+    groups: list[Sequence[Run]],
+    pool: Pool | None,
+) -> Callable[[int, int], None]:
     group = groups[index - 1]
     epochs = max(run.options.epochs for run in group)
     about = (index, len(groups), len(group))
-    return lambda epoch, active: progress(PopulationProgress(*about, active, epoch, epochs))
+
+    history = group[0].history
+    scoring = history.scoring or history.metric
+
+    def report(epoch: int, active: int) -> None:
+        if pool is not None:
+            pool.select()
+        if progress is None:
+            return
+        best = [run.stopping.best for run in group if run.held_out is not None]
+        score = float(np.mean(best)) if best else None
+        if score is not None and scoring == LOSS:
+            score = -score
+        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
+
+    return report
 
 
 def _checked_once() -> Callable[..., Rows]:

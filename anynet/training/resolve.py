@@ -12,7 +12,7 @@ from anynet import tree
 from anynet.backends import Backend
 from anynet.errors import InvalidArgumentError
 from anynet.members import is_number
-from anynet.nn.layers import Activation, AnyLayer, Dropout
+from anynet.nn.layers import Activation, AnyLayer, Dropout, EnsembleMean
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network, place
 from anynet.optim import (
@@ -73,6 +73,7 @@ def resolve_parts(
     optimizer = _overridden(as_optimizer(options.optimizer), numbers, "momentum", "weight_decay")
     loss = choose_loss(options.loss, y, network.n_outputs)
     loss = _overridden(loss, numbers, "label_smoothing")
+    _check_mean(network, loss)
     if numbers.dropout is not None:
         network = with_dropout(network, numbers.dropout)  # type: ignore[arg-type]  # a number
     paths = {
@@ -95,6 +96,18 @@ def resolve_parts(
         options, loss=loss, optimizer=optimizer, learning_rate=schedule, **unresolved
     )
     return network, parts, resolved
+
+
+def _check_mean(network: Network, loss: Loss) -> None:
+    """Check that the members' mean prediction is that of the loss."""
+    link = getattr(loss, "link_name", None)
+    for layer in network.layers:
+        if isinstance(layer, EnsembleMean) and layer.link != link:
+            message = (
+                f"EnsembleMean averages with link={layer.link!r}, and the loss {loss.kind} has the "
+                f"link {link!r}: make it EnsembleMean({layer.members}, {link!r})"
+            )
+            raise InvalidArgumentError(message)
 
 
 def _driving(given: Any, name: str) -> Schedule:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import lives_on, to_numpy
-from anynet.data.batches import Batches, block_order, epoch_order
+from anynet.data.batches import Batches, block_order, epoch_order, interleave, member_orders
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
 from anynet.optim.schedules import describe_value
@@ -36,11 +35,13 @@ from anynet.training.history import (
     Progress,
     ProgressCallback,
     StopReason,
+    TimeLimit,
 )
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
-from anynet.training.state import Sums, TrainState, Weights, first_weights
+from anynet.training.selection import Pool
+from anynet.training.state import Sums, TrainState, Weights, copy, first_weights
 from anynet.training.step import TrainingStep
 from anynet.training.trainer import Epoch, Member, train
 
@@ -62,16 +63,20 @@ class Run(Member):
     progress: ProgressCallback | None
     metadata: dict[str, Any]
     start_weights: Weights | None = None
+    pool: Pool | None = None
     checkpoints: CheckpointFolder | None = None
     resumed: Container | None = None
     saver: Saver | None = field(default=None, init=False)
     history: History = field(init=False)
+    limit: TimeLimit = field(init=False)
 
     def __post_init__(self) -> None:
         loss, options = self.step.loss, self.options
-        self.seed, self.batch_size = options.seed, options.batch_size
+        self.seed = options.seed
+        self.batch_size = options.batch_size * self.step.network.members
         self.short_first = options.shuffle
         self.history = History(loss.metric.name, scoring=name_of(options.scoring))
+        self.limit = TimeLimit(options.time_limit)
         share = self.epoch_samples / self.training.n_samples
         self.spread = share * target_spread(*self.training.targets(), loss)
         if self.held_out is not None:
@@ -91,6 +96,7 @@ class Run(Member):
         TrainingInterrupted
             On Ctrl-C; its ``model`` is the best so far.
         """
+        self.limit.begin(TimeLimit.clock())
         try:
             self.saver = None if self.checkpoints is None else Saver(self, self.checkpoints)
             with self.saver or nullcontext():
@@ -110,8 +116,12 @@ class Run(Member):
 
     @property
     def epoch_samples(self) -> int:
-        """The number of samples in an epoch: all, or with ``drop_last`` whole batches."""
-        return min(self.training.n_samples, self.step.steps_per_epoch * self.batch_size)
+        """The number of rows in an epoch: all, or with ``drop_last`` whole batches.
+
+        Each member of a network with members has its own.
+        """
+        rows = self.training.n_samples * self.step.network.members
+        return min(rows, self.step.steps_per_epoch * self.batch_size)
 
     @property
     def rate_factor(self) -> float:
@@ -141,11 +151,17 @@ class Run(Member):
         """Return the indices of the samples in the order of the next epoch."""
         training, blocks, epoch = self.training, self.training.blocks(), self._epoch
         seed = self.seed if self.order_seed is None else self.order_seed
-        if not self.options.shuffle or blocks is None:
-            order = epoch_order(training.n_samples, seed, epoch, self.options.shuffle)
-        else:
+        n_samples, shuffle = training.n_samples, self.options.shuffle
+        members, size = self.step.network.members, self.options.batch_size
+        if shuffle and blocks is not None:
             window_rows = training.rows.x.window_rows
-            order = block_order(blocks, seed, epoch, self.batch_size, window_rows)
+            order = block_order(blocks, seed, epoch, size, window_rows)
+            if members > 1:  # they share the samples that are in memory at once
+                order = interleave(np.tile(order, (members, 1)), size)
+        elif members > 1:
+            order = interleave(member_orders(n_samples, seed, epoch, members, shuffle), size)
+        else:
+            order = epoch_order(n_samples, seed, epoch, shuffle)
         return training.order(order[: self.epoch_samples])
 
     @property
@@ -188,7 +204,7 @@ class Run(Member):
             validation_loss=None if validated is None else validated.loss,
             validation_score=None if validated is None else validated.score,
             seconds=epoch.seconds,
-            selection_score=self._selection_score(epoch.weights),
+            selection_score=self._selection_score(epoch.predicted),
         )
         self.history.records.append(record)
         is_best, stop = True, None
@@ -208,9 +224,17 @@ class Run(Member):
             stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
         if stop is None and record.epoch >= self.options.epochs:
             stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
+        stop = stop or self.limit.observe()
+        if self.pool is not None:
+            stop = stop or self.pool.finished
+            self.pool.add(epoch.predicted(), lambda: self._as_model(self._copied(epoch)))
         if stop is not None:
             self.history.stop(*stop)
         return stop is not None
+
+    def _copied(self, epoch: Epoch) -> Weights:
+        weights: Weights = copy(epoch.weights(), self.step.backend)
+        return weights
 
     def after_epoch(self, state: TrainState) -> None:
         """Write a checkpoint if one is due."""
@@ -221,18 +245,12 @@ class Run(Member):
         """Record that this member of a population has diverged."""
         self.history.warning = str(error)
 
-    def _selection_score(self, weights: Callable[[], Weights]) -> float | None:
+    def _selection_score(self, predicted: Callable[[], np.ndarray]) -> float | None:
         """Score the held-out samples by ``scoring``; None without an additional score."""
-        step, held_out, scoring = self.step, self.held_out, self.options.scoring
+        held_out, scoring = self.held_out, self.options.scoring
         if held_out is None or scoring is None or scoring == LOSS:
             return None
-        x, index, backend = held_out.rows.x, held_out.index, step.backend
-        if index is not None and lives_on(x, backend):
-            x = backend.xp.take(x, backend.to_device(index), axis=0)
-        elif index is not None:
-            x = x[index]
-        outputs = to_numpy(self._as_model(weights()).predict_mean(x))
-        return score_outputs(scoring, step.loss, outputs, *held_out.targets())
+        return score_outputs(scoring, self.step.loss, predicted(), *held_out.targets())
 
     def model(self) -> Model | None:
         """Return the model with the best weights so far; None if no epoch was finished."""

@@ -11,6 +11,7 @@ from anynet.checks import check_bool, check_whole
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
 from anynet.training.evaluate import LOSS, score_outputs, scoring_of
+from anynet.training.history import StopReason
 from anynet.training.inputs import check_y, choose_loss
 from anynet.training.options import Scorer
 
@@ -101,18 +102,15 @@ def select_greedily(
 
 
 class OnlineSelection:
-    """The best ensemble of candidates that are still trained: greedy selection after each epoch.
+    """The best ensemble of members that are still trained: greedy selection after each epoch.
 
-    Each time, the pool consists of the members of the present ensemble, as they were when they were
-    chosen, and of all candidates as they are now. The selection replaces the ensemble if its score
-    is better.
+    Each time, the candidates are the members of the present ensemble, as they were when they were
+    chosen, and all trained networks as they are now. The selection replaces the ensemble if its
+    score is better.
 
     Parameters
     ----------
-    y : array of shape (N,) or (N, O)
-        Targets of the validation samples.
-    sample_weight : array of shape (N,), optional
-    size, replacement, scoring, loss
+    size, replacement, scoring
         See ``select_greedily``.
     patience : int, optional
         Number of consecutive selections without a better score after which ``finished`` is true.
@@ -120,7 +118,7 @@ class OnlineSelection:
     Attributes
     ----------
     members : list of object
-        What ``keep`` returned for the members of the ensemble.
+        What ``keep`` returned for the members of the ensemble; in ``fit_population`` a ``Model``.
     weights : ndarray
         The share of each member.
     score : float
@@ -135,19 +133,15 @@ class OnlineSelection:
 
     def __init__(
         self,
-        y: Any,
-        sample_weight: Any = None,
         *,
         size: int = SIZE,
         replacement: bool = False,
         scoring: str | Scorer = LOSS,
-        loss: Loss | str | None = None,
         patience: int | None = 32,
     ) -> None:
-        self.y, self.sample_weight = y, sample_weight
-        self.scoring, self.loss = scoring, loss
         self.size = check_whole("size", size)
         self.replacement = check_bool("replacement", replacement)
+        self.scoring = scoring
         self.patience = patience if patience is None else check_whole("patience", patience)
         self.members: list[Any] = []
         self.weights = np.zeros(0)
@@ -159,22 +153,32 @@ class OnlineSelection:
         """Whether the score has not improved for ``patience`` selections."""
         return self.patience is not None and self.waited >= self.patience
 
-    def observe(self, predictions: Any, keep: Callable[[int], Any]) -> bool:
+    def observe(
+        self,
+        predictions: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        keep: Callable[[int], Any],
+        loss: Loss | str | None = None,
+    ) -> bool:
         """Select again, and return whether the ensemble has improved.
 
         Parameters
         ----------
         predictions : array of shape (M, N, O), or sequence of M arrays (N, O)
-            The latest predictions of the candidates.
+            The latest predictions of the trained networks.
+        y, sample_weight, loss
+            See ``select_greedily``; the same each time.
         keep : callable
-            ``index -> object``: returns what ``members`` shall hold for a candidate, such as a
-            copy of its weights. Called only for candidates that become members.
+            ``index -> object``: returns what ``members`` shall hold for a network, such as a copy
+            of its weights. Called only for networks that become members.
         """
         pool = _checked(predictions)
         n_present = len(self.members)
         if self._predictions is not None:
             pool = np.concatenate([self._predictions, pool])
-        objective = _Objective.of(self.scoring, self.loss, self.y, self.sample_weight, pool)
+        objective = _Objective.of(self.scoring, loss, y, sample_weight, pool)
         found = _select(objective, self.size, self.replacement)
         if not found.score > self.score:
             self.waited += 1
@@ -187,6 +191,52 @@ class OnlineSelection:
         self.weights, self._predictions = found.weights[chosen], pool[chosen]
         self.score, self.waited = found.score, 0
         return True
+
+
+class Pool:
+    """The networks of a population after an epoch, and the selection among them.
+
+    Parameters
+    ----------
+    selection : OnlineSelection
+    y, sample_weight : ndarray
+        Of the validation samples that all networks share.
+    loss : Loss
+    """
+
+    def __init__(
+        self, selection: OnlineSelection, y: np.ndarray, sample_weight: Any, loss: Loss
+    ) -> None:
+        self.selection, self.loss = selection, loss
+        self.y, self.sample_weight = y, sample_weight
+        self._predicted: list[np.ndarray] = []
+        self._models: list[Callable[[], Any]] = []
+
+    @property
+    def finished(self) -> tuple[StopReason, str] | None:
+        """Why training stops; None if the ensemble may still improve."""
+        if not self.selection.finished:
+            return None
+        text = f"ensemble score has not risen for {self.selection.patience} epochs"
+        return StopReason.PATIENCE, text
+
+    def add(self, predicted: np.ndarray, model: Callable[[], Any]) -> None:
+        """Add a network after an epoch; ``model`` returns a copy of it."""
+        self._predicted.append(predicted)
+        self._models.append(model)
+
+    def select(self) -> None:
+        """Select among the networks of this epoch, and forget them."""
+        if self._predicted:
+            models = self._models
+            self.selection.observe(
+                self._predicted,
+                self.y,
+                self.sample_weight,
+                keep=lambda index: models[index](),
+                loss=self.loss,
+            )
+        self._predicted, self._models = [], []
 
 
 class _Objective(NamedTuple):

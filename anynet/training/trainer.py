@@ -53,6 +53,9 @@ class Epoch:
         Returns the learning rate of the last update.
     keep : callable
         Marks these weights as ``Member.best``.
+    predicted : callable
+        Returns the predicted mean of the target (N, O) for the held-out samples, on the host. The
+        first call computes it for all members of the cohort at once.
     """
 
     trained: Evaluation
@@ -61,6 +64,7 @@ class Epoch:
     weights: Callable[[], Weights]
     rate: Callable[[], float]
     keep: Callable[[], None]
+    predicted: Callable[[], np.ndarray]
 
 
 class Member:
@@ -199,6 +203,8 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     *,
     alone: bool = False,
+    cohorts: Sequence[Cohort] | None = None,
+    after_epoch: Callable[[Sequence[Cohort]], None] | None = None,
 ) -> None:
     """Train members until all have stopped, and store their weights in ``Member.best``.
 
@@ -207,21 +213,20 @@ def train(
     members : sequence of Member
         With the same ``key``.
     progress : callable, optional
-        Called after each epoch with its number and the number of members that continue.
+        Called after each epoch with its number and the number of members that continue, while the
+        weights of the epoch are still in place.
     alone : bool
         Whether this is a single fit: without a population axis, and interruptible within an epoch.
+    cohorts : sequence of Cohort, optional
+        Cohorts of these members that continue; by default new ones of all members.
+    after_epoch : callable, optional
+        Called after each epoch with the cohorts that continue, to write checkpoints.
     """
     first = members[0]
     backend = first.step.backend
     batches, scored = first.place()
-    sizes = [1]
-    if not alone:
-        nbytes = first.step.network.n_parameters * np.dtype(backend.dtype).itemsize
-        sizes = backend.batch_sizes(len(members), nbytes)
-    bounds = itertools.pairwise([0, *itertools.accumulate(sizes)])
-    cohorts = backend.together(
-        [functools.partial(Cohort, members[start:end], alone=alone) for start, end in bounds]
-    )
+    if cohorts is None:
+        cohorts = make_cohorts(members, alone=alone)
     active = [cohort for cohort in cohorts if any(cohort.going)]
     try:
         for epoch in itertools.count(1):
@@ -235,14 +240,30 @@ def train(
                 [functools.partial(cohort.validate, scored) for cohort in active]
             )
             for cohort, running, held_out in zip(active, trained, validated, strict=True):
-                cohort.observe(running, held_out, seconds / n_members)
-                cohort.compact()
-            active = [cohort for cohort in active if any(cohort.going)]
+                cohort.observe(running, held_out, seconds / n_members, scored)
             if progress is not None:
                 progress(epoch, sum(sum(cohort.going) for cohort in active))
+            for cohort in active:
+                cohort.compact()
+            active = [cohort for cohort in active if any(cohort.going)]
+            if after_epoch is not None:
+                after_epoch(active)
     finally:
         for cohort in cohorts:
             cohort.hand_over()
+
+
+def make_cohorts(members: Sequence[Member], *, alone: bool = False) -> Sequence[Cohort]:
+    """Divide members with the same ``key`` into cohorts of the sizes that suit the backend."""
+    first = members[0]
+    backend, sizes = first.step.backend, [1]
+    if not alone:
+        nbytes = first.step.network.n_parameters * np.dtype(backend.dtype).itemsize
+        sizes = backend.batch_sizes(len(members), nbytes)
+    bounds = itertools.pairwise([0, *itertools.accumulate(sizes)])
+    return backend.together(
+        [functools.partial(Cohort, members[start:end], alone=alone) for start, end in bounds]
+    )
 
 
 class Cohort:
@@ -365,14 +386,9 @@ class Cohort:
 
     def validate(self, scored: Batches) -> Sequence[Evaluation | None]:
         """Evaluate all members on their held-out samples, if they have some."""
-        held_out = [one.held_out for one in self.members if one.held_out is not None]
-        if not held_out:
+        parts = self._held_out_parts()
+        if not parts:
             return [None] * len(self.members)
-        positions = np.arange(held_out[0].n_samples, dtype=np.int32)
-        size = min(self.scored_rows, positions.size)
-        orders = [subset.order(positions) for subset in held_out]
-        alike = all(np.array_equal(order, orders[0]) for order in orders[1:])
-        parts = split_order(orders[0], size) if alike else split_orders(orders, size)
         zero = self.step.zero_sums(self.population)
         sums = add_up(self.scoring, zero, self._weights(), scored, parts, self.numbers)
         sums = tree.map(self.backend.to_host, sums)
@@ -381,15 +397,42 @@ class Cohort:
             for index, member in enumerate(self.members)
         ]
 
+    def _held_out_parts(self) -> list[np.ndarray]:
+        """Return the held-out samples in batches, (steps, B) or (steps, K, B); [] for none."""
+        held_out = [one.held_out for one in self.members if one.held_out is not None]
+        if not held_out:
+            return []
+        positions = np.arange(held_out[0].n_samples, dtype=np.int32)
+        size = min(self.scored_rows, positions.size)
+        orders = [subset.order(positions) for subset in held_out]
+        alike = all(np.array_equal(order, orders[0]) for order in orders[1:])
+        return split_order(orders[0], size) if alike else split_orders(orders, size)
+
+    def _predict(self, scored: Batches) -> np.ndarray:
+        """Return the predicted means of the held-out samples, (*P, N, O), on the host."""
+        step, weights, means = with_numbers(self.step, self.numbers), self._weights(), []
+        with closing(scored.blocks(*self._held_out_parts())) as blocks:
+            for order, data in blocks:
+                for index in range(order.shape[0]):
+                    x = data.gather(order[index, ...], self.backend).x
+                    logits = step.network.predict(
+                        weights.params, x, backend=self.backend, states=weights.states
+                    )
+                    mean = step.loss.link(logits, self.backend.xp)
+                    means.append(self.backend.to_host(mean))
+        return np.concatenate(means, axis=-2)
+
     def observe(
         self,
         trained: list[list[Evaluation]],
         validated: Sequence[Evaluation | None],
         seconds: float,
+        scored: Batches,
     ) -> None:
         """Pass the results to each member, keep the best weights, and end members that stop."""
         improved = np.zeros(len(self.members), dtype=bool)
         rates = functools.cache(self._rates)
+        predict = functools.cache(functools.partial(self._predict, scored))
 
         def stops(index: int) -> bool:
             member = self.members[index]
@@ -401,6 +444,7 @@ class Cohort:
                     weights=lambda: self._of(self._weights(), index),
                     rate=lambda: _shortest(rates()[index]),
                     keep=lambda: improved.__setitem__(index, True),
+                    predicted=lambda: predict() if self.alone else predict()[index],
                 )
                 try:
                     ends = member.observe(epoch)

@@ -15,7 +15,13 @@ from anynet.augment.preprocess import PREPROCESSINGS
 from anynet.cli import build_parser
 from anynet.cli.artifacts import to_toml
 from anynet.cli.config import options_from, read_config
-from anynet.cli.options import OPTIMIZERS, TrainOptions, schedule_names
+from anynet.cli.options import (
+    OF_PRESETS,
+    OPTIMIZERS,
+    WITH_PRESETS,
+    TrainOptions,
+    schedule_names,
+)
 from anynet.cli.train import options_of
 from anynet.data.tables.kinds import KINDS
 from anynet.data.tables.marks import DECIMALS, THOUSANDS
@@ -40,7 +46,11 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     ).map(tuple),
     "decimal": st.sampled_from([None, *DECIMALS]),
     "thousands": st.sampled_from([None, *THOUSANDS]),
-    "test": st.none() | RATES.filter(lambda rate: rate < 1) | st.just(Path("test.csv")),
+    "header": st.booleans(),
+    "preset": st.none() | st.sampled_from(["auto", "fast"]),
+    "members": st.none() | COUNTS,
+    "time_limit": st.none() | RATES,
+    "test": st.none() | SHARES | st.just(Path("test.csv")),
     "layers": st.lists(COUNTS, max_size=4).map(tuple),
     "activation": st.sampled_from([*ACTIVATIONS, "scaled_tanh"]),
     "initializer": st.none() | st.sampled_from(list(INITIALIZERS)),
@@ -90,7 +100,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "augment_mixup": st.none() | RATES,
     "epochs": COUNTS,
     "batch_size": COUNTS,
-    "validation": st.none() | st.integers(0, 10**6),
+    "validation": st.none() | st.integers(0, 10**6) | st.floats(0.001, 0.999),
     "patience": COUNTS,
     "min_delta": AMOUNTS,
     "target_accuracy": RATES,
@@ -106,7 +116,16 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
     "precision": st.none() | st.sampled_from(["tf32", "bfloat16", "float16"]),
     "data_dir": st.none() | WORDS.map(Path),
 }
-OPTIONS = st.builds(TrainOptions, **KWARGS)
+SINGLE = st.builds(
+    TrainOptions, **{name: one for name, one in KWARGS.items() if name not in OF_PRESETS}
+)
+OF_A_PRESET = st.builds(
+    TrainOptions,
+    **{name: KWARGS[name] for name in WITH_PRESETS if name in KWARGS},
+    preset=st.sampled_from(["auto", "fast"]),
+    members=KWARGS["members"],
+)
+OPTIONS = SINGLE | OF_A_PRESET
 
 
 def as_arguments(options: TrainOptions) -> list[str]:
@@ -115,6 +134,8 @@ def as_arguments(options: TrainOptions) -> list[str]:
     for name, value in asdict(options).items():
         flag = "--" + name.replace("_", "-")
         if name == "dataset" or value is None:
+            continue
+        if options.preset is not None and name not in (*WITH_PRESETS, *OF_PRESETS):
             continue
         if isinstance(value, bool):
             arguments.append(flag if value else "--no-" + flag[2:])
@@ -135,6 +156,29 @@ def test_options_round_trip_through_toml(options: TrainOptions) -> None:
     table = tomllib.loads(to_toml(options, {"anynet": "0"}))
     assert table.pop("about") == {"anynet": "0"}
     assert TrainOptions(**options_from(table, "test")) == options
+
+
+def test_options_have_other_names() -> None:
+    assert parsed("digits", "--eval-metric", "f1") == parsed("digits", "--scoring", "f1")
+    assert options_from({"eval-metric": "f1"}, "") == {"scoring": "f1"}
+    with pytest.raises(InvalidArgumentError, match="given twice"):
+        options_from({"eval-metric": "f1", "scoring": "f1"}, "")
+
+
+def test_a_table_is_trained_by_a_preset_unless_an_option_is_of_a_single_network() -> None:
+    for flags in ([], ["--seed", "3"], ["--class-weight", "balanced"], ["--members", "3"]):
+        assert parsed("t.csv", "--target", "y", *flags).preset == "auto"
+    for flags in (["--layers", "8"], ["--epochs", "3"], ["--label-smoothing", "0.1"]):
+        assert parsed("t.csv", "--target", "y", *flags).preset is None
+    assert parsed("digits").preset is None
+
+
+def test_the_config_of_a_preset_and_of_a_single_network_keep_their_kind(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    for flags in ([], ["--epochs", "3"]):
+        options = parsed("t.csv", "--target", "y", *flags)
+        path.write_text(to_toml(options, {"anynet": "0"}))
+        assert parsed("--config", str(path)) == options
 
 
 def test_every_field_has_a_strategy() -> None:
@@ -208,7 +252,7 @@ def test_dashes_and_underscores_are_equivalent() -> None:
         ("epochs", 3.0, "expected a whole number"),
         ("epochs", True, "expected a whole number"),
         ("epochs", 0, "at least 1, not 0"),
-        ("validation", -1, "at least 0, not -1"),
+        ("validation", -1, "a whole number of rows, or a share of them"),
         ("max-norm", 0, "above 0"),
         ("initializer", "he_norm", "did you mean 'he_normal'"),
         ("dropout", 1, "from 0 to below 1"),
@@ -229,8 +273,10 @@ def test_dashes_and_underscores_are_equivalent() -> None:
         ("columns", ["zip"], "such as name=number"),
         ("columns", ["zip=word"], "one of number, boolean, date, category, ignored each"),
         ("columns", "zip=category", "such as name=number"),
-        ("test", 1, "above 0 and below 1, or the path of a file"),
-        ("test", True, "above 0 and below 1"),
+        ("test", 1, "from 0 to below 1, or the path of a file"),
+        ("test", True, "from 0 to below 1"),
+        ("preset", "fats", "one of fast, "),
+        ("members", 0, "at least 1"),
         ("task", "clustering", "one of classification, regression"),
     ],
 )

@@ -75,9 +75,11 @@ def test_the_output_of_a_classification(anynet: Command, place: Path, tmp_path: 
         "Fare (number), Port (category), Day (date)"
     )
     assert lines[2].startswith(
-        "ship: 128 rows to train on, 32 held out, 40 to test; layers 14-16-2"
+        "ship: 128 rows to train on, 32 held out, 40 to test (--test 0.2: a share of all rows); "
+        "layers 14-16-2"
     )
-    assert lines[3].startswith("test accuracy 0.")
+    assert lines[3].startswith("a single network")
+    assert lines[4].startswith("test accuracy 0.")
     notes = err.splitlines()
     assert notes[0].startswith("anynet: note: Number is not used: ")
     assert notes[1].startswith("anynet: note: Name is not used: 200 ")

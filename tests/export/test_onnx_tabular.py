@@ -10,11 +10,17 @@ import pytest
 from anynet import InvalidArgumentError
 from anynet.export import to_onnx, to_sklearn, to_torch
 from anynet.nn import (
+    LOSSES,
     PBLD,
     Activation,
+    BatchEnsembleDense,
     CosineEmbedding,
     Dense,
     Embedding,
+    EnsembleDense,
+    EnsembleInput,
+    EnsembleMean,
+    EnsembleScale,
     FeatureScale,
     Network,
     ParametricActivation,
@@ -43,12 +49,12 @@ LAYERS: list[AnyLayer] = [
 ]
 
 
-def value_of(proto: Any, x: np.ndarray) -> np.ndarray:
-    """Compute the output ``value``."""
+def value_of(proto: Any, x: np.ndarray, name: str = "value") -> np.ndarray:
+    """Compute one output."""
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    value: np.ndarray = session.run(["value"], {"x": x})[0]
+    value: np.ndarray = session.run([name], {"x": x})[0]
     return value
 
 
@@ -70,6 +76,25 @@ def test_other_exports_name_the_layer_that_they_lack(make_model, layer: AnyLayer
         pytest.importorskip(export.__module__.rpartition(".")[2])
         with pytest.raises(InvalidArgumentError, match=rf"layer 0.*{layer.kind}"):
             export(model)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson", "huber"])
+def test_members_and_their_mean_match(make_model, rng, loss: str, dtype: str) -> None:
+    link = LOSSES[loss].link_name
+    layers = (
+        *(EnsembleInput(3), EnsembleScale(3), BatchEnsembleDense(5, 3), Activation("relu")),
+        *(Dense(4), EnsembleDense(2, 3), EnsembleMean(3, link)),
+    )
+    model = make_model(Network(4, layers), loss, dtype)
+    x = rng.standard_normal((50, 4)).astype(dtype)
+    name = "value" if model.loss.task == "values" else "probabilities"
+    np.testing.assert_allclose(
+        value_of(to_onnx(model), x, name),
+        model.predict_mean(x),
+        rtol=TOLERANCE[dtype],
+        atol=TOLERANCE[dtype],
+    )
 
 
 def test_scale_layers_and_ntk_become_part_of_plain_layers(make_model, rng) -> None:

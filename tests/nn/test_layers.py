@@ -15,11 +15,16 @@ from anynet.nn import (
     LAYERS,
     PBLD,
     Activation,
+    BatchEnsembleDense,
     BatchNorm,
     CosineEmbedding,
     Dense,
     Dropout,
     Embedding,
+    EnsembleDense,
+    EnsembleInput,
+    EnsembleMean,
+    EnsembleScale,
     FeatureScale,
     LayerNorm,
     ParametricActivation,
@@ -36,6 +41,11 @@ CASES = [
     Dense(3),
     Dense(3, ntk=True),
     Embedding((2, 3), width=3),
+    EnsembleInput(2),
+    EnsembleScale(2, "normal"),
+    BatchEnsembleDense(3, 2),
+    EnsembleDense(3, 2),
+    EnsembleMean(2),
     FeatureScale(),
     ParametricActivation("tanh"),
     PBLD(3, waves=5, width=2),
@@ -86,7 +96,7 @@ def test_every_registered_layer_has_a_case() -> None:
 def test_pullback_matches_finite_differences(
     backend64: Backend, rng: np.random.Generator, layer: AnyLayer, lead: tuple[int, ...]
 ) -> None:
-    x = rng.standard_normal((*lead, 5, 4))
+    x = rng.standard_normal((*lead, 6, 4))
     params = draw_params(layer, 4, lead, rng)
     seeds = list(range(lead[0])) if lead else 5
     y, pullback = apply(
@@ -126,7 +136,7 @@ def test_pullback_skips_dx_when_need_dx_is_false(
     params = tree.map(
         lambda leaf: backend.to_device(leaf.astype(np.float32)), draw_params(layer, 4, (), rng)
     )
-    x = backend.to_device(rng.standard_normal((5, 4)).astype(np.float32))
+    x = backend.to_device(rng.standard_normal((6, 4)).astype(np.float32))
     y, pullback = apply(layer, params, x, backend=backend, key=make_key(backend))
     grads, dx = pullback(backend.xp.ones_like(y), need_dx=False)
     assert dx is None
@@ -137,7 +147,7 @@ def test_pullback_skips_dx_when_need_dx_is_false(
 def test_population_on_shared_inputs_matches_single_members(
     backend64: Backend, rng: np.random.Generator, layer: AnyLayer
 ) -> None:
-    x = rng.standard_normal((5, 4))
+    x = rng.standard_normal((6, 4))
     params = draw_params(layer, 4, (3,), rng)
     seeds = [7, 8, 9]
 
@@ -152,7 +162,7 @@ def test_population_on_shared_inputs_matches_single_members(
         return y, pullback
 
     together, pullback = run(params, seeds)
-    dy = np.broadcast_to(rng.standard_normal((5, together.shape[-1])), together.shape).copy()
+    dy = np.broadcast_to(rng.standard_normal((6, together.shape[-1])), together.shape).copy()
     grads = form_gradients(pullback(backend64.to_device(dy))[0], backend64)
     for member, seed in enumerate(seeds):
         alone, pullback_alone = run({k: v[member] for k, v in params.items()}, seed)

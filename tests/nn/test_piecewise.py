@@ -99,7 +99,7 @@ def test_state_does_not_depend_on_blocks_and_is_thinned_beyond_the_limit(rng, mo
         np.testing.assert_array_equal(thinned[name], every_fourth[name])
 
 
-@pytest.mark.parametrize(("n_rows", "bins"), [(30, 4), (331, 16), (50_000, 48)])
+@pytest.mark.parametrize(("n_rows", "bins"), [(30, 4), (331, 13), (50_000, 48)])
 def test_the_number_of_bins_adapts_to_the_number_of_rows(n_rows: int, bins: int) -> None:
     assert PiecewiseLinear.bins_for(n_rows) == bins
 

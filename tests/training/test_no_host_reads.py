@@ -24,7 +24,7 @@ from anynet.backends import Backend
 from anynet.data.batches import Rows
 from anynet.nn import ACTIVATIONS, LOSSES, Activation, Dense, Dropout, LayerNorm, Network, Scale
 from anynet.nn.losses import CrossEntropy
-from anynet.optim import OPTIMIZERS, SGD, AdamW, lasting, schedules
+from anynet.optim import OPTIMIZERS, SGD, AdamW, bound_to, lasting, schedules
 from anynet.training.state import initial_state, kept_weights, zero_sums
 from anynet.training.step import EvaluationStep, TrainingStep
 
@@ -154,7 +154,9 @@ def take_steps(refusing: Any, *, members: int = 0, weighted: bool = False, **opt
     }
     if "augment" in options:  # state on the device is made before the first step
         options["augment"] = pipeline(backend, *options["augment"], shape=(2, 2))
-    step = TrainingStep(network, backend=backend, **arguments | options)
+    arguments |= options
+    arguments["optimizer"] = bound_to(network, arguments["optimizer"])
+    step = TrainingStep(network, backend=backend, **arguments)
     seed = tuple(range(members)) if members else 1
     state = initial_state(
         network, step.loss, step.optimizer, seed, host, average=step.average is not None

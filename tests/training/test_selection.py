@@ -230,7 +230,7 @@ def test_the_online_selection_keeps_members_of_earlier_epochs(rng) -> None:
         share * pool + (1 - share) * rng.dirichlet(np.ones(CLASSES), pool.shape[:2])
         for share in (0.3, 0.6, 0.8, 1.0, 0.4, 0.1)
     ]
-    online = OnlineSelection(y, size=3, loss=loss, patience=2)
+    online = OnlineSelection(size=3, patience=2)
     present: list[Any] = []
     score = -np.inf
     for epoch, latest in enumerate(epochs):
@@ -248,7 +248,7 @@ def test_the_online_selection_keeps_members_of_earlier_epochs(rng) -> None:
             kept.append(index)
             return epoch, index
 
-        assert online.observe(latest, keep) == improved
+        assert online.observe(latest, y, keep=keep, loss=loss) == improved
         assert online.members == [name for name, _ in present]
         assert online.score == score
         assert len(kept) == sum(name[0] == epoch for name in online.members)
@@ -264,3 +264,62 @@ def test_permuted_candidates_give_the_same_ensemble(rng) -> None:
     for permutation in itertools.islice(itertools.permutations(range(6)), 0, None, 100):
         found = select_greedily(pool[list(permutation)], y, loss=loss)
         assert [permutation[one] for one in found.order] == list(expected.order)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_population_selects_its_ensemble_while_it_trains(digits, dropped: bool) -> None:
+    """The ensemble equals a selection from the models of separate fits of 1, 2, 3, … epochs."""
+    x, y = digits.train
+    training, validation = (x[:300], y[:300]), (x[300:600], y[300:600])
+    network = anynet.mlp([64, 12, 10], scale=digits.scale)
+    backend = anynet.get_backend("numpy", dtype="float64")
+    options: dict[str, Any] = {"backend": backend, "patience": None, "target_accuracy": None}
+    configs = [{"learning_rate": rate, "seed": seed} for seed, rate in enumerate((0.05, 0.2, 3.0))]
+    lengths = [4, 4, 4]
+    if dropped:  # the members that have stopped leave the population
+        lengths = [1, 4, 2]
+        configs = [one | {"epochs": n} for one, n in zip(configs, lengths, strict=True)]
+    online = OnlineSelection(size=2)
+    anynet.fit_population(
+        network, training, configs, epochs=4, validation=validation, selection=online, **options
+    )
+    expected = OnlineSelection(size=2)
+    for epoch in range(1, 5):
+        models = [
+            anynet.fit(network, training, **options | config | {"epochs": epoch})
+            for config, length in zip(configs, lengths, strict=True)
+            if epoch <= length
+        ]
+        predictions = [model.predict_proba(validation[0]) for model in models]
+        expected.observe(predictions, validation[1], keep=models.__getitem__)
+    assert online.score == pytest.approx(expected.score, rel=1e-9)
+    np.testing.assert_array_equal(online.weights, expected.weights)
+    ensemble = anynet.Ensemble(online.members, weights=online.weights)
+    reference = anynet.Ensemble(expected.members, weights=expected.weights)
+    np.testing.assert_allclose(
+        ensemble.predict_proba(digits.test[0]), reference.predict_proba(digits.test[0]), rtol=1e-7
+    )
+
+
+def test_the_patience_of_the_ensemble_ends_each_group(digits) -> None:
+    x, y = digits.train
+    network = anynet.mlp([64, 12, 10], scale=digits.scale)
+    online = OnlineSelection(size=2, patience=2)
+    configs = [{"learning_rate": 0.0, "batch_size": size} for size in (50, 50, 100)]
+    models = anynet.fit_population(
+        network, (x, y), configs, validation=0.2, shared_order=True, epochs=9, patience=None,
+        selection=online, backend="numpy",
+    )  # fmt: skip
+    assert {model.history.stop_reason for model in models} == {anynet.StopReason.PATIENCE}
+    assert [len(model.history.records) for model in models] == [4, 4, 3]
+    assert 1 <= len(online.members) <= 2
+
+
+def test_a_selection_without_common_validation_samples_raises(digits) -> None:
+    network = anynet.mlp([64, 12, 10], scale=digits.scale)
+    for validation in (None, 0.2):
+        with pytest.raises(anynet.InvalidArgumentError, match="same validation samples"):
+            anynet.fit_population(
+                network, digits.train, [{"seed": 0}, {"seed": 1}], validation=validation,
+                selection=OnlineSelection(), backend="numpy",
+            )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -58,9 +59,9 @@ class Category(Encoder):
         """Collect the categories of the training rows."""
         cells = to_categories(column)
         absent = is_missing(cells)
-        levels, counts = np.unique(cells[~absent], return_counts=True)
-        most = levels.size if levels.size <= MOST_LEVELS else MOST_LEVELS - 1
-        by_count = levels[np.argsort(-counts, kind="stable")].tolist()
+        counts = Counter(cells[~absent].tolist())
+        most = len(counts) if len(counts) <= MOST_LEVELS else MOST_LEVELS - 1
+        by_count = sorted(counts, key=lambda level: (-counts[level], level))
         frequent, rare = sorted(by_count[:most]), sorted(by_count[most:])
         return cls(name, tuple(frequent), bool(rare), bool(absent.any()), tuple(rare))
 

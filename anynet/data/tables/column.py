@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -67,7 +68,13 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
     InvalidArgumentError
         If they are not one-dimensional, or of a type that cannot be converted.
     """
-    array = _as_array(values, name)
+    coded = getattr(values, "cat", values)  # categoricals of pandas
+    if hasattr(coded, "codes") and hasattr(coded, "categories"):
+        known = as_column(coded.categories, name)
+        missing = as_text([""]) if known.dtype == TEXT else np.array([np.nan])
+        decoded: np.ndarray = np.append(known, missing)[np.asarray(coded.codes)]
+        return decoded
+    array = _as_array(_of_numpy(values), name)
     kind = array.dtype.kind
     if array.ndim != 1 or kind not in "iufmMbSUTO":
         advice = ": use .ravel()" if array.ndim == 2 and 1 in array.shape else ""
@@ -79,21 +86,57 @@ def as_column(values: Any, name: str = "a column") -> np.ndarray:
             raise InvalidArgumentError(message)
         raise UnusableColumnError(message, "nested values")
     if kind == "M":
-        return as_text(np.datetime_as_string(array).tolist())
+        return _date_text(array)
+    if kind == "b":
+        return np.array(["False", "True"], dtype=TEXT)[array.astype(np.intp)]
     if kind == "m":
         array = array / _SECOND
     elif kind in "iuf":
         if (large := _large_integers(values, array)) is not None:
             return as_text(map(_cell_text, large))
     else:
-        cells = array.tolist()
-        if kind in "SO":
-            cells = [_plain(cell, name, row) for row, cell in enumerate(cells)]
-        if kind != "O" or not all(cell is None or _is_small_number(cell) for cell in cells):
-            return _text([_cell_text(cell) for cell in cells], name)
-        array = np.array([np.nan if cell is None else cell for cell in cells])
-    numbers = array.astype(np.float64)
+        return _repeated(array.tolist(), name)
+    return _finite(array.astype(np.float64))
+
+
+def _repeated(cells: list[Any], name: str) -> np.ndarray:
+    """Convert Python's objects, equal ones once."""
+    kinds = {kind for kind in set(map(type, cells)) if kind.__name__ not in _ABSENT}
+    if len(kinds - {str}) <= 1 and kinds <= {str, bool, int, float}:  # 1 and True are equal
+        distinct = dict.fromkeys(cells)
+        if len(distinct) <= len(cells) / 2:
+            places = {cell: place for place, cell in enumerate(distinct)}
+            inverse = np.fromiter(map(places.__getitem__, cells), dtype=np.intp, count=len(cells))
+            with contextlib.suppress(InvalidArgumentError):  # reported below, with the row
+                column: np.ndarray = _objects(list(distinct), name)[inverse]
+                return column
+    return _objects(cells, name)
+
+
+def _objects(cells: list[Any], name: str) -> np.ndarray:
+    """Convert Python's objects to float64 if all are numbers or missing, else to text."""
+    cells = [
+        cell if type(cell) in (str, float) else _plain(cell, name, row)
+        for row, cell in enumerate(cells)
+    ]
+    if all(cell is None or _is_small_number(cell) for cell in cells):
+        return _finite(np.array([np.nan if c is None else c for c in cells], dtype=np.float64))
+    return _text([cell if type(cell) is str else _cell_text(cell) for cell in cells], name)
+
+
+def _finite(numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _date_text(dates: np.ndarray) -> np.ndarray:
+    """Return dates as text: days if there are no times, and fractions of seconds if needed."""
+    present = dates[~np.isnat(dates)]
+    if np.all(present == present.astype("M8[D]")):
+        dates = dates.astype("M8[D]")
+    else:
+        whole = np.all(present == present.astype("M8[s]"))
+        dates = dates.astype("M8[s]" if whole else "M8[us]")
+    return as_text(np.datetime_as_string(dates).tolist())
 
 
 def as_text(cells: Iterable[str]) -> np.ndarray:
@@ -120,6 +163,17 @@ def is_categorical(values: Any) -> bool:
     """Return whether values have a categorical type of pandas, polars or pyarrow."""
     kind = str(getattr(values, "dtype", getattr(values, "type", "")))
     return kind.startswith(("category", "Categorical", "Enum", "dictionary<"))
+
+
+def _of_numpy(values: Any) -> Any:
+    """Return nullable numbers and zoned times of pandas as those of NumPy, and others as given."""
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "tz", None) is not None:
+        return getattr(values, "dt", values).tz_convert(None)
+    if hasattr(dtype, "numpy_dtype") and getattr(dtype, "kind", "") in "iuf":
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values if np.any(np.abs(numbers) >= EXACT) else numbers
+    return values
 
 
 def _as_array(values: Any, name: str) -> np.ndarray:

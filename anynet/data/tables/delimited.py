@@ -8,7 +8,7 @@ import csv
 import operator
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import compress, islice, takewhile
+from itertools import chain, compress, islice, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from anynet.data.files import one_line
 from anynet.data.tables.column import as_text, is_missing
 from anynet.data.tables.kinds import SHARE, index_columns
 from anynet.data.tables.layout import Layout, Opened, layout_of, looks_numeric
-from anynet.data.tables.table import Table, as_names
+from anynet.data.tables.table import Table, as_names, some
 from anynet.data.tables.values import is_placeholder
 from anynet.errors import DataError, InvalidArgumentError
 
@@ -53,7 +53,7 @@ class Header(NamedTuple):
     lines: int
 
 
-def read_delimited(opened: Opened) -> Table:
+def read_delimited(opened: Opened, *, header: bool = True) -> Table:
     """Read a text file of records, the first of which names the columns.
 
     The encoding is UTF-8, or UTF-16 with a byte order mark. Fields are separated by commas,
@@ -64,6 +64,8 @@ def read_delimited(opened: Opened) -> Table:
     ----------
     opened : Opened
         The file.
+    header : bool
+        Whether the first record names the columns; otherwise they are called by their numbers.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def read_delimited(opened: Opened) -> Table:
     try:
         layout = layout_of(opened)
         with opened.text(layout.encoding) as file, _long_fields():
-            return _read(opened.name, file, layout)
+            return _read(opened.name, file, layout, header=header)
     except UnicodeError as error:
         raise _undecodable(opened) from error
 
@@ -109,9 +111,14 @@ def header_of(opened: Opened, layout: Layout) -> Header:
         return _header(opened.name, _records(opened.name, file, layout))
 
 
-def _read(path: str, file: Iterable[str], layout: Layout) -> Table:
+def _read(path: str, file: Iterable[str], layout: Layout, *, header: bool) -> Table:
     records = _records(path, file, layout)
-    names, unnamed, _ = _header(path, records)
+    if header:
+        names, unnamed, _ = _header(path, records)
+    else:
+        first = _first(path, records)
+        names, unnamed = [numbered(i) for i in range(1, len(first.fields) + 1)], []
+        records = chain([first], records)
     chunks: list[list[np.ndarray]] = []
     lines: list[int] = []
     comments: list[int] = []
@@ -132,6 +139,7 @@ def _read(path: str, file: Iterable[str], layout: Layout) -> Table:
     notes: tuple[str, ...] = ()
     if comments:
         notes = (f"{len(comments)} comment lines ignored, the first in line {min(comments)}",)
+    notes += tuple(_note_on_names(columns, header=header))
     return Table(
         name=path,
         columns=columns,
@@ -210,25 +218,62 @@ def _lines(path: str, file: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def _header(path: str, records: Iterator[Record]) -> Header:
-    header = next(records, None)
-    if header is None:
+def numbered(column: int) -> str:
+    """Return the name of a column that has none in its file, counted from 1."""
+    return f"column {column}"
+
+
+def _first(path: str, records: Iterator[Record]) -> Record:
+    first = next(records, None)
+    if first is None:
         message = f"{path} is empty: expected a line of column names, and rows below it"
         raise DataError(message)
+    return first
+
+
+def _header(path: str, records: Iterator[Record]) -> Header:
+    header = _first(path, records)
     fields = [" ".join(field.split()) for field in header.fields]
-    names = [field or f"column {i}" for i, field in enumerate(fields, start=1)]
+    names = [field or numbered(i) for i, field in enumerate(fields, start=1)]
     if all(_is_number(name) for name in names):
         message = (
             f"{path} has no column names: line {header.line} holds numbers; put a line of "
-            f"names above it"
+            f"names above it, or read it with header=False"
         )
         raise DataError(message)
     try:
         unnamed = names[: len(list(takewhile(operator.not_, fields)))]
         return Header(as_names(names), unnamed, header.end)
     except InvalidArgumentError as error:
-        message = f"{path}, line {header.line}: {error}"
+        message = (
+            f"{path}, line {header.line}: {error}; if the file has no line of names, read it with "
+            f"header=False"
+        )
         raise DataError(message) from error
+
+
+def _note_on_names(columns: dict[str, np.ndarray], *, header: bool) -> list[str]:
+    """Return a note if the names of the columns look like values, or the first row like names."""
+    if header:
+        like_data = [name for name, cells in columns.items() if _is_value(name, cells)]
+        if 2 * len(like_data) <= len(columns):
+            return []
+        note = f"the names of the columns look like data ({some(like_data)})"
+        return [f"{note}: if the file has no line of names, read it with header=False"]
+    first = {name: cells[0] for name, cells in columns.items()}
+    numeric = [name for name, cells in columns.items() if _is_value("0", cells[1:])]
+    if not numeric or any(map(_is_number, first.values())) or "" in first.values():
+        return []
+    note = f"the first row looks like names of columns ({some(list(first.values()))})"
+    return [f"{note}: if it is, read the file with header=True"]
+
+
+def _is_value(text: str, cells: np.ndarray) -> bool:
+    """Whether a text may be a value of a column: one of its cells, or a number as most are."""
+    if _is_number(text):
+        cells = cells[:CHUNK]
+        return 2 * sum(map(looks_numeric, cells.tolist())) > len(cells)
+    return bool(np.any(cells == text))
 
 
 def _is_number(text: str) -> bool:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from anynet.checks import check_choice
-from anynet.data.tables.column import EXACT, is_missing
+from anynet.data.tables.column import EXACT, TEXT, is_missing
 from anynet.data.tables.hints import emptying, rewriting, typical
-from anynet.data.tables.table import Table
+from anynet.data.tables.table import Table, as_name
 from anynet.data.tables.values import (
     CODE,
     FALSE,
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 def infer_kinds(
-    table: Table, target: str, wanted: Mapping[str, str] | None = None
+    table: Table, target: str | None, wanted: Mapping[str, str] | None = None
 ) -> dict[str, Found]:
     """Judge every column except the target.
 
@@ -56,8 +56,8 @@ def infer_kinds(
     ----------
     table : Table
         All rows: the kind of a column depends on its file, not on the rows for training.
-    target : str
-        The column that is left out.
+    target : str or None
+        The column that is left out, if any.
     wanted : mapping of str to str, optional
         Columns with a given kind, one of `KINDS`.
 
@@ -73,7 +73,7 @@ def infer_kinds(
     DataError
         If it has an unknown column, or one without a value of that kind.
     """
-    wanted = wanted or {}
+    wanted = {as_name(name): kind for name, kind in (wanted or {}).items()}
     for name, kind in wanted.items():
         table.require(name)
         check_choice(f"the kind of {name!r}", kind, KINDS)
@@ -116,6 +116,8 @@ def infer(table: Table, name: str) -> Found:
         return Found("ignored", "it is empty")
     if present.size == column.size and np.all(column == column[0]):
         return Found("ignored", "it has one value only")
+    if present.dtype.kind != "f" and present[0][4:5] == "-" and mostly_readable(*to_days(present)):
+        return Found("date")  # for speed: neither numbers nor truth values are dates
     values, bad = to_numbers(column)
     if not mostly_readable(values, bad) or has_codes(column):
         return _text(present)
@@ -123,7 +125,7 @@ def infer(table: Table, name: str) -> Found:
         return Found("category")
     large = large_integers(column, values)
     if np.sum(large) > (values.size - np.sum(np.isnan(values))) / 2:
-        distinct = np.unique(present).size
+        distinct = len(set(present.tolist()))
         ignored = distinct > FEW and distinct > present.size / 2
         reason = "its whole numbers are beyond 2^53 and taken as identifiers"
         return Found(
@@ -131,7 +133,8 @@ def infer(table: Table, name: str) -> Found:
         )
     with np.errstate(over="ignore"):
         steps = np.diff(values)
-    if values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1)):
+    counted = values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1))
+    if counted and table.named:
         return Found("ignored", "it numbers the rows")
     return Found("number", _rounding(large))
 
@@ -144,7 +147,7 @@ def mostly_readable(values: np.ndarray, bad: np.ndarray) -> bool:
 
 def has_codes(column: np.ndarray) -> bool:
     """Return whether a column has numbers with leading zeros: codes of towns, of products."""
-    return column.dtype.kind != "f" and any(map(CODE.match, column))
+    return column.dtype.kind != "f" and any(map(CODE.match, set(column.tolist())))
 
 
 def large_integers(column: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -160,7 +163,7 @@ def large_integers(column: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _text(present: np.ndarray) -> Found:
     """Judge a column that is not of numbers by its values."""
     present = to_text(present)
-    words = np.unique(present)
+    words = np.array(sorted(set(present.tolist())), dtype=TEXT)
     kept = words[~is_placeholder(words)]
     if kept.size <= 2 * len(TRUE) and {word.casefold() for word in kept} <= TRUE | FALSE:
         return Found("boolean") if kept.size else Found("ignored", "it has placeholders only")

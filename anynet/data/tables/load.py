@@ -21,6 +21,7 @@ from anynet.data.files import expanded, quoted, reading
 from anynet.data.subset import TEST_FRACTION, TEST_SEED, hold_out
 from anynet.data.tables.arrow import read_arrow
 from anynet.data.tables.delimited import read_delimited
+from anynet.data.tables.encodings import Encoding
 from anynet.data.tables.kinds import index_columns, infer_kinds, notes_on_kinds
 from anynet.data.tables.layout import Opened
 from anynet.data.tables.marked import infer_marks
@@ -49,7 +50,13 @@ def is_table(name: str | os.PathLike[str]) -> bool:
     return Path(name).suffix.lower() in (*PARQUET, *ARROW, *DELIMITED)
 
 
-def read_table(source: Any, *, decimal: str | None = None, thousands: str | None = None) -> Table:
+def read_table(
+    source: Any,
+    *,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    header: bool = True,
+) -> Table:
     """Read a table into memory.
 
     Parameters
@@ -63,6 +70,9 @@ def read_table(source: Any, *, decimal: str | None = None, thousands: str | None
     thousands : {",", ".", " ", "'", ""}, optional
         The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
         too.
+    header : bool
+        Whether the first line of a text file names the columns. Otherwise they are called
+        "column 1", "column 2", ….
 
     Returns
     -------
@@ -79,7 +89,7 @@ def read_table(source: Any, *, decimal: str | None = None, thousands: str | None
     if isinstance(source, Table):
         table = source
     elif isinstance(source, (str, os.PathLike)):
-        table = _read_file(expanded(source))
+        table = _read_file(expanded(source), header=header)
     else:
         table = Table.of(source)
     found = index_columns(table.columns)
@@ -90,7 +100,7 @@ def read_table(source: Any, *, decimal: str | None = None, thousands: str | None
     return replace(table, notes=(*table.notes, *notes))
 
 
-def _read_file(path: Path) -> Table:
+def _read_file(path: Path, *, header: bool) -> Table:
     with reading(path):
         opened = Opened.of(path)
         with opened.open() as file:
@@ -102,7 +112,7 @@ def _read_file(path: Path) -> Table:
         if parquet or start == b"ARROW1" or path.suffix.lower() in ARROW:
             table = read_arrow(opened, parquet=parquet)
         else:
-            table = read_delimited(opened)
+            table = read_delimited(opened, header=header)
     return replace(table, sha256=opened.sha256)
 
 
@@ -116,6 +126,8 @@ def load_tabular_dataset(
     seed: int = TEST_SEED,
     decimal: str | None = None,
     thousands: str | None = None,
+    header: bool = True,
+    encoding: str | Encoding | None = None,
 ) -> Dataset:
     """Load a table as a data set with encoded inputs and one column as target.
 
@@ -137,7 +149,7 @@ def load_tabular_dataset(
         "category" or "ignored".
     test : float or path
         The share of rows to hold out as the test set, the same for each class, drawn with `seed`;
-        or a table of test rows.
+        0 for no test set; or a table of test rows.
     seed : int
         Seed of the draw of the test rows only.
     decimal : {".", ","}, optional
@@ -146,6 +158,10 @@ def load_tabular_dataset(
     thousands : {",", ".", " ", "'", ""}, optional
         The thousands separator, likewise; "" if there is none. " " stands for non-breaking spaces
         too.
+    header : bool
+        See `read_table`.
+    encoding : str, Encoding or None
+        How columns become inputs, see `Preprocessing.fit`.
 
     Returns
     -------
@@ -173,12 +189,12 @@ def load_tabular_dataset(
     if task is not None:
         check_choice("task", task, TASKS)
     share = float(test) if isinstance(test, (int, float)) else None
-    if share is not None and not 0 < share < 1:
-        message = f"test must be a share in (0, 1), or a table of test rows, got {test!r}"
+    if share is not None and not 0 <= share < 1:
+        message = f"test must be a share in [0, 1), or a table of test rows, got {test!r}"
         raise InvalidArgumentError(message)
     check_marks(decimal, thousands)
     columns = {as_name(name): kind for name, kind in (columns or {}).items()}
-    read = table = read_table(source)
+    read = table = read_table(source, header=header)
     target = table.require(target)
     marked: list[str] = []
     if read.marks is None:
@@ -189,22 +205,25 @@ def load_tabular_dataset(
         # Classes are exact: 1.000 may be another one than 1000.
         table, marked = infer_marks(read, kinds=columns | {target: "category"})
     found = infer_kinds(table, target, columns)
-    table = _with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
+    table = with_numbers(table, [name for name, each in found.items() if each.kind == "number"])
     rows, note = usable_rows(table, target, task)
     classes = find_classes(rows, target) if task == "classification" else None
     notes = [*marked, *notes_on_kinds(found), *note]
     if classes is not None:
         notes += notes_on_classes(classes, inferred=wanted is None)
+    test_rows = None
     if share is None:
-        test_rows = read_table(test)
-    else:
+        test_rows = read_table(test, header=header)
+    elif share:
         rows, test_rows = split_rows(rows, classes, share, seed)
     values = classes or measure_values(target, rows.columns[target])
-    preprocessing = Preprocessing.fit(rows, found, values)
+    preprocessing = Preprocessing.fit(rows, found, values, encoding)
     train, more = labelled_rows(preprocessing, rows)
     notes += [*notes_on_rare(preprocessing.encoders), *more]
-    held_out, more = labelled_rows(preprocessing, test_rows)
-    notes += [f"test rows: {each}" for each in more if each not in notes]
+    held_out = train[0][:0], train[1][:0]
+    if test_rows is not None:
+        held_out, more = labelled_rows(preprocessing, test_rows)
+        notes += [f"test rows: {each}" for each in more if each not in notes]
     named = isinstance(source, (str, os.PathLike))
     sha256 = table.sha256 or (digest(source) if named else "")
     split = {"sha256": sha256, "share": share, "seed": seed} if named else None
@@ -219,8 +238,21 @@ def load_tabular_dataset(
     )
 
 
-def _with_numbers(table: Table, names: list[str]) -> Table:
-    """Convert the text of columns once, if each value that is present is a number."""
+def with_numbers(table: Table, names: list[str]) -> Table:
+    """Convert the text of columns once, if each value that is present is a number.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    names : list of str
+        Columns of numbers.
+
+    Returns
+    -------
+    Table
+        With float64 in place of text.
+    """
     columns = dict(table.columns)
     for name in names:
         values, _ = to_numbers(columns[name])
@@ -292,7 +324,7 @@ def split_rows(
     return table.take(kept), table.take(held)
 
 
-def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
+def rows_to_score(model: Any, source: Any, *, header: bool = True) -> tuple[Table, str]:
     """Read a table to score a model on: of the file of its training, the rows held out.
 
     The file is recognised by its checksum, so that training rows are not used as new ones.
@@ -302,6 +334,8 @@ def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
     model : Model
         A model that was trained on a table.
     source : path, mapping or data frame
+        See `read_table`.
+    header : bool
         See `read_table`.
 
     Returns
@@ -316,11 +350,11 @@ def rows_to_score(model: Any, source: Any) -> tuple[Table, str]:
     ModelFileError
         If the metadata of the model are damaged.
     """
-    table = read_table(source)
+    table = read_table(source, header=header)
     split = model.metadata.get(SPLIT)
     if not isinstance(split, dict) or split.get("sha256") != (table.sha256 or digest(source)):
         return table, "rows"
-    if split.get("share") is None:
+    if not split.get("share"):
         return table, "rows, on which it was trained"
     preprocessing = Preprocessing.of(model)
     target = preprocessing.target

@@ -125,16 +125,17 @@ class Preprocessing:
     @functools.cached_property
     def input_names(self) -> list[str]:
         """The names of the network's inputs."""
-        names = [""] * self.n_inputs
+        names = np.empty(self.n_inputs, dtype=object)
         for each, places in zip(self.encoders, self._places, strict=True):
-            for place, name in zip(places.tolist(), each.names(), strict=True):
-                names[place] = name
-        return names
+            own = each.names()
+            for source, target in places:
+                names[target] = own[source]
+        return names.tolist()
 
     @functools.cached_property
     def n_inputs(self) -> int:
         """The number of the network's inputs."""
-        return sum(map(len, self._places))
+        return sum(len(each.names()) for each in self.encoders)
 
     @functools.cached_property
     def n_numbers(self) -> int:
@@ -151,17 +152,24 @@ class Preprocessing:
         return tuple(len(each.levels) + 1 for each in self.encoders if isinstance(each, Code))
 
     @functools.cached_property
-    def _places(self) -> list[np.ndarray]:
-        """For each encoder the places of its inputs among those of the network."""
-        widths = [len(each.names()) for each in self.encoders]
-        owner = np.repeat(np.arange(len(widths)), widths)
-        order = np.arange(owner.size)
-        if self.encoding is not None:
-            ranks = [_ranks(each, width) for each, width in zip(self.encoders, widths, strict=True)]
-            order = np.argsort(np.concatenate(ranks), kind="stable")
-        places = np.empty_like(order)
-        places[order] = np.arange(order.size)
-        return np.split(places, np.cumsum(widths)[:-1])
+    def _places(self) -> list[list[tuple[slice, slice]]]:
+        """For each encoder pairs of places: among its own inputs, and among the network's."""
+        number, code = 0, self.n_inputs - len(self.levels)
+        flag = self.n_numbers
+        places = []
+        for each in self.encoders:
+            width = len(each.names())
+            split = 0 if self.encoding is None else each.n_numbers
+            pairs = [(slice(0, split), slice(number, number + split))]
+            if isinstance(each, Code) and self.encoding is not None:
+                pairs.append((slice(split, width), slice(code, code + width)))
+                code += width
+            else:
+                pairs.append((slice(split, width), slice(flag, flag + width - split)))
+                flag += width - split
+            number += split
+            places.append(pairs)
+        return places
 
     @property
     def _scaled(self) -> slice:
@@ -172,7 +180,8 @@ class Preprocessing:
         """Return the inputs of the encoders in the order of the network, (N, n_inputs) float32."""
         x = np.empty((len(parts[0].x), self.n_inputs), dtype=np.float32)
         for part, places in zip(parts, self._places, strict=True):
-            x[:, places] = part.x
+            for source, target in places:
+                x[:, target] = part.x[:, source]
         return x
 
     def transform(self, table: Any) -> np.ndarray:
@@ -231,8 +240,8 @@ class Preprocessing:
         near = new if len(new) <= MOST_NEW else []
         x = self._unscaled([_encode(each, table, notes, near) for each in self.encoders])
         if self.factors:
-            middle = x[:, self._scaled]
-            x[:, self._scaled] = smooth_clip((middle - self.centers) * self.factors)
+            centers, factors = np.array([self.centers, self.factors], dtype=np.float32)
+            x[:, self._scaled] = smooth_clip((x[:, self._scaled] - centers) * factors)
         return x, notes
 
     def read(self, table: Any) -> tuple[Table, list[str]]:
@@ -350,7 +359,7 @@ class Preprocessing:
 
         Parameters
         ----------
-        model : Model
+        model : Model or Ensemble
             A model that was trained on a table.
 
         Returns
@@ -371,8 +380,9 @@ class Preprocessing:
             )
             raise ModelFileError(message)
         made = cls.from_config(config)
-        network = model.network
-        found = network.n_inputs, model.loss.task, network.n_outputs
+        first = getattr(model, "models", (model,))[0]  # the members of an ensemble are alike
+        network = first.network
+        found = network.n_inputs, first.loss.task, network.n_outputs
         if found != (made.n_inputs, *made.target.outputs):
             message = (
                 f"the network and the table of the model do not belong together: inputs, task and "
@@ -397,13 +407,6 @@ class Preprocessing:
         known = {self.target.column, *self.ignored, *(each.column for each in self.encoders)}
         known.update(table.index)
         return [name for name in table.columns if name not in known]
-
-
-def _ranks(encoder: Encoder, width: int) -> np.ndarray:
-    """Return 0 for inputs of an encoder that are numbers, 2 for codes, and 1 for the others."""
-    if isinstance(encoder, Code):
-        return np.full(width, 2)
-    return (np.arange(width) >= encoder.n_numbers).astype(np.int64)
 
 
 def notes_on_rare(encoders: Iterable[Encoder]) -> list[str]:

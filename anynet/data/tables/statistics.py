@@ -37,7 +37,7 @@ def standard(values: np.ndarray, center: float, scale: float) -> np.ndarray:
 
 def smooth_clip(z: np.ndarray) -> np.ndarray:
     """Return z / √(1 + (z/3)²), which is within (−3, 3)."""
-    clipped: np.ndarray = z / np.hypot(1, z / BOUND)
+    clipped: np.ndarray = z / np.sqrt(1 + (z / BOUND) ** 2)
     return clipped
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from anynet.checks import did_you_mean
 from anynet.data.display import Described, shortened
 from anynet.data.tables.column import UnusableColumnError, as_column, is_categorical, is_missing
+from anynet.data.tables.rows import columns_of_rows
 from anynet.data.tables.values import to_text
 from anynet.errors import DataError, InvalidArgumentError, printable
 
@@ -47,6 +48,8 @@ class Table(Described):
         Checksum of a file that can be read only once.
     categorical : frozenset of str
         Columns of a categorical type: categoricals of pandas and polars, Arrow's dictionaries.
+    named : bool
+        Whether the columns were given with names; otherwise they are numbered from 0.
     """
 
     name: str
@@ -59,20 +62,23 @@ class Table(Described):
     left_out: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
     categorical: frozenset[str] = frozenset()
+    named: bool = True
 
     @classmethod
     def of(cls, columns: Any, name: str = "the table") -> Table:
-        """Make a table of a mapping of names to sequences, or of a data frame.
+        """Make a table of a mapping of names to sequences, of a data frame, or of rows.
 
-        Data frames are those of pandas and polars, also lazy ones, and pyarrow's tables.
+        Data frames are those of pandas and polars, also lazy ones, and pyarrow's tables. Rows are a
+        two-dimensional or a structured array, or a list of lists; columns without names have the
+        names "0", "1", ….
 
         Values may be numbers, booleans, text, dates (NumPy's, or ``datetime`` objects), bytes that
         are UTF-8 text, and None. Masked values are missing.
 
         Parameters
         ----------
-        columns : mapping or data frame
-            The columns.
+        columns : mapping, data frame or array_like
+            The columns, or the rows.
         name : str
             Name of the table in messages.
 
@@ -97,8 +103,8 @@ class Table(Described):
             return arrow_table(pyarrow.table(columns), name)
         names = columns if isinstance(columns, Mapping) else getattr(columns, "columns", None)
         if names is None:
-            message = f"expected a mapping of names to columns, got {type(columns).__name__}"
-            raise InvalidArgumentError(message)
+            by_name, named = columns_of_rows(columns)
+            return replace(cls.of(by_name, name), named=named)
         keys = list(names)
         made: dict[str, np.ndarray] = {}
         left_out: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -47,6 +48,9 @@ class Classes:
         The names as they are in the table; a label is an index into it.
     numeric : bool
         Whether all names are numbers.
+    dtype : str
+        The type of the labels in memory from which the names were made, such as "int64", "bool" or
+        "object" (text), which `decode` returns. "": the names are returned.
     """
 
     kind: ClassVar[str] = "classification"
@@ -55,11 +59,30 @@ class Classes:
     column: str
     levels: tuple[str, ...]
     numeric: bool
+    dtype: str = ""
 
     def __post_init__(self) -> None:
-        """Check names that should be numbers."""
+        """Check names that should be numbers, or of a type."""
         if self.numeric:
             list(map(float, self.levels))
+        _ = self.values
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """The classes in the order of labels, of their type in memory."""
+        if self.dtype in ("", "object"):
+            return np.array(self.levels, dtype=self.dtype or None)
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "b":
+            return np.array([level == "True" for level in self.levels])
+        if dtype.kind in "iu":
+            return np.array([int(level) for level in self.levels], dtype=dtype)
+        if dtype.kind == "f":
+            return np.array([float(level) for level in self.levels], dtype=dtype)
+        message = (
+            f"labels must be of a type of integers, floats, bool or object, got {self.dtype!r}"
+        )
+        raise InvalidArgumentError(message)
 
     @property
     def outputs(self) -> tuple[str, int]:
@@ -72,9 +95,9 @@ class Classes:
         return labels, labels < 0
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
-        """Return the names of labels."""
-        names: np.ndarray = np.array(self.levels)[predicted]
-        return names
+        """Return the classes of labels: their names, or of the type that they had in memory."""
+        classes: np.ndarray = self.values[predicted]
+        return classes
 
 
 @register("target")
@@ -88,6 +111,9 @@ class Values:
         The name of the column.
     mean, scale : float
         Mean and standard deviation of the training rows.
+    bounds : (float, float) or None
+        The smallest and the largest value of the training rows, to which predictions are clamped;
+        None if they are not.
     """
 
     kind: ClassVar[str] = "regression"
@@ -96,9 +122,13 @@ class Values:
     column: str
     mean: float
     scale: float
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Check a scale that may be from a file."""
+        """Check numbers that may be from a file."""
+        if self.bounds is not None and self.bounds[0] > self.bounds[1]:
+            message = f"bounds must be (smallest, largest), got {self.bounds}"
+            raise InvalidArgumentError(message)
         if self.scale <= 0:
             message = f"scale must be positive, got {self.scale}"
             raise InvalidArgumentError(message)
@@ -118,7 +148,7 @@ class Values:
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return standardised values in the units of the table, float64."""
         values: np.ndarray = np.asarray(predicted, dtype=np.float64) * self.scale + self.mean
-        return values
+        return values if self.bounds is None else np.clip(values, *self.bounds)
 
 
 Target = Classes | Values
@@ -300,7 +330,9 @@ def notes_on_classes(target: Classes, *, inferred: bool) -> list[str]:
     return notes
 
 
-def measure_values(name: str, column: np.ndarray) -> Values:
+def measure_values(
+    name: str, column: np.ndarray, *, clamp: bool = False, constant: bool = False
+) -> Values:
     """Measure the values of the training rows.
 
     Parameters
@@ -309,6 +341,10 @@ def measure_values(name: str, column: np.ndarray) -> Values:
         The target.
     column : ndarray of shape (N,)
         Its values.
+    clamp : bool
+        Whether predictions are clamped to the range of these values.
+    constant : bool
+        Whether the values may all be the same, which is then every prediction.
 
     Returns
     -------
@@ -321,7 +357,10 @@ def measure_values(name: str, column: np.ndarray) -> Values:
         If they are all the same, or too large or too close to each other for float64.
     """
     values, _ = to_numbers(column)
-    if np.all(values == values[0]):
+    low, high = float(np.min(values)), float(np.max(values))
+    if low == high and constant:
+        return Values(name, low, 1.0, (low, high))
+    if low == high:
         message = (
             f"the target {name!r} is {values[0]:g} in every row for training: nothing to learn"
         )
@@ -335,4 +374,4 @@ def measure_values(name: str, column: np.ndarray) -> Values:
         )
         message = f"the target {name!r} has values as {size}: scale them"
         raise DataError(message)
-    return Values(name, mean, scale)
+    return Values(name, mean, scale, (low, high) if clamp else None)

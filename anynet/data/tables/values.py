@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -32,6 +31,10 @@ _LONGEST = max(map(len, PLACEHOLDERS))
 CODE = re.compile(r"[+-]?0\d")
 
 _DAY = 86400.0
+_PLAIN_DATES = re.compile(
+    r"(?:(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?(?:\n(?!$)|$))+"
+)
 _UTC = re.compile(r"\s*(?:utc|gmt|z)$", re.IGNORECASE)
 _SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
@@ -84,7 +87,13 @@ def to_days(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if column.dtype.kind == "f":
         return np.full(len(column), np.nan), ~np.isnan(column)
-    return _checked(_each(column, _days), is_missing(column) | is_placeholder(column))
+    absent = is_missing(column) | is_placeholder(column)
+    days = _plain_days(column[~absent])
+    if days is None:
+        return _checked(_each(column, _days), absent)
+    values = np.full(len(column), np.nan)
+    values[~absent] = days
+    return values, np.zeros(len(column), dtype=bool)
 
 
 def to_truth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +126,11 @@ def is_placeholder(column: np.ndarray, placeholders: frozenset[str] = PLACEHOLDE
     """Return the cells that are one of the `placeholders` in any case, bool (N,)."""
     found = np.zeros(len(column), dtype=bool)
     if column.dtype.kind != "f":
-        short = np.flatnonzero(np.strings.str_len(column) <= _LONGEST)
-        found[short] = [cell.casefold() in placeholders for cell in column[short]]
+        cells = column.tolist()
+        short = (cell for cell in set(cells) if len(cell) <= _LONGEST)
+        held = {cell for cell in short if cell.casefold() in placeholders}
+        if held:
+            found[:] = [cell in held for cell in cells]
     return found
 
 
@@ -142,15 +154,15 @@ def find_levels(column: np.ndarray, levels: Sequence[str]) -> np.ndarray:
         Indices of levels, -1 where a cell equals none of them.
     """
     known = {level: i for i, level in enumerate(levels)}
-    alike: dict[Decimal | None, int] = {}
-    for i, level in enumerate(levels):
-        value = _value(level)
-        alike[value] = -1 if value is None or value in alike else i
-    distinct, inverse = np.unique(column, return_inverse=True)
-    found = [
-        known[cell] if cell in known else alike.get(_value(cell), -1) for cell in distinct.tolist()
-    ]
-    return np.array(found, dtype=np.int64)[inverse]
+    cells = column.tolist()
+    others = {cell: value for cell in {*cells} - {*known} if (value := _value(cell)) is not None}
+    if others:
+        alike: dict[Decimal | None, int] = {}
+        for i, level in enumerate(levels):
+            value = _value(level)
+            alike[value] = -1 if value is None or value in alike else i
+        known |= {cell: alike.get(value, -1) for cell, value in others.items()}
+    return np.fromiter((known.get(cell, -1) for cell in cells), dtype=np.int64, count=len(cells))
 
 
 def exact_number(cell: str) -> Decimal | None:
@@ -174,7 +186,9 @@ def to_text(column: np.ndarray) -> np.ndarray:
 
 def _each(column: np.ndarray, read: Callable[[str], float]) -> np.ndarray:
     """Read cell by cell, repeated cells once."""
-    return np.fromiter(map(functools.cache(read), column), dtype=np.float64, count=len(column))
+    cells = column.tolist()
+    values = {cell: read(cell) for cell in set(cells)}
+    return np.fromiter(map(values.__getitem__, cells), dtype=np.float64, count=len(cells))
 
 
 def _checked(values: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +208,18 @@ def _value(cell: str) -> Decimal | None:
     if cell.casefold() in ("true", "false"):
         return Decimal(cell.casefold() == "true")
     return None if CODE.match(cell) else exact_number(cell)
+
+
+def _plain_days(cells: np.ndarray) -> np.ndarray | None:
+    """Return the days of dates and times without a zone; None if some cells are something else."""
+    if cells.dtype.kind == "f" or not _PLAIN_DATES.fullmatch("\n".join(cells.tolist())):
+        return None
+    try:
+        microseconds = cells.astype("M8[us]").astype(np.int64)
+    except ValueError:  # there is no such day or time
+        return None
+    days: np.ndarray = microseconds / (1e6 * _DAY)
+    return days
 
 
 def _days(cell: str) -> float:

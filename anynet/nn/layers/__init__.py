@@ -13,6 +13,13 @@ from anynet.config import registered
 from anynet.nn.layers.categories import Embedding
 from anynet.nn.layers.dense import Dense
 from anynet.nn.layers.elementwise import Activation, Dropout, Scale
+from anynet.nn.layers.ensemble import (
+    BatchEnsembleDense,
+    EnsembleDense,
+    EnsembleInput,
+    EnsembleMean,
+    EnsembleScale,
+)
 from anynet.nn.layers.layer import (
     AnyLayer,
     Layer,
@@ -33,11 +40,16 @@ __all__ = [
     "PBLD",
     "Activation",
     "AnyLayer",
+    "BatchEnsembleDense",
     "BatchNorm",
     "CosineEmbedding",
     "Dense",
     "Dropout",
     "Embedding",
+    "EnsembleDense",
+    "EnsembleInput",
+    "EnsembleMean",
+    "EnsembleScale",
     "FeatureScale",
     "Layer",
     "LayerNorm",

@@ -313,6 +313,8 @@ class PiecewiseLinearEmbedding(NumberEmbedding, Binned):
         def embed(numbers: Array) -> tuple[Array, Pullback]:
             along: Any = {name: array[..., None, :] for name, array in state.items()}
             encoded, derivative = encode(along, numbers, backend=backend)
+            lead = params["bin_weight"].shape[:-2]
+            encoded = xp.broadcast_to(encoded, (*lead, *encoded.shape[-2:]))
             y = backend.gemm(encoded, params["bin_weight"]) + (numbers * weight + bias)
 
             def pullback(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:

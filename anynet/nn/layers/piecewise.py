@@ -177,9 +177,9 @@ class PiecewiseLinear(Binned):
 
     @staticmethod
     def bins_for(n_rows: int) -> int:
-        """Return a number of bins for a number of training samples: one per 20, from 4 to 48."""
+        """Return a number of bins for a number of training samples: one per 25, from 4 to 48."""
         rows = check_whole("n_rows", n_rows)
-        return max(4, min(48, rows // 20))
+        return max(4, min(48, rows // 25))
 
     def shapes(self, n_in: int) -> tuple[Shapes, int]:
         """Return no shapes, and the number of outputs."""

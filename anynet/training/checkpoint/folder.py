@@ -7,7 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,13 @@ class Checkpoints:
         check_whole("keep", self.keep)
 
     @contextmanager
-    def begin(self) -> Iterator[CheckpointFolder]:
+    def begin(self, *, resumable: bool = False) -> Iterator[CheckpointFolder]:
         """Create the folder, and lock it for a new run.
+
+        Parameters
+        ----------
+        resumable : bool
+            Whether the folder may hold checkpoints, from which the run continues.
 
         Raises
         ------
@@ -107,6 +112,9 @@ class Checkpoints:
         with _held(path):
             folder = CheckpointFolder(path, self.every, self.keep)
             if folder.files():
+                if resumable:
+                    yield folder
+                    return
                 message = (
                     f"{quoted(path)} contains checkpoints of an earlier run: continue it with "
                     f"anynet.resume, or choose another folder"
@@ -196,6 +204,17 @@ class CheckpointFolder:
         if seconds is not None:
             return time.monotonic() - self.written >= seconds
         return epoch is not None and epochs is not None and epoch % epochs == 0
+
+
+def continued(
+    checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str],
+) -> AbstractContextManager[CheckpointFolder]:
+    """Lock the folder of a run that begins, or continues from the checkpoints in it."""
+    if isinstance(checkpoint, CheckpointFolder):
+        return nullcontext(checkpoint)
+    if not isinstance(checkpoint, Checkpoints):
+        checkpoint = Checkpoints(checkpoint)
+    return checkpoint.begin(resumable=True)
 
 
 @contextmanager

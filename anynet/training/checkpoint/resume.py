@@ -53,7 +53,8 @@ def resume(
 
     On the original backend, the result equals that of an uninterrupted run, bit for bit; on
     another backend, to rounding. The run continues to write checkpoints at the same interval. If
-    the run was complete, its model is returned.
+    the run was complete, its model is returned; one that was ended by its ``time_limit`` continues
+    for as long again.
 
     Parameters
     ----------
@@ -227,12 +228,12 @@ def _check_data(run: Run, found: Container) -> None:
 
 
 def _until(found: Container, epochs: int) -> Container:
-    """Mark a run that has completed its epochs as unfinished if ``epochs`` is larger."""
+    """Mark a run as unfinished that stopped before ``epochs`` for no other reason than time."""
     history = found.content["history"]
     done = len(history["records"])
     if done > epochs or (done == epochs and not history["stopped"]):
         message = f"the run has done {done} epochs already: epochs must be more, got {epochs}"
         raise InvalidArgumentError(message)
-    if epochs > done and history["stop_reason"] == StopReason.EPOCHS:
+    if epochs > done and history["stop_reason"] in (StopReason.EPOCHS, StopReason.TIME):
         history = history | {"stopped": "", "stop_reason": None}
     return found._replace(content=found.content | {"history": history})

@@ -128,24 +128,39 @@ def snapshot(run: Run, state: TrainState, about: dict[str, Any]) -> Container:
     about : dict
         See the function ``about``.
     """
-    backend, stopping, plateau = run.step.backend, run.stopping, run.plateau
     best = Weights((), ()) if run.best is None else run.best
     leaves = [
         *tree.flatten(state, "state"),
         *tree.flatten(best.params, "best"),
         *tree.flatten(best.states, "best_states"),
     ]
-    content = {
-        "seen": run.seen,
-        "seconds": run.seconds,
+    content = {"seen": run.seen, "seconds": run.seconds, **decisions(run)}
+    arrays = {name: run.step.backend.to_host(leaf) for name, leaf in leaves}
+    return Container(arrays, about | content)
+
+
+def decisions(run: Run) -> dict[str, Any]:
+    """Return the records of a run, and the state of its rules, for JSON."""
+    stopping, plateau = run.stopping, run.plateau
+    return {
         "history": asdict(run.history),
         "stopping": {"best": stopping.best, "waited": stopping.waited},
         "plateau": None
         if plateau is None
         else {"factor": plateau.factor, "best": plateau.best, "waited": plateau.waited},
     }
-    arrays = {name: backend.to_host(leaf) for name, leaf in leaves}
-    return Container(arrays, about | content)
+
+
+def restore_decisions(run: Run, content: dict[str, Any]) -> None:
+    """Restore the records of a run, and the state of its rules, from ``decisions``."""
+    history = dict(content["history"])
+    history["records"] = [EpochRecord(*record) for record in history["records"]]
+    if history["stop_reason"] is not None:
+        history["stop_reason"] = StopReason(history["stop_reason"])
+    run.history = History(**history)
+    run.stopping = replace(run.stopping, **content["stopping"])
+    if run.plateau is not None:
+        run.plateau = Plateau(run.plateau.rule, **content["plateau"])
 
 
 def restore(run: Run, state: TrainState, checkpoint: Container) -> TrainState:
@@ -166,26 +181,19 @@ def restore(run: Run, state: TrainState, checkpoint: Container) -> TrainState:
     backend, content = run.step.backend, checkpoint.content
     arrays = dict(checkpoint.arrays)
     try:
-        state = _placed("state", state, arrays, backend)
+        state = placed("state", state, arrays, backend)
         if any(name.startswith("best.") for name in arrays):
             run.best = Weights(
-                _placed("best", state.params, arrays, backend),
-                _placed("best_states", state.states, arrays, backend),
+                placed("best", state.params, arrays, backend),
+                placed("best_states", state.states, arrays, backend),
             )
         if arrays:
             message = f"it has the unknown arrays {', '.join(sorted(arrays))}"
             raise ValueError(message)
-        history = dict(content["history"])
-        history["records"] = [EpochRecord(*record) for record in history["records"]]
-        if history["stop_reason"] is not None:
-            history["stop_reason"] = StopReason(history["stop_reason"])
-        run.history = History(**history)
-        run.stopping = replace(run.stopping, **content["stopping"])
+        restore_decisions(run, content)
         if not _is_sound(run, content["seen"]):
             message = "its history, its best weights and its position in the epoch are inconsistent"
             raise ValueError(message)
-        if run.plateau is not None:
-            run.plateau = Plateau(run.plateau.rule, **content["plateau"])
         run.seen, run.seconds = content["seen"], content["seconds"]
     except (KeyError, TypeError, ValueError) as error:
         message = f"the checkpoint is not of this run: {error}"
@@ -200,10 +208,10 @@ def _is_sound(run: Run, seen: int) -> bool:
         best = best and run.stopping.best == float("-inf")
     else:
         best = 0 < history.best_epoch <= len(history.records) and run.best is not None
-    return best and 0 <= seen < run.training.n_samples
+    return best and 0 <= seen < run.epoch_samples
 
 
-def _placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:
+def placed(name: str, like: Any, arrays: dict[str, np.ndarray], backend: Backend) -> Any:
     """Take the leaves of a tree out of ``arrays``, and place them on the device."""
     placed = {}
     for path, leaf in tree.flatten(like, name):

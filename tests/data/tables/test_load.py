@@ -186,8 +186,8 @@ def test_tables_that_cannot_be_learnt_raise(
 def test_invalid_mappings_of_columns_raise() -> None:
     with pytest.raises(InvalidArgumentError, match="the same number of values"):
         anynet.Table.of({"a": [1], "b": [1, 2]})
-    with pytest.raises(InvalidArgumentError, match=r"mapping.* got list"):
-        anynet.read_table([[1, 2]])
+    with pytest.raises(InvalidArgumentError, match=r"mapping.* got int"):
+        anynet.read_table(3)
     with pytest.raises(InvalidArgumentError, match="a must be numbers, booleans, text or dates"):
         anynet.Table.of({"a": [[1, 2]]})
 
