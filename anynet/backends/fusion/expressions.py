@@ -158,12 +158,18 @@ def _full_like(fuser: Fuser, x: Any, value: Any, *, dtype: Any = None, device: A
 
 
 def _arange(
-    fuser: Fuser, start: Any, /, stop: Any = None, *, dtype: Any = None, **_device: Any
+    fuser: Fuser, start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, **_: Any
 ) -> Lazy:
+    start, stop = (0, start) if stop is None else (start, stop)
     dtype = np.dtype(np.int64 if dtype is None else dtype)
-    if type(start) is not int or stop is not None or start <= 0 or dtype.kind not in "iu":
+    if not all(type(one) is int for one in (start, stop, step)) or dtype.kind not in "iu":
         raise NoExpressionError
-    return fuser.node("position", (start, 1), (), (start,), dtype)
+    length = len(range(start, stop, step))
+    if length == 0:
+        raise NoExpressionError
+    position: Any = fuser.node("position", (length, 1), (), (length,), dtype)
+    position = position if step == 1 else position * step
+    return position if start == 0 else position + start  # type: ignore[no-any-return]
 
 
 def _operand(fuser: Fuser, x: Any) -> Lazy:
