@@ -44,9 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in rows
         if row["nested"] == options.nested
         and row["most_rows"] == options.rows
+        and row["split"] < options.splits
         and row["table"] in (options.tables or [row["table"]])
     ]
     if options.nested:
+        rows = [row for row in rows if row["version"] == version_of(row["method"])]
         print(nested.compare(rows, options.variants))
     else:
         summary.write([row for row in rows if row["method"] in options.methods], options.out)
