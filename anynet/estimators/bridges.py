@@ -26,7 +26,7 @@ TARGET_UNITS = ("target_mean_", "target_scale_")
 FIGURES = (
     *("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"),
     *("loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_"),
-    *("best_validation_score_", "_no_improvement_count", *TARGET_UNITS),
+    *("best_validation_score_", "_no_improvement_count"),
 )
 
 
@@ -217,7 +217,8 @@ class Bridges(BaseEstimator):
             except InvalidArgumentError:
                 left_out.append(name)
         known = vars(self)
-        figures = {name: encode(to_host(known[name])) for name in FIGURES if name in known}
+        kept = [name for name in (*FIGURES, *TARGET_UNITS) if name in known]
+        figures = {name: encode(to_host(known[name])) for name in kept}
         about: dict[str, Any] = {
             "name": type(self).__name__,
             "parameters": parameters,

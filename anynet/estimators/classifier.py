@@ -22,7 +22,7 @@ from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP, documented
 from anynet.estimators.parameters import CONSTRAINTS
 from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
-from anynet.estimators.storing import decode_classes, encode_classes
+from anynet.estimators.storing import decode_classes, encode, encode_classes
 from anynet.estimators.targets import (
     BINARY,
     MULTICLASS,
@@ -297,10 +297,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _describe_labels(self) -> dict[str, Any]:
         """Return the argument of ``_restore_labels``, JSON-able."""
         labels = self._class_labels()
-        about = encode_classes(labels.classes) | {"several": labels.kind == MULTILABEL}
-        if labels.kind == MULTIOUTPUT:
-            del about["dtype"]
-        return about
+        if labels.kind == MULTIOUTPUT:  # one array of classes for each output
+            return {"classes": encode(labels.classes), "several": False}
+        return encode_classes(labels.classes) | {"several": labels.kind == MULTILABEL}
 
     def _onnx_options(self) -> dict[str, Any]:
         labels = self._class_labels()

@@ -90,7 +90,8 @@ class Fit(Member):
         self.failure: Exception | None = None
         self.total_seconds = 0.0
         rng = check_random_state(estimator.random_state)
-        if estimator._begins_anew(incremental=incremental):
+        self.anew = estimator._begins_anew(incremental=incremental)
+        if self.anew:
             columns = samples.rows.x.shape[1]
             widths = [columns, *estimator._hidden_sizes(), estimator._n_logits(samples.y)]
             estimator._initialize(widths, samples.dtype, rng)
@@ -202,7 +203,8 @@ class Fit(Member):
         if self.held is not None:
             self.validation = validation_of(self.estimator, self.held, network, self.step)
         params = load_params(self.estimator, network, backend)
-        params = self.estimator._standard_weights(params, backend)
+        if not self.anew:
+            params = self.estimator._standard_weights(params, backend)
         return Weights(self.network.pack(params, backend))
 
     def begin(self, state: TrainState) -> TrainState:

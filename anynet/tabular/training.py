@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +11,6 @@ from anynet.errors import InvalidArgumentError, TrainingInterrupted
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
-from anynet.training.history import EpochRecord
 from anynet.training.model import Model
 from anynet.training.population import PopulationProgress, fit_population
 
@@ -83,24 +81,19 @@ def train_preset(
     common = {
         "scoring": "loss",
         "class_weight": class_weight,
+        "time_limit": time_limit,
         "target_accuracy": None,
         "loss": "cross_entropy" if problem.task == "classes" else "squared_error",
         **plan.options,
     }
     if scoring is not None:
         common["scoring"] = scoring
-    started = time.monotonic()
-
-    def is_over(_: EpochRecord) -> bool:
-        return time_limit is not None and time.monotonic() - started > time_limit
-
     members = [splits[at % len(splits)] | dict(one) for at, one in enumerate(plan.members)]
     try:
         models = fit_population(
             plan.network,
             (x, np.asarray(y), *data[2:]),
             members,
-            callbacks=is_over,
             progress=progress,
             checkpoint=checkpoint,
             **common,
@@ -191,5 +184,5 @@ def _refitted(
         dict(config) | {"epochs": max(1, model.history.best_epoch)}  # type: ignore[union-attr]
         for config, model in zip(plan.members, models, strict=True)
     ]
-    options = {**common, "patience": None, "scoring": None}
+    options = {**common, "patience": None, "scoring": None, "time_limit": None}
     return fit_population(plan.network, data, members, **options, **backend)

@@ -210,6 +210,7 @@ def fit_population(
                 folder = stack.enter_context(continued(checkpoint))
                 saver = stack.enter_context(PopulationSaver(runs, folder))
                 saver.begin()
+                started -= saver.elapsed
             for index, group in enumerate(groups, start=1):
                 for run in group:
                     run.limit.begin(started, index / len(groups))

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_squared_error
 
 from anynet import MLPRegressor, load
 
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def problem(scale: float = 50.0, mean: float = 300.0, n: int = 120) -> tuple[Any, Any]:
