@@ -158,7 +158,14 @@ def _full_like(fuser: Fuser, x: Any, value: Any, *, dtype: Any = None, device: A
 
 
 def _arange(
-    fuser: Fuser, start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, **_: Any
+    fuser: Fuser,
+    start: Any,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,  # noqa: ARG001
 ) -> Lazy:
     start, stop = (0, start) if stop is None else (start, stop)
     dtype = np.dtype(np.int64 if dtype is None else dtype)
