@@ -208,15 +208,20 @@ def at_once(actions: list[Callable[[], Any]]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("cupy")
-@pytest.mark.parametrize("shared", [False, True], ids=["own backends", "one backend"])
 @pytest.mark.parametrize(
-    "options",
+    ("options", "shared"),
     [
-        [{"epochs": 4}, {"epochs": 4}],
-        [{"epochs": 1}, {"epochs": 8}],  # one records while the other replays
-        [{"resident": False}, {"optimizer": Adam()}, {"batch_size": 7}],
+        # test_fits_in_two_threads_equal_fits_alone has these with their own backends
+        pytest.param([{"epochs": 4}, {"epochs": 4}], True, id="alike, one backend"),
+        # one records while the other replays
+        pytest.param([{"epochs": 1}, {"epochs": 8}], False, id="replays beside captures"),
+        pytest.param(
+            [{"resident": False}, {"optimizer": Adam()}, {"batch_size": 7}],
+            False,
+            id="a stream, Adam, another batch",
+            marks=pytest.mark.slow,  # the longest of these tests
+        ),
     ],
-    ids=["alike", "replays beside captures", "a stream, Adam, another batch"],
 )
 def test_fits_in_threads_have_the_weights_of_single_fits(options: Any, shared: bool) -> None:
     common = make_backend("cupy")

@@ -17,10 +17,15 @@ from anynet.nn.metrics import ACCURACY
 
 pytestmark = pytest.mark.cuda
 
-DTYPES = ["float32", "float64"]
 
-
-@pytest.fixture(params=DTYPES, ids=lambda dtype: f"cupy-{dtype}")
+@pytest.fixture(
+    params=[
+        "float32",
+        # the same sources but for the type, which the captured fits of other tests have
+        pytest.param("float64", marks=pytest.mark.slow),
+    ],
+    ids=lambda dtype: f"cupy-{dtype}",
+)
 def backend(request: pytest.FixtureRequest) -> Any:
     made = make_backend("cupy", request.param)
     with made.context():
@@ -245,11 +250,21 @@ def test_activations_are_one_kernel_forward_and_one_backward(
     assert (fused.launched, fused.not_fused) == (2, 0)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, "members"])
-@pytest.mark.parametrize(
-    "shape", [(1, 2), (64, 10), (7, 1), (3, 1000), (700, 10), (4, 1, 3), (8, 64, 10), (2, 3, 33, 5)]
-)
+SHAPES = [(1, 2), (64, 10), (7, 1), (3, 1000), (700, 10), (4, 1, 3), (8, 64, 10), (2, 3, 33, 5)]
+LOSSES = [
+    pytest.param(
+        *(shape, smoothing, weighted),
+        marks=[]
+        if shape in ((64, 10), (8, 64, 10)) or (smoothing, weighted) == (0.0, False)
+        else pytest.mark.slow,  # every shape is tested without options
+    )
+    for shape in SHAPES
+    for smoothing in (0.0, 0.1, "members")
+    for weighted in (False, True)
+]
+
+
+@pytest.mark.parametrize(("shape", "smoothing", "weighted"), LOSSES)
 def test_cross_entropy_with_its_scores(backend, fused, rng, shape, smoothing, weighted) -> None:
     lead = shape[:-2]
     logits = (5 * rng.standard_normal(shape)).astype(backend.dtype)

@@ -27,9 +27,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+COMBINED = [
+    pytest.param(
+        *(options, loss),
+        id=f"{loss}-{name}",
+        # each option is tested with one loss, and each loss with the first option
+        marks=pytest.mark.slow if name != "sgd" and loss != "cross_entropy" else [],
+    )
+    for loss in ("cross_entropy", "huber", "absolute_error")
+    for name, options in OPTIONS.items()
+]
+
+
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-@pytest.mark.parametrize("loss", ["cross_entropy", "huber", "absolute_error"])
+@pytest.mark.parametrize(("options", "loss"), COMBINED)
 def test_graphs_match_the_plain_loop(case, options, loss, digits) -> None:
     options = dict(options)
     batch_norm = options.pop("batch_norm", False)
