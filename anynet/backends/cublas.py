@@ -76,9 +76,9 @@ class Cublas:
         libcublas, or an object with its functions.
     address : callable
         Returns the address of an array's memory on the device.
-    workspace : array
-        Memory that every product may use: products must follow each other on one stream, or be
-        replayed in such an order. See ``workspaces``.
+    workspace : callable
+        Returns memory for products on a stream, given its address. Products of different streams
+        may run at the same time, so they must not share it.
     constants : dict
         For each real type an array on the device that holds 0 and 1: the β beside an α on the
         device.
@@ -86,14 +86,14 @@ class Cublas:
     Attributes
     ----------
     workspaces : dict
-        Other memory for the products on some streams, by the address of the stream.
+        Memory for the products on some streams, instead of ``workspace``.
     """
 
     def __init__(
         self,
         library: Any,
         address: Callable[[Any], int],
-        workspace: Any,
+        workspace: Callable[[int], Any],
         constants: dict[str, Any],
     ) -> None:
         self._library = library
@@ -171,7 +171,9 @@ class Cublas:
         flags = [TRANSPOSED if flag else AS_IS for flag in (transpose_b, transpose_a)]
         batch = [count] if count > 1 else []
         with self._lock:
-            self._use(stream)
+            workspace = self.workspaces.get(stream)
+            workspace = self._workspace(stream) if workspace is None else workspace
+            self._use(stream, workspace)
             self._check(self._library.cublasSetPointerMode_v2(self._handle, mode), "pointer mode")
             status = getattr(self._library, name)(
                 *(self._handle, *flags, n, m, k),
@@ -180,9 +182,8 @@ class Cublas:
             )
         self._check(status, f"a product {m} × {k} × {n}")
 
-    def _use(self, stream: int) -> None:
+    def _use(self, stream: int, workspace: Any) -> None:
         """Set the stream; that resets the workspace, which is therefore set after it."""
-        workspace = self.workspaces.get(stream, self._workspace)
         wanted = stream, self._address(workspace)
         if wanted == self._used:
             return

@@ -352,9 +352,23 @@ def _products(index: int) -> Cublas | None:
         return Cublas(
             library,
             lambda array: int(array.data.ptr),
-            cupy.empty(cublas.WORKSPACE_BYTES, dtype=cupy.uint8),
+            _workspaces(),
             {name: cupy.asarray(np.array([0, 1], dtype=name)) for name in cublas.REALS},
         )
+
+
+def _workspaces() -> Callable[[int], Any]:
+    """Return what gives products on a stream their workspace.
+
+    CuPy's pool gives memory that was freed only to later work of the same stream, so that of a
+    user's own stream may be freed when its product is submitted.
+    """
+    default = cupy.empty(cublas.WORKSPACE_BYTES, dtype=cupy.uint8)
+
+    def workspace(stream: int) -> Any:
+        return cupy.empty_like(default) if stream else default
+
+    return workspace
 
 
 def create(

@@ -107,7 +107,8 @@ def _matrix(address: int, code: int, offset: int, lead: int, rows: int, columns:
 
 def make(library: Library) -> Cublas:
     constants = {name: np.array([0, 1], dtype=name) for name in cublas.REALS}
-    return Cublas(library, lambda x: x.ctypes.data, np.empty(1024, np.uint8), constants)
+    workspace = np.empty(1024, np.uint8)
+    return Cublas(library, lambda x: x.ctypes.data, lambda _: workspace, constants)
 
 
 @pytest.fixture

@@ -83,6 +83,30 @@ def test_operands_and_targets_that_are_not_contiguous_are_copied(
     assert len(products) == 1
 
 
+def test_products_on_different_streams_share_no_workspace(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cupy
+
+    used: dict[int, int] = {}
+    use = type(backend.products)._use
+
+    def noted(self: Any, stream: int, workspace: Any) -> None:
+        used[stream] = workspace.data.ptr
+        use(self, stream, workspace)
+
+    monkeypatch.setattr(type(backend.products), "_use", noted)
+    a = backend.to_device(np.ones((3, 3)))
+    streams = [cupy.cuda.Stream.null, *(cupy.cuda.Stream(non_blocking=True) for _ in range(2))]
+    for stream in streams * 2:
+        with stream:
+            result = backend.gemm(a, a)
+        stream.synchronize()
+        np.testing.assert_array_equal(backend.to_host(result), 3)
+    assert used.keys() == {stream.ptr for stream in streams}
+    assert len(set(used.values())) == len(streams)
+
+
 def test_clip_and_sign_match_the_standard(backend: Backend) -> None:
     x = np.array([-2.0, -0.0, 0.5, np.inf, np.nan])
     there, xp = backend.to_device(x), backend.xp
