@@ -15,6 +15,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _num_samples
 
+from anynet.estimators.arrays import to_host
 from anynet.estimators.fold_fits import FoldFit, Given, fit_all, network_of
 
 
@@ -74,8 +75,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self._get_scorers()  # reported before training
         X, y = indexable(X, y)
         split, options = self._route(params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        folds = list(cv.split(X, y, **split))
+        labels = to_host(y)  # which splitters read
+        cv = check_cv(self.cv, labels, classifier=is_classifier(self.estimator))
+        folds = list(cv.split(X, labels, **split))
         candidates = list(ParameterGrid(self.param_grid))
         fits = fit_all(
             self.estimator,

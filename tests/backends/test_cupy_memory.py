@@ -80,6 +80,49 @@ def test_populations_and_predictions_return_their_memory(cupy: Any) -> None:
     assert used(cupy) == before
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"optimizer": Adam(), "average": 0.9, "clip_norm": 1.0}, {"resident": False}],
+    ids=["sgd", "adam, clipped, averaged", "streamed"],
+)
+def test_captures_use_the_memory_of_the_warm_up(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """A few blocks may be missing where the pool has split larger ones; not some for each step."""
+    from anynet.backends import cupy_memory
+
+    allocate, captures = cupy_memory._allocate, []
+
+    def noted(blocks: list[Any], size: int) -> Any:
+        captures.append(cupy.cuda.get_current_stream().is_capturing())
+        return allocate(blocks, size)
+
+    monkeypatch.setattr(cupy_memory, "_allocate", noted)
+    fit(make_backend("cupy"), **options)
+    assert 10 * sum(captures) <= len(captures)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_steps_on_large_blocks_of_a_stream_are_captured_once_for_each_buffer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from anynet.backends import cupy as file
+
+    monkeypatch.setattr(file.CuPyRecorder, "largest_copy", 0)
+    backend = make_backend("cupy")
+    blocks = [np.full((4, 3), turn, dtype=np.float32) for turn in range(7)]
+    order = backend.to_device(np.arange(4, dtype=np.int32)[:, None])
+    loop = backend.loop(
+        lambda state, rows, data: (state[0] + backend.xp.take(data, rows, axis=0)[0],)
+    )
+    state: Any = (backend.to_device(np.zeros(3, dtype=np.float32)),)
+    for epoch in range(2):
+        for block in backend.stream(iter(blocks)):
+            state = loop.run(state, order, block)
+        np.testing.assert_array_equal(backend.to_host(state[0]), (epoch + 1) * 4 * sum(range(7)))
+        assert backend.graphs.captured <= 2 * (epoch + 1)  # of a later epoch, in other memory
+
+
 class FailsInACapture:
     """A step that needs memory, and then reads the device, which a capture does not permit."""
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cuda
 DTYPES = ["float32", "float64"]
 
 
-@pytest.fixture(params=DTYPES)
+@pytest.fixture(params=DTYPES, ids=lambda dtype: f"cupy-{dtype}")
 def backend(request: pytest.FixtureRequest) -> Any:
     made = make_backend("cupy", request.param)
     with made.context():
@@ -167,6 +167,11 @@ def test_views_gathers_and_parts(backend, fused, rng) -> None:
             *(xp.concat([x, z, y], axis=-1), xp.stack([x, z], axis=1), xp.concat([x[:2], z])),
             *(xp.broadcast_to(z[:1], (3, 6, 4)), z + z[:, :1, :] * z[0, :, :1], xp.zeros_like(z)),
             *(xp.full_like(x, 3), xp.astype(xp.arange(4), backend.float_dtype) + z),
+            *(
+                xp.arange(12, 1101, 121),
+                xp.arange(5, 2, -1) + rows[:3],
+                xp.arange(2, 6, device=None),
+            ),
         ]
 
     check(backend, fused, views, x, y, rows)
@@ -183,7 +188,9 @@ def test_other_operations_are_those_of_the_library(backend, fused, rng) -> None:
     x = rng.standard_normal((3, 4)).astype(backend.dtype)
     xp = backend.xp
     check(backend, fused, lambda x: xp.roll(x * 2, 1, axis=1) + 1, x)
-    assert fused.not_fused > 0
+    assert fused.not_fused == 1
+    check(backend, fused, lambda x: xp.mean(x * 2, axis=1, dtype=x.dtype), x)  # CuPy's option
+    assert fused.not_fused == 2
 
 
 def test_long_expressions_are_computed_in_parts(backend, fused, rng) -> None:
@@ -263,7 +270,7 @@ def test_cross_entropy_with_its_scores(backend, fused, rng, shape, smoothing, we
     assert fused.launched <= (1 if np.prod(shape) < 2000 else 4)
 
 
-def test_nothing_is_computed_in_double_precision_in_float32(monkeypatch) -> None:
+def test_cupy_computes_nothing_in_double_precision_in_float32(monkeypatch) -> None:
     import anynet
     from anynet.backends import cupy
 

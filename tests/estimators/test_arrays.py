@@ -70,6 +70,19 @@ def test_targets_and_weights_are_moved_to_the_device_of_the_inputs(backend, clas
 
 @OTHERS
 @READ_ONLY
+@pytest.mark.skip_backend("strict", reason="scikit-learn splits samples by arrays of NumPy")
+def test_searches_accept_targets_on_the_device(backend, table) -> None:
+    X, y = on(backend, table.X[:90].astype(np.float32)), np.asarray(table.y[:90])
+    network = getattr(anynet, table.estimator)(**QUICK | {"batch_size": 30})
+    search = anynet.PopulationSearchCV(network, {"alpha": [1e-4, 0.1]}, cv=2)
+    scores = [
+        search.fit(X, each).cv_results_["mean_test_score"].copy() for each in (y, on(backend, y))
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+@OTHERS
+@READ_ONLY
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "score"])
 def test_mixed_namespaces_raise(backend, classes, method: str) -> None:
     X = classes.X.astype(np.float32)

@@ -16,6 +16,7 @@ from runs import stop_at
 
 import anynet
 from anynet import tree
+from anynet.augment import Affine, Erase, Mixup, Noise
 from anynet.backends.select import PRECISIONS
 
 pytestmark = pytest.mark.cuda
@@ -108,6 +109,34 @@ def test_training_with_reduced_precision_is_captured_and_keeps_float32_weights(
     assert_close(reduced, full, rtol=0.05, atol=0.02)
     pairs = zip(weights(reduced), weights(full), strict=True)
     assert any(np.any(mine != others) for mine, others in pairs)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"augment": [Affine(), Noise(), Mixup()]},
+        {"resident": False, "augment": [Erase()], "average": 0.9},
+        {"stream": True, "augment": [Affine()], "clip_norm": 1.0},
+    ],
+    ids=["resident", "in blocks", "from disk"],
+)
+def test_augmented_and_streamed_training_matches_numpy(
+    on_cuda: str,
+    some: Any,
+    network: anynet.Network,
+    tmp_path: Path,
+    options: dict[str, Any],
+) -> None:
+    data, options = some, dict(options)
+    if options.pop("stream", False):
+        for name, array in zip("xy", some, strict=True):
+            np.save(tmp_path / f"{name}.npy", array)
+        data = anynet.open_source(tmp_path, shuffle="exact", window=50 * 64)
+    models = [
+        anynet.fit(network, data, backend=backend, **options, **QUICK)
+        for backend in (anynet.get_backend(on_cuda, "cuda"), "numpy")
+    ]
+    assert_close(*models, rtol=0.01, atol=1e-3)
 
 
 def test_a_population_runs_as_many_steps_as_one_network(

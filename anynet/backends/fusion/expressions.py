@@ -158,13 +158,25 @@ def _full_like(fuser: Fuser, x: Any, value: Any, *, dtype: Any = None, device: A
 
 
 def _arange(
-    fuser: Fuser, start: Any, /, *stop_and_step: Any, dtype: Any = None, **options: Any
+    fuser: Fuser,
+    start: Any,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,  # noqa: ARG001
 ) -> Lazy:
+    start, stop = (0, start) if stop is None else (start, stop)
     dtype = np.dtype(np.int64 if dtype is None else dtype)
-    plain = type(start) is int and start > 0 and dtype.kind in "iu"
-    if not plain or stop_and_step or options.keys() - {"device"}:
+    if not all(type(one) is int for one in (start, stop, step)) or dtype.kind not in "iu":
         raise NoExpressionError
-    return fuser.node("position", (start, 1), (), (start,), dtype)
+    length = len(range(start, stop, step))
+    if length == 0:
+        raise NoExpressionError
+    position: Any = fuser.node("position", (length, 1), (), (length,), dtype)
+    position = position if step == 1 else position * step
+    return position if start == 0 else position + start  # type: ignore[no-any-return]
 
 
 def _operand(fuser: Fuser, x: Any) -> Lazy:

@@ -178,7 +178,7 @@ class Fuser:
         try:
             if name in self.expressions:
                 return self.expressions[name](self, *arguments, **options)
-        except (NoExpressionError, TypeError):  # or arguments that the expression does not take
+        except TypeError:  # also for arguments that the expression does not have
             pass
         return self.plain(getattr(self.namespace, name), *arguments, **options)
 
