@@ -1,22 +1,32 @@
-"""The presets ``fast`` and ``auto``: piecewise-linear numbers, and an ensemble of networks."""
+"""The presets ``fast`` and ``auto``: networks that hold out different rows, and their mean."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from anynet.checks import check_choice
 from anynet.config import register
 from anynet.members import Bounded, number
-from anynet.nn.layers import Activation, AnyLayer, Dense, Dropout, PiecewiseLinear
+from anynet.nn.layers import (
+    Activation,
+    AnyLayer,
+    Dense,
+    Dropout,
+    PiecewiseLinear,
+    PiecewiseLinearEmbedding,
+)
 from anynet.nn.network import Network
 from anynet.optim import AdamW, Cosine
-from anynet.tabular.preset import Plan, Problem, batch_size_for
+from anynet.tabular.preset import Plan, Problem
+
+NUMBERS = ("embedding", "bins", "plain")
 
 
 @register("preset")
 @dataclass(frozen=True, kw_only=True)
 class Fast(Bounded):
-    """Networks on piecewise-linear encoded numbers, trained together; their mean predicts.
+    """A few networks on piecewise-linear encoded numbers; their mean predicts.
 
     Each member holds out another part of the rows, and the epoch with the least loss of these is
     kept.
@@ -25,19 +35,29 @@ class Fast(Bounded):
     ----------
     n_members : int
         Number of networks.
+    numbers : {"embedding", "bins", "plain"}
+        How numbers enter the first dense layer: as a learned embedding of their piecewise-linear
+        encoding (``anynet.nn.PiecewiseLinearEmbedding``), as that encoding beside the standardised
+        number (``anynet.nn.PiecewiseLinear``), or as the standardised number alone.
     bins : int, optional
         Number of bins of a number; by default it suits the number of rows.
-    batch_size : int, optional
-        By default it suits the number of rows.
     width, depth : int
         Units of a hidden layer, and number of hidden layers.
-    learning_rate : float
-    weight_decay : float
     dropout : float
+    learning_rate, weight_decay : float
+        Of ``AdamW``; the rate falls along half a cosine.
+    batch_size : int, optional
+        By default it suits the number of rows.
     epochs : int
         Maximum number of epochs.
     patience : int
         Number of epochs without a smaller loss of the held-out rows after which a member stops.
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
+    Learning", for the encoding. The numbers were chosen on tables of this project, see
+    docs/tables.md.
     """
 
     kind: ClassVar[str] = "fast"
@@ -45,34 +65,35 @@ class Fast(Bounded):
     selection: ClassVar[str] = "all"
 
     n_members: int = number(5, least=1)
+    numbers: str = "embedding"
     bins: int | None = number(None, least=2)
-    batch_size: int | None = number(None, least=1)
     width: int = number(128, least=1)
     depth: int = number(2, least=1)
-    learning_rate: float = number(2e-3)
-    weight_decay: float = number(1e-2)
     dropout: float = number(0.1, below=1)
+    learning_rate: float = number(1.5e-3)
+    weight_decay: float = number(1e-2)
+    batch_size: int | None = number(None, least=1)
     epochs: int = number(100, least=1)
     patience: int = number(16, least=1)
     folds: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("numbers", self.numbers, NUMBERS)
+
     def plan(self, problem: Problem) -> Plan:
         """Return the networks for a problem."""
-        layers: list[AnyLayer] = []
-        if problem.n_numbers:
-            bins = self.bins or PiecewiseLinear.bins_for(problem.n_rows)
-            layers.append(PiecewiseLinear(problem.n_numbers, bins, keep_input=True))
+        layers = _numbers(self.numbers, self.bins, problem)
         for _ in range(self.depth):
             layers += [Dense(self.width), Activation("relu")]
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         layers.append(Dense(problem.n_outputs))
-        batch_size = self.batch_size or batch_size_for(problem.n_rows)
         options: dict[str, Any] = {
             "epochs": self.epochs,
-            "batch_size": batch_size,
+            "batch_size": self.batch_size or batch_size_for(problem.n_rows),
             "optimizer": AdamW(weight_decay=self.weight_decay),
-            "learning_rate": Cosine(self.learning_rate, self.epochs),
+            "learning_rate": Cosine(self.learning_rate),
             "patience": self.patience,
         }
         members = [{"seed": problem.seed + member} for member in range(self.n_members)]
@@ -81,7 +102,59 @@ class Fast(Bounded):
 
 @register("preset")
 @dataclass(frozen=True, kw_only=True)
-class Auto(Fast):
-    """The preset for any table: ``fast`` with numbers of networks and units that fit the table."""
+class Auto(Bounded):
+    """The default preset: several kinds of ``fast`` networks, as many as the number of rows allows.
+
+    Up to 10,000 rows there are five networks of each of three kinds, whose numbers enter as an
+    embedding, as bins, and plainly; their mean predicts. For more rows there are five networks with
+    embeddings, which fit better to much data.
+
+    Parameters
+    ----------
+    width : int
+        Units of a hidden layer.
+    epochs : int
+        Maximum number of epochs.
+    patience : int
+        See ``Fast``.
+    """
 
     kind: ClassVar[str] = "auto"
+    encoding: ClassVar[str] = "robust"
+    selection: ClassVar[str] = "all"
+
+    width: int = number(256, least=1)
+    epochs: int = number(100, least=1)
+    patience: int = number(16, least=1)
+    folds: bool = True
+
+    def plan(self, problem: Problem) -> Plan:
+        """Return the networks for a problem."""
+        kinds = NUMBERS if problem.n_numbers and problem.n_rows <= SMALL else NUMBERS[:1]
+        members: list[dict[str, Any]] = []
+        for at, numbers in enumerate(kinds):
+            part = Fast(
+                numbers=numbers, width=self.width, epochs=self.epochs, patience=self.patience
+            )
+            plan = part.plan(problem._replace(seed=problem.seed + 100 * at))
+            members += [{"network": plan.network, **dict(one)} for one in plan.members]
+        return Plan(plan.network, plan.options, members)
+
+
+SMALL = 10_000  # rows
+
+
+def _numbers(how: str, bins: int | None, problem: Problem) -> list[AnyLayer]:
+    """Return the layer that encodes the numbers, if any."""
+    columns = problem.n_numbers
+    if not columns or how == "plain":
+        return []
+    bins = bins or PiecewiseLinear.bins_for(problem.n_rows)
+    if how == "bins":
+        return [PiecewiseLinear(columns, bins, keep_input=True)]
+    return [PiecewiseLinearEmbedding(columns, bins)]
+
+
+def batch_size_for(n_rows: int) -> int:
+    """Return a batch size for a number of training rows."""
+    return next((size for limit, size in ((8_000, 128), (32_000, 256)) if n_rows < limit), 512)

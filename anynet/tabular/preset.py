@@ -106,15 +106,3 @@ def get_preset(preset: Preset | str) -> Preset:
     """
     made: Preset = named_or_given("preset", preset, lambda given: hasattr(given, "plan"), "Fast()")
     return made
-
-
-def batch_size_for(n_rows: int) -> int:
-    """Return the batch size of TabM for a number of training rows.
-
-    References
-    ----------
-    Gorishniy et al. 2025, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-    Ensembling", appendix.
-    """
-    limits = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512))
-    return next((size for limit, size in limits if n_rows < limit), 1024)

@@ -21,7 +21,7 @@ from anynet.nn.layers import (
 )
 from anynet.nn.network import Network
 from anynet.optim import AdamW
-from anynet.tabular.preset import Plan, Problem, batch_size_for
+from anynet.tabular.preset import Plan, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,3 +142,15 @@ class TabMMini(_TabM):
             layers.append(Dense(self.width, "torch_uniform", "torch_uniform"))
             layers += self._after()
         return layers
+
+
+def batch_size_for(n_rows: int) -> int:
+    """Return the batch size of TabM for a number of training rows.
+
+    References
+    ----------
+    Gorishniy et al. 2025, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling", appendix.
+    """
+    limits = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512))
+    return next((size for limit, size in limits if n_rows < limit), 1024)

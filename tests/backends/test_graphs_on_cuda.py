@@ -11,7 +11,7 @@ from conftest import make_backend
 
 import anynet
 from anynet import tree
-from anynet.optim import SGD, Adam, Cosine
+from anynet.optim import SGD, Adam, Cosine, CosLog4, Muon
 
 pytestmark = pytest.mark.cuda
 
@@ -20,6 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "momentum and clipping": {"optimizer": SGD(momentum=0.9, nesterov=True), "clip_norm": 0.5},
     "adam, averaged": {"optimizer": Adam(), "learning_rate": Cosine(0.01), "average": 0.9},
+    "muon": {"optimizer": Muon(), "learning_rate": CosLog4(0.002)},
     "streamed from the host": {"resident": False},
     "batch normalisation": {"batch_norm": True},
     "with progress": {"progress": lambda _: None},
