@@ -90,7 +90,6 @@ def test_options_of_a_single_network_train_one(
         (("--validation", 0), ("--validation 0",)),
         (("--validation", 96), ("--validation 96", "nothing to train on")),
         (("--eval-metric", "auc"), ("'auc'", "did you mean")),
-        (("--eval-metric", "r2"), ("r2", "classes")),
     ],
 )
 def test_invalid_options_are_errors(
