@@ -48,6 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out
     refuse_existing(out)
     model = load(path, "numpy")
+    if isinstance(model, Ensemble) and arguments.format == "torch":
+        message = (
+            f"{path} is an ensemble of {len(model.models)} networks, which is no "
+            f"torch.nn.Sequential: --format onnx writes it as one graph"
+        )
+        raise InvalidArgumentError(message)
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "
@@ -55,12 +61,6 @@ def run(arguments: argparse.Namespace) -> int:
             "anynet: note: ",
         )
     if arguments.format == "torch":
-        if isinstance(model, Ensemble):
-            message = (
-                f"{path} is an ensemble of {len(model.models)} networks, which is no "
-                f"torch.nn.Sequential: --format onnx writes it as one graph"
-            )
-            raise InvalidArgumentError(message)
         save_torch(model, out)
         say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0
