@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes
 
 import anynet
 from anynet import InvalidArgumentError
@@ -84,13 +85,21 @@ def test_raw_columns_give_the_same_classes_and_values(columns, preset: Any) -> N
     proto = made.to_onnx()
     for frame in (x, new):
         label, shares = run(proto, raw(made.ensemble_, dict(frame)), "label", "probabilities")
-        np.testing.assert_allclose(shares, made.predict_proba(frame), atol=2e-4)
-        sure = np.abs(shares[:, 0] - 0.5) > 1e-3
+        np.testing.assert_allclose(shares, made.predict_proba(frame), rtol=0, atol=5e-6)
+        sure = np.abs(shares[:, 0] - 0.5) > 1e-4
         assert label[sure].tolist() == made.predict(frame)[sure].tolist()
     values = 1e6 + 1e3 * x["repeated"].to_numpy()
     regressor = anynet.TabularRegressor(preset, random_state=0, backend="numpy").fit(x, values)
     (value,) = run(regressor.to_onnx(), raw(regressor.ensemble_, dict(new)), "value")
-    np.testing.assert_allclose(value, regressor.predict(new), rtol=0, atol=1.0)
+    np.testing.assert_allclose(value, regressor.predict(new), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.kind)
+def test_measured_tables_give_the_same_values(preset: Any) -> None:
+    x, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    made = anynet.TabularRegressor(preset, random_state=0, backend="numpy").fit(x[:300], y[:300])
+    (value,) = run(made.to_onnx(), raw(made.ensemble_, dict(x)), "value")
+    np.testing.assert_allclose(value, made.predict(x), rtol=1e-5)
 
 
 def test_a_model_without_a_table_is_an_error(make_model) -> None:
