@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "
-            "anynet.Preprocessing.of(model).transform",
+            "anynet.Preprocessing.of(model).transform, or write both as one graph in Python: "
+            "anynet.export.to_onnx(model, path, columns=True)",
             "anynet: note: ",
         )
     if arguments.format == "torch":
