@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 
 from anynet.backends import get_backend
 from anynet.data.dataset import TABLE
+from anynet.data.tables.encodings import Encoding
 from anynet.data.tables.kinds import Found, infer_kinds
 from anynet.data.tables.preprocessing import Preprocessing
 from anynet.data.tables.table import Table
@@ -135,6 +136,7 @@ class BaseTabular(BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Any = None,
     ) -> Self:
         """Train on the rows of a table.
 
@@ -146,6 +148,8 @@ class BaseTabular(BaseEstimator):
         sample_weight : array of shape (n_samples,), optional
         X_val, y_val, sample_weight_val : optional
             Rows that all networks are validated on, instead of ``validation_fraction``.
+        checkpoint : path-like or Checkpoints, optional
+            Folder of checkpoints, from which the same call continues, see ``fit_population``.
 
         Returns
         -------
@@ -176,6 +180,7 @@ class BaseTabular(BaseEstimator):
             time_limit=self.time_limit,
             refit=self.refit,
             metadata={TABLE: self.preprocessing_.to_config()},
+            checkpoint=checkpoint,
             backend=self.backend,
             device=self.device,
         )
@@ -309,7 +314,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         values = _as_values(y)
         if np.all(values == values[0]):
             return Values(TARGET, float(values[0]), 1.0)
-        return measure_values(TARGET, values)
+        clamped = Encoding.of(get_preset(self.preset).encoding).clamped
+        return measure_values(TARGET, values, clamp=clamped)
 
     def _encode_target(self, y: Any) -> np.ndarray:
         encoded, _ = self.preprocessing_.target.encode(_as_values(y))

@@ -119,7 +119,7 @@ def train_preset(
         sound,
         held_out,
         size=getattr(preset, "size", len(sound)),
-        replacement=False,
+        replacement=getattr(preset, "replacement", False),
         scoring=common["scoring"],
         metadata=about,
     )
