@@ -100,9 +100,11 @@ class Preset(Protocol):
     folds : bool
         Whether each member holds out other rows, so that all members together are trained on all
         rows; otherwise all members hold out the same rows.
-    selection : {"all", "greedy"}
+    selection : {"all", "greedy", "online"}
         Which members the ensemble has: all, or those of a greedy selection by the held-out rows,
-        which must be the same for all members.
+        which must be the same for all members; after training, or after each epoch, see
+        ``anynet.training.OnlineSelection``. An attribute ``size`` is the maximum number of members;
+        ``replacement``, whether members are repeated.
     """
 
     kind: ClassVar[str]
