@@ -38,15 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     errors = 0 if options.summary else run(list(plan(options)), options.file, options.timeout)
-    rows = [row for path in options.read or [options.file] for row in read_lines(path)]
+    paths = options.read or sorted({options.file, *options.out.glob("*.jsonl")})
+    rows = [row for path in paths if path.exists() for row in read_lines(path)]
     rows = [
         row
         for row in rows
         if row["nested"] == options.nested
         and row["most_rows"] == options.rows
+        and row["split"] < options.splits
         and row["table"] in (options.tables or [row["table"]])
     ]
     if options.nested:
+        rows = [row for row in rows if row["version"] == version_of(row["method"])]
         print(nested.compare(rows, options.variants))
     else:
         summary.write([row for row in rows if row["method"] in options.methods], options.out)
@@ -63,7 +66,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=900, help="maximum seconds of a cell")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--file", type=Path, help="JSON lines; default: cells.jsonl in the folder")
-    parser.add_argument("--read", type=Path, nargs="+", help="JSON lines of the summary")
+    parser.add_argument(
+        "--read", type=Path, nargs="+", help="JSON lines to sum up; default: all in the folder"
+    )
     parser.add_argument("--summary", action="store_true", help="only write the summary")
     parser.add_argument(
         "--nested", action="store_true", help="score on held-out training rows, to choose defaults"

@@ -98,12 +98,16 @@ def anynet_mlp(table: Table, seed: int, **params: Any) -> Any:
     return after(encoded(table), model)
 
 
-def anynet_tabular(preset: str, table: Table, seed: int, **params: Any) -> Any:
-    """Make anynet's estimator for tables."""
+def anynet_tabular(table: Table, seed: int, *, preset: Any, **params: Any) -> Any:
+    """Make anynet's estimator for tables; a preset is a name, or a kind and fields."""
     import anynet
+    from anynet.tabular import PRESETS
 
+    if isinstance(preset, dict):
+        fields = dict(preset)
+        preset = PRESETS[fields.pop("kind")](**fields)
     make = getattr(anynet, f"Tabular{kind_of(table)}")
-    return make(**{"preset": preset, "random_state": seed} | params)
+    return make(preset, **{"random_state": seed, "backend": "numpy"} | params)
 
 
 def after(preparation: Any, model: Any) -> Any:
@@ -162,7 +166,7 @@ METHODS = {
     "TabM": Method("pytabkit", functools.partial(pytabkit, "TabM_D")),
     "anynet MLP": Method("anynet", anynet_mlp),
 } | {
-    f"anynet {preset}": Method("anynet", functools.partial(anynet_tabular, preset))
+    f"anynet {preset}": Method("anynet", functools.partial(anynet_tabular, preset=preset))
     for preset in PRESETS
 }
 

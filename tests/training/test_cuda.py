@@ -57,7 +57,7 @@ def test_arrays_of_the_host_and_of_the_device_give_the_same_model(
             ((x, y), held, {"backend": on_cuda, "device": "cuda"}),
             ((x_there, y_there), held_there, {}),
             ((x_there, y), held, {}),
-            ((x, y_there), held_there, {}),
+            ((x, y_there), held_there, {"backend": backend}),
         )
     ]
     for model in models[1:]:

@@ -158,10 +158,11 @@ def _full_like(fuser: Fuser, x: Any, value: Any, *, dtype: Any = None, device: A
 
 
 def _arange(
-    fuser: Fuser, start: Any, /, stop: Any = None, *, dtype: Any = None, **_device: Any
+    fuser: Fuser, start: Any, /, *stop_and_step: Any, dtype: Any = None, **options: Any
 ) -> Lazy:
     dtype = np.dtype(np.int64 if dtype is None else dtype)
-    if type(start) is not int or stop is not None or start <= 0 or dtype.kind not in "iu":
+    plain = type(start) is int and start > 0 and dtype.kind in "iu"
+    if not plain or stop_and_step or options.keys() - {"device"}:
         raise NoExpressionError
     return fuser.node("position", (start, 1), (), (start,), dtype)
 

@@ -178,7 +178,7 @@ class Fuser:
         try:
             if name in self.expressions:
                 return self.expressions[name](self, *arguments, **options)
-        except NoExpressionError:
+        except (NoExpressionError, TypeError):  # or arguments that the expression does not take
             pass
         return self.plain(getattr(self.namespace, name), *arguments, **options)
 

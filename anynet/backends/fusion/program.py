@@ -224,7 +224,9 @@ class Program:
         below = math.gcd(*(self.divisors[at] for at in one.inputs))
         if below == 0:
             return 0
-        repeated = any(self.instructions[at].size == 1 < one.size for at in one.inputs)
+        repeated = any(
+            self.instructions[at].size == 1 < one.size and self.divisors[at] for at in one.inputs
+        )
         if one.operation in ("take", "concat") or (repeated and one.operation != "view"):
             return 1
         if one.operation == "view":

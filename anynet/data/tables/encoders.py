@@ -192,7 +192,7 @@ class Date(_Quantity):
 
     def imputed(self) -> str:
         """Return what a missing value becomes, for messages."""
-        return f"the median, {np.datetime64('1970-01-01') + int(self.center)}"
+        return f"the median, {np.datetime64(int(self.center), 'D')}"
 
 
 @register("encoder")

@@ -17,7 +17,7 @@ def columns_of(rng: np.random.Generator) -> dict[str, dict[str, Any]]:
     text = [*dates.astype(str)]
     text[::5] = [""] * len(text[::5])
     missing = dates.copy()
-    missing[::5] = np.datetime64("NaT")
+    missing[::5] = np.datetime64("NaT", "D")
     number = rng.normal(size=N)
     return {
         "all missing": {"a": [None] * N, "b": [np.nan] * N, "c": [""] * N, "n": number},
