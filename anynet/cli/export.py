@@ -48,19 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out
     refuse_existing(out)
     model = load(path, "numpy")
+    if isinstance(model, Ensemble) and arguments.format == "torch":
+        message = (
+            f"{path} is an ensemble of {len(model.models)} networks, which is no "
+            f"torch.nn.Sequential: --format onnx writes it as one graph"
+        )
+        raise InvalidArgumentError(message)
     if knows_tables(model):
         complain(
             "the file takes columns as they are encoded, not a table's rows: encode them by "
-            "anynet.Preprocessing.of(model).transform",
+            "anynet.Preprocessing.of(model).transform, or write both as one graph in Python: "
+            "anynet.export.to_onnx(model, path, columns=True)",
             "anynet: note: ",
         )
-    if arguments.format == "torch":
-        if isinstance(model, Ensemble):
-            message = (
-                f"{path} is an ensemble of {len(model.models)} networks, which is no "
-                f"torch.nn.Sequential: --format onnx writes it as one graph"
-            )
-            raise InvalidArgumentError(message)
+    if arguments.format == "torch" and not isinstance(model, Ensemble):
         save_torch(model, out)
         say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0

@@ -94,8 +94,8 @@ def activation_names() -> list[str]:
     return [*ACTIVATIONS, "scaled_tanh"]
 
 
-#: The preset of tables.
-AUTO = "auto"
+#: The preset of tables, and that of a chosen number of networks.
+AUTO, SIMPLE = "auto", "fast"
 
 COUNT, POSITIVE, NOT_NEGATIVE = kinds.whole(1), kinds.real(0, positive=True), kinds.real(0)
 SHARE, RATE = kinds.real(0, 1), kinds.real(0, 1, positive=True)
@@ -154,7 +154,10 @@ class TrainOptions:
         f"option of a single network is given, such as --layers or --epochs)",
     )
     members: int | None = option(
-        None, COUNT, "preset: number of networks (default: that of the preset)", "NETWORKS"
+        None,
+        COUNT,
+        f"number of networks of a preset, by default {SIMPLE} (default: that of the preset)",
+        "NETWORKS",
     )
     layers: tuple[int, ...] = option(
         (128, 64), kinds.whole_numbers(1, "128,64"), "sizes of the hidden layers", "SIZES"

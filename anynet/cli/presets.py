@@ -10,7 +10,7 @@ import numpy as np
 from anynet.cli import recipe
 from anynet.cli.job import Job, share_of_test, table_defaults
 from anynet.cli.models import histories_of
-from anynet.cli.options import AUTO, OF_PRESETS, WITH_PRESETS, TrainOptions, flag_of
+from anynet.cli.options import AUTO, OF_PRESETS, SIMPLE, WITH_PRESETS, TrainOptions, flag_of
 from anynet.cli.progress import PresetBar
 from anynet.cli.reports import CLASS_WEIGHT
 from anynet.config import to_config
@@ -27,7 +27,8 @@ VALIDATION_SHARE = 0.2
 def preset_for(values: dict[str, Any]) -> dict[str, Any]:
     """Return the default preset of the chosen options; nothing if they are of a single network.
 
-    A table is trained by a preset unless an option describes a single network.
+    A table is trained by a preset unless an option describes a single network. The preset is
+    ``auto``, or ``fast`` if the number of networks is chosen.
 
     Raises
     ------
@@ -42,7 +43,9 @@ def preset_for(values: dict[str, Any]) -> dict[str, Any]:
             f"{flag_of(single[0])} is an option of a single network: leave one of them out"
         )
         raise InvalidArgumentError(message)
-    return {"preset": AUTO} if wanted or (table_defaults(values) and not single) else {}
+    if "members" in wanted:  # the default preset chooses their number itself
+        return {"preset": SIMPLE}
+    return {"preset": AUTO} if table_defaults(values) and not single else {}
 
 
 def load_job(options: TrainOptions, *, silent: bool) -> Job:
@@ -79,7 +82,10 @@ class PresetJob(Job):
         if self.given.members is None:
             return preset  # type: ignore[no-any-return]
         if "n_members" not in {field.name for field in fields(preset)}:
-            message = f"--members is not an option of the preset {preset.kind}"
+            message = (
+                f"--members is not an option of the preset {preset.kind}, which chooses their "
+                f"number: use --preset {SIMPLE}"
+            )
             raise InvalidArgumentError(message)
         return replace(preset, n_members=self.given.members)  # type: ignore[no-any-return]
 

@@ -21,7 +21,7 @@ from anynet.errors import InvalidArgumentError
 from anynet.estimators.arrays import deliver_labels, to_host
 from anynet.estimators.base import BaseMLP, documented
 from anynet.estimators.parameters import CONSTRAINTS
-from anynet.estimators.samples import check_class_weight, check_weights, exact_integers
+from anynet.estimators.samples import check_class_weight, check_weights, exact_types
 from anynet.estimators.storing import decode_classes, encode, encode_classes
 from anynet.estimators.targets import (
     BINARY,
@@ -201,7 +201,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X, y, sample_weight
             As in ``fit``.
         """
-        y = exact_integers(to_host(y))
+        y = exact_types(to_host(y))
         return self._accuracy(y, to_host(self.predict(X)), to_host(sample_weight))
 
     def _accuracy(self, y: Any, predicted: Any, sample_weight: Any) -> float:

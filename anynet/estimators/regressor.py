@@ -57,7 +57,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X = scale(X)
-    >>> model = MLPRegressor("huber", early_stopping=True, learning_rate_init=0.1, random_state=0)
+    >>> options = {"early_stopping": True, "learning_rate_init": 0.01, "random_state": 0}
+    >>> model = MLPRegressor("huber", standardize_target=True, **options)
     >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
     True
     """

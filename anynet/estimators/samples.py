@@ -96,14 +96,8 @@ def _check_validation(
     dtype: str,
 ) -> tuple[Rows, np.ndarray] | None:
     """Check the validation set that was passed to ``fit``, if there is one."""
-    if X is None and y is None:
-        if sample_weight is not None:
-            message = "sample_weight_val was given without X_val and y_val"
-            raise ValueError(message)
+    if not has_validation(X, y, sample_weight):
         return None
-    if X is None or y is None:
-        message = "X_val and y_val belong together: give both or neither"
-        raise ValueError(message)
     estimator._check_same_home(home_of(X), home, "fit")
     X, y = check_training(estimator, X, y, numeric=estimator._numeric, reset=False)
     if y.shape[1:] != columns:
@@ -113,13 +107,32 @@ def _check_validation(
     return estimator._rows(X, y, sample_weight, dtype, incremental=False), y
 
 
+def has_validation(X: Any, y: Any, sample_weight: Any) -> bool:
+    """Return whether a validation set was passed to ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If only a part of one was.
+    """
+    if X is None and y is None:
+        if sample_weight is not None:
+            message = "sample_weight_val was given without X_val and y_val"
+            raise ValueError(message)
+        return False
+    if X is None or y is None:
+        message = "X_val and y_val belong together: give both or neither"
+        raise ValueError(message)
+    return True
+
+
 def check_training(
     estimator: Any, X: Any, y: Any, *, numeric: bool, reset: bool
 ) -> tuple[Any, np.ndarray]:
     """Return inputs where they live, floats or sparse CSR, and the target on the host."""
     check_dense(X, "X")
     check_dense(y, "y")
-    home, y = home_of(X), exact_integers(to_host(y))
+    home, y = home_of(X), exact_types(to_host(y))
     if home is None:
         X, y = validate_data(
             estimator,
@@ -146,14 +159,14 @@ def check_training(
     return X, y
 
 
-def exact_integers(y: Any) -> Any:
-    """Return nullable integers of pandas without missing values as NumPy's.
+def exact_types(y: Any) -> Any:
+    """Return nullable integers and booleans of pandas without missing values as NumPy's.
 
     scikit-learn would convert them to float64, in which labels beyond 2^53 are merged.
     """
     dtype = getattr(y, "dtype", None)
     numpy_dtype = getattr(dtype, "numpy_dtype", None)  # an attribute of pandas' types
-    if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "iu" and not y.isna().any():
+    if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biu" and not y.isna().any():
         return y.to_numpy(dtype=numpy_dtype)
     return y
 

@@ -11,33 +11,33 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    _check_y,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from anynet import export
 from anynet.backends import get_backend
 from anynet.data.dataset import TABLE
-from anynet.data.tables.kinds import Found, infer_kinds
-from anynet.data.tables.preprocessing import Preprocessing
+from anynet.data.tables.encodings import Encoding
+from anynet.data.tables.preprocessing import Preprocessing, notes_on_rare
+from anynet.data.tables.supervised import Supervised, free_name, table_of
 from anynet.data.tables.table import Table
-from anynet.data.tables.target import Classes, Target, Values, measure_values
+from anynet.data.tables.target import Classes, Target, measure_values
 from anynet.errors import ModelFileError
 from anynet.estimators.bridges import KEY
+from anynet.estimators.columns import (
+    check_labels,
+    check_table,
+    check_values,
+    column_names,
+    names_of,
+    positions_of,
+)
 from anynet.estimators.parameters import Such
-from anynet.estimators.samples import check_weights
+from anynet.estimators.samples import check_class_weight, check_weights, has_validation
 from anynet.estimators.storing import decode, decode_classes, encode, encode_classes
 from anynet.tabular import Problem, get_preset, train_preset
 from anynet.training.ensemble import Ensemble, load
 
 LEAST_ROWS = 2
-TARGET = "target"  # the name of y, which has none
 
 PRESET = Such(
     "the name of a preset, or an object such as anynet.tabular.Fast()",
@@ -55,7 +55,7 @@ class BaseTabular(BaseEstimator):
         ``anynet.tabular.PRESETS``.
     columns : mapping of str to str, optional
         Kinds of columns by name, which override detection: "number", "boolean", "date",
-        "category" or "ignored". Columns of arrays are named x0, x1, ….
+        "category" or "ignored". Columns of arrays are named by position: 0, 1, ….
     eval_metric : str or callable, optional
         Score of the validation rows that selects the epoch of each network: ``"loss"`` (log loss,
         or squared error), the name of a scorer of scikit-learn, or a function
@@ -79,6 +79,8 @@ class BaseTabular(BaseEstimator):
         The networks, with the preprocessing in ``metadata``.
     preprocessing_ : Preprocessing
         How columns become inputs.
+    notes_ : tuple of str
+        What was done about columns: which are not used, and how numbers in text were read.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Number and names of the columns of ``X``.
     """
@@ -135,6 +137,7 @@ class BaseTabular(BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Any = None,
     ) -> Self:
         """Train on the rows of a table.
 
@@ -146,6 +149,8 @@ class BaseTabular(BaseEstimator):
         sample_weight : array of shape (n_samples,), optional
         X_val, y_val, sample_weight_val : optional
             Rows that all networks are validated on, instead of ``validation_fraction``.
+        checkpoint : path-like or Checkpoints, optional
+            Folder of checkpoints, from which the same call continues, see ``fit_population``.
 
         Returns
         -------
@@ -153,18 +158,20 @@ class BaseTabular(BaseEstimator):
             The estimator itself.
         """
         preset = get_preset(self.preset)
-        table = self._table(X, reset=True)
+        read = self._read(X)
+        table = read.table
         check_consistent_length(X, y)
         if table.n_rows < LEAST_ROWS:
             message = f"at least {LEAST_ROWS} rows are needed, got n_samples={table.n_rows}"
             raise ValueError(message)
-        target = self._fit_target(y)
-        kinds = self._kinds(table, X)
-        self.preprocessing_ = Preprocessing.fit(table, kinds, target, preset.encoding)
+        target = self._fit_target(y, free_name(getattr(y, "name", None), table))
+        self.preprocessing_ = Preprocessing.fit(table, read.found, target, preset.encoding)
+        self.notes_ = (*read.notes, *notes_on_rare(self.preprocessing_.encoders))
         data = self._rows(table, y, sample_weight)
         validation: Any = float(self.validation_fraction)
-        if X_val is not None:
-            validation = self._rows(self._table(X_val, reset=False), y_val, sample_weight_val)
+        if has_validation(X_val, y_val, sample_weight_val):
+            rows = check_table(self, X_val, reset=False)
+            validation = self._rows(rows, y_val, sample_weight_val, "_val")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.ensemble_ = train_preset(
             preset,
@@ -176,6 +183,7 @@ class BaseTabular(BaseEstimator):
             time_limit=self.time_limit,
             refit=self.refit,
             metadata={TABLE: self.preprocessing_.to_config()},
+            checkpoint=checkpoint,
             backend=self.backend,
             device=self.device,
         )
@@ -201,13 +209,37 @@ class BaseTabular(BaseEstimator):
             "name": type(self).__name__,
             "parameters": parameters,
             "n_features": self.n_features_in_,
+            "notes": list(self.notes_),
         }
         if hasattr(self, "feature_names_in_"):
             about["feature_names"] = self.feature_names_in_.tolist()
         if hasattr(self, "classes_"):
             about |= encode_classes(self.classes_)
         ensemble = self.ensemble_
-        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}).save(path)
+        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}, ensemble.weights).save(path)
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
+        """Convert preprocessing and networks to one ONNX graph.
+
+        Its inputs are the columns that are used, and it computes the mean of the networks: see
+        ``columns`` of ``anynet.export.to_onnx``. ``label`` is one of ``classes_``.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Written if it is given.
+        **options
+            See ``anynet.export.to_onnx``.
+
+        Returns
+        -------
+        onnx.ModelProto
+        """
+        check_is_fitted(self)
+        chosen: dict[str, Any] = {"columns": True}
+        if hasattr(self, "classes_"):
+            chosen["classes"] = self.classes_.tolist()
+        return export.to_onnx(self.ensemble_, path, **chosen | options)
 
     @classmethod
     def load(
@@ -242,6 +274,7 @@ class BaseTabular(BaseEstimator):
         made.ensemble_ = loaded
         made.preprocessing_ = Preprocessing.of(loaded)
         made.n_features_in_ = about["n_features"]
+        made.notes_ = tuple(about.get("notes", ()))
         if "feature_names" in about:
             made.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
         if "classes" in about:
@@ -251,49 +284,49 @@ class BaseTabular(BaseEstimator):
     def _predict_mean(self, X: Any) -> np.ndarray:
         """Return the mean of the networks' outputs (N, O), on the host."""
         check_is_fitted(self)
-        x = self.preprocessing_.transform(self._table(X, reset=False))
+        x = self.preprocessing_.transform(check_table(self, X, reset=False))
         ensemble = self.ensemble_
         if ensemble.models[0].backend.name == "numpy":
             # A row's float32 result depends on the number of rows, in its last digits.
             exact = get_backend("numpy", dtype="float64")
-            ensemble = Ensemble([model.to(exact) for model in ensemble.models])
+            models = [model.to(exact) for model in ensemble.models]
+            ensemble = Ensemble(models, weights=ensemble.weights)
         mean: np.ndarray = np.asarray(ensemble.predict_mean(x), dtype=np.float64)
         return mean
 
-    def _table(self, X: Any, *, reset: bool) -> Table:
-        """Return the columns of X, whose names and number are checked as scikit-learn does."""
-        if hasattr(X, "columns") or hasattr(X, "column_names"):
-            _check_feature_names(self, X, reset=reset)
-            _check_n_features(self, X, reset=reset)
-            return Table.of(X, "X")
-        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-        return Table.of({f"x{at}": X[:, at] for at in range(X.shape[1])}, "X")
+    def _read(self, X: Any) -> Supervised:
+        """Return the columns of training rows and their kinds."""
+        table = check_table(self, X, reset=True)
+        given = column_names(X, self.n_features_in_)
+        names = dict(zip(given, names_of(self), strict=True))
+        kinds = {names.get(name, name): kind for name, kind in (self.columns or {}).items()}
+        return table_of(table, columns=kinds)
 
-    def _kinds(self, table: Table, X: Any) -> dict[str, Found]:
-        """Return the kinds of the columns; those of numeric arrays are numbers."""
-        found = infer_kinds(table, TARGET, self.columns)
-        if getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
-            return {
-                name: Found("number") if name not in (self.columns or {}) else each
-                for name, each in found.items()
-            }
-        return found
-
-    def _rows(self, table: Table, y: Any, sample_weight: Any) -> tuple[Any, ...]:
-        """Return encoded rows, targets and weights."""
+    def _rows(self, table: Table, y: Any, sample_weight: Any, part: str = "") -> tuple[Any, ...]:
+        """Return encoded rows, targets and weights; ``part`` ends the names of the arguments."""
+        y = self._encode_target(y, f"y{part}")
+        if len(y) != table.n_rows or not table.n_rows:
+            message = (
+                f"X{part} and y{part} must have the same number of rows, at least one, got "
+                f"{table.n_rows} and {len(y)}"
+            )
+            raise ValueError(message)
         x = self.preprocessing_.transform(table)
-        rows = (x, self._encode_target(y))
         if sample_weight is None:
-            return rows
-        return (*rows, check_weights(sample_weight, x, "float32"))
+            return x, y
+        weight = check_weights(sample_weight, x, "float32")
+        if weight is not None and np.any(weight < 0):
+            message = f"sample_weight{part} must not be negative, got {np.min(weight):g}"
+            raise ValueError(message)
+        return x, y, weight
 
     def _class_weight(self) -> Any:
         return None
 
-    def _fit_target(self, y: Any) -> Target:
+    def _fit_target(self, y: Any, name: str) -> Target:
         raise NotImplementedError
 
-    def _encode_target(self, y: Any) -> np.ndarray:
+    def _encode_target(self, y: Any, name: str) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -305,21 +338,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         mean = self._predict_mean(X)
         return self.preprocessing_.decode(mean[:, 0])
 
-    def _fit_target(self, y: Any) -> Target:
-        values = _as_values(y)
-        if np.all(values == values[0]):
-            return Values(TARGET, float(values[0]), 1.0)
-        return measure_values(TARGET, values)
+    def _fit_target(self, y: Any, name: str) -> Target:
+        clamped = Encoding.of(get_preset(self.preset).encoding).clamped
+        return measure_values(name, check_values(y, name), clamp=clamped, constant=True)
 
-    def _encode_target(self, y: Any) -> np.ndarray:
-        encoded, _ = self.preprocessing_.target.encode(_as_values(y))
+    def _encode_target(self, y: Any, name: str) -> np.ndarray:
+        encoded, _ = self.preprocessing_.target.encode(check_values(y, name))
         return encoded
-
-
-def _as_values(y: Any) -> np.ndarray:
-    """Return a target of numbers, float64."""
-    values: np.ndarray = _check_y(column_or_1d(y, warn=True), y_numeric=True)
-    return values.astype(np.float64)
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -369,23 +394,23 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         probabilities: np.ndarray = mean / mean.sum(axis=1, keepdims=True)
         return probabilities
 
-    def _fit_target(self, y: Any) -> Target:
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
+    def _fit_target(self, y: Any, name: str) -> Target:
+        self.classes_ = np.unique(check_labels(y))
         if len(self.classes_) < 2:
-            message = f"y must have at least two classes, got one class: {self.classes_[0]!r}"
+            message = f"y must have at least two classes, got one class: {self.classes_.tolist()}"
             raise ValueError(message)
-        return Classes(TARGET, tuple(map(str, self.classes_)), numeric=False)
+        return Classes(name, tuple(map(str, self.classes_)), numeric=False)
 
-    def _encode_target(self, y: Any) -> np.ndarray:
-        labels: np.ndarray = np.searchsorted(self.classes_, column_or_1d(y))
-        return labels
+    def _encode_target(self, y: Any, name: str) -> np.ndarray:
+        return positions_of(check_labels(y, name), self.classes_, name)
 
     def _class_weight(self) -> Any:
         if not isinstance(self.class_weight, Mapping):
             return self.class_weight
-        return {
-            int(np.searchsorted(self.classes_, label)): weight
-            for label, weight in self.class_weight.items()
-        }
+        check_class_weight(self.class_weight, several=False)
+        known = self.classes_.tolist()
+        factors = dict(self.class_weight)
+        if set(known) <= factors.keys():  # as scikit-learn: folds may lack a class
+            factors = {label: factors[label] for label in known}
+        places = positions_of(list(factors), self.classes_, "class_weight")
+        return dict(zip(places.tolist(), factors.values(), strict=True))

@@ -14,8 +14,11 @@ import anynet
 from anynet import tree
 from anynet.checks import check_choice
 from anynet.data.files import expanded, replacing
+from anynet.data.tables import Preprocessing
+from anynet.data.tables.target import Target, Values
 from anynet.errors import InvalidArgumentError
 from anynet.export.common import check_model, host_pieces, own_form, require
+from anynet.export.onnx_columns import ML, ML_OPSET, add_columns, decoded
 from anynet.export.onnx_graph import (
     Graph,
     activation,
@@ -53,13 +56,14 @@ def to_onnx(
     input_dtype: str | None = None,
     sample_shape: Sequence[int] | None = None,
     classes: Sequence[Any] | None = None,
+    columns: bool = False,
 ) -> Any:
     """Convert a model to an ONNX graph, and write it to a file if a path is given.
 
-    The graph has one input, ``x``, of any number of samples. It computes what ``Model.predict``
-    does, in the model's own float32 or float64; dropout is the identity. The file's metadata
-    hold ``anynet_version``, ``loss``, ``classes`` (a JSON list, if the model has their names) and
-    ``metadata`` (the model's, as JSON).
+    The graph has one input, ``x``, of any number of samples, or see ``columns``. It computes what
+    ``Model.predict`` does, in the model's own float32 or float64; dropout is the identity. The
+    file's metadata hold ``anynet_version``, ``loss``, ``classes`` (a JSON list, if the model has
+    their names) and ``metadata`` (the model's, as JSON).
 
     Parameters
     ----------
@@ -83,6 +87,12 @@ def to_onnx(
         strings, floats as float64. Classes that these types cannot hold exactly are refused. A
         network of one output then has two classes (or always the only one), and
         ``probabilities`` (N, 2) of both.
+    columns : bool
+        Whether the inputs are the raw columns of the table of training, instead of ``x``: one
+        (N, 1) for each column that is used, with its name (and an underscore if an output has that
+        name). Categories are strings, "" if missing; all others are float64, NaN if missing:
+        numbers, 1 and 0 for truth values, days since 1970-01-01 for dates. ``value`` is then
+        float64 in the units of the table.
 
     Returns
     -------
@@ -109,6 +119,9 @@ def to_onnx(
     names = None
     if classes is not None:
         names = _check_classes(classes, first, as_labels="label" in chosen)
+    if columns and (input_dtype is not None or sample_shape is not None):
+        message = "input_dtype and sample_shape describe x, which a graph of columns does not have"
+        raise InvalidArgumentError(message)
     shape = _check_shape(sample_shape, first.network.n_inputs)
     input_dtype = input_dtype or first.backend.dtype
     check_choice("input_dtype", input_dtype, INPUT_DTYPES)
@@ -120,17 +133,25 @@ def to_onnx(
     onnx = require("onnx")
     helper = onnx.helper
     graph = Graph(onnx, np.dtype(first.backend.dtype))
-    x_type = np.dtype(input_dtype)
-    logits = [_add_layers(graph, one, "x", x_type, len(shape)) for one in models]
+    x, x_type, target = "x", np.dtype(input_dtype), None
+    if columns:
+        preprocessing = Preprocessing.of(model)
+        inputs, x = add_columns(graph, preprocessing, chosen)
+        x_type, target = graph.dtype, preprocessing.target
+    else:
+        kind = helper.np_dtype_to_tensor_dtype(x_type)
+        inputs = [helper.make_tensor_value_info(x, kind, ["N", *shape])]
+    logits = [_add_layers(graph, one, x, x_type, len(shape)) for one in models]
     found = logits[0]
     if isinstance(model, Ensemble):
         found = mean_logits(graph, logits, getattr(model, "weights", None), first.loss)
-    declared = [_add_output(graph, first, found, name, names) for name in chosen]
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(input_dtype))
-    x = helper.make_tensor_value_info("x", kind, ["N", *shape])
+    declared = [_add_output(graph, first, found, name, names, target) for name in chosen]
     proto = helper.make_model(
-        helper.make_graph(graph.nodes, "anynet", [x], declared, graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        helper.make_graph(graph.nodes, "anynet", inputs, declared, graph.constants),
+        opset_imports=[
+            helper.make_opsetid("", OPSET),
+            *[helper.make_opsetid(ML, ML_OPSET)] * columns,
+        ],
         ir_version=IR_VERSION,
         producer_name="anynet",
         producer_version=anynet.__version__,
@@ -178,7 +199,12 @@ def _add_layers(
 
 
 def _add_output(
-    graph: Graph, model: Model, logits: str, name: str, classes: np.ndarray | None
+    graph: Graph,
+    model: Model,
+    logits: str,
+    name: str,
+    classes: np.ndarray | None,
+    target: Target | None = None,
 ) -> Any:
     """Add one of the outputs, and return its declaration."""
     loss, width = model.loss, model.network.n_outputs
@@ -199,6 +225,8 @@ def _add_output(
         found, shape = graph.add("Squeeze", found, graph.array(np.array([1]))), ["N"]
     if name == "label" and classes is not None:
         found, kind = graph.add("Gather", graph.array(classes), found), classes.dtype
+    if name == "value" and isinstance(target, Values):
+        found, kind = decoded(graph, found, target), np.dtype(np.float64)
     graph.add("Identity", found, output=name)
     helper = graph.onnx.helper
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(kind), shape)

@@ -37,13 +37,13 @@ class Graph:
 
     def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node; return the name of its output."""
-        name = output or f"{operator.lower()}_{len(self.nodes)}"
+        name = output or f"{operator.lower()}:{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
     def array(self, array: np.ndarray) -> str:
         """Add an array; return its name."""
-        name = f"constant_{len(self.constants)}"
+        name = f"constant:{len(self.constants)}"
         self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 

@@ -41,8 +41,12 @@ class Fast(Bounded):
         number (``anynet.nn.PiecewiseLinear``), or as the standardised number alone.
     bins : int, optional
         Number of bins of a number; by default it suits the number of rows.
+    embedding_width : int
+        Length of the embedding of a number.
     width, depth : int
         Units of a hidden layer, and number of hidden layers.
+    activation : str
+        A name of ``anynet.nn.ACTIVATIONS``.
     dropout : float
     learning_rate, weight_decay : float
         Of ``AdamW``; the rate falls along half a cosine.
@@ -67,8 +71,10 @@ class Fast(Bounded):
     n_members: int = number(5, least=1)
     numbers: str = "embedding"
     bins: int | None = number(None, least=2)
+    embedding_width: int = number(16, least=1)
     width: int = number(128, least=1)
     depth: int = number(2, least=1)
+    activation: str = "relu"
     dropout: float = number(0.1, below=1)
     learning_rate: float = number(1.5e-3)
     weight_decay: float = number(1e-2)
@@ -83,9 +89,9 @@ class Fast(Bounded):
 
     def plan(self, problem: Problem) -> Plan:
         """Return the networks for a problem."""
-        layers = _numbers(self.numbers, self.bins, problem)
+        layers = _numbers(self, problem)
         for _ in range(self.depth):
-            layers += [Dense(self.width), Activation("relu")]
+            layers += [Dense(self.width), Activation(self.activation)]
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         layers.append(Dense(problem.n_outputs))
@@ -103,16 +109,18 @@ class Fast(Bounded):
 @register("preset")
 @dataclass(frozen=True, kw_only=True)
 class Auto(Bounded):
-    """The default preset: several kinds of ``fast`` networks, as many as the number of rows allows.
+    """The default preset: three kinds of ``fast`` networks, which err in different ways.
 
-    Up to 10,000 rows there are five networks of each of three kinds, whose numbers enter as an
-    embedding, as bins, and plainly; their mean predicts. For more rows there are five networks with
-    embeddings, which fit better to much data.
+    Up to 10,000 rows the members are three networks on bins of numbers, three deeper ones on
+    embeddings of numbers, and three with short embeddings and SiLU. For more rows there are
+    three of each of the last two kinds. A table without numbers has three networks of each depth.
 
     Parameters
     ----------
-    width : int
-        Units of a hidden layer.
+    n_each : int
+        Number of networks of each kind.
+    width : int, optional
+        Units of a hidden layer; by default 128 for classes, and 192 for values.
     epochs : int
         Maximum number of epochs.
     patience : int
@@ -123,36 +131,49 @@ class Auto(Bounded):
     encoding: ClassVar[str] = "robust"
     selection: ClassVar[str] = "all"
 
-    width: int = number(256, least=1)
-    epochs: int = number(100, least=1)
-    patience: int = number(16, least=1)
+    n_each: int = number(3, least=1)
+    width: int | None = number(None, least=1)
+    epochs: int = number(64, least=1)
+    patience: int = number(12, least=1)
     folds: bool = True
 
     def plan(self, problem: Problem) -> Plan:
         """Return the networks for a problem."""
-        kinds = NUMBERS if problem.n_numbers and problem.n_rows <= SMALL else NUMBERS[:1]
+        common: dict[str, Any] = {
+            "n_members": self.n_each,
+            "width": self.width or (128 if problem.task == "classes" else 192),
+            "epochs": self.epochs,
+            "patience": self.patience,
+        }
+        kinds = [
+            Fast(numbers="bins", **common),
+            Fast(depth=3, learning_rate=1e-3, **common),
+            Fast(embedding_width=8, activation="silu", **common),
+        ]
+        if problem.n_rows > SMALL:
+            kinds = kinds[1:]
         members: list[dict[str, Any]] = []
-        for at, numbers in enumerate(kinds):
-            part = Fast(
-                numbers=numbers, width=self.width, epochs=self.epochs, patience=self.patience
-            )
-            plan = part.plan(problem._replace(seed=problem.seed + 100 * at))
-            members += [{"network": plan.network, **dict(one)} for one in plan.members]
+        for kind in kinds:
+            # Members of all kinds hold out different rows: their place counts the folds.
+            plan = kind.plan(problem._replace(seed=problem.seed + len(members)))
+            rate = plan.options["learning_rate"]
+            own = {"network": plan.network, "learning_rate": rate}
+            members += [own | dict(one) for one in plan.members]
         return Plan(plan.network, plan.options, members)
 
 
 SMALL = 10_000  # rows
 
 
-def _numbers(how: str, bins: int | None, problem: Problem) -> list[AnyLayer]:
+def _numbers(preset: Fast, problem: Problem) -> list[AnyLayer]:
     """Return the layer that encodes the numbers, if any."""
     columns = problem.n_numbers
-    if not columns or how == "plain":
+    if not columns or preset.numbers == "plain":
         return []
-    bins = bins or PiecewiseLinear.bins_for(problem.n_rows)
-    if how == "bins":
+    bins = preset.bins or PiecewiseLinear.bins_for(problem.n_rows)
+    if preset.numbers == "bins":
         return [PiecewiseLinear(columns, bins, keep_input=True)]
-    return [PiecewiseLinearEmbedding(columns, bins)]
+    return [PiecewiseLinearEmbedding(columns, bins, preset.embedding_width)]
 
 
 def batch_size_for(n_rows: int) -> int:

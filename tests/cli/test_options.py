@@ -166,8 +166,9 @@ def test_options_have_other_names() -> None:
 
 
 def test_a_table_is_trained_by_a_preset_unless_an_option_is_of_a_single_network() -> None:
-    for flags in ([], ["--seed", "3"], ["--class-weight", "balanced"], ["--members", "3"]):
+    for flags in ([], ["--seed", "3"], ["--class-weight", "balanced"], ["--time-limit", "9"]):
         assert parsed("t.csv", "--target", "y", *flags).preset == "auto"
+    assert parsed("t.csv", "--target", "y", "--members", "3").preset == "fast"
     for flags in (["--layers", "8"], ["--epochs", "3"], ["--label-smoothing", "0.1"]):
         assert parsed("t.csv", "--target", "y", *flags).preset is None
     assert parsed("digits").preset is None

@@ -111,6 +111,8 @@ def infer(table: Table, name: str) -> Found:
         Its kind.
     """
     column = table.columns[name]
+    if not table.named and column.dtype.kind == "f":
+        return Found("number")  # of an array, whose columns are there to be used
     present = column[~is_missing(column)]
     if not present.size:
         return Found("ignored", "it is empty")
@@ -134,7 +136,7 @@ def infer(table: Table, name: str) -> Found:
     with np.errstate(over="ignore"):
         steps = np.diff(values)
     counted = values.size > FEW and values[0] in (0, 1) and bool(np.all(steps == 1))
-    if counted and table.named:
+    if counted:
         return Found("ignored", "it numbers the rows")
     return Found("number", _rounding(large))
 

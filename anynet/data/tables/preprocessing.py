@@ -119,14 +119,14 @@ class Preprocessing:
         if not fitting.scaled:
             return made
         x = made._unscaled([each.encode(table.columns[each.column]) for each in encoders])
-        centers, factors = robust_factors(x[:, made._scaled])
+        centers, factors = robust_factors(x[:, made.scaled])
         return replace(made, centers=tuple(centers.tolist()), factors=tuple(factors.tolist()))
 
     @functools.cached_property
     def input_names(self) -> list[str]:
         """The names of the network's inputs."""
         names = np.empty(self.n_inputs, dtype=object)
-        for each, places in zip(self.encoders, self._places, strict=True):
+        for each, places in zip(self.encoders, self.places, strict=True):
             own = each.names()
             for source, target in places:
                 names[target] = own[source]
@@ -152,7 +152,18 @@ class Preprocessing:
         return tuple(len(each.levels) + 1 for each in self.encoders if isinstance(each, Code))
 
     @functools.cached_property
-    def _places(self) -> list[list[tuple[slice, slice]]]:
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs of each column that has some between numbers and codes."""
+        first = self.n_numbers
+        return tuple(
+            place.stop - place.start
+            for places in self.places
+            for _, place in places[1:]
+            if first <= place.start < place.stop <= self.n_inputs - len(self.levels)
+        )
+
+    @functools.cached_property
+    def places(self) -> list[list[tuple[slice, slice]]]:
         """For each encoder pairs of places: among its own inputs, and among the network's."""
         number, code = 0, self.n_inputs - len(self.levels)
         flag = self.n_numbers
@@ -172,14 +183,14 @@ class Preprocessing:
         return places
 
     @property
-    def _scaled(self) -> slice:
+    def scaled(self) -> slice:
         """The inputs between numbers and codes."""
         return slice(self.n_numbers, self.n_inputs - len(self.levels))
 
     def _unscaled(self, parts: Sequence[Encoded]) -> np.ndarray:
         """Return the inputs of the encoders in the order of the network, (N, n_inputs) float32."""
         x = np.empty((len(parts[0].x), self.n_inputs), dtype=np.float32)
-        for part, places in zip(parts, self._places, strict=True):
+        for part, places in zip(parts, self.places, strict=True):
             for source, target in places:
                 x[:, target] = part.x[:, source]
         return x
@@ -241,7 +252,7 @@ class Preprocessing:
         x = self._unscaled([_encode(each, table, notes, near) for each in self.encoders])
         if self.factors:
             centers, factors = np.array([self.centers, self.factors], dtype=np.float32)
-            x[:, self._scaled] = smooth_clip((x[:, self._scaled] - centers) * factors)
+            x[:, self.scaled] = smooth_clip((x[:, self.scaled] - centers) * factors)
         return x, notes
 
     def read(self, table: Any) -> tuple[Table, list[str]]:
@@ -396,7 +407,7 @@ class Preprocessing:
         encoding = codec.from_config("encoding", config["encoding"])
         centers, factors = (tuple(map(float, config[name])) for name in ("centers", "factors"))
         made = replace(self, encoding=encoding, centers=centers, factors=factors)
-        scaled = len(range(made.n_inputs)[made._scaled]) if encoding.scaled else 0
+        scaled = len(range(made.n_inputs)[made.scaled]) if encoding.scaled else 0
         if not len(centers) == len(factors) == scaled or not np.all(np.isfinite(centers + factors)):
             message = f"centers and factors must be {scaled} finite numbers each"
             raise ValueError(message)

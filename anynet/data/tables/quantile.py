@@ -23,7 +23,7 @@ NOISE = 1e-5
 SMALLEST = 1e-7
 
 # Coefficients of the rational functions of AS 241 (PPND16), of increasing powers.
-_CENTRE = (
+CENTRE = (
     (
         *(3.387132872796366608, 133.14166789178437745, 1971.5909503065514427),
         *(13731.693765509461125, 45921.953931549871457, 67265.770927008700853),
@@ -35,7 +35,7 @@ _CENTRE = (
         5226.495278852545925,
     ),
 )
-_TAIL = (
+TAIL = (
     (
         *(1.42343711074968357734, 4.6303378461565452959, 5.7694972214606914055),
         *(3.64784832476320460504, 1.27045825245236838258, 0.24178072517745061177),
@@ -148,10 +148,10 @@ def normal_quantile(probability: np.ndarray) -> np.ndarray:
     """
     p = np.clip(probability, SMALLEST, 1 - SMALLEST)
     q = p - 0.5
-    z = q * _ratio(_CENTRE, 0.180625 - q * q)
+    z = q * _ratio(CENTRE, 0.180625 - q * q)
     tail = np.flatnonzero(np.abs(q) > 0.425)
     r = np.sqrt(-np.log(np.minimum(p[tail], 1 - p[tail])))
-    z[tail] = np.sign(q[tail]) * _ratio(_TAIL, r - 1.6)
+    z[tail] = np.sign(q[tail]) * _ratio(TAIL, r - 1.6)
     return np.asarray(z)
 
 

@@ -7,6 +7,9 @@ import numpy as np
 #: Bound of the smooth clipping of numbers, in distances between the quartiles.
 BOUND = 3.0
 
+#: Largest number, in distances between the quartiles, that the smooth clipping distinguishes.
+MOST_SCALES = 1e6
+
 LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -30,7 +33,9 @@ def standard(values: np.ndarray, center: float, scale: float) -> np.ndarray:
     """Return centred, scaled and smoothly clipped numbers; missing ones become 0, the median."""
     factor = overflow_factor(max(abs(center), scale))
     with np.errstate(over="ignore"):
-        z = np.clip((values * factor - center * factor) / (scale * factor), -1e6, 1e6)
+        z = np.clip(
+            (values * factor - center * factor) / (scale * factor), -MOST_SCALES, MOST_SCALES
+        )
     clipped: np.ndarray = np.nan_to_num(smooth_clip(z))
     return clipped
 

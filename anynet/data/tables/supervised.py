@@ -101,7 +101,7 @@ def table_of(
     names = _names(x) if table.named else None
     if y is None:
         return Supervised(table, names, found, "", None, tuple(notes))
-    target = _free_name(getattr(y, "name", None), table)
+    target = free_name(getattr(y, "name", None), table)
     column, classes = _target(y, target, task)
     if len(column) != table.n_rows:
         message = f"x and y must have the same number of rows, got {table.n_rows} and {len(column)}"
@@ -123,7 +123,7 @@ def _names(x: Any) -> tuple[str, ...] | None:
     return tuple(names) if all(isinstance(name, str) for name in names) else None
 
 
-def _free_name(name: Any, table: Table) -> str:
+def free_name(name: Any, table: Table) -> str:
     """Return a name for the target that no column has."""
     free = as_name("y" if name in (None, "") else name)
     while free in table.columns or free in table.left_out:
@@ -139,7 +139,7 @@ def _target(y: Any, name: str, task: str | None) -> tuple[np.ndarray, Classes | 
     column = as_column(array, "y")
     absent = is_missing(column)
     if array.dtype.kind in "UTO":  # text such as "NA" is a class
-        absent = np.array([_is_absent(cell) for cell in array.tolist()], dtype=bool)
+        absent = np.array([is_absent(cell) for cell in array.tolist()], dtype=bool)
     if absent.any():
         message = (
             f"y must have a finite value in each row, got {np.sum(absent)} missing or infinite, "
@@ -177,7 +177,7 @@ def _one_dimension(y: Any) -> np.ndarray:
     return array
 
 
-def _is_absent(cell: Any) -> bool:
+def is_absent(cell: Any) -> bool:
     """Return whether a cell is None, NaN or a missing value of pandas."""
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(cell != cell)
 

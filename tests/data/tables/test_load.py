@@ -161,7 +161,7 @@ def test_rare_categories_are_reported(rows: dict[str, Any]) -> None:
             InvalidArgumentError,
             "task must be one of 'classification', 'regression'",
         ),
-        ({}, {"test": 1.0}, InvalidArgumentError, "test must be a share in (0, 1)"),
+        ({}, {"test": 1.0}, InvalidArgumentError, "test must be a share in [0, 1)"),
         ({}, {"test": "none.csv"}, DataError, "cannot read 'none.csv': No such file"),
         (
             {},
