@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             "anynet.export.to_onnx(model, path, columns=True)",
             "anynet: note: ",
         )
-    if arguments.format == "torch":
+    if arguments.format == "torch" and not isinstance(model, Ensemble):
         save_torch(model, out)
         say(f"{out}: the state dict of a torch.nn.Sequential, whose logits are its outputs")
         return 0
