@@ -211,7 +211,7 @@ class BaseTabular(BaseEstimator):
         if hasattr(self, "classes_"):
             about |= encode_classes(self.classes_)
         ensemble = self.ensemble_
-        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}).save(path)
+        Ensemble(ensemble.models, ensemble.metadata | {KEY: about}, ensemble.weights).save(path)
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
         """Convert preprocessing and networks to one ONNX graph.
@@ -284,7 +284,8 @@ class BaseTabular(BaseEstimator):
         if ensemble.models[0].backend.name == "numpy":
             # A row's float32 result depends on the number of rows, in its last digits.
             exact = get_backend("numpy", dtype="float64")
-            ensemble = Ensemble([model.to(exact) for model in ensemble.models])
+            models = [model.to(exact) for model in ensemble.models]
+            ensemble = Ensemble(models, weights=ensemble.weights)
         mean: np.ndarray = np.asarray(ensemble.predict_mean(x), dtype=np.float64)
         return mean
 
