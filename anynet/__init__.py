@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PopulationSearchCV,
         TabularClassifier,
         TabularRegressor,
+        tune,
     )
     from anynet.nn import Network, mlp
     from anynet.training import (
@@ -110,6 +111,7 @@ __all__ = [
     "resume",
     "set_threads",
     "tabular",
+    "tune",
 ]
 
 #: The subpackages, lowest floor first: names are looked up in this order, so that only floors below

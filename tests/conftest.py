@@ -215,9 +215,10 @@ def backend64(request: pytest.FixtureRequest, _graphs_only: None) -> Iterator[Ba
 
 
 @pytest.fixture(params=ON_CUDA)
-def on_cuda(request: pytest.FixtureRequest, _graphs_only: None) -> str:
-    """Return the name of each array library in turn that computes on a CUDA device."""
-    return make_backend(request.param).name
+def on_cuda(request: pytest.FixtureRequest, _graphs_only: None) -> Iterator[str]:
+    """Yield the name of each array library in turn that computes on a CUDA device."""
+    with float64_context(request.param):
+        yield make_backend(request.param).name
 
 
 @pytest.fixture

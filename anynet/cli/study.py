@@ -22,16 +22,8 @@ from anynet.cli.runs import name_of
 from anynet.cli.study_session import SHARED, Session, Study
 from anynet.cli.terminal import complain, exit_code, terminable
 from anynet.errors import InvalidArgumentError
-from anynet.study.grid import (
-    DEFAULTS,
-    EXPERIMENTS,
-    Experiment,
-    Range,
-    check_space,
-    product,
-    random_points,
-    single,
-)
+from anynet.space import Range, check_space, random_points
+from anynet.study.grid import DEFAULTS, EXPERIMENTS, Experiment, product, single
 from anynet.study.jobs import ENGINES, check_engine
 from anynet.study.results import Results, shown
 from anynet.study.search import SAMPLERS, require_optuna

@@ -15,7 +15,8 @@ from anynet.cli.job import TABLE_OPTIONS, Job
 from anynet.cli.options import OF_PRESETS, TrainOptions
 from anynet.cli.terminal import say
 from anynet.data import Dataset
-from anynet.study.grid import Experiment, Point, Space
+from anynet.space import Point, Space
+from anynet.study.grid import Experiment
 from anynet.study.report import Setting, write_report
 from anynet.study.results import Results, Row, plain, words
 from anynet.study.run import Arrays, Trial, Where, missing, run_missing

@@ -13,6 +13,7 @@ from anynet.estimators.classifier import MLPClassifier
 from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.search import PopulationSearchCV
 from anynet.estimators.tabular import TabularClassifier, TabularRegressor
+from anynet.estimators.tuning import tune
 
 __all__ = [
     "MLPClassifier",
@@ -20,4 +21,5 @@ __all__ = [
     "PopulationSearchCV",
     "TabularClassifier",
     "TabularRegressor",
+    "tune",
 ]

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from anynet import export
 from anynet.backends import get_backend
 from anynet.data.dataset import TABLE
+from anynet.data.tables.encodings import Encoding
 from anynet.data.tables.preprocessing import Preprocessing, notes_on_rare
 from anynet.data.tables.supervised import Supervised, free_name, table_of
 from anynet.data.tables.table import Table
@@ -136,6 +137,7 @@ class BaseTabular(BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Any = None,
     ) -> Self:
         """Train on the rows of a table.
 
@@ -147,6 +149,8 @@ class BaseTabular(BaseEstimator):
         sample_weight : array of shape (n_samples,), optional
         X_val, y_val, sample_weight_val : optional
             Rows that all networks are validated on, instead of ``validation_fraction``.
+        checkpoint : path-like or Checkpoints, optional
+            Folder of checkpoints, from which the same call continues, see ``fit_population``.
 
         Returns
         -------
@@ -179,6 +183,7 @@ class BaseTabular(BaseEstimator):
             time_limit=self.time_limit,
             refit=self.refit,
             metadata={TABLE: self.preprocessing_.to_config()},
+            checkpoint=checkpoint,
             backend=self.backend,
             device=self.device,
         )
@@ -334,7 +339,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self.preprocessing_.decode(mean[:, 0])
 
     def _fit_target(self, y: Any, name: str) -> Target:
-        return measure_values(name, check_values(y, name), constant=True)
+        clamped = Encoding.of(get_preset(self.preset).encoding).clamped
+        return measure_values(name, check_values(y, name), clamp=clamped, constant=True)
 
     def _encode_target(self, y: Any, name: str) -> np.ndarray:
         encoded, _ = self.preprocessing_.target.encode(check_values(y, name))

@@ -4,7 +4,8 @@ A study trains each point of a grid or of a search with several seeds, keeps a r
 folder, and writes tables and plots of them. ``anynet study`` is its command line.
 """
 
-from anynet.study.grid import EXPERIMENTS, Experiment, Range, product, random_points
+from anynet.space import Range, random_points
+from anynet.study.grid import EXPERIMENTS, Experiment, product
 from anynet.study.results import Results, Row
 from anynet.study.run import Arrays, Trial, Where, run_missing, train_group
 

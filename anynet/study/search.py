@@ -9,7 +9,7 @@ from typing import Any
 
 from anynet.data.files import one_line
 from anynet.errors import InvalidArgumentError
-from anynet.study.grid import Point, Range, Space, check_space
+from anynet.space import Point, Range, Space, check_space
 
 #: Class of each sampler; ``random`` is anynet's own and does not need Optuna.
 SAMPLERS = {

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from anynet.study.grid import Experiment, Point
+from anynet.space import Point
+from anynet.study.grid import Experiment
 from anynet.study.results import Row
 
 

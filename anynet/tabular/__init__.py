@@ -6,6 +6,7 @@ from anynet.tabular.preset import PRESETS, Plan, Preset, Problem, get_preset
 from anynet.tabular.realmlp import RealMLP, RealMLPS
 from anynet.tabular.tabm import TabM, TabMMini
 from anynet.tabular.training import train_preset
+from anynet.tabular.tuned import Tuned
 
 __all__ = [
     "PRESETS",
@@ -19,6 +20,7 @@ __all__ = [
     "RealMLPS",
     "TabM",
     "TabMMini",
+    "Tuned",
     "get_preset",
     "train_preset",
 ]

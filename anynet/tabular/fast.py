@@ -117,7 +117,7 @@ class Auto(Bounded):
 
     Parameters
     ----------
-    n_members : int
+    n_each : int
         Number of networks of each kind.
     width : int, optional
         Units of a hidden layer; by default 128 for classes, and 192 for values.
@@ -131,7 +131,7 @@ class Auto(Bounded):
     encoding: ClassVar[str] = "robust"
     selection: ClassVar[str] = "all"
 
-    n_members: int = number(3, least=1)
+    n_each: int = number(3, least=1)
     width: int | None = number(None, least=1)
     epochs: int = number(64, least=1)
     patience: int = number(12, least=1)
@@ -140,7 +140,7 @@ class Auto(Bounded):
     def plan(self, problem: Problem) -> Plan:
         """Return the networks for a problem."""
         common: dict[str, Any] = {
-            "n_members": self.n_members,
+            "n_members": self.n_each,
             "width": self.width or (128 if problem.task == "classes" else 192),
             "epochs": self.epochs,
             "patience": self.patience,

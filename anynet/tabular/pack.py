@@ -29,8 +29,13 @@ class Pack(Bounded):
     Members differ in depth, batch size, embedding of numbers, dropout, rates and weight decay,
     which are drawn from the published ranges. Those with one structure (depth, batch size,
     embedding) are trained as one population; there are 8 structures, where TabPack draws one for
-    each member. All members hold out the same rows; the ensemble is selected without replacement
-    after training, from the best epoch of each member, and not again and again while they train.
+    each member. All members hold out the same rows. The ensemble is selected after each epoch,
+    without replacement, from the present ensemble and the networks that train then; those of one
+    structure train until it has not improved for 32 epochs. With checkpoints, it is selected after
+    training, from the best epoch of each member.
+
+    It is meant for GPUs: on a CPU, 16 members on 500 rows took 50 CPU seconds (on a shared
+    machine).
 
     Parameters
     ----------
@@ -52,7 +57,7 @@ class Pack(Bounded):
 
     kind: ClassVar[str] = "pack"
     encoding: ClassVar[str] = "quantile"
-    selection: ClassVar[str] = "greedy"
+    selection: ClassVar[str] = "online"
 
     n_members: int = number(64, least=1)
     size: int = number(32, least=1)

@@ -26,6 +26,8 @@ class Problem(NamedTuple):
         Numbers of categories of the trailing inputs, which are codes; () if none are.
     n_outputs : int
     seed : int
+    widths : tuple of int
+        Numbers of the inputs between numbers and codes that come from the same column.
     """
 
     task: str
@@ -35,6 +37,16 @@ class Problem(NamedTuple):
     levels: tuple[int, ...]
     n_outputs: int
     seed: int
+    widths: tuple[int, ...] = ()
+
+    @property
+    def gradient_factor(self) -> float:
+        """The factor of gradients in comparison with published ones.
+
+        The loss of values is half the squared error; ε of Adam and the maximum norm of a gradient
+        are to be multiplied by this factor.
+        """
+        return 1.0 if self.task == "classes" else 0.5
 
     @classmethod
     def of(cls, preprocessing: Preprocessing, n_rows: int, seed: int) -> Problem:
@@ -48,7 +60,16 @@ class Problem(NamedTuple):
         """
         task, n_outputs = preprocessing.target.outputs
         n_inputs, n_numbers = preprocessing.n_inputs, preprocessing.n_numbers
-        return cls(task, n_rows, n_inputs, n_numbers, preprocessing.levels, n_outputs, seed)
+        return cls(
+            task,
+            n_rows,
+            n_inputs,
+            n_numbers,
+            preprocessing.levels,
+            n_outputs,
+            seed,
+            preprocessing.widths,
+        )
 
 
 class Plan(NamedTuple):
@@ -79,9 +100,11 @@ class Preset(Protocol):
     folds : bool
         Whether each member holds out other rows, so that all members together are trained on all
         rows; otherwise all members hold out the same rows.
-    selection : {"all", "greedy"}
+    selection : {"all", "greedy", "online"}
         Which members the ensemble has: all, or those of a greedy selection by the held-out rows,
-        which must be the same for all members.
+        which must be the same for all members; after training, or after each epoch, see
+        ``anynet.training.OnlineSelection``. An attribute ``size`` is the maximum number of members;
+        ``replacement``, whether members are repeated.
     """
 
     kind: ClassVar[str]

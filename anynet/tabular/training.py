@@ -13,6 +13,7 @@ from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model
 from anynet.training.population import PopulationProgress, fit_population
+from anynet.training.selection import OnlineSelection
 
 
 def train_preset(
@@ -89,6 +90,10 @@ def train_preset(
     if scoring is not None:
         common["scoring"] = scoring
     members = [splits[at % len(splits)] | dict(one) for at, one in enumerate(plan.members)]
+    size = getattr(preset, "size", len(members))
+    online = None
+    if preset.selection == "online" and checkpoint is None and not refit:
+        online = OnlineSelection(size=size, scoring=common["scoring"])
     try:
         models = fit_population(
             plan.network,
@@ -96,6 +101,7 @@ def train_preset(
             members,
             progress=progress,
             checkpoint=checkpoint,
+            selection=online,
             **common,
             **backend,
         )
@@ -109,7 +115,9 @@ def train_preset(
         models = _refitted(plan, models, data, common, backend)
     sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
     about = dict(metadata or {})
-    if preset.selection != "greedy" or refit or len(sound) == 1:
+    if online is not None and online.members:
+        return Ensemble(online.members, about, online.weights.tolist())
+    if preset.selection == "all" or refit or len(sound) == 1:
         return Ensemble(sound, about)
     held_out = validation
     if isinstance(validation, float):
@@ -118,8 +126,8 @@ def train_preset(
     return Ensemble.select(
         sound,
         held_out,
-        size=getattr(preset, "size", len(sound)),
-        replacement=False,
+        size=size,
+        replacement=getattr(preset, "replacement", False),
         scoring=common["scoring"],
         metadata=about,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -227,14 +227,17 @@ class Run(Member):
         stop = stop or self.limit.observe()
         if self.pool is not None:
             stop = stop or self.pool.finished
-            self.pool.add(epoch.predicted(), lambda: self._as_model(self._copied(epoch)))
+            self.pool.add(epoch.predicted(), lambda: self._model_after(epoch))
         if stop is not None:
             self.history.stop(*stop)
         return stop is not None
 
-    def _copied(self, epoch: Epoch) -> Weights:
+    def _model_after(self, epoch: Epoch) -> Model:
+        """Return the model as it is after an epoch, with the records so far."""
         weights: Weights = copy(epoch.weights(), self.step.backend)
-        return weights
+        records = list(self.history.records)
+        history = replace(self.history, records=records, best_epoch=len(records))
+        return self._as_model(weights, history=history)
 
     def after_epoch(self, state: TrainState) -> None:
         """Write a checkpoint if one is due."""

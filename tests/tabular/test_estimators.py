@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import anynet
 from anynet.errors import ModelFileError
-from anynet.tabular import Fast
+from anynet.tabular import Fast, RealMLP, RealMLPS
 
 QUICK = {"preset": Fast(n_members=2, epochs=40, width=16), "random_state": 0, "backend": "numpy"}
 
@@ -135,3 +135,13 @@ def test_weights_validation_rows_and_balanced_classes_change_the_model(frame: An
     given = anynet.TabularClassifier(**QUICK)
     given.fit(x[:300], labels[:300], X_val=x[300:], y_val=labels[300:])
     assert given.score(x[300:], labels[300:]) > 0.7
+
+
+def test_only_realmlp_clamps_values_to_the_range_of_the_training_rows(frame: Any) -> None:
+    x, _, values = frame
+    for preset, bounds in [
+        (RealMLP(epochs=1, width=8), (values.min(), values.max())),
+        (RealMLPS(epochs=1, width=8), None),
+    ]:
+        made = anynet.TabularRegressor(preset, random_state=0, backend="numpy").fit(x, values)
+        assert made.preprocessing_.target.bounds == bounds

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from anynet.errors import InvalidArgumentError
 from anynet.tabular import Problem, train_preset
 from anynet.tabular.fast import Fast
+from anynet.tabular.pack import Pack
 from anynet.tabular.training import split_members
 
 PROBLEM = Problem("classes", 0, 3, 0, (), 3, 0)
@@ -67,3 +70,20 @@ def test_members_are_validated_on_their_own_rows_and_refitted_on_all() -> None:
     epochs = [len(m.history.records) for m in refitted.models]
     assert epochs == [m.history.best_epoch for m in ensemble.models]
     assert ensemble.score(x, y) > 0.85
+
+
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_a_pack_is_selected_while_it_trains_unless_it_writes_checkpoints(
+    tmp_path: Any, checkpoints: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype(np.float32)
+    y = (x @ [1, -1, 0.5] > 0).astype(np.int64)
+    problem = PROBLEM._replace(n_outputs=2, n_numbers=3)
+    folder = tmp_path / "folder" if checkpoints else None
+    preset = Pack(n_members=4, size=3, width=16, epochs=12)
+    ensemble = train_preset(preset, (x, y), problem, checkpoint=folder, backend="numpy")
+    assert 1 <= len(ensemble.models) <= 3
+    assert ensemble.score(x, y) > 0.7
+    of_last = [len(one.history.records) == one.history.best_epoch for one in ensemble.models]
+    assert checkpoints or all(of_last)

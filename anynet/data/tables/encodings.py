@@ -40,6 +40,8 @@ class Encoding:
     max_one_hot : int or None
         Maximum number of categories, with the missing one, that have an input each; a column with
         more becomes one code, see `Code`. None: no codes.
+    clamped : bool
+        Whether predicted values are clamped to the range of the target in the training rows.
     """
 
     kind: ClassVar[str] = "columns"
@@ -48,6 +50,7 @@ class Encoding:
     signed: bool = False
     scaled: bool = False
     max_one_hot: int | None = None
+    clamped: bool = False
 
     def __post_init__(self) -> None:
         """Check options that may be from a file."""
@@ -101,5 +104,5 @@ ENCODINGS = {
     "robust": Encoding(),
     "quantile": Encoding(numbers="quantile"),
     "realmlp-s": Encoding(signed=True, scaled=True),
-    "realmlp": Encoding(signed=True, scaled=True, max_one_hot=9),
+    "realmlp": Encoding(signed=True, scaled=True, max_one_hot=9, clamped=True),
 }

@@ -216,7 +216,8 @@ def load_tabular_dataset(
         test_rows = read_table(test, header=header)
     elif share:
         rows, test_rows = split_rows(rows, classes, share, seed)
-    values = classes or measure_values(target, rows.columns[target])
+    clamped = encoding is not None and Encoding.of(encoding).clamped
+    values = classes or measure_values(target, rows.columns[target], clamp=clamped)
     preprocessing = Preprocessing.fit(rows, found, values, encoding)
     train, more = labelled_rows(preprocessing, rows)
     notes += [*notes_on_rare(preprocessing.encoders), *more]

@@ -152,6 +152,17 @@ class Preprocessing:
         return tuple(len(each.levels) + 1 for each in self.encoders if isinstance(each, Code))
 
     @functools.cached_property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs of each column that has some between numbers and codes."""
+        first = self.n_numbers
+        return tuple(
+            place.stop - place.start
+            for places in self.places
+            for _, place in places[1:]
+            if first <= place.start < place.stop <= self.n_inputs - len(self.levels)
+        )
+
+    @functools.cached_property
     def places(self) -> list[list[tuple[slice, slice]]]:
         """For each encoder pairs of places: among its own inputs, and among the network's."""
         number, code = 0, self.n_inputs - len(self.levels)

@@ -116,6 +116,7 @@ class PBLD(NumberEmbedding, Bounded):
     """
 
     kind: ClassVar[str] = "pbld"
+    varies: ClassVar[tuple[str, ...]] = ("sigma",)
     keeps_inputs: ClassVar[bool] = True
 
     columns: int | None = None
