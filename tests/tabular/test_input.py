@@ -310,3 +310,15 @@ def test_notes_are_saved(tmp_path: Any) -> None:
     found.save(tmp_path / "m.safetensors")
     loaded = anynet.TabularClassifier.load(tmp_path / "m.safetensors", backend="numpy")
     assert loaded.notes_ == found.notes_
+
+
+def test_weights_of_the_networks_are_kept_in_predictions_and_files(tmp_path: Any) -> None:
+    found = classifier().fit(FRAME, Y)
+    before = found.predict_proba(FRAME)
+    ensemble = found.ensemble_
+    found.ensemble_ = anynet.Ensemble(ensemble.models, ensemble.metadata, [0.9, 0.1])
+    weighted = found.predict_proba(FRAME)
+    assert np.abs(weighted - before).max() > 1e-3
+    found.save(tmp_path / "m.safetensors")
+    loaded = anynet.TabularClassifier.load(tmp_path / "m.safetensors", backend="numpy")
+    np.testing.assert_allclose(loaded.predict_proba(FRAME), weighted, rtol=1e-12)
