@@ -82,7 +82,6 @@ class GraphRecorder(Recorder):
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
     """Keep Python's garbage collector from running: freed graphs would end a capture."""
-    gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,4 @@
-"""CuPy: NumPy's interface on a CUDA device, with loops captured as CUDA graphs.
-
-Not yet measured on a GPU.
-"""
+"""CuPy: NumPy's interface on a CUDA device, with loops captured as CUDA graphs."""
 
 from __future__ import annotations
 

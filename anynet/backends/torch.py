@@ -1,7 +1,4 @@
-"""torch: tensors on the CPU, on CUDA or on Apple's mps, without autograd.
-
-The CUDA path is not yet measured on a GPU.
-"""
+"""torch: tensors on the CPU, on CUDA or on Apple's mps, without autograd."""
 
 from __future__ import annotations
 
