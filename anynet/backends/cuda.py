@@ -7,6 +7,8 @@ on which it was captured; no number comes from the host.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 import warnings
 from abc import abstractmethod
@@ -57,7 +59,7 @@ class GraphRecorder(Recorder):
         """Capture the steps of a chunk, after some on a copy of the state."""
         buffer = self.copy(rows)
         spare = tree.map(self.copy, state)
-        with _capturing:
+        with _capturing, _no_collection():
             launch = self.capture(
                 lambda: self.advance(step, spare, buffer[:WARM_UP_STEPS, ...], data),
                 lambda: self.advance(step, state, buffer, data),
@@ -75,6 +77,19 @@ class GraphRecorder(Recorder):
         for index in range(rows.shape[0]):
             state = step(state, rows[index, ...], data)
         self.store(tree.leaves(buffers), tree.leaves(state))
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from running: freed graphs would end a capture."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class GraphReport(LoopReport):

@@ -75,6 +75,7 @@ VALUE_LOSS = Such(
     "a loss of values such as anynet.nn.Huber(2.0)",
     lambda value: callable(value) and getattr(value, "task", "") == "values",
 )
+SCORES = StrOptions({"loss", *get_scorer_names()})
 
 VALUE_LOSS_NAME = one_of(
     lambda: {name for name, loss in LOSSES.items() if getattr(loss, "task", "") == "values"}
@@ -106,7 +107,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "layer_norm": ["boolean"],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), SCORER, None],
+    "scoring": [SCORES, SCORER, None],
     "callbacks": [CALLBACKS, None],
     "progress_bar": ["boolean"],
     "n_ensemble": [Interval(Integral, 1, None, closed="left")],

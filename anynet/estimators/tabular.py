@@ -31,7 +31,7 @@ from anynet.estimators.columns import (
     names_of,
     positions_of,
 )
-from anynet.estimators.parameters import Such
+from anynet.estimators.parameters import SCORES, Such
 from anynet.estimators.samples import check_class_weight, check_weights, has_validation
 from anynet.estimators.storing import decode, decode_classes, encode, encode_classes
 from anynet.tabular import Problem, get_preset, train_preset
@@ -55,7 +55,7 @@ class BaseTabular(BaseEstimator):
         ``anynet.tabular.PRESETS``.
     columns : mapping of str to str, optional
         Kinds of columns by name, which override detection: "number", "boolean", "date",
-        "category" or "ignored". Columns of arrays are named by position: 0, 1, ….
+        "category" or "ignored". Columns without names are x0, x1, …, or their positions.
     eval_metric : str or callable, optional
         Score of the validation rows that selects the epoch of each network: ``"loss"`` (log loss,
         or squared error), the name of a scorer of scikit-learn, or a function
@@ -88,7 +88,7 @@ class BaseTabular(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "preset": [PRESET],
         "columns": [Mapping, None],
-        "eval_metric": [str, callable, None],
+        "eval_metric": [SCORES, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],

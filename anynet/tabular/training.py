@@ -169,12 +169,11 @@ def split_members(
         raise InvalidArgumentError(message)
     n_parts = max(2, round(1 / share))
     generator = host_generator(problem.seed, Purpose.SPLIT)
-    shuffled = generator.permutation(n_rows)
-    order = shuffled[np.argsort(np.asarray(y)[shuffled], kind="stable")]
     size = max(1, n_rows // n_parts)
+    dealt = generator.permutation(n_rows)[: size * n_parts]  # a random remainder is always trained
+    dealt = dealt[np.argsort(np.asarray(y)[dealt], kind="stable")]
     # Of every n_parts neighbours in the order of the target, each part gets one, at random.
-    dealt = np.resize(order, (-(-n_rows // n_parts), n_parts))
-    dealt = generator.permuted(dealt[:size], axis=1)
+    dealt = generator.permuted(np.resize(dealt, (size, n_parts)), axis=1)
     held = [np.sort(dealt[:, part]) for part in range(n_parts if folds else 1)]
     everything = np.arange(n_rows)
     return [{"samples": np.setdiff1d(everything, part), "held_out": part} for part in held]

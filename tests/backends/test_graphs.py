@@ -431,3 +431,20 @@ def test_the_number_of_recordings_is_bounded() -> None:
 
 def test_nothing_is_captured_before_the_first_run() -> None:
     assert GraphReport().describe() == "graph: nothing captured yet"
+
+
+def test_no_garbage_is_collected_while_a_graph_is_captured() -> None:
+    """A collection may free the graphs of earlier loops, which CUDA refuses during a capture."""
+    seen = []
+
+    class Watching(Rerun):
+        def capture(self, warm_up: Any, work: Any) -> Any:
+            seen.append(gc.isenabled())
+            return super().capture(warm_up, work)
+
+    backend = ReplayingNumPy(numpy_xp, "cpu", recorder=Watching())
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    anynet.fit(anynet.mlp([4, 8, 2]), (x, (x[:, 0] > 0).astype(int)), epochs=1, backend=backend)
+    assert seen
+    assert not any(seen)
+    assert gc.isenabled()

@@ -229,6 +229,22 @@ def test_weights_of_other_classes_are_an_error_unless_all_classes_have_one() -> 
     np.testing.assert_array_equal(first.predict_proba(FRAME), second.predict_proba(FRAME))
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("eval_metric", "aucc"), ("preset", Fast), ("validation_fraction", 1.0), ("time_limit", 0)],
+)
+def test_bad_parameters_are_named(parameter: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=parameter):
+        classifier().set_params(**{parameter: value}).fit(FRAME, Y)
+
+
+def test_a_score_that_a_fold_cannot_have_is_an_error_that_names_it() -> None:
+    y = np.zeros(N, dtype=int)
+    y[0] = 1
+    with pytest.raises(ValueError, match=r"roc_auc.*lack a class"):
+        classifier(eval_metric="roc_auc").fit(FRAME, y)
+
+
 @pytest.mark.parametrize("n_rows", [2, 3, 7])
 def test_very_few_rows_can_be_fitted(n_rows: int) -> None:
     found = classifier().fit(FRAME[:n_rows], np.arange(n_rows) % 2)
@@ -294,3 +310,15 @@ def test_notes_are_saved(tmp_path: Any) -> None:
     found.save(tmp_path / "m.safetensors")
     loaded = anynet.TabularClassifier.load(tmp_path / "m.safetensors", backend="numpy")
     assert loaded.notes_ == found.notes_
+
+
+def test_weights_of_the_networks_are_kept_in_predictions_and_files(tmp_path: Any) -> None:
+    found = classifier().fit(FRAME, Y)
+    before = found.predict_proba(FRAME)
+    ensemble = found.ensemble_
+    found.ensemble_ = anynet.Ensemble(ensemble.models, ensemble.metadata, [0.9, 0.1])
+    weighted = found.predict_proba(FRAME)
+    assert np.abs(weighted - before).max() > 1e-3
+    found.save(tmp_path / "m.safetensors")
+    loaded = anynet.TabularClassifier.load(tmp_path / "m.safetensors", backend="numpy")
+    np.testing.assert_allclose(loaded.predict_proba(FRAME), weighted, rtol=1e-12)

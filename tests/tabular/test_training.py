@@ -36,6 +36,20 @@ def test_the_parts_of_all_splits_have_the_same_sizes(n_rows: int) -> None:
     assert all(len(s["samples"]) + len(s["held_out"]) == n_rows for s in splits)
 
 
+@pytest.mark.parametrize("n_rows", [9, 14])
+def test_rows_beyond_equal_parts_are_drawn_at_random(n_rows: int) -> None:
+    y = np.arange(n_rows)
+    held = [
+        np.concatenate([split["held_out"] for split in splits])
+        for seed in range(30)
+        for splits in [split_members(y, PROBLEM._replace(seed=seed), 0.2, folds=True)]
+    ]
+    assert {len(set(each.tolist())) for each in held} == {n_rows // 5 * 5}
+    counts = np.bincount(np.concatenate(held), minlength=n_rows)
+    assert counts.min() > 0
+    assert counts[-4:].mean() > 0.5 * counts[:4].mean()
+
+
 def test_one_row_cannot_be_split() -> None:
     with pytest.raises(InvalidArgumentError, match="2 rows"):
         split_members(np.zeros(1), PROBLEM, 0.2, folds=False)
