@@ -12,6 +12,7 @@ from conftest import make_backend
 
 import anynet
 from anynet import tree
+from anynet.backends.cuda import GraphRecorder
 from anynet.backends.fusion import Fuser
 from anynet.data.batches import Rows
 from anynet.nn import CrossEntropy, SquaredError
@@ -21,7 +22,7 @@ from anynet.training.step import EvaluationStep, PopulationStep, TrainingStep
 
 pytestmark = pytest.mark.cuda
 
-STEPS, BATCH = 16, 64
+STEPS, BATCH = GraphRecorder.unrolled, 64  # of one graph
 LAYERS = [784, 128, 64, 10]
 
 
@@ -153,5 +154,5 @@ def test_large_batches_need_few_more_kernels(counted: Any) -> None:
     step = training_step(backend, {}, {})
     step = replace(step, network=anynet.mlp([784, 2000, 1000, 500]))
     rows = samples()
-    run(step, begin(step), ORDER.reshape(2, -1).repeat(8, 0), rows, backend)
+    run(step, begin(step), ORDER.reshape(1, -1).repeat(STEPS, 0), rows, backend)
     check(log, 17, 8)
