@@ -154,9 +154,10 @@ def wins(found: Found, ranks: Ranks) -> tuple[list[Row], list[str]]:
 
 
 def by_table(found: Found, ranks: Ranks, measure: str) -> tuple[list[Row], list[str]]:
-    """Return the mean of a measure over the splits of each table, for each method."""
+    """Return the mean of a measure over the splits of a table that all methods have."""
     methods = order(ranks, found)
     rows: list[Row] = []
+    found = {cell: row for cell, row in found.items() if row.keys() == set(methods)}
     for table in sorted({table for table, _ in found}):
         row: Row = {"table": table}
         for method in methods:
