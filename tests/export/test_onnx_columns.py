@@ -96,6 +96,7 @@ def test_raw_columns_give_the_same_classes_and_values(columns, preset: Any) -> N
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.kind)
 def test_measured_tables_give_the_same_values(preset: Any) -> None:
+    pytest.importorskip("pandas")
     x, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     made = anynet.TabularRegressor(preset, random_state=0, backend="numpy").fit(x[:300], y[:300])
     (value,) = run(made.to_onnx(), raw(made.ensemble_, dict(x)), "value")
