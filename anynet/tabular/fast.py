@@ -119,8 +119,8 @@ class Auto(Bounded):
     ----------
     n_each : int
         Number of networks of each kind.
-    width : int, optional
-        Units of a hidden layer; by default 128 for classes, and 192 for values.
+    width : int
+        Units of a hidden layer.
     epochs : int
         Maximum number of epochs.
     patience : int
@@ -132,7 +132,7 @@ class Auto(Bounded):
     selection: ClassVar[str] = "all"
 
     n_each: int = number(3, least=1)
-    width: int | None = number(None, least=1)
+    width: int = number(128, least=1)
     epochs: int = number(64, least=1)
     patience: int = number(12, least=1)
     folds: bool = True
@@ -141,7 +141,7 @@ class Auto(Bounded):
         """Return the networks for a problem."""
         common: dict[str, Any] = {
             "n_members": self.n_each,
-            "width": self.width or (128 if problem.task == "classes" else 192),
+            "width": self.width,
             "epochs": self.epochs,
             "patience": self.patience,
         }
