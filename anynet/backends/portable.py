@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 Block = TypeVar("Block")
 Step = Callable[[State, Array, Any], State]
 
-CPU_ROWS = 1024  # the arrays of so many rows fit into a processor's cache
+CPU_ROWS = 1024  # a slice of this length fits into a processor's cache
 DEVICE_ROWS = 2**15  # a GPU computes small slices faster than they are launched
 DEVICE_BYTES = 2**30
 DEVICE_SHARE = 1 / 4  # of the free memory

@@ -113,7 +113,8 @@ class Auto(Bounded):
 
     Up to 10,000 rows the members are three networks on bins of numbers, three deeper ones on
     embeddings of numbers, and three with short embeddings and SiLU. For more rows there are
-    three of each of the last two kinds. A table without numbers has three networks of each depth.
+    three of each of the last two kinds. In a table without numbers the kinds differ in depth and
+    activation only.
 
     Parameters
     ----------

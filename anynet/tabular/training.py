@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.optim.lasting import for_run
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
@@ -186,10 +187,14 @@ def _refitted(
     common: Mapping[str, Any],
     backend: Mapping[str, Any],
 ) -> list[Model]:
-    """Train each member again on all rows, for the number of epochs that was best."""
-    members = [
-        dict(config) | {"epochs": max(1, model.history.best_epoch)}  # type: ignore[union-attr]
-        for config, model in zip(plan.members, models, strict=True)
-    ]
-    options = {**common, "patience": None, "scoring": None, "time_limit": None}
-    return fit_population(plan.network, data, members, **options, **backend)
+    """Train each member again on all rows, for the number of epochs that was best.
+
+    Schedules keep the length of the first training, so each epoch has the rates that it had there.
+    """
+    members = []
+    for config, model in zip(plan.members, models, strict=True):
+        options = {**common, **config, "patience": None, "scoring": None, "time_limit": None}
+        options = {name: for_run(value, options["epochs"]) for name, value in options.items()}
+        epochs = max(1, model.history.best_epoch)  # type: ignore[union-attr]
+        members.append(options | {"epochs": epochs})
+    return fit_population(plan.network, data, members, **backend)

@@ -67,6 +67,9 @@ def test_members_are_validated_on_their_own_rows_and_refitted_on_all() -> None:
         losses = [record.validation_loss for record in model.history.records]
         assert model.history.best_epoch == int(np.argmin(losses)) + 1
     refitted = train_preset(preset, (x, y), problem, refit=True, backend="numpy")
+    for again, first in zip(refitted.models, ensemble.models, strict=True):
+        rates = [record.learning_rate for record in again.history.records]
+        assert rates == [record.learning_rate for record in first.history.records][: len(rates)]
     epochs = [len(m.history.records) for m in refitted.models]
     assert epochs == [m.history.best_epoch for m in ensemble.models]
     assert ensemble.score(x, y) > 0.85
