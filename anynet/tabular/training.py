@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.optim.lasting import for_run
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
@@ -80,6 +81,7 @@ def train_preset(
         splits = split_members(y, problem, validation, folds=preset.folds)
         n_rows = len(splits[0]["samples"])
     plan = preset.plan(problem._replace(n_rows=n_rows))
+    LOGGER.info("preset %s: %d networks for %d rows", preset.kind, len(plan.members), len(y))
     common = {
         "scoring": "loss",
         "class_weight": class_weight,
@@ -117,6 +119,7 @@ def train_preset(
     sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
     about = dict(metadata or {})
     if online is not None and online.members:
+        LOGGER.info("%d of %d networks are selected", len(online.members), len(models))
         return Ensemble(online.members, about, online.weights.tolist())
     if preset.selection == "all" or refit or len(sound) == 1:
         return Ensemble(sound, about)

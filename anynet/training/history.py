@@ -71,6 +71,29 @@ class EpochRecord(NamedTuple):
         return self.validation_score
 
 
+def describe_figures(record: EpochRecord, metric: str) -> str:
+    """Return the losses and scores of an epoch as text.
+
+    Parameters
+    ----------
+    record : EpochRecord
+    metric : str
+        Name of the scores.
+    """
+    figures = {
+        "loss": record.train_loss,
+        metric: record.train_score,
+        "validation loss": record.validation_loss,
+        f"validation {metric}": record.validation_score,
+        "scoring": record.selection_score,
+    }
+    return ", ".join(
+        f"{name} {value:.4f}"
+        for name, value in figures.items()
+        if value is not None and not math.isnan(value)
+    )
+
+
 class Progress(NamedTuple):
     """The progress of a run within an epoch."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from anynet.backends import Backend, to_numpy
 from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
@@ -190,6 +192,7 @@ def fit_population(
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
+        runs[-1].name = f"member {member}"
     if selection is not None and checkpoint is not None:
         message = "selection cannot be continued from a checkpoint: leave out one of them"
         raise InvalidArgumentError(message)
@@ -202,6 +205,8 @@ def fit_population(
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
     started = TimeLimit.clock()
+    where = f"{chosen.name} on {chosen.device_name()}, {chosen.dtype}: {chosen.reason}"
+    LOGGER.info("training begins: %d members in %d groups; %s", len(runs), len(groups), where)
     try:
         with ExitStack() as stack:
             stack.enter_context(chosen.context())
@@ -224,8 +229,12 @@ def fit_population(
                     cohorts = saver.cohorts(group)
                     train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
     except KeyboardInterrupt as interrupt:
+        LOGGER.info("training interrupted")
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
-    return [_model(run) for run in runs]
+    models = [_model(run) for run in runs]
+    for run in runs:
+        run.log_result()
+    return models
 
 
 def cross_validate(
@@ -356,13 +365,17 @@ def _reporter(
     def report(epoch: int, active: int) -> None:
         if pool is not None:
             pool.select()
-        if progress is None:
+        if progress is None and not LOGGER.isEnabledFor(logging.INFO):
             return
         best = [run.stopping.best for run in group if run.held_out is not None]
         score = float(np.mean(best)) if best else None
         if score is not None and scoring == LOSS:
             score = -score
-        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
+        best_score = "" if score is None else f", best validation {scoring} {score:.4f}"
+        text = "group %d of %d, epoch %d/%d: %d of %d members continue%s"
+        LOGGER.info(text, *about[:2], epoch, epochs, active, len(group), best_score)
+        if progress is not None:
+            progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
 
     return report
 

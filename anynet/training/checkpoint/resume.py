@@ -13,6 +13,7 @@ from anynet.backends import Backend, get_backend
 from anynet.data.files import expanded
 from anynet.data.subset import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
+from anynet.log import LOGGER
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
@@ -144,6 +145,8 @@ def resume(
         )
         _check_data(run, found)
         run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
+        done = len(found.content["history"]["records"])
+        LOGGER.info("resumed from %s after epoch %d", folder.path, done)
         with chosen.context():
             return run.train()
 
