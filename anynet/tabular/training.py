@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from anynet.optim.lasting import for_run
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
+from anynet.training.history import Callback
 from anynet.training.model import Model
-from anynet.training.population import PopulationProgress, fit_population
+from anynet.training.population import fit_population
+from anynet.training.progress import PopulationProgress
 from anynet.training.selection import OnlineSelection
 
 
@@ -29,8 +31,9 @@ def train_preset(
     time_limit: float | None = None,
     refit: bool = False,
     metadata: Mapping[str, Any] | None = None,
-    progress: Callable[[PopulationProgress], None] | None = None,
+    progress: Callable[[PopulationProgress], None] | bool | None = None,
     checkpoint: Any = None,
+    callbacks: Callback | Sequence[Callback] = (),
     **backend: Any,
 ) -> Ensemble:
     """Train the networks of a preset, and return the ensemble that predicts.
@@ -56,10 +59,12 @@ def train_preset(
         Whether each member is trained again on all rows, for the number of its best epoch.
     metadata : mapping, optional
         Saved with the ensemble.
-    progress : callable, optional
+    progress : callable or bool, optional
         See ``anynet.fit_population``.
     checkpoint : optional
         Folder of checkpoints, from which training continues, see ``anynet.fit_population``.
+    callbacks : callable or sequence of callable
+        See ``anynet.fit_population``; not called by ``refit``.
     **backend
         ``backend``, ``device`` and ``dtype`` of ``anynet.fit_population``.
 
@@ -104,6 +109,7 @@ def train_preset(
             members,
             progress=progress,
             checkpoint=checkpoint,
+            callbacks=callbacks,
             selection=online,
             **common,
             **backend,

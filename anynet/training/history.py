@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -106,10 +106,18 @@ class Progress(NamedTuple):
 
 
 Callback: TypeAlias = Callable[[EpochRecord], bool | None]
-"""Called after each epoch; training stops if it returns True."""
+"""Called after each epoch; training stops if it returns True.
+
+If it has a method ``member(index)``, a member of a population has the callback that this returns.
+"""
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called several times an epoch; each call waits for the device."""
+
+
+def for_member(callbacks: Iterable[Callback], index: int) -> tuple[Callback, ...]:
+    """Return the callbacks of a member of a population, see ``Callback``."""
+    return tuple(one.member(index) if hasattr(one, "member") else one for one in callbacks)
 
 
 @dataclass(repr=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +43,7 @@ from anynet.training.history import (
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
+from anynet.training.progress import TrainingBar
 from anynet.training.selection import Pool
 from anynet.training.state import Sums, TrainState, Weights, copy, first_weights
 from anynet.training.step import TrainingStep
@@ -69,7 +70,7 @@ class Run(Member):
     plateau: Plateau | None
     resident: bool | None
     callbacks: tuple[Callback, ...]
-    progress: ProgressCallback | None
+    progress: ProgressCallback | bool | None
     metadata: dict[str, Any]
     start_weights: Weights | None = None
     pool: Pool | None = None
@@ -110,7 +111,7 @@ class Run(Member):
         self._log(logging.INFO, "training begins: %s", self._introduction())
         try:
             self.saver = None if self.checkpoints is None else Saver(self, self.checkpoints)
-            with self.saver or nullcontext():
+            with self.saver or nullcontext(), self._bar():
                 self.watched = self.progress is not None or self.saver is not None
                 train([self], alone=True)
         except KeyboardInterrupt as interrupt:
@@ -121,6 +122,16 @@ class Run(Member):
         assert model is not None  # at least one epoch was finished
         self.log_result()
         return model
+
+    @contextmanager
+    def _bar(self) -> Iterator[None]:
+        """Show a bar in the block with ``progress=True``."""
+        if self.progress is not True:
+            yield
+            return
+        with TrainingBar(self.history.metric, self.options.epochs) as bar:
+            self.progress, self.callbacks = bar.within_epoch, (*self.callbacks, bar.after_epoch)
+            yield
 
     def _introduction(self) -> str:
         """Return the network, the data and the backend, and why that was chosen."""
@@ -218,7 +229,7 @@ class Run(Member):
         """Report progress, and write a checkpoint if one is due."""
         self.seen, self.seconds = seen, seconds
         total = self.epoch_samples
-        if self.progress is not None:
+        if callable(self.progress):
             now = self.figures(tree.map(self.step.backend.to_host, state.sums))
             self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))
         if self.saver is not None and seen < total:

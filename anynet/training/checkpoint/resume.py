@@ -21,10 +21,11 @@ from anynet.training.checkpoint import snapshot
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, reopen
 from anynet.training.fit import prepare
-from anynet.training.history import Callback, ProgressCallback, StopReason
+from anynet.training.history import Callback, StopReason
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions, Scorer
+from anynet.training.progress import ShowProgress
 from anynet.training.run import Run
 
 
@@ -48,7 +49,7 @@ def resume(
     precision: str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: ProgressCallback | None = None,
+    progress: ShowProgress = None,
 ) -> Model:
     """Continue a run of ``fit`` from its newest checkpoint.
 
