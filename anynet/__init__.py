@@ -7,7 +7,7 @@ library, no scikit-learn and no plotting.
 TYPE_CHECKING = False  # type checkers treat it as true; importing typing would take time
 
 if TYPE_CHECKING:
-    from anynet import augment, callbacks, export, nn, optim, tabular
+    from anynet import augment, callbacks, export, inspect, nn, optim, tabular
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
     from anynet.config import register
     from anynet.data import (
@@ -99,6 +99,7 @@ __all__ = [
     "fit",
     "fit_population",
     "get_backend",
+    "inspect",
     "load",
     "load_dataset",
     "load_tabular_dataset",
@@ -128,6 +129,7 @@ _SUBPACKAGES = (
     "training",
     "callbacks",
     "tabular",
+    "inspect",
     "export",
     "estimators",
     "study",
