@@ -12,11 +12,8 @@ import pytest
 import anynet
 
 DOCS = Path(__file__).parents[1] / "docs"
-SUBPACKAGES = [
-    name
-    for name in anynet._SUBPACKAGES
-    if hasattr(importlib.import_module(f"anynet.{name}"), "__all__")
-]
+MODULES = [importlib.import_module(f"anynet.{name}") for name in anynet._SUBPACKAGES]
+PACKAGES = ["anynet", *(module.__name__ for module in MODULES if hasattr(module, "__all__"))]
 
 
 @pytest.fixture
@@ -42,9 +39,8 @@ def test_the_api_reference_lists_all_public_names(package: str) -> None:
     documented = {id(find(name)) for name in listed()}
     module = importlib.import_module(package)
     public = {name: getattr(module, name) for name in module.__all__}
-    missing = [
-        n for n, one in public.items() if not inspect.ismodule(one) and id(one) not in documented
-    ]
+    objects = {name: one for name, one in public.items() if not inspect.ismodule(one)}
+    missing = [name for name, one in objects.items() if id(one) not in documented]
     assert not missing, f"add them to a page of docs/api: {missing}"
 
 
