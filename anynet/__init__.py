@@ -7,7 +7,7 @@ library, no scikit-learn and no plotting.
 TYPE_CHECKING = False  # type checkers treat it as true; importing typing would take time
 
 if TYPE_CHECKING:
-    from anynet import augment, export, inspect, nn, optim, tabular
+    from anynet import augment, callbacks, export, inspect, nn, optim, tabular
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
     from anynet.config import register
     from anynet.data import (
@@ -93,6 +93,7 @@ __all__ = [
     "TrainingInterrupted",
     "augment",
     "available_backends",
+    "callbacks",
     "cross_validate",
     "export",
     "fit",
@@ -126,6 +127,7 @@ _SUBPACKAGES = (
     "augment",
     "data",
     "training",
+    "callbacks",
     "tabular",
     "inspect",
     "export",

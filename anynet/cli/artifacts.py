@@ -53,13 +53,11 @@ def write_run(
         write_text(folder / CONFIG_FILE, to_toml(job.options, _about(model, result)))
         write_text(folder / "history.csv", _history_csv(histories))
         _draw(plots.save_curves, folder / "curves.png", histories, job.title)
-        name = in_unicode(result["dataset"])
+        name = f"test rows of {in_unicode(result['dataset'])}"
         if isinstance(report, Report):
-            title = f"{name}: test accuracy {report.accuracy:.4f} ({len(report.true):,} rows)"
-            _draw(plots.save_confusion, folder / "confusion.png", report, title)
+            _draw(plots.save_confusion, folder / "confusion.png", report, name)
         elif report is not None:
-            title = f"{name}: test R² {report.score:.4f} ({len(report.true):,} rows)"
-            _draw(plots.save_predictions, folder / "predicted.png", report, title)
+            _draw(plots.save_predictions, folder / "predicted.png", report, name)
     return report, result
 
 
