@@ -10,10 +10,10 @@ from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.population import (
     CrossValidation,
-    PopulationProgress,
     cross_validate,
     fit_population,
 )
+from anynet.training.progress import PopulationProgress
 from anynet.training.selection import OnlineSelection, Selection, select_greedily
 
 __all__ = [
