@@ -112,7 +112,7 @@ function startPicture({ image, samples }) {
     const label = samples.labels[place];
     drawing.show({ width: columns, data: shades(input), input, label });
   });
-  return update;
+  return { update, drawing };
 }
 
 // ---- Tables and plain rows -----------------------------------------------------------------
@@ -165,14 +165,14 @@ function startForm({ table, samples }) {
     refresh();
   });
   writeCells(typical);
-  return update;
+  return { update };
 }
 
 // ---- Start ---------------------------------------------------------------------------------
 
-const update = model.image ? startPicture(model) : startForm(model);
+const page = model.image ? startPicture(model) : startForm(model);
 element("legend").textContent =
   (model.networks.length > 1 ? `The first of ${model.networks.length} networks. ` : "") +
   "Each square is a hidden unit: the stronger its colour, the stronger its activation.";
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
-update();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", page.update);
+page.update();
