@@ -61,7 +61,7 @@ class Browser:
         box = "const {left, top, width, height} = canvas.getBoundingClientRect()"
         self.run("canvas.scrollIntoView({block: 'center'})")
         left, top, width, height = self.run(f"{box}; return [left, top, width, height]")
-        between = np.linspace(0, len(points) - 1, 8 * len(points))
+        between = np.linspace(0, len(points) - 1, 3 * len(points))
         x, y = (np.interp(between, range(len(points)), each) for each in zip(*points, strict=True))
         places = [(left + i * width, top + j * height) for i, j in zip(x, y, strict=True)]
         for kind, place in zip(

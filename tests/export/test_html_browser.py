@@ -12,8 +12,9 @@ from browsers import Browser, headless
 
 import anynet
 from anynet.cli.ink import fit_ink, prepare
+from anynet.config import registered
 from anynet.data.image_format import ImageFormat
-from anynet.export import to_html
+from anynet.export import html_network, to_html
 from anynet.nn import (
     ACTIVATIONS,
     LOSSES,
@@ -90,7 +91,15 @@ def test_pictures_have_the_same_probabilities(check, digits_model, digits) -> No
     check(digits_model, digits.test[0][:ROWS])
 
 
-@pytest.mark.parametrize("function", list(ACTIVATIONS))
+def test_all_layers_and_activations_of_anynet_are_there(browser, digits_model, tmp_path) -> None:
+    browser.open(to_html(digits_model), tmp_path)
+    for name, known in (("LAYERS", registered("layer")), ("ACTIVATIONS", ACTIVATIONS)):
+        own = [kind for kind, part in known.items() if part.__module__.startswith("anynet.")]
+        assert set(own) <= set(browser.run(f"return Object.keys({name})"))
+        assert set(own) == getattr(html_network, name)
+
+
+@pytest.mark.parametrize("function", sorted(html_network.ACTIVATIONS))
 def test_activations_and_norms_match(make_model, check, rng, function: str) -> None:
     options = {"layer_norm": True} if function < "m" else {"batch_norm": True}
     network = anynet.mlp([6, 9, 7, 3], activation=function, standardize=True, **options)
@@ -287,7 +296,7 @@ def test_test_pictures_show_their_label(browser, digits_model, digits, tmp_path)
     browser.open(to_html(digits_model, samples=(x[:1], y[:1])), tmp_path)
     browser.click("sample")
     is_right = digits_model.predict(x[:1])[0] == y[0]
-    assert browser.text("remark").startswith(f"The label is {y[0]}")
+    assert browser.text("remark").startswith(f"Label: {y[0]} ")
     assert ("correct" in browser.text("remark")) == is_right
     shown = digits_model.predict_proba(x[:1]).max()
     assert browser.text("detail") == f"{100 * shown:.1f} %"
@@ -341,7 +350,7 @@ def test_a_table_is_a_form(browser, columns, tmp_path) -> None:
     value.clear()
     assert browser.run("return document.querySelector('#field-0').placeholder") == "missing"
     browser.click("sample")
-    assert browser.text("remark").startswith("The label is ")
+    assert browser.text("remark").startswith("Label: ")
 
 
 def test_values_are_in_the_units_of_the_table(browser, columns, tmp_path) -> None:

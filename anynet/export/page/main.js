@@ -57,8 +57,8 @@ function showRemark(label, mean) {
   remark.textContent = "";
   if (label === null) return "";
   const [name, isRight] = compare(model, label, mean);
-  const verdict = { true: ": ✓ correct", false: ": ✗ wrong", null: "" }[isRight];
-  remark.textContent = `The label is ${name}${verdict}`;
+  const verdict = { true: " ✓ correct", false: " ✗ wrong", null: "" }[isRight];
+  remark.textContent = `${model.task === "values" ? "True value" : "Label"}: ${name}${verdict}`;
   remark.className = { true: "right", false: "wrong", null: "" }[isRight];
   return remark.textContent;
 }
@@ -173,6 +173,7 @@ function startForm({ table, samples }) {
 const page = model.image ? startPicture(model) : startForm(model);
 element("legend").textContent =
   (model.networks.length > 1 ? `The first of ${model.networks.length} networks. ` : "") +
-  "Each square is a hidden unit: the stronger its colour, the stronger its activation.";
+  "Each square is a hidden unit: the stronger its colour, the stronger its activation " +
+  "(blue above 0, orange below).";
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", page.update);
 page.update();
