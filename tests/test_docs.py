@@ -15,7 +15,10 @@ import pytest
 import anynet
 from anynet.cli import build_parser
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+FOLDERS = ("docs", "bench", "recipes")
+PAGES = [*ROOT.glob("*.md"), *(page for each in FOLDERS for page in (ROOT / each).rglob("*.md"))]
 
 
 def test_the_readme_python_runs(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -37,9 +40,10 @@ def test_the_readme_commands_parse() -> None:
         assert build_parser().parse_args(shlex.split(command)[1:]).run
 
 
-def test_the_readme_links_exist() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (Path(__file__).parent.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_pages_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)[)#]", page.read_text()):
+        assert (page.parent / target).is_file(), target
 
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(anynet.__path__, "anynet.")]
