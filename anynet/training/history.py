@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -85,6 +85,29 @@ class EpochRecord(NamedTuple):
         return self.validation_score
 
 
+def describe_figures(record: EpochRecord, metric: str) -> str:
+    """Return the losses and scores of an epoch as text.
+
+    Parameters
+    ----------
+    record : EpochRecord
+    metric : str
+        Name of the scores.
+    """
+    figures = {
+        "loss": record.train_loss,
+        metric: record.train_score,
+        "validation loss": record.validation_loss,
+        f"validation {metric}": record.validation_score,
+        "scoring": record.selection_score,
+    }
+    return ", ".join(
+        f"{name} {value:.4f}"
+        for name, value in figures.items()
+        if value is not None and not math.isnan(value)
+    )
+
+
 class Progress(NamedTuple):
     """The progress of a run within an epoch."""
 
@@ -97,10 +120,18 @@ class Progress(NamedTuple):
 
 
 Callback: TypeAlias = Callable[[EpochRecord], bool | None]
-"""Called after each epoch; training stops if it returns True."""
+"""Called after each epoch; training stops if it returns True.
+
+If it has a method ``member(index)``, a member of a population has the callback that this returns.
+"""
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called several times an epoch; each call waits for the device."""
+
+
+def for_member(callbacks: Iterable[Callback], index: int) -> tuple[Callback, ...]:
+    """Return the callbacks of a member of a population, see ``Callback``."""
+    return tuple(one.member(index) if hasattr(one, "member") else one for one in callbacks)
 
 
 @dataclass(repr=False)

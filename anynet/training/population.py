@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,19 +15,21 @@ from anynet.backends import Backend, to_numpy
 from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
 from anynet.training.checkpoint.population import PopulationSaver
 from anynet.training.evaluate import LOSS
-from anynet.training.fit import check_progress, prepare, warn_of_own_parts
-from anynet.training.history import Callback, StopReason, TimeLimit
+from anynet.training.fit import as_callbacks, prepare, warn_of_own_parts
+from anynet.training.history import Callback, StopReason, TimeLimit, for_member
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
 from anynet.training.placement import split_by_memory
+from anynet.training.progress import PopulationProgress, TrainingBar, check_progress
 from anynet.training.run import Run
 from anynet.training.selection import OnlineSelection, Pool
 from anynet.training.trainer import group_members, train
@@ -35,19 +38,6 @@ from anynet.training.trainer import group_members, train
 MEMBER_ARGUMENTS = (
     *("network", "validation", "samples", "held_out", "callbacks", "metadata", "start"),
 )
-
-
-class PopulationProgress(NamedTuple):
-    """The progress of a population, after an epoch of one of its groups."""
-
-    group: int  # counted from 1
-    groups: int  # number of groups
-    members: int  # networks in this group
-    active: int  # members that have not stopped
-    epoch: int  # counted from 1
-    epochs: int  # maximum number
-    scoring: str = ""  # name of the validation score that selects the epochs
-    score: float | None = None  # mean of the members' best ones; None without validation
 
 
 class CrossValidation(NamedTuple):
@@ -81,7 +71,7 @@ def fit_population(
     dtype: str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: PopulationCallback | None = None,
+    progress: PopulationCallback | bool | None = None,
     memory_limit: int | None = None,
     selection: OnlineSelection | None = None,
     checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str] | None = None,
@@ -113,8 +103,10 @@ def fit_population(
         which is faster, and differences between seeds come from the initial weights only.
     callbacks : callable or sequence of callable
         Each takes every ``EpochRecord`` of every member, and may return True to stop that member.
-    progress : callable, optional
-        Takes a ``PopulationProgress`` after every epoch of a group.
+        One with a method ``member(index)``, such as those of ``anynet.callbacks``, is replaced by
+        what this returns for each member.
+    progress : callable or bool, optional
+        Takes a ``PopulationProgress`` after every epoch of a group; True shows a bar of tqdm.
     memory_limit : int, optional
         Maximum memory of a group on the device, in bytes; by default most of the free memory.
         Larger groups are split.
@@ -160,7 +152,8 @@ def fit_population(
     """
     check_network(network)
     chosen = choose_backend(backend, device, dtype, data)
-    common = {"network": network, "validation": validation, "callbacks": callbacks, **options}
+    common = {"network": network, "validation": validation, **options}
+    shared_callbacks = as_callbacks(callbacks)
     _check_configs(configs)
     check_bool("shared_order", shared_order)
     limit: Any = memory_limit
@@ -172,7 +165,8 @@ def fit_population(
     common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
     runs = []
     for member, config in enumerate(configs):
-        merged = common | dict(config)
+        own_callbacks = for_member(shared_callbacks, member)
+        merged = {**common, "callbacks": own_callbacks, **config}
         own = {name: merged.pop(name) for name in MEMBER_ARGUMENTS if name in merged}
         try:
             runs.append(
@@ -190,6 +184,7 @@ def fit_population(
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
+        runs[-1].name = f"member {member}"
     if selection is not None and checkpoint is not None:
         message = "selection cannot be continued from a checkpoint: leave out one of them"
         raise InvalidArgumentError(message)
@@ -202,9 +197,13 @@ def fit_population(
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
     started = TimeLimit.clock()
+    where = f"{chosen.name} on {chosen.device_name()}, {chosen.dtype}: {chosen.reason}"
+    LOGGER.info("training begins: %d members in %d groups; %s", len(runs), len(groups), where)
     try:
         with ExitStack() as stack:
             stack.enter_context(chosen.context())
+            if progress is True:
+                progress = stack.enter_context(TrainingBar()).of_population
             saver = None
             if checkpoint is not None:
                 folder = stack.enter_context(continued(checkpoint))
@@ -217,15 +216,19 @@ def fit_population(
                     run.pool = pool
                 if selection is not None:
                     selection.waited = 0
-                report = _reporter(progress, index, groups, pool)
+                report = _reporter(progress or None, index, groups, pool)
                 if saver is None:
                     train(group, report)
                 elif not all(run.ended for run in group):
                     cohorts = saver.cohorts(group)
                     train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
     except KeyboardInterrupt as interrupt:
+        LOGGER.info("training interrupted")
         raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
-    return [_model(run) for run in runs]
+    models = [_model(run) for run in runs]
+    for run in runs:
+        run.log_result()
+    return models
 
 
 def cross_validate(
@@ -356,13 +359,17 @@ def _reporter(
     def report(epoch: int, active: int) -> None:
         if pool is not None:
             pool.select()
-        if progress is None:
+        if progress is None and not LOGGER.isEnabledFor(logging.INFO):
             return
         best = [run.stopping.best for run in group if run.held_out is not None]
         score = float(np.mean(best)) if best else None
         if score is not None and scoring == LOSS:
             score = -score
-        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
+        best_score = "" if score is None else f", best validation {scoring} {score:.4f}"
+        text = "group %d of %d, epoch %d/%d: %d of %d members continue%s"
+        LOGGER.info(text, *about[:2], epoch, epochs, active, len(group), best_score)
+        if progress is not None:
+            progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
 
     return report
 
