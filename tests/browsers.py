@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import anynet
 
@@ -143,7 +145,8 @@ def main(run: str, file: str) -> None:
         browser.open(page, Path(folder))
         browser.draw(SEVEN)
         browser.wait(300)
-        Path(file).write_bytes(browser.picture())
+        picture = Image.open(io.BytesIO(browser.picture())).convert("RGB")
+        picture.quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 if __name__ == "__main__":
