@@ -28,6 +28,7 @@ extensions = [
     "sphinx_design",
     # those of docs/_site
     "docstrings",
+    "draw",
     "execute",
     "link_check",
     "literal_links",
