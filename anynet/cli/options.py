@@ -18,6 +18,7 @@ from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 from anynet.tabular import PRESETS
+from anynet.training.calibration import METHODS
 from anynet.training.options import TIES
 
 #: Classes that process images, before training or in each step, by the name in an option.
@@ -312,6 +313,12 @@ class TrainOptions:
         kinds.choice(lambda: TIES),
         "kept epoch among those with the same best validation score: first or last",
     )
+    calibrate: str | None = option(
+        None,
+        kinds.choice(lambda: METHODS),
+        "calibration of the probabilities by the validation rows, after training (default: none)",
+        "METHOD",
+    )
     patience: int = option(
         5,
         COUNT,
@@ -387,8 +394,8 @@ class TrainOptions:
 OF_PRESETS = ("preset", "members")
 WITH_PRESETS = (
     *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
-    *("class_weight", "validation", "scoring", "time_limit", "checkpoint_every", "seed"),
-    *("backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
+    *("class_weight", "validation", "scoring", "calibrate", "time_limit", "checkpoint_every"),
+    *("seed", "backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
     *("out", "log", "json", "quiet"),
 )
 

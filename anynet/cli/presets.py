@@ -61,6 +61,13 @@ class PresetJob(Job):
     @cached_property
     def options(self) -> TrainOptions:
         """The options that repeat the run."""
+        if self.given.calibrate is not None:
+            message = (
+                "--calibrate is for single networks: add an option such as --layers; the mean of a "
+                "preset's networks is calibrated in Python by rows that none of them was trained "
+                "on: anynet.calibrate(anynet.load(RUN), (x, y))"
+            )
+            raise InvalidArgumentError(message)
         given = recipe.resolve_data(self.given, self.dataset, self.backend)
         validation = VALIDATION_SHARE if given.validation is None else given.validation
         if not recipe.rows_to_hold_out(validation, self.dataset):

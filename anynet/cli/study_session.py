@@ -30,6 +30,7 @@ SPLIT_SEED = 0
 _NOT_RECORDED = (
     *("dataset", *TABLE_OPTIONS, *OF_PRESETS),
     *("seed", "threads", "out", "log", "json", "quiet", "data_dir", "checkpoint_every"),
+    "calibrate",
 )
 
 #: Options that are the same for all runs of a study.

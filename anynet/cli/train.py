@@ -15,6 +15,7 @@ from anynet.cli.reports import Report, ValueReport
 from anynet.cli.terminal import complain, exit_code, say, say_json, terminable, warn
 from anynet.errors import TrainingInterrupted
 from anynet.training import Ensemble, Model, StopReason
+from anynet.training.calibration import TEMPERATURE
 from anynet.training.model_file import CHECKPOINTS
 
 
@@ -99,5 +100,7 @@ def print_result(
     if job.given.json:
         say_json(result)
         return
+    if result.get(TEMPERATURE) is not None:
+        say(f"calibrated by the validation rows: temperature {result[TEMPERATURE]:.4f}")
     score = "no test rows: no test score" if report is None else f"test {report.summary()}"
     say(score, f"run folder {result['run']}")

@@ -1,5 +1,6 @@
 """Training: from a network and data to a model."""
 
+from anynet.training.calibration import calibrate
 from anynet.training.checkpoint import Checkpoints
 from anynet.training.checkpoint.resume import resume
 from anynet.training.ensemble import Ensemble, load, predict_augmented
@@ -31,6 +32,7 @@ __all__ = [
     "RateSearch",
     "Selection",
     "StopReason",
+    "calibrate",
     "cross_validate",
     "find_learning_rate",
     "fit",

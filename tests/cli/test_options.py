@@ -80,6 +80,7 @@ KWARGS: dict[str, st.SearchStrategy[Any]] = {
         max_size=3,
     ).map(tuple),
     "scoring": st.none() | WORDS,
+    "calibrate": st.none() | st.just("temperature"),
     "ties": st.sampled_from(["first", "last"]),
     "drop_last": st.booleans(),
     "label_smoothing": SHARES,
