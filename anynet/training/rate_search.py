@@ -94,9 +94,10 @@ class RateSearch(Described):
         label = f"suggestion: {self.suggestion:.2g}"
         ax.axvline(self.suggestion, color="C3", linestyle=":", linewidth=1)
         ax.plot([self.suggestion], [height], "o", color="C3", label=label)
-        low, start = float(self.smoothed.min()), float(self.smoothed[0])
-        margin = max(start - low, abs(start) * 0.1, 1e-12)
-        ax.set_ylim(low - 0.2 * margin, start + 1.2 * margin)  # the last losses are far above
+        lowest = int(np.argmin(self.smoothed))
+        low, top = float(self.smoothed[lowest]), float(self.smoothed[: lowest + 1].max())
+        margin = max(top - low, abs(top) * 0.1, 1e-12)
+        ax.set_ylim(low - 0.2 * margin, top + 0.5 * margin)  # the last losses are far above
         ax.set_xscale("log")
         ax.set(xlabel="learning rate", ylabel="training loss")
         ax.legend()
