@@ -35,7 +35,7 @@ def test_the_readme_commands_parse() -> None:
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     commands = [line.partition(" #")[0] for line in shell.splitlines() if "anynet " in line]
     commands = [line[line.index("anynet ") :] for line in commands]
-    assert len(commands) == 12
+    assert len(commands) == 13
     for command in commands:
         assert build_parser().parse_args(shlex.split(command)[1:]).run
 
