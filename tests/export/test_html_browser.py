@@ -34,7 +34,7 @@ from anynet.nn import (
     PiecewiseLinear,
     PiecewiseLinearEmbedding,
 )
-from anynet.tabular import Fast, RealMLP, RealMLPS, TabMMini
+from anynet.tabular import Fast, Pack, RealMLP, RealMLPS, TabMMini
 
 TOLERANCE = 1e-5
 ROWS = 200
@@ -164,6 +164,7 @@ PRESETS = [
     RealMLPS(epochs=3, width=8),
     RealMLP(epochs=3, width=8),
     TabMMini(n_members=3, epochs=2, width=8),
+    Pack(n_members=3, epochs=2, width=8),
 ]
 
 
