@@ -56,7 +56,6 @@ autodoc_typehints = "none"  # types are in the numpydoc sections
 autodoc_member_order = "bysource"
 autosummary_generate = True
 numpydoc_show_class_members = False  # the class template lists them
-maximum_signature_line_length = 88
 python_display_short_literal_types = True
 default_role = "code"
 
@@ -69,6 +68,7 @@ html_title = "anynet"
 html_static_path = ["_site/static"]
 html_extra_path = ["_site/redirect"]
 html_css_files = ["anynet.css"]
+html_sidebars = {page: [] for page in ("docs/index", "README", "CHANGELOG")}
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
