@@ -47,6 +47,17 @@ class Model(Described):
         JSON-able notes, saved with the model.
     states : LayerStates
         Arrays of layers that are not trained, such as running statistics; ``()`` if none has any.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, validation=0.1, epochs=3, backend="numpy")
+    >>> model.predict(data.test[0][:3]).shape, model.predict_proba(data.test[0][:3]).shape
+    ((3,), (3, 10))
+    >>> model.n_parameters
+    2410
     """
 
     network: Network
