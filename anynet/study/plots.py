@@ -309,6 +309,7 @@ def plain_text(text: str, most: int = MOST_LETTERS) -> str:
 def add_grid(axes: Any) -> None:
     """Draw a light grid, and no frame at the top and on the right."""
     axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
