@@ -94,6 +94,17 @@ class Backend:
     precision : {"tf32", "bfloat16", "float16"}, optional
         Type to which the factors of products are rounded, see ``get_backend``; None does not
         round.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> backend = anynet.get_backend("numpy")
+    >>> x = backend.to_device([[1.0, 2.0], [3.0, 4.0]])
+    >>> backend.gemm(x, x, transpose_b=True)
+    array([[ 5., 11.],
+           [11., 25.]])
+    >>> backend.name, backend.device_name(), backend.dtype
+    ('numpy', 'cpu', 'float32')
     """
 
     name: ClassVar[str] = "portable"

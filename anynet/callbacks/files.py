@@ -60,8 +60,8 @@ class FileLogger(EpochLogger):
     def _check_new(self) -> None:
         if self.path.stat().st_size:
             message = (
-                f"{quoted(self.path)} exists already: choose another file, or resume=True to "
-                f"continue the log of a run that is resumed"
+                f"{quoted(self.path)} exists already: choose another file; only a run that is "
+                f"resumed continues its log (resume=True)"
             )
             raise InvalidArgumentError(message)
 

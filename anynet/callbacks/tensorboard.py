@@ -48,8 +48,8 @@ class TensorBoardLogger(EpochLogger):
         _part("summary.writer.event_file_writer")
         if not self.resume and self.folder.is_dir() and any(self.folder.rglob(FILES)):
             message = (
-                f"{quoted(self.folder)} contains the events of another run: choose another folder, "
-                f"or resume=True to continue the log of a run that is resumed"
+                f"{quoted(self.folder)} contains the events of another run: choose another folder; "
+                f"only a run that is resumed continues its log (resume=True)"
             )
             raise InvalidArgumentError(message)
         try:

@@ -112,18 +112,21 @@ def _write_page(model: Any, arguments: argparse.Namespace) -> int:
     count = arguments.samples
     if count is None:
         count = 0 if knows_tables(model) else SAMPLES
-    samples = _test_samples(model, arguments.model, count) if count else None
+    samples, count = _test_samples(model, arguments.model, count) if count else (None, 0)
     page = to_html(model, weights=arguments.weights, samples=samples)
     with replacing(arguments.out, new=True) as file:
         file.write(page.encode())
     what = "a canvas to draw on" if image_format(model) else "a form"
-    held = f" and {count} test samples" if samples is not None else ""
+    held = f" and {count} test samples" if count else ""
     say(f"{arguments.out}: a web page with {what}{held}, {len(page) / 1000:,.0f} kB")
     return 0
 
 
-def _test_samples(model: Any, run: Path, count: int) -> Any:
-    """Return random test samples of the data set of a run; None, with a note, if it is not here."""
+def _test_samples(model: Any, run: Path, count: int) -> tuple[Any, int]:
+    """Return random test samples of the data set of a run, at most `count`, and their number.
+
+    If the data set is not on this machine, a note is printed and there are none.
+    """
     from anynet.cli.job import load_samples
     from anynet.cli.models import check_fit, knows_tables, preprocessing_in
     from anynet.cli.recipe import preprocessed
@@ -141,7 +144,8 @@ def _test_samples(model: Any, run: Path, count: int) -> Any:
             raise InvalidArgumentError(message)
         if knows_tables(model):
             rows, _ = rows_to_score(model, name, header=options.get("header", True))
-            return rows.take(rng.permutation(rows.n_rows)[:count])
+            chosen = rng.permutation(rows.n_rows)[:count]
+            return rows.take(chosen), len(chosen)
         if name in dataset_names():
             dataset = load_dataset(name, options.get("data_dir"), download=False)
         else:
@@ -149,7 +153,7 @@ def _test_samples(model: Any, run: Path, count: int) -> Any:
         check_fit(model, dataset)
         x, y = preprocessed(dataset, preprocessing_in(model)).test
         chosen = rng.permutation(len(y))[:count]
-        return x[chosen], y[chosen]
+        return (x[chosen], y[chosen]), len(chosen)
     except (AnynetError, OSError) as error:
         complain(f"the page has no test samples: {error}", "anynet: note: ")
-        return None
+        return None, 0

@@ -1,6 +1,6 @@
 """One training run: its options, data set and backend, from loading to scoring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +30,7 @@ from anynet.training import Model, calibrate, fit, resume
 from anynet.training.calibration import TEMPERATURE
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import GIVEN
+from anynet.training.history import Callback
 
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12
@@ -128,7 +129,13 @@ class Job:
             return [rows]
         return [rows, "a single network, as its options ask for; without them: preset auto"]
 
-    def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Model:
+    def train(
+        self,
+        *,
+        silent: bool,
+        checkpoints: CheckpointFolder | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Model:
         """Train with a progress bar, from the newest checkpoint if there is one."""
         options, data = self.options, self.dataset.train
         validation: Any = options.validation or None
@@ -147,7 +154,7 @@ class Job:
                 "validation": validation,
                 "backend": self.backend,
                 "resident": False if options.stream else None,
-                "callbacks": [bar.finish],
+                "callbacks": [bar.finish, *callbacks],
                 "progress": bar.update if bar.live else None,
             }
             if checkpoints is not None and found is not None:

@@ -379,6 +379,13 @@ class TrainOptions:
     out: Path | None = option(  # noqa: RUF009
         None, kinds.FOLDER, "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
     )
+    log: tuple[str, ...] = option(
+        (),
+        kinds.log_targets(),
+        "record of each epoch, in FILE.csv, FILE.jsonl, tensorboard:DIR, mlflow or "
+        "mlflow:EXPERIMENT; several with commas",
+        "TARGETS",
+    )
     json: bool = option(False, SWITCH, "output as one JSON object, and nothing else")
     quiet: bool = option(False, SWITCH, "output of the result without progress")
 
@@ -389,7 +396,7 @@ WITH_PRESETS = (
     *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
     *("class_weight", "validation", "scoring", "calibrate", "time_limit", "checkpoint_every"),
     *("seed", "backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
-    *("out", "json", "quiet"),
+    *("out", "log", "json", "quiet"),
 )
 
 #: Other names of options on the command line and in files.
@@ -405,7 +412,7 @@ SECTIONS = {
     "preprocess": "preprocessing and augmentation of images",
     "epochs": "duration, validation and checkpoints",
     "backend": "backend and data",
-    "json": "output",
+    "log": "output",
 }
 
 KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}

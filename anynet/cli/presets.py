@@ -1,5 +1,6 @@
 """Tables that are trained by a preset: its options, its run, and when it is chosen."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from anynet.tabular import Preset, Problem, get_preset, train_preset
 from anynet.training import Ensemble
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.evaluate import scoring_of
+from anynet.training.history import Callback
 
 #: Share of the rows that each network of a preset is validated on.
 VALIDATION_SHARE = 0.2
@@ -142,7 +144,13 @@ class PresetJob(Job):
         instead = "an option such as --layers trains a single network instead"
         return [rows, f"preset {self.preset.kind}{within}; {instead}"]
 
-    def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Any:
+    def train(
+        self,
+        *,
+        silent: bool,
+        checkpoints: CheckpointFolder | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Any:
         """Train all networks, from the newest checkpoint if there is one."""
         weights = {CLASS_WEIGHT: self.given.class_weight} if self.given.class_weight else {}
         with closing(PresetBar(self.options.time_limit, silent)) as bar, self.memory_errors():
@@ -151,6 +159,7 @@ class PresetJob(Job):
                 metadata=self.dataset.metadata | weights,
                 progress=bar.update if bar.live else None,
                 checkpoint=checkpoints,
+                callbacks=callbacks,
                 backend=self.backend,
             )
 

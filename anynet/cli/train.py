@@ -1,11 +1,13 @@
 """``anynet train``: from a data set to a run folder."""
 
 import argparse
+from contextlib import ExitStack
 from typing import Any
 
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.job import Job, defaults_for
+from anynet.cli.logs import logs
 from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import TrainOptions, add_options, add_value, given_options
 from anynet.cli.presets import load_job, preset_for
@@ -58,27 +60,29 @@ def run(arguments: argparse.Namespace) -> int:
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
     model: AnyModel
-    with terminable(), runs.new_folder(folder, numbered=options.out is None) as new:
-        job = load_job(options, silent=silent)
-        started = to_toml(job.options)
-        if job.arguments and not silent:
-            job.introduce()
-        if every is None:
-            try:
-                model = job.train(silent=silent)
-            except TrainingInterrupted as stop:
-                if not isinstance(stop.model, (Model, Ensemble)):  # no epoch was finished
-                    raise
-                model, code = stop.model, exit_code(stop)
-            report, result = write_run(new.scratch, model, job)
-        else:
-            (new.scratch / CHECKPOINTS).mkdir()
-            runs.write_text(new.scratch / runs.CONFIG_FILE, started)
-    if every is not None:
-        with terminable(), runs.going_on(new.path, every) as checkpoints:
-            runs.write_text(checkpoints.path / BEGINNING, started)
-            model = job.train(silent=silent, checkpoints=checkpoints)
-            report, result = write_run(new.path, model, job)
+    with ExitStack() as stack:
+        with terminable(), runs.new_folder(folder, numbered=options.out is None) as new:
+            job = load_job(options, silent=silent)
+            started = to_toml(job.options)
+            if job.arguments and not silent:
+                job.introduce()
+            callbacks = stack.enter_context(logs(job.options))
+            if every is None:
+                try:
+                    model = job.train(silent=silent, callbacks=callbacks)
+                except TrainingInterrupted as stop:
+                    if not isinstance(stop.model, (Model, Ensemble)):  # no epoch was finished
+                        raise
+                    model, code = stop.model, exit_code(stop)
+                report, result = write_run(new.scratch, model, job)
+            else:
+                (new.scratch / CHECKPOINTS).mkdir()
+                runs.write_text(new.scratch / runs.CONFIG_FILE, started)
+        if every is not None:
+            with terminable(), runs.going_on(new.path, every) as checkpoints:
+                runs.write_text(checkpoints.path / BEGINNING, started)
+                model = job.train(silent=silent, checkpoints=checkpoints, callbacks=callbacks)
+                report, result = write_run(new.path, model, job)
     print_result(model, report, {**result, "run": str(folder.with_name(new.path.name))}, job)
     return code
 

@@ -345,7 +345,18 @@ class BaseTabular(BaseEstimator):
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):
-    """Predict a number from the columns of a table."""
+    """Predict a number from the columns of a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> rows = np.array([["Ulm", 30], ["Bonn", 40], ["Jena", 70], ["Ulm", 80]] * 15, dtype=object)
+    >>> rent = 10.0 * rows[:, 1].astype(float)
+    >>> model = anynet.TabularRegressor("fast", random_state=0).fit(rows, rent)
+    >>> model.score(rows, rent) > 0.9
+    True
+    """
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict values (n_samples,)."""
@@ -362,7 +373,18 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
-    """Predict a class from the columns of a table."""
+    """Predict a class from the columns of a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> rows = np.array([["Ulm", 30], ["Bonn", 40], ["Jena", 70], ["Ulm", 80]] * 15, dtype=object)
+    >>> costly = ["no", "no", "yes", "yes"] * 15
+    >>> model = anynet.TabularClassifier("fast", random_state=0).fit(rows, costly)
+    >>> list(map(str, model.predict([["Ulm", 35], ["Bonn", 75]])))
+    ['no', 'yes']
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseTabular._parameter_constraints,

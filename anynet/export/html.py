@@ -148,8 +148,8 @@ def _assembled(
     replacement = "by its typical value: the mean of the training samples, or 0"
     if target is not None:
         replacement = (
-            "by a typical value: the median of the training rows for numbers and dates, the more "
-            "frequent of yes and no, and a missing value for categories"
+            "by a typical value: the median of the training rows for numbers and dates, and the "
+            "most frequent value for all others"
         )
     texts = {"target": heading, "replacement": replacement}
     body = _filled(_part(f"{kind}.html"), {name: _text(text) for name, text in texts.items()})

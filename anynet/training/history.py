@@ -18,7 +18,14 @@ from anynet.optim import ReduceOnPlateau
 
 
 class StopReason(StrEnum):
-    """The reason why training ended; ``History.stopped`` is the same as a sentence."""
+    """The reason why training ended; ``History.stopped`` is the same as a sentence.
+
+    Examples
+    --------
+    >>> from anynet import StopReason
+    >>> StopReason("patience") is StopReason.PATIENCE
+    True
+    """
 
     EPOCHS = "epochs"  # the maximum number of epochs is done
     TARGET = "target"  # the validation score reached the target
@@ -49,6 +56,13 @@ class EpochRecord(NamedTuple):
 
     Training figures are running means over the epoch, taken on each batch before its update;
     validation figures are taken after the epoch, and are None without a validation set.
+
+    Examples
+    --------
+    >>> from anynet import EpochRecord
+    >>> record = EpochRecord(1, 0.1, 0.52, 0.84, 0.31, 0.91, seconds=0.2)
+    >>> record.validation_accuracy
+    0.91
     """
 
     epoch: int  # counted from 1
@@ -139,6 +153,18 @@ class History(Described):
         Why training ended, as a sentence; empty during training.
     warning : str
         A sentence if nothing was learned, otherwise empty.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, validation=0.1, epochs=3, backend="numpy")
+    >>> len(model.history.records), model.history.stop_reason
+    (3, <StopReason.EPOCHS: 'epochs'>)
+    >>> accuracies = model.history.to_dict()["validation_accuracy"]
+    >>> model.history.best.validation_accuracy == max(accuracies)
+    True
     """
 
     metric: str

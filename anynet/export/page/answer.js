@@ -70,7 +70,7 @@ function showBars({ task, outputs }, mean) {
     const [name, track, share] = body.rows[row].cells;
     const chosen = task === "labels" ? likely[place] > 0.5 : place === best;
     body.rows[row].classList.toggle("best", mean !== null && chosen);
-    name.textContent = outputs[place];
+    name.firstChild.textContent = outputs[place];
     track.firstChild.firstChild.style.transform = `scaleX(${likely[place]})`;
     share.textContent = mean === null ? "–" : percent(likely[place]);
   });
@@ -80,6 +80,7 @@ function newBar() {
   const row = make("tr");
   const name = make("th");
   name.scope = "row";
+  name.append(make("div"));
   const cell = make("td", "", "track");
   const track = make("div");
   track.append(make("div", "", "fill"));

@@ -98,5 +98,6 @@ function typicalCell(column) {
   if (column.kind === "plain") return column.typical;
   if (column.kind === "quantile") return column.quantiles[column.quantiles.length >> 1];
   if (column.kind === "boolean") return column.fill;
-  return column.center ?? null;
+  if (column.kind === "date") return Math.floor(column.center);
+  return column.center ?? (column.frequent || null);
 }

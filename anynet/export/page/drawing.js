@@ -62,9 +62,7 @@ class Drawing {
 
   /** Continue the last stroke to a point. */
   extend(point) {
-    const stroke = this.content.strokes[this.content.strokes.length - 1];
-    this.line([stroke[stroke.length - 1], point]);
-    stroke.push(point);
+    this.content.strokes[this.content.strokes.length - 1].push(point);
   }
 
   // ---- Mouse, pen and finger ----
@@ -87,6 +85,7 @@ class Drawing {
     if (event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? []; // all positions since the last frame
     for (const each of events.length ? events : [event]) this.extend(this.position(each));
+    this.redraw();
     this.onChange();
   }
 
@@ -115,6 +114,7 @@ class Drawing {
     this.pen.y = Math.min(Math.max(this.pen.y + down * step, 0), height);
     if (this.pen.down) {
       this.extend([this.pen.x, this.pen.y]);
+      this.redraw();
       this.onChange();
     }
     this.showPen();

@@ -21,23 +21,16 @@ const FIELDS = {
   /** A number, with a slider over the range of the training rows. */
   number(column, id) {
     const input = inputOf("number", id, { step: "any", placeholder: placeholderOf(column) });
-    const elements = [input];
-    let slider = null;
-    if (column.limits && column.limits[0] < column.limits[1]) {
-      const [min, max] = column.limits;
-      slider = inputOf("range", "", { min, max, step: (max - min) / 200, value: typicalCell(column) });
-      slider.tabIndex = -1; // the number beside it is for the keyboard
-      slider.setAttribute("aria-hidden", "true");
-      slider.addEventListener("input", () => (input.value = Number(slider.valueAsNumber.toPrecision(4))));
-      input.addEventListener("input", () => (slider.value = read() ?? typicalCell(column)));
-      elements.push(slider);
-    }
+    const slider = sliderFor(column);
     const read = () => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : null);
+    const follow = () => (slider.value = read() ?? typicalCell(column));
     const write = (cell) => {
       input.value = cell ?? "";
-      if (slider) slider.value = cell ?? typicalCell(column);
+      follow();
     };
-    return { elements, read, write, hint: hintFor(column, short) };
+    slider.addEventListener("input", () => (input.value = Number(slider.valueAsNumber.toPrecision(4))));
+    input.addEventListener("input", follow);
+    return { elements: [input, slider], read, write, hint: hintFor(column, short) };
   },
 
   date(column, id) {
@@ -61,6 +54,17 @@ FIELDS.quantile = FIELDS.plain = FIELDS.number;
 FIELDS.code = FIELDS.category;
 
 const placeholderOf = ({ kind, typical }) => (kind === "plain" ? short(typical) : "missing");
+
+/** A slider over the range of the training rows, beside a number; hidden if the range is unknown. */
+function sliderFor(column) {
+  const [min, max] = column.limits ?? [0, 0];
+  const isWhole = [min, max, typicalCell(column)].every(Number.isInteger);
+  const slider = inputOf("range", "", { min, max, step: isWhole ? 1 : (max - min) / 200 || 1 });
+  slider.hidden = min === max;
+  slider.tabIndex = -1; // the number beside it is for the keyboard
+  slider.setAttribute("aria-hidden", "true");
+  return slider;
+}
 
 function inputOf(type, id, attributes = {}) {
   const input = make("input");
@@ -102,7 +106,9 @@ function buildForm(form, columns, onChange) {
     const label = make("label", column.column);
     label.htmlFor = id;
     const row = make("div", "", "field");
-    row.append(label, ...field.elements);
+    const inputs = make("div", "", "inputs");
+    inputs.append(...field.elements);
+    row.append(label, inputs);
     if (field.hint) {
       const hint = make("small", field.hint);
       hint.id = `${id}-hint`;
@@ -183,7 +189,7 @@ function showEffects(model, cells, mean) {
       fill.style.transform = `translateX(50%) scaleX(${effect / largest / 2})`;
       fill.classList.add("signed", effect > 0 ? "up" : "down");
       const amount = model.task === "values" ? short(effect) : `${(100 * effect).toFixed(1)} points`;
-      row.cells[0].textContent = name;
+      row.cells[0].firstChild.textContent = name;
       row.cells[2].textContent = effect > 0 ? `+${amount}` : amount.replace("-", "−");
       return row;
     }),

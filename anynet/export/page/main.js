@@ -57,8 +57,8 @@ function showRemark(label, mean) {
   remark.textContent = "";
   if (label === null) return "";
   const [name, isRight] = compare(model, label, mean);
-  const verdict = { true: ": ✓ correct", false: ": ✗ wrong", null: "" }[isRight];
-  remark.textContent = `The label is ${name}${verdict}`;
+  const verdict = { true: " ✓ correct", false: " ✗ wrong", null: "" }[isRight];
+  remark.textContent = `${model.task === "values" ? "True value" : "Label"}: ${name}${verdict}`;
   remark.className = { true: "right", false: "wrong", null: "" }[isRight];
   return remark.textContent;
 }
@@ -112,7 +112,7 @@ function startPicture({ image, samples }) {
     const label = samples.labels[place];
     drawing.show({ width: columns, data: shades(input), input, label });
   });
-  return update;
+  return { update, drawing };
 }
 
 // ---- Tables and plain rows -----------------------------------------------------------------
@@ -165,14 +165,15 @@ function startForm({ table, samples }) {
     refresh();
   });
   writeCells(typical);
-  return update;
+  return { update };
 }
 
 // ---- Start ---------------------------------------------------------------------------------
 
-const update = model.image ? startPicture(model) : startForm(model);
+const page = model.image ? startPicture(model) : startForm(model);
 element("legend").textContent =
   (model.networks.length > 1 ? `The first of ${model.networks.length} networks. ` : "") +
-  "Each square is a hidden unit: the stronger its colour, the stronger its activation.";
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
-update();
+  "Each square is a hidden unit: the stronger its colour, the stronger its activation " +
+  "(blue above 0, orange below).";
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", page.update);
+page.update();
