@@ -121,10 +121,12 @@ def save_examples(
     size = (max(columns * width, 3), rows * height + 0.35)
     figure = Figure(figsize=size, layout="constrained")
     cells: Any = figure.subplots(rows, columns, squeeze=False)
-    for axes in cells.flat:
+    for axes in cells.flat[len(ink) :]:
         axes.set_axis_off()
     for axes, image, caption in zip(cells.flat, ink, captions, strict=False):
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color("#cccccc")
         lines = [plain_text(line, MOST_CAPTION_LETTERS) for line in caption]
         axes.set_title("\n".join(lines), fontsize=8)
     figure.suptitle(plain_text(title), fontsize=10)
