@@ -44,10 +44,9 @@ def save_reliability(path: Path, reliability: Reliability, what: str, name: str)
     predicted, observed = reliability.predicted[filled], reliability.observed[filled]
     rows = reliability.rows[filled]
     upper.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":", label="calibrated")
-    # one standard error of a frequency in a bin
-    error = np.sqrt(observed * (1 - observed) / rows)
+    error = np.abs(_intervals(observed, rows) - observed)
     bars = {"marker": "o", "markersize": 5, "capsize": 2, "linewidth": 1}
-    label = f"share of {what} ± standard error"
+    label = "bins, with 95 % intervals (Wilson)"
     upper.errorbar(predicted, observed, yerr=error, color=ACCENT, label=label, **bars)
     upper.set(ylabel=f"share of {what}", xlim=(0, 1), ylim=(-0.02, 1.02))
     upper.yaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -62,6 +61,14 @@ def save_reliability(path: Path, reliability: Reliability, what: str, name: str)
     title = f"{plain_text(name)}\nexpected calibration error {reliability.error:.4f}"
     upper.set_title(title, fontsize=10)
     write(figure, path)
+
+
+def _intervals(shares: npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the ends (2, bins) of the 95 % intervals of shares of rows."""
+    from scipy.stats import binomtest
+
+    tests = [binomtest(round(share * n), n) for share, n in zip(shares, rows.tolist(), strict=True)]
+    return np.array([test.proportion_ci(method="wilson") for test in tests]).T
 
 
 @in_own_style

@@ -177,8 +177,8 @@ def _method(setting: Setting) -> str:
         f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, "
         f"the same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch "
         f"with the best validation accuracy. Seconds exclude validation; other processes on the "
-        f"machine lengthen them. Those of runs that were trained as one population are equal shares "
-        f"of one measurement and have no standard deviation.\n\n"
+        f"machine lengthen them. Those of runs that were trained as one population are equal "
+        f"shares of one measurement and have no standard deviation.\n\n"
         f"Fixed options: {_literal(words(fixed))}.\n\n"
         f"Computed by {setting.machine}."
     )
