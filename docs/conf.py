@@ -27,6 +27,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     # those of docs/_site
+    "demo",
     "docstrings",
     "execute",
     "link_check",
