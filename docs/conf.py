@@ -27,8 +27,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     # those of docs/_site
-    "demo",
     "docstrings",
+    "draw",
     "execute",
     "link_check",
     "literal_links",

@@ -1,8 +1,15 @@
-"""A real headless browser for web pages: Chromium through Selenium."""
+"""A real headless browser for web pages: Chromium through Selenium.
+
+``python tests/browsers.py RUN FILE.png`` takes a picture of the page of a run of MNIST.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +17,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
+import anynet
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"),
     *("--hide-scrollbars", "--disable-background-networking", "--window-size=1200,900"),
 )
+
+
+SEVEN = [(0.25, 0.2), (0.72, 0.2), (0.6, 0.45), (0.42, 0.85)]
 
 
 class Browser:
@@ -61,7 +74,7 @@ class Browser:
         box = "const {left, top, width, height} = canvas.getBoundingClientRect()"
         self.run("canvas.scrollIntoView({block: 'center'})")
         left, top, width, height = self.run(f"{box}; return [left, top, width, height]")
-        between = np.linspace(0, len(points) - 1, 3 * len(points))
+        between = np.linspace(0, len(points) - 1, 4 * (len(points) - 1) + 1)
         x, y = (np.interp(between, range(len(points)), each) for each in zip(*points, strict=True))
         places = [(left + i * width, top + j * height) for i, j in zip(x, y, strict=True)]
         for kind, place in zip(
@@ -92,6 +105,12 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def picture(self) -> bytes:
+        """Return a picture of the whole page as PNG."""
+        options = {"format": "png", "captureBeyondViewport": True}
+        found = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
+        return base64.b64decode(found["data"])
+
     def problems(self) -> list[str]:
         """Return the errors and warnings in the browser's console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
@@ -116,3 +135,19 @@ def headless() -> Iterator[Browser]:
         yield Browser(running)
     finally:
         running.quit()
+
+
+def main(run: str, file: str) -> None:
+    """Write a picture of the page of a run, after a 7 was drawn."""
+    page = anynet.export.to_html(anynet.load(run, backend="numpy"))
+    with headless() as browser, tempfile.TemporaryDirectory() as folder:
+        browser.emulate(1000, 800)
+        browser.open(page, Path(folder))
+        browser.draw(SEVEN)
+        browser.wait(300)
+        picture = Image.open(io.BytesIO(browser.picture())).convert("RGB")
+        picture.quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

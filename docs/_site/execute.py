@@ -1,8 +1,8 @@
 """Sphinx extension: run the tutorials when the site is built, and show what they print and plot.
 
-A tutorial is a plain Markdown page in ``executed_pages`` of the configuration. Its ``python`` blocks
-are run in order in one new process and an empty folder. After each block, the site has the text and the figures of
-Matplotlib that the block produced. A ``text`` block on the page shows readers of the source what is
+A tutorial is a plain Markdown page, one of ``executed_pages`` in ``conf.py``. Its ``python`` blocks
+are run in order in one new process and an empty folder. After each block, the site has the text and
+the figures of Matplotlib that the block produced. A ``text`` block on the page shows readers of the source what is
 printed; the site replaces it by the output itself. A block that fails is a warning, so that the
 build with ``-W`` fails.
 """
