@@ -41,7 +41,7 @@ def run(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_short_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
     quick = [each for each in commands() if each[0] != "study" and "mnist" not in each]
     quick = [each for each in quick if "runs/wide" not in each]
-    assert {each[0] for each in quick} == {"train", "example", "predict"}
+    assert {each[0] for each in quick} == {"train", "example", "predict", "explain", "compare"}
     for command in quick:
         run(command, capsys)
     assert len(Path("predictions.csv").read_text().splitlines()) == 7
@@ -57,6 +57,7 @@ def test_commands_for_mnist_run_on_digits(capsys: pytest.CaptureFixture[str]) ->
             out = run(["digits" if word == "mnist" else word for word in command], capsys)
             if command[0] == "predict":
                 assert re.search(r"photo.png +0 +3 ", out)
+    assert Path("explain-photo.png").is_file()
     assert Path("wide.onnx").stat().st_size > 10_000
 
 

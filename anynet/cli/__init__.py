@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": "predict classes or values of pictures or of rows of a table",
     "info": "print what a model is, how it was trained, and its scores",
     "compare": "compare runs: what differs, and whether it is more than chance",
+    "explain": "show which columns or pixels the predictions depend on",
     "export": "write a trained model for ONNX runtimes or torch",
     "study": "compare options over several seeds: the report's experiments, grids, searches",
     "augment": "draw images beside their augmented versions",

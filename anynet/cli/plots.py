@@ -11,7 +11,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anynet.cli.reports import Report, ValueReport
+from anynet.cli.reports import Report
+from anynet.cli.value_report import ValueReport
 from anynet.study.plots import ACCENT, MUTED, add_grid, in_own_style, plain_text, write
 from anynet.training import History, RateSearch
 
