@@ -41,6 +41,7 @@ COMMANDS = {
     "augment": "draw images beside their augmented versions",
     "example": "write small files to try the other commands on",
     "backends": "list the backends, whether they work here, and why not",
+    "completion": "print a script that completes the command line in a shell",
     "datasets": "list, fetch and verify data sets",
 }
 

@@ -12,9 +12,9 @@ from anynet.cli import kinds
 from anynet.cli.contenders import Contender, find_runs, load_contenders
 from anynet.cli.options import TrainOptions, add_json, add_options, add_value
 from anynet.cli.records import STUDY_FILE
-from anynet.cli.reports import ValueReport
 from anynet.cli.runs import refuse_existing
 from anynet.cli.terminal import say, say_json, say_text, table
+from anynet.cli.value_report import ValueReport
 from anynet.inspect import Comparison, compare_predictions
 from anynet.study.results import shown
 
