@@ -2,9 +2,9 @@
 
 A tutorial is a plain Markdown page, one of ``executed_pages`` in ``conf.py``. Its ``python`` blocks
 are run in order in one new process and an empty folder. After each block, the site has the text and
-the figures of Matplotlib that the block produced. A ``text`` block on the page shows readers of the source what is
-printed; the site replaces it by the output itself. A block that fails is a warning, so that the
-build with ``-W`` fails.
+the figures of Matplotlib that the block produced. A ``text`` block on the page shows readers of the
+source what is printed; the site replaces it by the output itself. A block that fails is a warning,
+so that the build with ``-W`` fails.
 """
 
 from __future__ import annotations
