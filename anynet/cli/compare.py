@@ -10,9 +10,9 @@ from anynet.cli import kinds
 from anynet.cli.contenders import Contender, find_runs, load_contenders
 from anynet.cli.options import TrainOptions, add_json, add_options, add_value
 from anynet.cli.records import STUDY_FILE
-from anynet.cli.reports import ValueReport
 from anynet.cli.runs import refuse_existing
 from anynet.cli.terminal import say, say_json, say_text, table
+from anynet.cli.value_report import ValueReport
 from anynet.inspect import Comparison, compare_predictions
 from anynet.study.results import shown
 
@@ -105,7 +105,7 @@ def compared(contenders: Sequence[Contender]) -> list[Group]:
 def differing_options(contenders: Sequence[Contender]) -> dict[str, list[Any]]:
     """Return the values of the options that differ, for each run; None where it has none.
 
-    An option that a run has not recorded does not differ from its default.
+    An option that a run has not recorded does not differ from its default, or from 0.
     """
     options = [each.record.options for each in contenders]
     found = {}
@@ -113,7 +113,7 @@ def differing_options(contenders: Sequence[Contender]) -> dict[str, list[Any]]:
         values = [some.get(name) for some in options]
         default = vars(TrainOptions()).get(name.replace("-", "_"))
         usual = list(default) if isinstance(default, tuple) else default
-        given = [usual if value is None else value for value in values]
+        given = [(usual if value is None else value) or None for value in values]
         if any(value != given[0] for value in given):
             found[name] = values
     return found

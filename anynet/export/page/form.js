@@ -5,6 +5,7 @@
 const MOST_OPTIONS = 100; // of more categories, text is typed, with suggestions
 const MOST_EFFECTS = 10;
 const DAY = 864e5; // milliseconds
+const OTHER = "\0"; // stands for all categories that training did not have, or had rarely
 
 const toDate = (days) => new Date(Math.floor(days) * DAY).toISOString().slice(0, 10);
 
@@ -46,8 +47,8 @@ const FIELDS = {
 
   category(column, id) {
     if (column.levels.length > MOST_OPTIONS) return suggested(column, id);
-    const others = column.other ? [["\0", "another category"]] : [];
-    return choice(id, [...column.levels.map((level) => [level, level]), ...others]);
+    const levels = column.levels.map((level) => [level, level]);
+    return choice(id, [...levels, [OTHER, "another category"]]);
   },
 };
 FIELDS.quantile = FIELDS.plain = FIELDS.number;
@@ -72,7 +73,7 @@ function inputOf(type, id, attributes = {}) {
   return input;
 }
 
-/** A select for [cell, text], of which the first stands for a missing value. */
+/** A select of "missing" and of [cell, text]; an unknown cell selects the last one. */
 function choice(id, options) {
   const select = make("select");
   select.id = id;
