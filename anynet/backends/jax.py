@@ -1,4 +1,4 @@
-"""JAX: immutable arrays, and an epoch compiled as one ``lax.scan``."""
+"""JAX: immutable arrays, and an epoch compiled as one ``lax.scan``, on one device or on several."""
 
 from __future__ import annotations
 
@@ -6,23 +6,45 @@ import functools
 import os
 import warnings
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from anynet import tree
 from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step, device_index
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
+BATCH = "batch"  # the axis of a mesh of devices
+
 
 @dataclass(frozen=True)
 class JaxBackend(Backend):
-    """JAX arrays on one device."""
+    """JAX arrays on one device, or with equal copies on several.
+
+    On several devices, ``device`` is the sharding of arrays that are copied to each of them. A loop
+    then divides each batch among the devices, and XLA inserts the sums over them.
+    """
 
     name: ClassVar[str] = "jax"
+
+    @property
+    def devices(self) -> tuple[jax.Device, ...]:
+        """The devices, of all processes."""
+        if isinstance(self.device, NamedSharding):
+            return tuple(self.device.mesh.devices.flat)
+        return (self.device,)
+
+    @property
+    def first(self) -> jax.Device:
+        """The first of the devices that this process addresses."""
+        if len(self.devices) == 1:
+            return self.devices[0]
+        return next(one for one in self.devices if one.process_index == jax.process_index())
 
     def to_device(self, array: Any) -> Any:
         """Copy an array to the device, or share its memory on the CPU."""
@@ -34,22 +56,31 @@ class JaxBackend(Backend):
         if self.precision in ("bfloat16", "float16"):
             a, b = (x.astype(getattr(jnp, self.precision)) for x in (a, b))
             return jnp.matmul(a, b, preferred_element_type=self.float_dtype)
-        precision: Any = None if self.device.platform == "cpu" else jax.lax.Precision.HIGHEST
+        precision: Any = None if self.first.platform == "cpu" else jax.lax.Precision.HIGHEST
         if self.precision == "tf32":
             precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32
         return jnp.matmul(a, b, precision=precision)
 
+    def random_bits(
+        self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
+    ) -> Array:
+        """Draw all bits on each device, as to exchange their parts takes longer."""
+        bits = super().random_bits(seed, counters, shape)
+        if not isinstance(self.device, NamedSharding):
+            return bits
+        return jax.lax.with_sharding_constraint(bits, self.device)  # type: ignore[no-any-return]
+
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return a loop that is compiled as a whole."""
-        return CompiledLoop(step)
+        return CompiledLoop(step, self.device)
 
     def synchronize(self) -> None:
         """Wait for the device."""
-        jax.device_put(0, self.device).block_until_ready()
+        jax.device_put(0, self.first).block_until_ready()
 
     def memory(self) -> Memory | None:
         """Return the device's free and total memory, or None if JAX does not report it."""
-        statistics = self.device.memory_stats()
+        statistics = self.first.memory_stats()
         if not statistics or "bytes_limit" not in statistics:
             return None
         total = statistics["bytes_limit"]
@@ -69,31 +100,53 @@ class JaxBackend(Backend):
         return super().describe() | {"version": jax.__version__, "loop": "compiled"}
 
     def _threads(self) -> int | None:
-        return _started()[1] if self.device.platform == "cpu" else None
+        return _started()[1] if self.first.platform == "cpu" else None
 
     def device_name(self) -> str:
         """Return ``cpu``, ``cuda:N``, or the platform and number of another device."""
-        if self.device.platform == "cpu":
+        if self.first.platform == "cpu":
             return "cpu"
-        kind = "cuda" if self.device.platform == "gpu" else self.device.platform
-        return f"{kind}:{self.device.id}"
+        kind = "cuda" if self.first.platform == "gpu" else self.first.platform
+        return f"{kind}:{self.first.id}"
 
 
 class CompiledLoop(Loop[State]):
-    """The whole loop as one program, which loops of equal steps share."""
+    """The whole loop as one program, which loops of equal steps share.
+
+    Parameters
+    ----------
+    step : callable
+        See ``Loop``.
+    device : jax.Device or NamedSharding
+        See ``JaxBackend``.
+    """
+
+    def __init__(self, step: Step[State], device: Any) -> None:
+        super().__init__(step)
+        self.mesh: Mesh | None = device.mesh if isinstance(device, NamedSharding) else None
 
     def run(self, state: State, order: Array, data: Any) -> Any:
         """Apply the step once for each row; the memory of ``state`` is donated."""
         _refuse_after_fork()
-        return _scan(self.step, state, order, data)
+        return _scan(self.step, state, order, data, self.mesh)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-def _scan(step: Step[Any], state: Any, order: Any, data: Any) -> Any:
+@functools.partial(jax.jit, static_argnums=(0, 4), donate_argnums=1)
+def _scan(step: Step[Any], state: Any, order: Any, data: Any, mesh: Mesh | None = None) -> Any:
     def body(carry: Any, rows: Any) -> tuple[Any, None]:
-        return step(carry, rows, data), None
+        return _placed(step(carry, rows, data), mesh), None
 
+    # Each device computes its part of the last axis: of the samples of a batch. XLA pads a batch
+    # that does not divide, and leaves the padding out of sums.
+    order = _placed(order, mesh, *[None] * (order.ndim - 1), BATCH)
     return jax.lax.scan(body, state, order)[0]
+
+
+def _placed(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
+    """Divide arrays among the devices of a mesh along the given axes; copies without any."""
+    if mesh is None:
+        return arrays
+    return jax.lax.with_sharding_constraint(arrays, NamedSharding(mesh, PartitionSpec(*axes)))
 
 
 @functools.cache
@@ -171,6 +224,12 @@ def create(device: Any, dtype: str, reason: str, precision: str | None = None) -
         message = f"precision 'tf32' needs a CUDA device, got {chosen.platform}: choose 'bfloat16'"
         raise BackendError(message)
     return JaxBackend(jnp, chosen, dtype, reason, precision)
+
+
+def on_all_devices(backend: JaxBackend) -> JaxBackend:
+    """Return the same backend on all devices of its platform, those of other processes included."""
+    mesh = Mesh(np.array(jax.devices(backend.first.platform)), (BATCH,))
+    return replace(backend, device=NamedSharding(mesh, PartitionSpec()))
 
 
 def devices() -> tuple[str, ...]:
