@@ -1,5 +1,6 @@
 """The only folder that names an array library."""
 
+from anynet.backends.groups import ALONE, Group, Share
 from anynet.backends.portable import Backend, Loop, Memory
 from anynet.backends.select import (
     BackendStatus,
@@ -15,10 +16,13 @@ from anynet.backends.select import (
 from anynet.backends.threads import set_threads
 
 __all__ = [
+    "ALONE",
     "Backend",
     "BackendStatus",
+    "Group",
     "Loop",
     "Memory",
+    "Share",
     "array_home",
     "available_backends",
     "backend_of",

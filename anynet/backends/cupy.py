@@ -201,7 +201,7 @@ class CuPyBackend(GraphBackend):
 
     def __hash__(self) -> int:
         """Hash by the device's number: CuPy's ``Device`` has equality but no hash."""
-        return hash((self.name, self.device.id, self.dtype, self.precision))
+        return hash((self.name, self.device.id, self.dtype, self.precision, self.group))
 
     def to_device(self, array: Any) -> Any:
         """Copy an array of the host to the device."""

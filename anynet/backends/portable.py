@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from anynet import tree
+from anynet.backends.groups import ALONE, Group, Share
 from anynet.backends.threefry import threefry_2x32
 from anynet.typing import Array, Namespace
 
 State = TypeVar("State")
 Result = TypeVar("Result")
 Block = TypeVar("Block")
+Tree = TypeVar("Tree")
 Step = Callable[[State, Array, Any], State]
 
 CPU_ROWS = 1024  # a slice of this length fits into a processor's cache
@@ -94,6 +96,8 @@ class Backend:
     precision : {"tf32", "bfloat16", "float16"}, optional
         Type to which the factors of products are rounded, see ``get_backend``; None does not
         round.
+    group : Group
+        The processes that train together, see ``joined``. It is not pickled.
     """
 
     name: ClassVar[str] = "portable"
@@ -103,6 +107,7 @@ class Backend:
     dtype: str = "float32"
     reason: str = field(default="", compare=False)
     precision: str | None = None
+    group: Group = field(default=ALONE, kw_only=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments of ``get_backend``: modules and devices belong to a process."""
@@ -244,6 +249,63 @@ class Backend:
         second_key = xp.full_like(seed, purpose)
         step = xp.astype(step, xp.uint32) if not isinstance(step, int) else step
         return threefry_2x32((seed, second_key), (xp.zeros_like(seed) + step, index))
+
+    def joined(self, group: Group) -> Self:
+        """Return this backend bound to a group of processes.
+
+        A library whose arrays the group cannot add up wraps it in a group of its own.
+        """
+        return replace(self, group=group)
+
+    def share(self, size: int, members: int = 1) -> Share | None:
+        """Return the rows of a batch that this process computes.
+
+        Parameters
+        ----------
+        size : int
+            The number of rows of the whole batch.
+        members : int
+            See ``Share.of``.
+
+        Returns
+        -------
+        Share or None
+            None if this process computes the whole batch. This is so without a group, and for
+            libraries that divide the work themselves.
+        """
+        group = self.group
+        return None if group.size == 1 else Share.of(size, group.rank, group.size, members)
+
+    def all_reduce(self, arrays: Tree) -> Tree:
+        """Add up arrays over the processes of the group, in one exchange for each dtype.
+
+        Parameters
+        ----------
+        arrays : tree of Array
+
+        Returns
+        -------
+        tree of Array
+            The sums; the arrays themselves, unchanged, if this process computes whole batches.
+        """
+        if self.group.size == 1:
+            return arrays
+        xp, sums = self.xp, dict(tree.flatten(arrays))
+        for dtype in dict.fromkeys(leaf.dtype for leaf in sums.values()):
+            paths = [path for path, leaf in sums.items() if leaf.dtype == dtype]
+            flat = xp.concat([xp.reshape(sums[path], (-1,)) for path in paths])
+            self._all_reduce(flat)
+            start = 0
+            for path in paths:
+                shape = sums[path].shape
+                stop = start + math.prod(shape)
+                sums[path] = xp.reshape(flat[start:stop], shape)
+                start = stop
+        return tree.rebuild(arrays, sums)
+
+    def _all_reduce(self, flat: Any) -> None:
+        """Replace a flat array by its sum over the processes; libraries may record the call."""
+        self.group.all_reduce(flat)
 
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return the loop of a step, in the form that this library runs fastest.

@@ -1,0 +1,98 @@
+"""Groups of processes: the share of a batch, and one exchange for many arrays."""
+
+import numpy as np
+import pytest
+
+from anynet.backends import ALONE, Group, Share, get_backend
+from anynet.backends.numpy import xp
+
+
+class Doubling(Group):
+    """A group of two processes that always hold the same numbers."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        self.reduced = []
+
+    def all_reduce(self, array):
+        self.reduced.append(array.size)
+        array *= 2
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 13, 100])
+@pytest.mark.parametrize("members", [1, 3])
+def test_shares_hold_every_row_once(size, processes, members):
+    rows = np.arange(size * members)
+    shares = [Share.of(size * members, rank, processes, members) for rank in range(processes)]
+    held = [share.take(rows, xp) for share in shares]
+    own = [part for part, share in zip(held, shares, strict=True) if not share.is_empty]
+    assert np.array_equal(np.sort(np.concatenate(own)), rows)
+    assert [part.size for part in held] == [share.n_rows for share in shares]
+    assert sum(share.fraction for share in shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("size", [8, 13])
+def test_the_partner_in_mixup_is_in_the_same_process(size, processes):
+    rows = np.arange(size)
+    for rank in range(processes):
+        own = Share.of(size, rank, processes).take(rows, xp)
+        assert np.array_equal(own[::-1], size - 1 - own)
+
+
+def test_a_share_of_the_rows_of_a_matrix():
+    x = np.arange(24).reshape(2, 6, 2)
+    assert np.array_equal(Share.of(6, 2, 3).take(x, xp, axis=-2), x[:, [2, 3]])
+    assert np.array_equal(Share.of(6, 1, 3).take(x, xp, axis=-2), x[:, [1, 4]])
+
+
+def test_a_tree_is_reduced_in_one_exchange_for_each_dtype():
+    group = Doubling()
+    backend = get_backend("numpy").joined(group)
+    arrays = {
+        "a": (np.ones((2, 3), np.float32), np.full((), 3.0, np.float32)),
+        "b": np.arange(4, dtype=np.float64),
+        "none": None,
+    }
+    sums = backend.all_reduce(arrays)
+    assert group.reduced == [7, 4]
+    assert np.array_equal(sums["a"][0], np.full((2, 3), 2.0))
+    assert sums["a"][1].shape == ()
+    assert np.array_equal(sums["b"], [0, 2, 4, 6])
+    assert np.array_equal(arrays["b"], np.arange(4))
+
+
+def test_alone_nothing_is_reduced_or_divided():
+    backend, arrays = get_backend("numpy"), {"a": np.ones(3)}
+    assert backend.group is ALONE
+    assert backend.all_reduce(arrays) is arrays
+    assert backend.share(100) is None
+
+
+def test_a_backend_of_a_group_differs_from_others_and_is_not_pickled_with_it():
+    import pickle
+
+    backend = get_backend("numpy")
+    joined = backend.joined(Doubling())
+    assert joined != backend
+    assert hash(joined) != hash(backend)
+    assert pickle.loads(pickle.dumps(joined)) == backend
+
+
+def test_recorded_steps_replay_the_exchange():
+    group = Doubling()
+    backend = get_backend("numpy", dtype="float64").joined(group)
+
+    def step(state, rows, data):
+        total = backend.xp.sum(backend.xp.take(data, rows, axis=0), axis=-1)
+        return state + backend.all_reduce(total)
+
+    data, order = np.arange(10.0), np.arange(200, dtype=np.int32).reshape(100, 2) % 10
+    loop = backend.loop(step)
+    state = loop.run(np.zeros(()), order, data)
+    assert loop.report.captured == 1
+    assert len(group.reduced) == 100  # recording itself exchanges nothing
+    assert float(state) == 2 * data[order].sum()
+    assert float(loop.run(state, order, data)) == 4 * data[order].sum()
