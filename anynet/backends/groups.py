@@ -9,9 +9,12 @@ every process makes the same update. `Group` is the group of one process. An eng
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from anynet.errors import BackendError
 from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
@@ -63,6 +66,43 @@ class Group:
 
 
 ALONE = Group()
+
+
+def own_device(group: Group, index: int, known: Sequence[str]) -> int:
+    """Return the number of the GPU that this process uses: each process of a host has its own.
+
+    Parameters
+    ----------
+    group : Group
+    index : int
+        The GPU that is asked for here. It is used if no other process of this host asks for the
+        same one; otherwise each gets one, in the order of their ranks.
+    known : sequence of str
+        Identifiers of the GPUs that this process sees.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    BackendError
+        In all processes, if a host has fewer GPUs than processes.
+    """
+    host = platform.node()
+    found = group.gather((host, known[index], len(known)))
+    asked = Counter((name, one) for name, one, _ in found)
+    if max(asked.values()) == 1:
+        return index
+    for name, count in Counter(name for name, _, _ in found).items():
+        least = min(seen for own, _, seen in found if own == name)
+        if least < count:
+            message = (
+                f"{count} processes run on {name}, which has {least} GPUs: each process needs its "
+                f"own, start {least} there"
+            )
+            raise BackendError(message)
+    return sum(name == host for name, _, _ in found[: group.rank])
 
 
 class Share(NamedTuple):

@@ -15,7 +15,18 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from anynet import tree
-from anynet.backends.portable import Backend, Block, Loop, Memory, State, Step, device_index
+from anynet.backends.groups import Group
+from anynet.backends.jax_group import JaxGroup
+from anynet.backends.portable import (
+    Backend,
+    Block,
+    Loop,
+    Memory,
+    State,
+    Step,
+    Tree,
+    device_index,
+)
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
@@ -49,7 +60,24 @@ class JaxBackend(Backend):
     def to_device(self, array: Any) -> Any:
         """Copy an array to the device, or share its memory on the CPU."""
         _refuse_after_fork()
+        if self.group.size > 1 and not isinstance(array, jax.Array):
+            array = np.asarray(array)  # jax.device_put compares it between the processes each time
+            return jax.make_array_from_callback(array.shape, self.device, array.__getitem__)
         return jax.device_put(array, self.device)
+
+    def joined(self, group: Group) -> JaxBackend:
+        """Return this backend on all devices of JAX, or on one device for another group."""
+        if not isinstance(group, JaxGroup):
+            return replace(self, group=group, device=self.first)
+        mesh = Mesh(np.array(jax.devices(self.first.platform)), (BATCH,))
+        return replace(self, group=group, device=NamedSharding(mesh, PartitionSpec()))
+
+    def share(self, size: int, members: int = 1) -> None:
+        """Return None: a loop divides the batches among the devices by itself."""
+
+    def all_reduce(self, arrays: Tree) -> Tree:
+        """Return the arrays, which are sums over the devices already."""
+        return arrays
 
     def _multiply(self, a: Any, b: Any) -> Any:
         """Multiply float32 in full precision on GPUs too, where JAX's default is TF32."""
@@ -224,12 +252,6 @@ def create(device: Any, dtype: str, reason: str, precision: str | None = None) -
         message = f"precision 'tf32' needs a CUDA device, got {chosen.platform}: choose 'bfloat16'"
         raise BackendError(message)
     return JaxBackend(jnp, chosen, dtype, reason, precision)
-
-
-def on_all_devices(backend: JaxBackend) -> JaxBackend:
-    """Return the same backend on all devices of its platform, those of other processes included."""
-    mesh = Mesh(np.array(jax.devices(backend.first.platform)), (BATCH,))
-    return replace(backend, device=NamedSharding(mesh, PartitionSpec()))
 
 
 def devices() -> tuple[str, ...]:

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import anynet
-
 DEVICES = "--xla_force_host_platform_device_count=2"
 
 FITS = """
@@ -21,13 +19,13 @@ import json, sys
 import numpy as np
 import anynet
 from anynet import tree
-from anynet.backends.jax import on_all_devices
+from anynet.backends.jax_group import jax_group
 
 rng = np.random.default_rng(0)
 x, y, weight = rng.random((150, 64)), rng.integers(0, 10, 150), rng.random(150)
 one = anynet.get_backend("jax", "cpu", "float64")
 results = []
-for backend in (one, on_all_devices(one)):
+for backend in (one, one.joined(jax_group())):
     case = json.loads(sys.argv[1])
     data = (x, y, weight) if case.pop("weighted") else (x, y)
     network = anynet.mlp([64, 8, 10], **case.pop("network"))
@@ -41,14 +39,15 @@ print(json.dumps(results))
 PROGRAM = """
 import numpy as np
 import anynet
-from anynet.backends.jax import _scan, on_all_devices
+from anynet.backends.jax import _scan
+from anynet.backends.jax_group import jax_group
 from anynet.data.batches import Rows
 from anynet.nn import CrossEntropy
 from anynet.optim import SGD, Constant
 from anynet.training.state import initial_state
 from anynet.training.step import TrainingStep
 
-backend = on_all_devices(anynet.get_backend("jax", "cpu"))
+backend = anynet.get_backend("jax", "cpu").joined(jax_group())
 network = anynet.mlp([64, 24, 10], dropout=0.2)
 step = TrainingStep(network, CrossEntropy(), SGD(), Constant(0.1), 3, backend, clip_norm=1.0)
 state = initial_state(network, step.loss, step.optimizer, 0, backend)
