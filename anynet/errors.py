@@ -36,6 +36,10 @@ class BackendError(AnynetError):
     """An array library or device was asked for that is missing or does not work here."""
 
 
+class GroupError(AnynetError):
+    """Another process of the group failed, or differs in its arguments, data or versions."""
+
+
 class DataError(AnynetError):
     """A data file or data set is absent, damaged, or has another format than expected."""
 

@@ -1,6 +1,7 @@
 """The only folder that names an array library."""
 
-from anynet.backends.groups import ALONE, Group, Share
+from anynet.backends.groups import ALONE, Group, Share, is_shared, mark_as_shared
+from anynet.backends.parallel import find_group, join
 from anynet.backends.portable import Backend, Loop, Memory
 from anynet.backends.select import (
     BackendStatus,
@@ -28,8 +29,12 @@ __all__ = [
     "backend_of",
     "check_dense",
     "find_backend",
+    "find_group",
     "get_backend",
+    "is_shared",
+    "join",
     "lives_on",
+    "mark_as_shared",
     "set_threads",
     "to_numpy",
 ]

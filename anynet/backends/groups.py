@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import platform
+import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +20,8 @@ from anynet.errors import BackendError
 from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
+
+DELAY, LATEST = 0.2, 8  # seconds by rank: of processes that fail at once, the first one prints
 
 
 class Group:
@@ -64,8 +68,27 @@ class Group:
     def abort(self, message: str) -> None:
         """Print a message and end all processes. In a group of one, nothing is done."""
 
+    def fail(self, error: BaseException) -> None:
+        """Print the traceback of an error of this process, and end all processes.
+
+        The others would wait for this process.
+        """
+        time.sleep(min(self.rank, LATEST) * DELAY)
+        text = "".join(traceback.format_exception(error))
+        self.abort(f"{text}process {self.rank} of {self.size} failed: all processes end")
+
 
 ALONE = Group()
+
+
+def mark_as_shared(error: BaseException) -> None:
+    """Mark an exception as one that every process of a group raises: only process 0 prints it."""
+    error.raised_in_all = True  # type: ignore[attr-defined]
+
+
+def is_shared(error: BaseException) -> bool:
+    """Whether every process of the group raises this exception."""
+    return getattr(error, "raised_in_all", False)
 
 
 def own_device(group: Group, index: int, known: Sequence[str]) -> int:

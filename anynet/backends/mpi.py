@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
+from types import TracebackType
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group
+from anynet.backends.groups import Group, is_shared
 from anynet.checks import require
 from anynet.errors import BackendError
 
 Value = TypeVar("Value")
+
+#: Environment variables of a process's rank and of the number of processes.
+LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),  # mpich, Intel MPI
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
 
 
 class MpiGroup(Group):
@@ -41,18 +50,64 @@ class MpiGroup(Group):
 
     def abort(self, message: str) -> None:
         """Print a message and end all processes at once, with the exit status 1."""
-        sys.stderr.write(message.rstrip("\n") + "\n")
-        sys.stderr.flush()
+        os.write(2, f"{message.rstrip()}\n".encode())  # sys.stderr may be silenced or closed
         self.comm.Abort(1)
+
+    def end_with(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """End all processes after an uncaught exception in this one: ``sys.excepthook``.
+
+        The others would wait for this process. An exception that is raised in all of them is
+        printed by process 0.
+        """
+        if not is_shared(error):
+            self.fail(error)
+        elif self.is_first:
+            sys.__excepthook__(kind, error, trace)
 
 
 @functools.cache
 def mpi_group() -> MpiGroup:
     """Return the group of all processes that MPI started together.
 
+    An uncaught exception in one of several processes ends all of them from now on.
+
     Raises
     ------
     BackendError
-        If mpi4py is not installed or finds no MPI library.
+        If mpi4py is not installed or finds no MPI library, or is linked to another MPI library
+        than that of ``mpiexec``.
     """
-    return MpiGroup(require("mpi4py.MPI", "parallel='mpi'", "mpi4py", BackendError))
+    rank, size = launched()
+    try:
+        group = MpiGroup(require("mpi4py.MPI", "parallel='mpi'", "mpi4py", BackendError))
+    except BackendError:
+        if rank > 0:  # process 0 reports it
+            raise SystemExit(1) from None
+        raise
+    if group.size == 1 and size > 1:
+        if rank > 0:
+            raise SystemExit(1)
+        message = (
+            f"{size} processes were started, but mpi4py finds one: start them by the mpiexec of "
+            f"the MPI library that mpi4py uses (under SLURM: srun --mpi=pmi2 or --mpi=pmix)"
+        )
+        raise BackendError(message)
+    if group.size > 1:
+        sys.excepthook = group.end_with
+    return group
+
+
+def launched() -> tuple[int, int]:
+    """Return the rank of this process and the number of processes, as the launcher set them.
+
+    Returns
+    -------
+    rank, size : int
+        0 and 1 if this process was not started by ``mpiexec`` or ``srun``.
+    """
+    for rank, size in LAUNCHERS:
+        if size in os.environ and rank in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, TypeVar
 
 from anynet.backends.groups import ALONE, Group
-from anynet.backends.mpi import mpi_group
+from anynet.backends.mpi import launched, mpi_group
 from anynet.backends.portable import Backend
 from anynet.checks import check_choice
 
 AnyBackend = TypeVar("AnyBackend", bound=Backend)
 
 ENGINES = ("mpi", "auto")
-LAUNCHED = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")  # set by mpiexec
 
 
 def join(backend: AnyBackend, parallel: Group | str | None) -> AnyBackend:
@@ -48,6 +46,6 @@ def find_group(parallel: Any) -> Group:
     if isinstance(parallel, Group):
         return parallel
     check_choice("parallel", parallel, (*ENGINES, None))
-    if parallel == "auto" and not any(name in os.environ for name in LAUNCHED):
+    if parallel == "auto" and launched()[1] == 1:
         return ALONE
     return mpi_group()

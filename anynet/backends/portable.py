@@ -255,7 +255,7 @@ class Backend:
 
         A library whose arrays the group cannot add up wraps it in a group of its own.
         """
-        return replace(self, group=group)
+        return self if group is self.group else replace(self, group=group)
 
     def share(self, size: int, members: int = 1) -> Share | None:
         """Return the rows of a batch that this process computes.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
 
 from anynet.augment.pipeline import as_augmentations
-from anynet.backends import Backend
+from anynet.backends import Backend, Group, find_group
 from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
@@ -32,6 +32,7 @@ from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCa
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
+from anynet.training.processes import check_alike, in_all, together
 from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
 from anynet.training.step import TrainingStep
@@ -47,6 +48,7 @@ def fit(
     backend: Backend | str | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
     progress: ProgressCallback | None = None,
@@ -75,6 +77,10 @@ def fit(
         See ``get_backend``; by default that of the arrays of ``data``, otherwise ``"auto"``.
     device, dtype : str, optional
         Of the backend, if that is not a ``Backend``; see ``get_backend``.
+    parallel : {"mpi", "auto"} or Group, optional
+        Divide each batch among several processes, which all call ``fit`` with the same arguments
+        (``mpiexec -n 4 python …``). The result is that of one process, to rounding, and is returned
+        in every process. Files, callbacks and progress are those of process 0.
     resident : bool, optional
         Whether the data are placed on the device as a whole; by default if they fit.
     callbacks : callable or sequence of callable
@@ -118,20 +124,27 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
-    run = prepare(
-        network,
-        data,
-        FitOptions(**options),
-        validation=validation,
-        start=start,
-        backend=inputs.choose_backend(backend, device, dtype, data),
-        resident=resident,
-        callbacks=callbacks,
-        progress=progress,
-        metadata=metadata,
-    )
-    warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
-    with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
+    group = find_group(parallel)
+    with together(group), ExitStack() as stack:
+        with in_all(group):
+            run = prepare(
+                network,
+                data,
+                FitOptions(**options),
+                validation=validation,
+                start=start,
+                backend=inputs.choose_backend(backend, device, dtype, data).joined(group),
+                resident=resident,
+                callbacks=callbacks,
+                progress=progress,
+                metadata=metadata,
+            )
+            warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
+        check_alike(run)
+        with in_all(group):
+            if group.is_first:
+                run.checkpoints = stack.enter_context(_begun(checkpoint))
+        stack.enter_context(run.step.backend.context())
         return run.train()
 
 
@@ -252,6 +265,7 @@ def prepare(
         options.adversarial,
         parts.driven,
     )
+    first = backend.group.is_first
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     by_accuracy = loss.task != "values" and scoring is None
     return Run(
@@ -274,8 +288,8 @@ def prepare(
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
-        callbacks=_as_callbacks(callbacks),
-        progress=progress,
+        callbacks=_as_callbacks(callbacks) if first else (),
+        progress=progress if first else None,
         metadata=metadata or {},
         start_weights=None if start is None else start_weights(start, network, backend),
     )

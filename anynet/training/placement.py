@@ -45,7 +45,8 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
     """
     if resident or not isinstance(rows.x, (np.ndarray, Source)):
         return ResidentBatches(rows, backend)
-    if resident is None and has_room(rows, backend):
+    divided = isinstance(rows.x, Source) and backend.share(1) is not None  # read a part only
+    if resident is None and not divided and has_room(rows, backend):
         try:
             return ResidentBatches(rows, backend)
         except Exception as error:

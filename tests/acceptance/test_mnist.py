@@ -46,12 +46,16 @@ def accuracy(tmp_path_factory: pytest.TempPathFactory):
     return train
 
 
-@pytest.mark.parametrize("layers", PROMISED)
+@pytest.mark.parametrize(
+    "layers",
+    [pytest.param(layers, marks=pytest.mark.xdist_group(layers)) for layers in PROMISED],
+)
 def test_numpy_reaches_the_documented_accuracy(layers: str, accuracy, capsys) -> None:
     reached = statistics.mean(accuracy(layers, "numpy", capsys, seed) for seed in SEEDS)
     assert round(reached, 3) >= PROMISED[layers]
 
 
+@pytest.mark.xdist_group("128,64")  # the other worker trains the large networks of NumPy
 @pytest.mark.parametrize("layers", PROMISED)
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_other_backends_are_within_0_003_of_numpy(layers, backend, accuracy, capsys) -> None:

@@ -52,8 +52,8 @@ def backend(monkeypatch) -> Any:
     own = anynet.get_backend("cupy", "cuda", "float64")
     from anynet.backends import nccl
 
-    monkeypatch.setattr("anynet.backends.cupy._addresses", lambda: [])
-    monkeypatch.setattr("anynet.backends.cupy.own_device", lambda group, index, known: index)
+    monkeypatch.setattr("anynet.backends.cupy._addresses", list)
+    monkeypatch.setattr("anynet.backends.cupy.own_device", lambda *_: 0)
     double = SimpleNamespace(
         available=True,
         get_unique_id=lambda: ("address",),
