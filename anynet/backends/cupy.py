@@ -224,7 +224,7 @@ class CuPyBackend(GraphBackend):
         """Copy each block while steps run on the previous block."""
         return double_buffered(blocks, CuPyCopier())
 
-    def joined(self, group: Group) -> CuPyBackend:
+    def _joined(self, group: Group) -> CuPyBackend:
         """Return this backend on a GPU of its own for each process, with sums by NCCL."""
         if group.size == 1:
             return replace(self, group=group)

@@ -21,6 +21,8 @@ from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
 
+#: The libraries that each engine trains with.
+ENGINES = {"mpi": ("numpy", "cupy"), "torch": ("torch",), "jax": ("jax",)}
 DELAY, LATEST = 0.2, 8  # seconds by rank: of processes that fail at once, the first one prints
 
 
@@ -36,10 +38,16 @@ class Group:
         The number of this process, counted from 0. Process 0 writes files and output, and decides.
     size : int
         The number of processes.
+    engine : str
+        What joins them, one of ``ENGINES``.
+    reason : str
+        What was joined and why, as text.
     """
 
     rank: int = 0
     size: int = 1
+    engine: str = ""
+    reason: str = ""
 
     @property
     def is_first(self) -> bool:

@@ -51,6 +51,11 @@ class JaxBackend(Backend):
         return (self.device,)
 
     @property
+    def parts(self) -> int:
+        """The number of devices that divide a batch among themselves."""
+        return len(self.devices)
+
+    @property
     def first(self) -> jax.Device:
         """The first of the devices that this process addresses."""
         if len(self.devices) == 1:
@@ -60,13 +65,15 @@ class JaxBackend(Backend):
     def to_device(self, array: Any) -> Any:
         """Copy an array to the device, or share its memory on the CPU."""
         _refuse_after_fork()
-        if self.group.size > 1 and not isinstance(array, jax.Array):
-            array = np.asarray(array)  # jax.device_put compares it between the processes each time
+        if isinstance(array, jax.Array) and not array.is_fully_addressable:
+            array = array.addressable_data(0)  # the copy of this process
+        if self.group.size > 1:  # jax.device_put would compare the arrays of the processes
+            array = np.asarray(array)
             return jax.make_array_from_callback(array.shape, self.device, array.__getitem__)
         return jax.device_put(array, self.device)
 
-    def joined(self, group: Group) -> JaxBackend:
-        """Return this backend on all devices of JAX, or on one device for another group."""
+    def _joined(self, group: Group) -> JaxBackend:
+        """Use all devices of all processes, or the first one without a group of JAX."""
         if not isinstance(group, JaxGroup):
             return replace(self, group=group, device=self.first)
         mesh = Mesh(np.array(jax.devices(self.first.platform)), (BATCH,))

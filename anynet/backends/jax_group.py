@@ -27,8 +27,12 @@ SHORTEST = 1024  # bytes of a message, which is padded to a power of two: each l
 class JaxGroup(Group):
     """The processes of JAX: one, unless ``jax.distributed`` is initialised."""
 
+    engine = "jax"
+
     def __init__(self) -> None:
         self.rank, self.size = jax.process_index(), jax.process_count()
+        several = f", process {self.rank} of {self.size}" if self.size > 1 else ""
+        self.reason = f"{jax.device_count()} devices of JAX{several}"
 
     def broadcast(self, value: Value) -> Value:
         """Return the object that process 0 passes."""

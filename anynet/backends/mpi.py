@@ -31,10 +31,13 @@ class MpiGroup(Group):
         ``mpi4py.MPI``.
     """
 
+    engine = "mpi"
+
     def __init__(self, MPI: Any) -> None:  # noqa: N803  (the name of the module)
         self.comm = MPI.COMM_WORLD.Dup()  # messages of others cannot be mistaken for ours
         self.in_place = MPI.IN_PLACE
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.reason = f"process {self.rank} of {self.size} of MPI"
 
     def all_reduce(self, array: Any) -> None:
         """Replace a flat contiguous NumPy array by its sum over the processes."""

@@ -34,9 +34,12 @@ class NcclGroup(Group):
         If NCCL is not installed or cannot connect the GPUs.
     """
 
+    engine = "mpi"
+
     def __init__(self, group: Group, device: Any) -> None:
         self.objects = group
         self.rank, self.size = group.rank, group.size
+        self.reason = f"{group.reason}, sums by NCCL"
         if not all(group.gather(nccl.available)):
             message = (
                 "several GPUs with CuPy need NCCL, which was not found: pip install "

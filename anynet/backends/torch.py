@@ -153,7 +153,7 @@ class TorchBackend(GraphBackend):
             return super().stream(blocks)
         return double_buffered(blocks, TorchCopier(self.device))
 
-    def joined(self, group: Group) -> TorchBackend:
+    def _joined(self, group: Group) -> TorchBackend:
         """Return this backend on a GPU of its own for each process, if it is one of CUDA."""
         device = self.device
         if group.size > 1 and device.type == "cuda":

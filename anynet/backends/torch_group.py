@@ -28,9 +28,12 @@ class TorchGroup(Group):
         ``torch.distributed``, whose default group is initialised.
     """
 
+    engine = "torch"
+
     def __init__(self, distributed: Any) -> None:
         self.distributed = distributed
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        self.reason = f"process {self.rank} of {self.size} of torch.distributed"
         self.objects = distributed.new_group(backend="gloo")  # NCCL cannot send them from the host
 
     def all_reduce(self, array: Any) -> None:

@@ -87,8 +87,7 @@ def check_alike(run: Run) -> None:
     Raises
     ------
     GroupError
-        In all processes, if one of them differs from process 0 or a batch has fewer rows than there
-        are processes.
+        In all processes, if one of them differs from process 0.
     """
     group = run.step.backend.group
     if group.size == 1:
@@ -106,12 +105,6 @@ def check_alike(run: Run) -> None:
                     f"same arguments, data and versions"
                 )
                 raise GroupError(message)
-    if run.options.batch_size < group.size:
-        message = (
-            f"a batch of {run.options.batch_size} rows cannot be divided among {group.size} "
-            f"processes: choose a larger batch_size, or start fewer processes"
-        )
-        raise GroupError(message)
 
 
 def _facts(run: Run) -> dict[str, Any]:
