@@ -33,7 +33,7 @@ class ChangedDataError(CheckpointError):
 
 
 def resume(
-    checkpoint: CheckpointFolder | str | os.PathLike[str],
+    checkpoint: CheckpointFolder | str | os.PathLike[str] | None,
     data: Any,
     *,
     validation: Any = None,
@@ -61,7 +61,7 @@ def resume(
     Parameters
     ----------
     checkpoint : path-like
-        The folder that was passed to ``fit``.
+        The folder that was passed to ``fit``. With ``parallel``, only process 0 reads it.
     data : (x, y) or (x, y, sample_weight)
         The data that were passed to ``fit``.
     validation : tuple, optional
@@ -169,8 +169,11 @@ def _take_validation(arguments: dict[str, Any], validation: Any) -> None:
 
 
 def _opened(
-    checkpoint: CheckpointFolder | str | os.PathLike[str],
+    checkpoint: CheckpointFolder | str | os.PathLike[str] | None,
 ) -> AbstractContextManager[CheckpointFolder]:
+    if checkpoint is None:
+        message = "checkpoint must be the folder that was passed to fit, got None"
+        raise InvalidArgumentError(message)
     if isinstance(checkpoint, CheckpointFolder):
         return nullcontext(checkpoint)
     folder = checkpoint.folder if isinstance(checkpoint, Checkpoints) else checkpoint
