@@ -37,7 +37,12 @@ class BackendError(AnynetError):
 
 
 class GroupError(AnynetError):
-    """Another process of the group failed, or differs in its arguments, data or versions."""
+    """Another process of the group failed, or differs; every process raises it.
+
+    Processes may differ in their arguments, data or versions.
+    """
+
+    raised_in_all = True  # only process 0 prints it
 
 
 class DataError(AnynetError):

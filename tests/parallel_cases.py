@@ -139,6 +139,9 @@ CASES = {
 }
 
 
+RESUMED = "weights, Adam, average"
+
+
 def curve(name, parallel=None, **more):
     """Train a case, and return its records and a sum of its weights."""
     net, data, options = CASES[name]()
@@ -158,11 +161,26 @@ def summary(model):
     }
 
 
+def begin(folder, parallel=None):
+    """Train two of four epochs, with checkpoints."""
+    net, data, options = CASES[RESUMED]()
+    backend = anynet.get_backend("numpy", dtype="float64")
+    options = {**PLAIN, **options, "epochs": 2}
+    anynet.fit(net, data, backend=backend, parallel=parallel, checkpoint=folder, **options)
+
+
+def go_on(folder, parallel=None):
+    """Train the other two epochs."""
+    _, data, _ = CASES[RESUMED]()
+    return summary(anynet.resume(folder, data, epochs=4, parallel=parallel))
+
+
 def main(out):
     from anynet.backends import find_group
 
     group = find_group("mpi")
-    curves = {}
+    curves = {"resumed": go_on(Path(out).with_name("alone"), "mpi")}
+    begin(Path(out).with_name("several"), "mpi")
     for name in CASES:
         found = group.gather(curve(name, "mpi"))
         assert all(other == found[0] for other in found), f"{name}: processes differ"

@@ -102,6 +102,16 @@ def mpi_group() -> MpiGroup:
     return group
 
 
+def end_others(error: BaseException) -> None:
+    """End all processes of the group, if there is one, after an error of this process.
+
+    Nothing is done for an error that all processes raise.
+    """
+    if mpi_group.cache_info().currsize and mpi_group().size > 1 and not is_shared(error):
+        group = mpi_group()
+        group.abort(f"process {group.rank} of {group.size} failed: all processes end")
+
+
 def launched() -> tuple[int, int]:
     """Return the rank of this process and the number of processes, as the launcher set them.
 

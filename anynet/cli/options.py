@@ -9,6 +9,7 @@ from typing import Any
 from anynet.augment import AUGMENTATIONS
 from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
+from anynet.backends.parallel import ENGINES
 from anynet.cli import kinds
 from anynet.cli.kinds import FRACTION, SWITCH, Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
@@ -360,6 +361,13 @@ class TrainOptions:
     threads: int | None = option(
         None, COUNT, "number of CPU threads (default: OMP_NUM_THREADS, otherwise one per core)"
     )
+    parallel: str | None = option(
+        None,
+        kinds.choice(lambda: ENGINES),
+        "division of each batch among the processes that mpiexec or srun started (default: one "
+        "process)",
+        "ENGINE",
+    )
     stream: bool = option(
         False,
         SWITCH,
@@ -381,7 +389,8 @@ OF_PRESETS = ("preset", "members")
 WITH_PRESETS = (
     *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
     *("class_weight", "validation", "scoring", "time_limit", "checkpoint_every", "seed"),
-    *("backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
+    *("backend", "device", "dtype", "precision", "threads", "parallel", "stream"),
+    "data_dir",
     *("out", "json", "quiet"),
 )
 

@@ -57,6 +57,11 @@ class PackedNetwork:
     network: Network
 
     @property
+    def members(self) -> int:
+        """The number of members that share weights."""
+        return self.network.members
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """The number of inputs of each layer, and the number of outputs of the last."""
         return self.network.widths

@@ -235,13 +235,11 @@ class Run(Member):
         if is_best or not self.history.best_epoch:  # a score may be NaN
             epoch.keep()
             self.history.best_epoch = record.epoch
-        asked = any([callback(record) is True for callback in self.callbacks])  # noqa: C419
-        asked, limited = self.group.broadcast((asked, self.limit.observe()))
-        if asked:
+        if any([callback(record) is True for callback in self.callbacks]):  # noqa: C419
             stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
         if stop is None and record.epoch >= self.options.epochs:
             stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
-        stop = stop or limited
+        stop = self.group.broadcast(stop or self.limit.observe())
         if self.pool is not None:
             stop = stop or self.pool.finished
             self.pool.add(epoch.predicted(), lambda: self._model_after(epoch))

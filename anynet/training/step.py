@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from anynet import tree
 from anynet.augment import Pipeline
-from anynet.backends import Backend, Share
+from anynet.backends import ALONE, Backend, Share
 from anynet.data.batches import Rows
 from anynet.members import per_member, with_numbers
 from anynet.nn.layers.dense import form_gradients
@@ -88,7 +88,9 @@ class TrainingStep(SummingStep):
             values = {path: self._number(schedule, state) for path, schedule in self.driven}
             return with_numbers(replace(self, driven=()), values)(state, rows, data)
         backend = self.backend
-        share = backend.share(rows.shape[-1], self.network.members)
+        share = None
+        if backend.group is not ALONE:
+            share = backend.share(rows.shape[-1], self.network.members)
         x, y, weight = self.gather(rows, data, share)
         key = Key(state.seed, state.step, share=share)
         loss: Any = self.loss
