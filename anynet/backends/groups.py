@@ -9,20 +9,31 @@ every process makes the same update. `Group` is the group of one process. An eng
 from __future__ import annotations
 
 import functools
+import os
 import platform
+import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from anynet.errors import BackendError
 from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
+AnyGroup = TypeVar("AnyGroup", bound="Group")
 
 #: The libraries that each engine trains with.
 ENGINES = {"mpi": ("numpy", "cupy"), "torch": ("torch",), "jax": ("jax",)}
+#: Environment variables of a process's rank and of the number of processes.
+LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),  # mpich, Intel MPI
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("RANK", "WORLD_SIZE"),  # torchrun
+)
 DELAY, LATEST = 0.2, 8  # seconds by rank: of processes that fail at once, the first one prints
 
 
@@ -85,6 +96,19 @@ class Group:
         text = "".join(traceback.format_exception(error))
         self.abort(f"{text}process {self.rank} of {self.size} failed: all processes end")
 
+    def end_with(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """End all processes after an uncaught exception in this one: ``sys.excepthook``.
+
+        The others would wait for this process. An exception that is raised in all of them is
+        printed by process 0.
+        """
+        if not is_shared(error):
+            self.fail(error)
+        elif self.is_first:
+            sys.__excepthook__(kind, error, trace)
+
 
 ALONE = Group()
 
@@ -97,6 +121,37 @@ def mark_as_shared(error: BaseException) -> None:
 def is_shared(error: BaseException) -> bool:
     """Whether every process of the group raises this exception."""
     return getattr(error, "raised_in_all", False)
+
+
+def watched(group: AnyGroup) -> AnyGroup:
+    """Let an uncaught exception end all processes of a group, and return the group."""
+    if group.size > 1:
+        sys.excepthook = group.end_with
+    return group
+
+
+def end_others(error: BaseException) -> None:
+    """End all processes of the group, if there is one, after an error of this process.
+
+    Nothing is done for an error that all processes raise.
+    """
+    group = getattr(sys.excepthook, "__self__", None)
+    if isinstance(group, Group) and not is_shared(error):
+        group.abort(f"process {group.rank} of {group.size} failed: all processes end")
+
+
+def launched() -> tuple[int, int]:
+    """Return the rank of this process and the number of processes, as the launcher set them.
+
+    Returns
+    -------
+    rank, size : int
+        0 and 1 if this process was not started by ``mpiexec``, ``srun`` or ``torchrun``.
+    """
+    for rank, size in LAUNCHERS:
+        if size in os.environ and rank in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
 
 
 def own_device(group: Group, index: int, known: Sequence[str]) -> int:

@@ -7,20 +7,21 @@ JAX divides the batches among the devices of all processes and adds up the gradi
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import pickle
-import sys
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from anynet.backends.groups import Group
+from anynet.backends.groups import Group, launched, watched
 from anynet.errors import BackendError
 
 Value = TypeVar("Value")
 
+DEAD_SECONDS = 10  # without a sign of life
 SHORTEST = 1024  # bytes of a message, which is padded to a power of two: each length is compiled
 
 
@@ -31,7 +32,7 @@ class JaxGroup(Group):
 
     def __init__(self) -> None:
         self.rank, self.size = jax.process_index(), jax.process_count()
-        several = f", process {self.rank} of {self.size}" if self.size > 1 else ""
+        several = f" in {self.size} processes" if self.size > 1 else ""
         self.reason = f"{jax.device_count()} devices of JAX{several}"
 
     def broadcast(self, value: Value) -> Value:
@@ -55,9 +56,7 @@ class JaxGroup(Group):
         """Print a message and end this process, which ends the exchanges of the others."""
         if self.size == 1:
             return
-        sys.stderr.write(message.rstrip("\n") + "\n")
-        sys.stdout.flush()
-        sys.stderr.flush()
+        os.write(2, f"{message.rstrip()}\n".encode())  # sys.stderr may be silenced or closed
         os._exit(1)
 
 
@@ -72,15 +71,42 @@ def _gather(array: np.ndarray) -> Any:
     try:
         return multihost_utils.process_allgather(array)
     except (RuntimeError, ValueError) as error:  # of the exchange, by library
-        reason = " ".join(str(error).split()).partition(". ")[0]
         message = (
             f"process {jax.process_index()} of {jax.process_count()} cannot exchange data with the "
-            f"others, one of which may have ended: {reason}"
+            f"others, one of which may have ended: {_first(error)}"
         )
         raise BackendError(message) from error
 
 
 @functools.cache
 def jax_group() -> JaxGroup:
-    """Return the group of all processes of JAX."""
-    return JaxGroup()
+    """Return the group of all processes of JAX, after it has joined those that ``mpiexec`` started.
+
+    An uncaught exception in one of several processes ends all of them from now on.
+
+    Raises
+    ------
+    BackendError
+        If the processes cannot be joined, or JAX has found its devices before.
+    """
+    rank, size = launched()
+    if size > 1 and not jax.distributed.is_initialized():
+        by_mpi = importlib.util.find_spec("mpi4py") is not None
+        try:
+            jax.distributed.initialize(
+                cluster_detection_method="mpi4py" if by_mpi else None,
+                heartbeat_timeout_seconds=DEAD_SECONDS,
+                shutdown_timeout_seconds=DEAD_SECONDS,
+            )
+        except (RuntimeError, ValueError) as error:
+            message = (
+                f"JAX cannot join process {rank} with the other {size - 1} ({_first(error)}): call "
+                f"jax.distributed.initialize at the start of the program, or pip install mpi4py"
+            )
+            raise BackendError(message) from error
+    return watched(JaxGroup())
+
+
+def _first(error: Exception) -> str:
+    """Return the first sentence of an error."""
+    return " ".join(str(error).split()).partition(". ")[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 from array_api_compat import is_jax_array, is_torch_array
 
-from anynet.backends.groups import ALONE, ENGINES, Group
-from anynet.backends.mpi import launched, mpi_group
+from anynet.backends.groups import ALONE, ENGINES, Group, launched
+from anynet.backends.mpi import mpi_group
 from anynet.backends.portable import Backend
 from anynet.checks import check_choice
 

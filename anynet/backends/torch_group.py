@@ -5,11 +5,10 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import sys
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group
+from anynet.backends.groups import Group, watched
 from anynet.checks import require
 from anynet.errors import BackendError
 
@@ -33,7 +32,7 @@ class TorchGroup(Group):
     def __init__(self, distributed: Any) -> None:
         self.distributed = distributed
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
-        self.reason = f"process {self.rank} of {self.size} of torch.distributed"
+        self.reason = f"{self.size} processes of torch.distributed"
         self.objects = distributed.new_group(backend="gloo")  # NCCL cannot send them from the host
 
     def all_reduce(self, array: Any) -> None:
@@ -54,9 +53,7 @@ class TorchGroup(Group):
 
     def abort(self, message: str) -> None:
         """Print a message and end this process, which ends the exchanges of the others."""
-        sys.stderr.write(message.rstrip("\n") + "\n")
-        sys.stdout.flush()
-        sys.stderr.flush()
+        os.write(2, f"{message.rstrip()}\n".encode())  # sys.stderr may be silenced or closed
         os._exit(1)
 
     def _exchange(self, function: Any, *arguments: Any, **options: Any) -> None:
@@ -82,6 +79,8 @@ class TorchGroup(Group):
 def torch_group() -> TorchGroup:
     """Return the default group of torch.distributed, initialised if it is not.
 
+    An uncaught exception in one of several processes ends all of them from now on.
+
     Raises
     ------
     BackendError
@@ -94,7 +93,7 @@ def torch_group() -> TorchGroup:
         raise BackendError(message)
     if not distributed.is_initialized():
         _initialise(distributed)
-    return TorchGroup(distributed)
+    return watched(TorchGroup(distributed))
 
 
 def _initialise(distributed: Any) -> None:

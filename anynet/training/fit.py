@@ -17,7 +17,7 @@ from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset, train_validation_split
-from anynet.errors import InvalidArgumentError
+from anynet.errors import GroupError, InvalidArgumentError
 from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -130,13 +130,17 @@ def fit(
     group = find_group(parallel, backend, data)
     with together(group), ExitStack() as stack:
         with in_all(group):
+            chosen = inputs.choose_backend(backend, device, dtype, data)
+        with in_all(group):  # the processes may choose their devices together
+            chosen = chosen.joined(group)
+        with in_all(group):
             run = prepare(
                 network,
                 data,
                 FitOptions(**options),
                 validation=validation,
                 start=start,
-                backend=inputs.choose_backend(backend, device, dtype, data).joined(group),
+                backend=chosen,
                 resident=resident,
                 callbacks=callbacks,
                 progress=progress,
@@ -242,9 +246,9 @@ def prepare(
     if batch_size < backend.parts:
         message = (
             f"a batch of {batch_size} rows cannot be divided among {backend.parts} processes or "
-            f"devices: choose a larger batch_size, or use fewer of them"
+            f"devices: choose a larger batch_size, or fewer processes or devices"
         )
-        raise InvalidArgumentError(message)
+        raise GroupError(message)
     if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
         message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
         raise InvalidArgumentError(message)
