@@ -23,6 +23,7 @@ from anynet.errors import BackendError
 from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
+Error = TypeVar("Error", bound=BaseException)
 AnyGroup = TypeVar("AnyGroup", bound="Group")
 
 #: The libraries that each engine trains with.
@@ -113,9 +114,10 @@ class Group:
 ALONE = Group()
 
 
-def mark_as_shared(error: BaseException) -> None:
+def mark_as_shared(error: Error) -> Error:
     """Mark an exception as one that every process of a group raises: only process 0 prints it."""
     error.raised_in_all = True  # type: ignore[attr-defined]
+    return error
 
 
 def is_shared(error: BaseException) -> bool:

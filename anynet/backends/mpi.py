@@ -6,7 +6,7 @@ import functools
 import os
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group, launched, watched
+from anynet.backends.groups import Group, launched, mark_as_shared, watched
 from anynet.checks import require
 from anynet.errors import BackendError
 
@@ -60,19 +60,16 @@ def mpi_group() -> MpiGroup:
         If mpi4py is not installed or finds no MPI library, or is linked to another MPI library
         than that of ``mpiexec``.
     """
-    rank, size = launched()
+    size = launched()[1]
     try:
         group = MpiGroup(require("mpi4py.MPI", "parallel='mpi'", "mpi4py", BackendError))
-    except BackendError:
-        if rank > 0:  # process 0 reports it
-            raise SystemExit(1) from None
+    except BackendError as error:
+        mark_as_shared(error)
         raise
     if group.size == 1 and size > 1:
-        if rank > 0:
-            raise SystemExit(1)
         message = (
             f"{size} processes were started, but mpi4py finds one: start them by the mpiexec of "
             f"the MPI library that mpi4py uses (under SLURM: srun --mpi=pmi2 or --mpi=pmix)"
         )
-        raise BackendError(message)
+        raise mark_as_shared(BackendError(message))
     return watched(group)

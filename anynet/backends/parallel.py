@@ -7,10 +7,11 @@ from typing import Any
 
 from array_api_compat import is_jax_array, is_torch_array
 
-from anynet.backends.groups import ALONE, ENGINES, Group, launched
+from anynet.backends.groups import ALONE, ENGINES, Group, is_shared, launched
 from anynet.backends.mpi import mpi_group
 from anynet.backends.portable import Backend
-from anynet.checks import check_choice
+from anynet.checks import check_choice, require
+from anynet.errors import BackendError
 
 PARALLEL = (*ENGINES, "auto")
 
@@ -50,17 +51,27 @@ def find_group(parallel: Any, backend: Backend | str | None = None, data: Any = 
         return parallel
     check_choice("parallel", parallel, (*PARALLEL, None))
     engine = _found_engine(_library(backend, data)) if parallel == "auto" else parallel
+    if engine is None:
+        return UNSTARTED
+    try:
+        return _started(engine)
+    except BackendError as error:
+        if is_shared(error) and launched()[0] > 0:  # process 0 reports it
+            raise SystemExit(1) from None
+        raise
+
+
+def _started(engine: str) -> Group:
+    """Start an engine, or return the group that it started before."""
     if engine == "mpi":
         return mpi_group()
     if engine == "torch":
         from anynet.backends.torch_group import torch_group
 
         return torch_group()
-    if engine == "jax":
-        from anynet.backends.jax_group import jax_group
-
-        return jax_group()
-    return UNSTARTED
+    module = require("anynet.backends.jax_group", "parallel='jax'", "jax", BackendError)
+    group: Group = module.jax_group()
+    return group
 
 
 def _found_engine(library: str) -> str | None:

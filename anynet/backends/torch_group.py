@@ -8,7 +8,7 @@ import os
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group, watched
+from anynet.backends.groups import Group, mark_as_shared, watched
 from anynet.checks import require
 from anynet.errors import BackendError
 
@@ -90,7 +90,7 @@ def torch_group() -> TorchGroup:
     distributed = require("torch.distributed", "parallel='torch'", "torch", BackendError)
     if not distributed.is_available():
         message = "this build of torch has no torch.distributed: install another one"
-        raise BackendError(message)
+        raise mark_as_shared(BackendError(message))
     if not distributed.is_initialized():
         _initialise(distributed)
     return watched(TorchGroup(distributed))
@@ -105,6 +105,11 @@ def _initialise(distributed: Any) -> None:
             f"{', '.join(missing)}: start the program by torchrun --nproc-per-node 2 …, or call "
             f"torch.distributed.init_process_group first"
         )
+        raise mark_as_shared(BackendError(message))
+    given = ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES)
+    numbers = [os.environ[name] for name in ("RANK", "WORLD_SIZE")]
+    if not all(map(str.isdecimal, numbers)) or int(numbers[0]) >= int(numbers[1]):
+        message = f"RANK must be a number below WORLD_SIZE, got {given}: start by torchrun"
         raise BackendError(message)
     try:
         limit = timedelta(seconds=START_SECONDS)
@@ -112,7 +117,6 @@ def _initialise(distributed: Any) -> None:
         store.set_timeout(limit)
         distributed.init_process_group(store=store, rank=rank, world_size=size)
     except (RuntimeError, ValueError) as error:  # torch's errors of networks are RuntimeErrors
-        given = ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES)
         reason = " ".join(str(error).split())
         message = f"the processes of {given} did not meet in {START_SECONDS} s: {reason}"
         raise BackendError(message) from error

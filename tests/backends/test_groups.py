@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from anynet.backends import ALONE, Group, Share, get_backend
-from anynet.backends.groups import own_device
+from anynet.backends import ALONE, Group, Share, find_group, get_backend, parallel
+from anynet.backends.groups import LAUNCHERS, own_device
 from anynet.backends.numpy import xp
-from anynet.errors import BackendError
+from anynet.errors import BackendError, InvalidArgumentError
 
 
 class Doubling(Group):
@@ -139,3 +139,39 @@ def test_fewer_gpus_than_processes_on_a_host_are_an_error_in_every_process(monke
         monkeypatch.setattr("platform.node", lambda host=host: host)
         with pytest.raises(BackendError, match=r"2 .*there.* 1 "):
             own_device(Host(rank, found), 0, [one, "b"][:count])
+
+
+@pytest.mark.parametrize(
+    ("parallel", "backend", "advice"),
+    [("jax", "numpy", "parallel='mpi'"), ("mpi", "torch", "'torch'"), ("torch", "jax", "'jax'")],
+)
+def test_an_engine_of_another_library_is_an_error_that_names_the_right_one(
+    parallel, backend, advice
+):
+    class Other(Group):
+        engine = parallel
+
+    pytest.importorskip(backend)
+    with pytest.raises(InvalidArgumentError, match=rf"{parallel}.*{backend}.*{advice}"):
+        get_backend(backend, "cpu").joined(Other())
+
+
+def test_auto_chooses_by_backend_and_launcher_and_reports_why(monkeypatch):
+    for rank, size in LAUNCHERS:
+        monkeypatch.delenv(rank, raising=False)
+        monkeypatch.delenv(size, raising=False)
+    monkeypatch.delenv("ANYNET_BACKEND", raising=False)
+    alone = find_group("auto", "numpy")
+    assert alone.size == 1
+    assert "mpiexec" in get_backend("numpy").joined(alone).reason
+    started = []
+    monkeypatch.setattr(parallel, "_started", started.append)
+    find_group("auto", "jax")
+    monkeypatch.setenv("ANYNET_BACKEND", "jax")
+    find_group("auto")
+    for rank, size in LAUNCHERS:
+        with monkeypatch.context() as patch:
+            patch.setenv(rank, "1")
+            patch.setenv(size, "2")
+            find_group("auto", "numpy")
+    assert started == ["jax", "jax", *["mpi"] * (len(LAUNCHERS) - 1), "torch"]
