@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,40 @@ def go_on(folder, parallel=None):
     return summary(anynet.resume(folder, data, epochs=4, parallel=parallel))
 
 
+def population(parallel=None):
+    """Train members of two shapes, one of which diverges; more shapes than processes."""
+    configs = [{"learning_rate": rate, "seed": seed} for rate in (0.05, 0.2) for seed in (0, 1)]
+    configs += [{"network": mlp(5), "optimizer": "adam"}, {"learning_rate": 1e30}]
+    options = {"validation": 0.25, "epochs": 2, "batch_size": 50, "shared_order": True}
+    backend = anynet.get_backend("numpy", dtype="float64")
+    models = anynet.fit_population(
+        anynet.mlp([COLUMNS, 8, CLASSES]),
+        samples(),
+        configs,
+        backend=backend,
+        parallel=parallel,
+        **options,
+    )
+    return [summary(model) for model in models]
+
+
+def search(parallel=None):
+    """Search a grid of populations."""
+    estimator = anynet.MLPClassifier((5,), max_iter=4, random_state=0, solver="adam")
+    grid = {"learning_rate_init": [0.001, 0.01], "alpha": [0.0001, 0.1]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not converged
+        found = anynet.PopulationSearchCV(estimator, grid, cv=3, parallel=parallel)
+        found.fit(*samples())
+    return [*found.cv_results_["mean_test_score"].tolist(), int(found.best_index_)]
+
+
+def same(group, result, name):
+    """Return a result, which must be the same in all processes."""
+    assert all(str(other) == str(result) for other in group.gather(result)), name
+    return result
+
+
 def main(out):
     from anynet.backends import find_group
 
@@ -182,11 +217,12 @@ def main(out):
     curves = {"resumed": go_on(Path(out).with_name("alone"), "mpi")}
     begin(Path(out).with_name("several"), "mpi")
     for name in CASES:
-        found = group.gather(curve(name, "mpi"))
-        assert all(other == found[0] for other in found), f"{name}: processes differ"
-        curves[name] = found[0]
+        curves[name] = same(group, curve(name, "mpi"), name)
+    for member, each in enumerate(same(group, population("mpi"), "population")):
+        curves[f"member {member}"] = each
+    found = same(group, search("mpi"), "search")
     if group.is_first:
-        Path(out).write_text(json.dumps({"size": group.size, "curves": curves}))
+        Path(out).write_text(json.dumps({"size": group.size, "curves": curves, "search": found}))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def fit(
                 metadata=metadata,
             )
             warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
-        check_alike(run)
+        check_alike([run], group)
         with in_all(group):
             if group.is_first:
                 run.checkpoints = stack.enter_context(_begun(checkpoint))

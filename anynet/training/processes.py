@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -81,19 +81,27 @@ def in_all(group: Group) -> Iterator[None]:
             raise GroupError(message)
 
 
-def check_alike(run: Run) -> None:
-    """Check that all processes train the same network on the same data, with the same versions.
+def check_alike(runs: Sequence[Run], group: Group) -> None:
+    """Check that all processes train the same networks on the same data, with the same versions.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One that the processes train together, or the members that are divided among them.
+    group : Group
 
     Raises
     ------
     GroupError
         In all processes, if one of them differs from process 0.
     """
-    group = run.step.backend.group
     if group.size == 1:
         return
     with in_all(group):
-        own = _facts(run)
+        own = _facts(runs[0])
+        if len(runs) > 1:
+            every = json.dumps([_arguments(run) for run in runs])
+            own["list of members"] = hashlib.blake2b(every.encode(), digest_size=8).hexdigest()
     facts = group.gather(own)
     for rank, theirs in enumerate(facts):
         for name in theirs.keys() | facts[0].keys():
@@ -123,10 +131,14 @@ def _facts(run: Run) -> dict[str, Any]:
         "held-out data": None if run.held_out is None else _samples(run.held_out, run),
         "start": None if start is None else _digest(start, run),
     }
-    arguments = describe(run).items()
-    return facts | {
+    return facts | _arguments(run)
+
+
+def _arguments(run: Run) -> dict[str, str]:
+    """Return the arguments of a run as JSON, by name."""
+    return {
         name: json.dumps(value, sort_keys=True, default=str)
-        for name, value in arguments
+        for name, value in describe(run).items()
         if name not in NOT_COMPARED
     }
 

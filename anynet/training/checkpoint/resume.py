@@ -148,7 +148,7 @@ def resume(
             )
             _check_data(run, found)
             run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
-        check_alike(run)
+        check_alike([run], group)
         stack.enter_context(chosen.context())
         return run.train()
 
