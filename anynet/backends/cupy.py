@@ -225,14 +225,20 @@ class CuPyBackend(GraphBackend):
         return double_buffered(blocks, CuPyCopier())
 
     def _joined(self, group: Group) -> CuPyBackend:
-        """Return this backend on a GPU of its own for each process, with sums by NCCL."""
+        """Add up by NCCL, on a GPU of its own for each process."""
         if group.size == 1:
             return replace(self, group=group)
         from anynet.backends.nccl import nccl_group
 
+        backend = self.beside(group)
+        return replace(backend, group=nccl_group(group, backend.device.id))
+
+    def beside(self, group: Group) -> CuPyBackend:
+        """Return this backend on a GPU of its own for each process."""
+        if group.size == 1:
+            return self
         index = own_device(group, self.device.id, _addresses())
-        backend = create(f"cuda:{index}", self.dtype, self.reason, self.precision)
-        return replace(backend, group=nccl_group(group, index))
+        return create(f"cuda:{index}", self.dtype, self.reason, self.precision)
 
     def _all_reduce(self, flat: Any) -> None:
         fuser = active_fuser()

@@ -274,7 +274,14 @@ class Backend:
 
     def _joined(self, group: Group) -> Self:
         """Bind to a group that trains with this library, on devices that suit it."""
-        return replace(self, group=group)
+        return replace(self.beside(group), group=group)
+
+    def beside(self, group: Group) -> Self:  # noqa: ARG002  (libraries with several devices)
+        """Return this backend on a device that no other process of a group uses.
+
+        It computes by itself, such as the members of a population that are divided among processes.
+        """
+        return self
 
     @property
     def parts(self) -> int:

@@ -153,14 +153,14 @@ class TorchBackend(GraphBackend):
             return super().stream(blocks)
         return double_buffered(blocks, TorchCopier(self.device))
 
-    def _joined(self, group: Group) -> TorchBackend:
+    def beside(self, group: Group) -> TorchBackend:
         """Return this backend on a GPU of its own for each process, if it is one of CUDA."""
-        device = self.device
-        if group.size > 1 and device.type == "cuda":
-            seen = range(torch.cuda.device_count())
-            known = [str(torch.cuda.get_device_properties(at).uuid) for at in seen]
-            device = torch.device("cuda", own_device(group, device.index, known))
-        return replace(self, group=group, device=device)
+        if group.size == 1 or self.device.type != "cuda":
+            return self
+        seen = range(torch.cuda.device_count())
+        known = [str(torch.cuda.get_device_properties(at).uuid) for at in seen]
+        index = own_device(group, self.device.index, known)
+        return replace(self, device=torch.device("cuda", index))
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Add a product times a factor on the device, such as a rate, in place and in one pass."""
