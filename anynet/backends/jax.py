@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from anynet import tree
 from anynet.backends.groups import Group
-from anynet.backends.jax_group import JaxGroup
+from anynet.backends.jax_group import LOCAL
 from anynet.backends.portable import (
     Backend,
     Block,
@@ -30,7 +30,7 @@ from anynet.backends.portable import (
 from anynet.errors import BackendError, InvalidArgumentError
 from anynet.typing import Array
 
-BATCH = "batch"  # the axis of a mesh of devices
+AXIS = "devices"  # of a mesh: along it batches or the members of a population are divided
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class JaxBackend(Backend):
     """JAX arrays on one device, or with equal copies on several.
 
     On several devices, ``device`` is the sharding of arrays that are copied to each of them. A loop
-    then divides each batch among the devices, and XLA inserts the sums over them.
+    then divides each batch among the devices, and XLA inserts the sums over them. If the members
+    of a population are divided, see ``divide_members``, each device computes whole batches.
     """
 
     name: ClassVar[str] = "jax"
@@ -74,10 +75,23 @@ class JaxBackend(Backend):
 
     def _joined(self, group: Group) -> JaxBackend:
         """Use all devices of all processes, or the first one without a group of JAX."""
-        if not isinstance(group, JaxGroup):
+        if group.engine != "jax":
             return replace(self, group=group, device=self.first)
-        mesh = Mesh(np.array(jax.devices(self.first.platform)), (BATCH,))
+        known = jax.local_devices if group is LOCAL else jax.devices
+        mesh = Mesh(np.array(known(backend=self.first.platform)), (AXIS,))
         return replace(self, group=group, device=NamedSharding(mesh, PartitionSpec()))
+
+    def beside(self, group: Group) -> JaxBackend:
+        """Return this backend on all devices of this process."""
+        return self._joined(LOCAL) if group.engine == "jax" else self
+
+    def divide_members(self, arrays: Tree) -> Tree:
+        """Divide the leading axis, if the number of members is a multiple of that of devices."""
+        sizes = {leaf.shape[0] for leaf in tree.leaves(arrays) if leaf.ndim}
+        if len(self.devices) == 1 or any(size % len(self.devices) for size in sizes):
+            return arrays
+        own = NamedSharding(self.device.mesh, PartitionSpec(AXIS))
+        return tree.map(lambda leaf: jax.device_put(leaf, own) if leaf.ndim else leaf, arrays)
 
     def share(self, size: int, members: int = 1) -> None:
         """Return None: a loop divides the batches among the devices by itself."""
@@ -99,9 +113,9 @@ class JaxBackend(Backend):
     def random_bits(
         self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
     ) -> Array:
-        """Draw all bits on each device, as to exchange their parts takes longer."""
+        """Draw all bits of a batch on each device, as to exchange their parts takes longer."""
         bits = super().random_bits(seed, counters, shape)
-        if not isinstance(self.device, NamedSharding):
+        if seed.ndim > 0 or not isinstance(self.device, NamedSharding):
             return bits
         return jax.lax.with_sharding_constraint(bits, self.device)  # type: ignore[no-any-return]
 
@@ -163,25 +177,46 @@ class CompiledLoop(Loop[State]):
     def run(self, state: State, order: Array, data: Any) -> Any:
         """Apply the step once for each row; the memory of ``state`` is donated."""
         _refuse_after_fork()
-        return _scan(self.step, state, order, data, self.mesh)
+        if self.mesh is None:
+            return _scan(self.step, state, order, data)
+        members = not all(leaf.is_fully_replicated for leaf in tree.leaves((state, data)))
+        return _scan(self.step, state, order, data, self.mesh, members)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4), donate_argnums=1)
-def _scan(step: Step[Any], state: Any, order: Any, data: Any, mesh: Mesh | None = None) -> Any:
+@functools.partial(jax.jit, static_argnums=(0, 4, 5), donate_argnums=1)
+def _scan(
+    step: Step[Any],
+    state: Any,
+    order: Any,
+    data: Any,
+    mesh: Mesh | None = None,
+    members: bool = False,
+) -> Any:
+    """Run a step for each row of an order, on one device or a mesh of them.
+
+    The last axis of the order, the samples of a batch, is divided among the devices. XLA pads a
+    batch that does not divide, and leaves the padding out of sums. With ``members``, the members of
+    the population are divided instead.
+    """
+
+    def placed(array: Any, *axes: str | None) -> Any:
+        own = NamedSharding(mesh, PartitionSpec(*axes))
+        return jax.lax.with_sharding_constraint(array, own)
+
     def body(carry: Any, rows: Any) -> tuple[Any, None]:
-        return _placed(step(carry, rows, data), mesh), None
+        following = step(carry, rows, data)
+        if mesh is not None:
+            following = tree.map(
+                lambda leaf: placed(leaf, AXIS) if members and leaf.ndim else placed(leaf),
+                following,
+            )
+        return following, None
 
-    # Each device computes its part of the last axis: of the samples of a batch. XLA pads a batch
-    # that does not divide, and leaves the padding out of sums.
-    order = _placed(order, mesh, *[None] * (order.ndim - 1), BATCH)
+    if mesh is not None:
+        own_orders = (AXIS, None) if order.ndim == 3 else (None,)
+        shared = (None,) * (order.ndim - 2)
+        order = placed(order, None, *(own_orders if members else (*shared, AXIS)))
     return jax.lax.scan(body, state, order)[0]
-
-
-def _placed(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
-    """Divide arrays among the devices of a mesh along the given axes; copies without any."""
-    if mesh is None:
-        return arrays
-    return jax.lax.with_sharding_constraint(arrays, NamedSharding(mesh, PartitionSpec(*axes)))
 
 
 @functools.cache

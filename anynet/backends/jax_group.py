@@ -60,6 +60,11 @@ class JaxGroup(Group):
         os._exit(1)
 
 
+#: One process with all of its devices, beside other processes that compute something else.
+LOCAL = Group()
+LOCAL.engine = "jax"
+
+
 def _gather(array: np.ndarray) -> Any:
     """Return the arrays of all processes, with a leading axis.
 

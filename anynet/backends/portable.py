@@ -277,11 +277,15 @@ class Backend:
         return replace(self.beside(group), group=group)
 
     def beside(self, group: Group) -> Self:  # noqa: ARG002  (libraries with several devices)
-        """Return this backend on a device that no other process of a group uses.
+        """Return this backend on devices that no other process of a group uses.
 
         It computes by itself, such as the members of a population that are divided among processes.
         """
         return self
+
+    def divide_members(self, arrays: Tree) -> Tree:
+        """Return the arrays of a population, (P, …) or (), divided among the devices if several."""
+        return arrays
 
     @property
     def parts(self) -> int:
