@@ -42,6 +42,8 @@ _ELSEWHERE = {
     "dataset": "name it on the command line",
     "seed": "use --seeds",
     "out": "use --out",
+    "calibrate": "the accuracies that a study compares do not depend on it",
+    "log": "results.json has the curves of all runs",
     "json": "results.json is in the folder of the study",
     **dict.fromkeys(OF_PRESETS, "the runs of a study are single networks"),
 }

@@ -29,7 +29,8 @@ SPLIT_SEED = 0
 #: Options that do not affect the numbers of a run, or are recorded elsewhere in its row.
 _NOT_RECORDED = (
     *("dataset", *TABLE_OPTIONS, *OF_PRESETS),
-    *("seed", "threads", "parallel", "out", "json", "quiet", "data_dir", "checkpoint_every"),
+    *("seed", "threads", "parallel", "out", "log", "json", "quiet", "data_dir"),
+    *("checkpoint_every", "calibrate"),
 )
 
 #: Options that are the same for all runs of a study.
