@@ -7,7 +7,7 @@ library, no scikit-learn and no plotting.
 TYPE_CHECKING = False  # type checkers treat it as true; importing typing would take time
 
 if TYPE_CHECKING:
-    from anynet import augment, export, nn, optim, tabular
+    from anynet import augment, callbacks, export, inspect, nn, optim, tabular
     from anynet.backends import Backend, BackendStatus, available_backends, get_backend, set_threads
     from anynet.config import register
     from anynet.data import (
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         PopulationProgress,
         Progress,
         StopReason,
+        calibrate,
         cross_validate,
         fit_population,
         load,
@@ -93,11 +94,14 @@ __all__ = [
     "TrainingInterrupted",
     "augment",
     "available_backends",
+    "calibrate",
+    "callbacks",
     "cross_validate",
     "export",
     "fit",
     "fit_population",
     "get_backend",
+    "inspect",
     "load",
     "load_dataset",
     "load_tabular_dataset",
@@ -125,7 +129,9 @@ _SUBPACKAGES = (
     "augment",
     "data",
     "training",
+    "callbacks",
     "tabular",
+    "inspect",
     "export",
     "estimators",
     "study",

@@ -47,6 +47,16 @@ class Affine(Bounded):
     Cireşan et al. 2010, "Deep, Big, Simple Neural Nets for Handwritten Digit Recognition", is
     ``Affine(rotation=15, shear=15, scale=0.15, shift=0, halved=(1, 7), either=True)``; its largest
     scale is 0.2.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> affine = anynet.augment.Affine(rotation=10, shift=0.5)
+    >>> model = anynet.fit(
+    ...     network, data.train, epochs=5, augment=affine, image_shape=(8, 8), backend="numpy"
+    ... )
     """
 
     kind: ClassVar[str] = "affine"

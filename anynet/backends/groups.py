@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -84,6 +84,25 @@ class Group:
     def decide(self, function: Callable[[], Value]) -> Value:
         """Return the result of a function that only process 0 calls."""
         return self.broadcast(function() if self.is_first else None)  # type: ignore[return-value]
+
+    def hand_out(self, tasks: Iterable[Any]) -> Iterator[Any]:  # noqa: ARG002
+        """Send each task to the next idle process, and yield the results as they arrive.
+
+        Only process 0 calls this; the others call ``serve``. Not collective.
+
+        Raises
+        ------
+        BackendError
+            If the engine has no such messages.
+        """
+        message = f"{type(self).__name__} cannot hand out tasks: use parallel='mpi'"
+        raise BackendError(message)
+
+    def serve(self, function: Callable[[Any], Any]) -> None:
+        """Compute the tasks that process 0 hands out, until it calls ``dismiss``."""
+
+    def dismiss(self) -> None:
+        """End ``serve`` in the other processes."""
 
     def abort(self, message: str) -> None:
         """Print a message and end all processes. In a group of one, nothing is done."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from anynet.backends.groups import Group, launched, mark_as_shared, watched
@@ -11,6 +14,8 @@ from anynet.checks import require
 from anynet.errors import BackendError
 
 Value = TypeVar("Value")
+
+POLL = 0.01  # seconds between looks for a message
 
 
 class MpiGroup(Group):
@@ -41,6 +46,44 @@ class MpiGroup(Group):
     def gather(self, value: Value) -> list[Value]:
         """Return the objects of all processes, in the order of their ranks."""
         return self.comm.allgather(value)  # type: ignore[no-any-return]
+
+    def hand_out(self, tasks: Iterable[Any]) -> Iterator[Any]:
+        """Send each task to the next idle process, and yield the results as they arrive."""
+        idle, busy = list(range(1, self.size)), 0
+        left = iter(tasks)
+        while True:
+            for task in itertools.islice(left, len(idle)):
+                self.comm.send(task, dest=idle.pop())
+                busy += 1
+            if not busy:
+                return
+            rank, result, failure = self._received()
+            idle.append(rank)
+            busy -= 1
+            if failure is not None:
+                raise failure
+            yield result
+
+    def serve(self, function: Callable[[Any], Any]) -> None:
+        """Compute the tasks that process 0 hands out, until it calls ``dismiss``."""
+        while (task := self._received()) is not None:
+            result, failure = None, None
+            try:
+                result = function(task)
+            except Exception as error:  # process 0 raises it
+                failure = error
+            self.comm.send((self.rank, result, failure), dest=0)
+
+    def dismiss(self) -> None:
+        """End ``serve`` in the other processes."""
+        for rank in range(1, self.size):
+            self.comm.send(None, dest=rank)
+
+    def _received(self) -> Any:
+        """Wait for a message without using the processor, which other processes need."""
+        while not self.comm.iprobe():
+            time.sleep(POLL)
+        return self.comm.recv()
 
     def abort(self, message: str) -> None:
         """Print a message and end all processes at once, with the exit status 1."""

@@ -99,6 +99,17 @@ class Backend:
         round.
     group : Group
         The processes that train together, see ``joined``. It is not pickled.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> backend = anynet.get_backend("numpy")
+    >>> x = backend.to_device([[1.0, 2.0], [3.0, 4.0]])
+    >>> backend.gemm(x, x, transpose_b=True)
+    array([[ 5., 11.],
+           [11., 25.]])
+    >>> backend.name, backend.device_name(), backend.dtype
+    ('numpy', 'cpu', 'float32')
     """
 
     name: ClassVar[str] = "portable"

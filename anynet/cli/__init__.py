@@ -33,6 +33,8 @@ COMMANDS = {
     "resume": "continue an unfinished run",
     "evaluate": "score a model: accuracy, precision, recall and confusion matrix",
     "predict": "predict classes or values of pictures or of rows of a table",
+    "info": "print what a model is, how it was trained, and its scores",
+    "compare": "compare runs: what differs, and whether it is more than chance",
     "export": "write a trained model for ONNX runtimes or torch",
     "study": "compare options over several seeds: the report's experiments, grids, searches",
     "augment": "draw images beside their augmented versions",

@@ -21,15 +21,17 @@ from anynet.cli.runs import CONFIG_FILE, kept, write_text
 from anynet.cli.terminal import warn
 from anynet.data.files import in_unicode, is_unicode, one_line
 from anynet.training import History
+from anynet.training.calibration import TEMPERATURE
+from anynet.training.model_file import MODEL_FILE
 
 #: Results of training that are recorded beside the scores.
-FACTS = ("preset", "members", "epochs", "best_epoch")
+FACTS = ("preset", "members", "epochs", "best_epoch", TEMPERATURE)
 
 
 def write_run(
     folder: Path, model: AnyModel, job: Job
 ) -> tuple[Report | ValueReport | None, dict[str, Any]]:
-    """Save the model of a run, score it, and write the other files of the run.
+    """Save the model of a run, calibrate and score it, and write the other files of the run.
 
     Parameters
     ----------
@@ -49,17 +51,17 @@ def write_run(
     """
     histories = histories_of(model)
     with kept(model, folder):
+        if (calibrated := job.calibrated(model)) is not model:
+            (model := calibrated).save(folder / MODEL_FILE)
         report, result = job.measure(model)
         write_text(folder / CONFIG_FILE, to_toml(job.options, _about(model, result)))
         write_text(folder / "history.csv", _history_csv(histories))
         _draw(plots.save_curves, folder / "curves.png", histories, job.title)
-        name = in_unicode(result["dataset"])
+        name = f"test rows of {in_unicode(result['dataset'])}"
         if isinstance(report, Report):
-            title = f"{name}: test accuracy {report.accuracy:.4f} ({len(report.true):,} rows)"
-            _draw(plots.save_confusion, folder / "confusion.png", report, title)
+            _draw(plots.save_confusion, folder / "confusion.png", report, name)
         elif report is not None:
-            title = f"{name}: test R² {report.score:.4f} ({len(report.true):,} rows)"
-            _draw(plots.save_predictions, folder / "predicted.png", report, title)
+            _draw(plots.save_predictions, folder / "predicted.png", report, name)
     return report, result
 
 

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from anynet.cli.models import ImageFormat
 from anynet.cli.paper import (
     BLANK,
     Floats,
@@ -28,6 +27,7 @@ from anynet.cli.paper import (
     without_impulses,
     without_lines,
 )
+from anynet.data.image_format import ImageFormat
 from anynet.errors import DataError
 
 Mask = npt.NDArray[np.bool_]

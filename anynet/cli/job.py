@@ -1,6 +1,6 @@
 """One training run: its options, data set and backend, from loading to scoring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import DATASET_DEFAULTS, OF_PRESETS, TABLE_DEFAULTS, TrainOptions
 from anynet.cli.progress import ProgressBar, download_bar
 from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
-from anynet.cli.terminal import complain, say
+from anynet.cli.terminal import complain, say, warn
 from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.fetch import Progress
 from anynet.data.files import in_unicode, one_line
@@ -25,9 +25,11 @@ from anynet.data.tables import is_table, load_tabular_dataset, read_table
 from anynet.data.tables.table import some
 from anynet.errors import AnynetError, InvalidArgumentError
 from anynet.tabular import get_preset
-from anynet.training import Model, fit, resume
+from anynet.training import Model, calibrate, fit, resume
+from anynet.training.calibration import TEMPERATURE
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.checkpoint.snapshot import GIVEN
+from anynet.training.history import Callback
 
 #: Columns of a table that are listed when training begins.
 MOST_COLUMNS = 12
@@ -126,7 +128,13 @@ class Job:
             return [rows]
         return [rows, "a single network, as its options ask for; without them: preset auto"]
 
-    def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Model:
+    def train(
+        self,
+        *,
+        silent: bool,
+        checkpoints: CheckpointFolder | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Model:
         """Train with a progress bar, from the newest checkpoint if there is one."""
         options, data = self.options, self.dataset.train
         validation: Any = options.validation or None
@@ -146,7 +154,7 @@ class Job:
                 "backend": self.backend,
                 "parallel": options.parallel,
                 "resident": False if options.stream else None,
-                "callbacks": [bar.finish],
+                "callbacks": [bar.finish, *callbacks],
                 "progress": bar.update if bar.live else None,
             }
             if begun is not None:
@@ -159,6 +167,20 @@ class Job:
                 **self.arguments,
                 **how,
             )
+
+    def calibrated(self, model: AnyModel) -> AnyModel:
+        """Return a trained model calibrated by the validation rows, if the options ask for it.
+
+        A warning reports rows that determine no temperature.
+        """
+        if self.options.calibrate is None:
+            return model
+        (x, y), (_, held_out) = self.dataset.train, self.split()
+        try:
+            return calibrate(model, (x[held_out], y[held_out]))
+        except InvalidArgumentError as error:
+            warn(f"the model is not calibrated: {error}")
+            return model
 
     @contextmanager
     def _shown(self, silent: bool) -> Iterator[ProgressBar]:
@@ -250,6 +272,7 @@ class Job:
             "epochs": len(history.records),
             "best_epoch": history.best_epoch,
             "stopped": history.stopped,
+            TEMPERATURE: model.metadata.get(TEMPERATURE),
             "warning": history.warning,
         }
 

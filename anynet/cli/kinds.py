@@ -80,6 +80,9 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__} too large to be shown"
 
 
+LOG_FILES = (".csv", ".jsonl")
+
+
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # a bool is an int to isinstance
 
@@ -191,6 +194,26 @@ def assignments(values: Collection[str]) -> Kind:
         return _are_assignments(value, values.__contains__)
 
     return Kind(expects, lambda text: text.split(",") if text else [], accepts, tuple)
+
+
+def log_targets() -> Kind:
+    """Accept logs: ``a.csv,tensorboard:b``, in TOML ``["a.csv", "tensorboard:b"]``."""
+
+    def is_target(value: Any) -> bool:
+        if not isinstance(value, str) or "\0" in value:
+            return False
+        kind, _, where = value.partition(":")
+        if kind == "tensorboard":
+            return where != ""
+        return value == "mlflow" or (kind == "mlflow" and where != "") or value.endswith(LOG_FILES)
+
+    return Kind(
+        "FILE.csv, FILE.jsonl, tensorboard:DIR, mlflow or mlflow:EXPERIMENT, or several of them "
+        "with commas",
+        _split,
+        lambda value: _is_list(value) and all(map(is_target, value)),
+        tuple,
+    )
 
 
 def class_weights() -> Kind:

@@ -1,8 +1,6 @@
 """Open the model of a run, and read what its metadata say about its inputs and classes."""
 
 import argparse
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,38 +9,9 @@ from anynet.backends import set_threads
 from anynet.cli.runs import model_file, refuse_swapped
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
+from anynet.data.image_format import ImageFormat
 from anynet.errors import InvalidArgumentError, ModelFileError
 from anynet.training import Ensemble, History, Model, load
-
-#: Beginnings of the names of published data sets of handwriting.
-HANDWRITING = ("digits", "mnist", "kmnist", "emnist-")
-
-
-@dataclass(frozen=True)
-class ImageFormat:
-    """The format of the images of a training set.
-
-    Attributes
-    ----------
-    shape : (int, int)
-        Height and width.
-    box : int
-        Longest side of the ink within them.
-    top : float
-        The value of full ink in the data's own units, such as 255.
-    paper : float
-        The value of the background. It is above that of ink where images are dark on light.
-    strokes : bool
-        Whether they show characters, of which only the ink matters: handwriting, and images that
-        are centred like MNIST's. In others, such as garments, position and size may matter.
-    """
-
-    shape: tuple[int, int]
-    box: int
-    top: float
-    strokes: bool = True
-    paper: float = 0.0
-
 
 #: A single network, or several that predict together.
 AnyModel: TypeAlias = Model | Ensemble
@@ -121,30 +90,7 @@ def image_format(model: AnyModel) -> ImageFormat | None:
     ModelFileError
         If the metadata are invalid.
     """
-    image = model.metadata.get("image")
-    if image is None:
-        return None
-    try:
-        height, width = image["shape"]
-        box = max(height, width) if image["box"] is None else image["box"]
-        paper, top = map(float, image.get("shades", (0, 1 / model.metadata["scale"])))
-        sound = (
-            all(type(side) is int and side > 0 for side in (height, width))
-            and height * width == first_of(model).network.n_inputs
-            and type(box) is int
-            and 0 < box <= max(height, width)
-            and math.isfinite(paper)
-            and math.isfinite(top)
-            and paper != top
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        sound = False
-    if not sound:
-        message = f"invalid metadata of the model on its images: {image!r}"
-        raise ModelFileError(message)
-    name = str(model.metadata.get("dataset"))
-    strokes = image.get("centred") is True or name.startswith(HANDWRITING)
-    return ImageFormat((height, width), box, top, strokes, paper)
+    return ImageFormat.of(model.metadata, first_of(model).network.n_inputs)
 
 
 def check_fit(model: AnyModel, dataset: Dataset) -> None:

@@ -19,6 +19,7 @@ from anynet.nn import ACTIVATIONS, INITIALIZERS
 from anynet.optim.optimizers import OPTIMIZERS
 from anynet.optim.schedules import SCHEDULES, Warmup
 from anynet.tabular import PRESETS
+from anynet.training.calibration import METHODS
 from anynet.training.options import TIES
 
 #: Classes that process images, before training or in each step, by the name in an option.
@@ -313,6 +314,12 @@ class TrainOptions:
         kinds.choice(lambda: TIES),
         "kept epoch among those with the same best validation score: first or last",
     )
+    calibrate: str | None = option(
+        None,
+        kinds.choice(lambda: METHODS),
+        "calibration of the probabilities by the validation rows, after training (default: none)",
+        "METHOD",
+    )
     patience: int = option(
         5,
         COUNT,
@@ -381,6 +388,13 @@ class TrainOptions:
     out: Path | None = option(  # noqa: RUF009
         None, kinds.FOLDER, "run folder to write (default: runs/DATASET-DATE-TIME)", "DIR"
     )
+    log: tuple[str, ...] = option(
+        (),
+        kinds.log_targets(),
+        "record of each epoch, in FILE.csv, FILE.jsonl, tensorboard:DIR, mlflow or "
+        "mlflow:EXPERIMENT; several with commas",
+        "TARGETS",
+    )
     json: bool = option(False, SWITCH, "output as one JSON object, and nothing else")
     quiet: bool = option(False, SWITCH, "output of the result without progress")
 
@@ -389,10 +403,9 @@ class TrainOptions:
 OF_PRESETS = ("preset", "members")
 WITH_PRESETS = (
     *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
-    *("class_weight", "validation", "scoring", "time_limit", "checkpoint_every", "seed"),
-    *("backend", "device", "dtype", "precision", "threads", "parallel", "stream"),
-    "data_dir",
-    *("out", "json", "quiet"),
+    *("class_weight", "validation", "scoring", "calibrate", "time_limit", "checkpoint_every"),
+    *("seed", "backend", "device", "dtype", "precision", "threads", "parallel", "stream"),
+    *("data_dir", "out", "log", "json", "quiet"),
 )
 
 #: Other names of options on the command line and in files.
@@ -408,7 +421,7 @@ SECTIONS = {
     "preprocess": "preprocessing and augmentation of images",
     "epochs": "duration, validation and checkpoints",
     "backend": "backend and data",
-    "json": "output",
+    "log": "output",
 }
 
 KINDS: dict[str, Kind] = {each.name: each.metadata["kind"] for each in fields(TrainOptions)}

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anynet.cli.ink import WORKING, prepare
-from anynet.cli.models import ImageFormat
 from anynet.cli.paper import BLANK, Floats
 from anynet.data import read_idx
 from anynet.data.dataset import grey_shape
 from anynet.data.files import reading
+from anynet.data.image_format import ImageFormat
 from anynet.data.npy import read_npy
 from anynet.errors import DataError
 

@@ -12,20 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anynet.cli.reports import Report, ValueReport
-from anynet.errors import printable
-from anynet.study.plots import ACCENT, add_grid, in_own_style, write
+from anynet.study.plots import ACCENT, MUTED, add_grid, in_own_style, plain_text, write
 from anynet.training import History
 
-TRAIN, VALIDATION, MUTED = ACCENT, "#d9632a", "#555555"
+TRAIN, VALIDATION = ACCENT, "#d9632a"
 
 METRICS = {"accuracy": "accuracy", "r2": "R²"}
 
-#: Maximum length of names, which determine the width of a picture.
-MOST_LETTERS = 80
+#: Maximum length of the names of classes, which determine the width of a picture.
 MOST_CLASS_LETTERS = 24
 
-#: Maximum number of classes whose squares have room for numbers.
-MOST_NUMBERED = 20
+#: Maximum number of classes whose squares have room for numbers, and for percentages too.
+MOST_NUMBERED, MOST_SHARED = 20, 4
 
 #: Maximum number of classes in a matrix: of more, those with the most errors are drawn.
 MOST_DRAWN = 100
@@ -59,7 +57,7 @@ def save_curves(path: Path, histories: Sequence[History], title: str) -> None:
         axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=":", label=f"best epoch ({best})")
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(_plain(title), fontsize=11)
+    figure.suptitle(plain_text(title), fontsize=11)
     write(figure, path)
 
 
@@ -83,38 +81,46 @@ def _curves(axes: Axes, histories: Sequence[History], what: str, title: str) -> 
 
 
 @in_own_style
-def save_confusion(path: Path, report: Report, title: str) -> None:
+def save_confusion(path: Path, report: Report, name: str) -> None:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
 
     Of more than MOST_DRAWN classes, those with the most errors are drawn. The shade is the share
-    of the row, raised to a power below one, so that a few errors in a thousand are visible.
+    of the row: a frequent class does not make a model look strong that always predicts it. For
+    three or more classes it is raised to a power below one, so that a few errors in a thousand are
+    visible. Up to MOST_SHARED classes have that share beside the number of rows.
 
     Parameters
     ----------
     path : Path
         A PNG file.
     report : Report
-    title : str
+    name : str
+        Name of the data set.
     """
-    drawn = report.most_confused(MOST_DRAWN)
+    drawn, title = report.most_confused(MOST_DRAWN), [plain_text(name), report.title]
     if len(drawn) < len(report.classes):
-        title += f"\nthe {MOST_DRAWN} of {len(report.classes):,} classes with the most errors"
+        title.append(f"the {MOST_DRAWN} of {len(report.classes):,} classes with the most errors")
     counts, rows = report.counts_of(drawn), report.rows[drawn]
-    classes = [_plain(report.classes[i], MOST_CLASS_LETTERS) for i in drawn]
+    classes = [plain_text(report.classes[i], MOST_CLASS_LETTERS) for i in drawn]
     n = len(classes)
-    side = min(3.2 + 0.42 * n, 14)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    side = min((3.6 if n <= MOST_SHARED else 3.2) + 0.42 * n, 14)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axes: Any = figure.subplots()
     share = counts / np.maximum(rows, 1)[:, np.newaxis]
-    axes.imshow(share, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=1))
+    shade = PowerNorm(1 if n == 2 else 0.4, vmin=0, vmax=1)
+    image = axes.imshow(share, cmap="Blues", norm=shade)
     if n <= MOST_NUMBERED:
         for (true, predicted), count in np.ndenumerate(counts):
-            color = "white" if share[true, predicted] > 0.12 else MUTED
-            if count:
-                axes.text(
-                    predicted, true, f"{count}", ha="center", va="center", color=color, fontsize=8
-                )
-    long = max(map(len, classes)) > 2
+            part = share[true, predicted]
+            color = "white" if shade(part) > 0.43 else MUTED
+            if count or n <= MOST_SHARED:
+                text = f"{count:,}\n{part:.1%}" if n <= MOST_SHARED else f"{count}"
+                axes.text(predicted, true, text, ha="center", va="center", color=color, fontsize=8)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=25, format=PercentFormatter(xmax=1))
+    bar.set_label("share of the rows of the true class", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    long = max(map(len, classes)) > max(2, 24 // n)
     axes.set_xticks(
         range(n),
         classes,
@@ -130,12 +136,12 @@ def save_confusion(path: Path, report: Report, title: str) -> None:
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="predicted", ylabel="true")
-    axes.set_title(_plain(title), fontsize=11)
+    axes.set_title("\n".join(title), fontsize=10)
     write(figure, path)
 
 
 @in_own_style
-def save_predictions(path: Path, report: ValueReport, title: str) -> None:
+def save_predictions(path: Path, report: ValueReport, name: str) -> None:
     """Draw predicted against true values, with the diagonal on which they are equal.
 
     Parameters
@@ -144,7 +150,8 @@ def save_predictions(path: Path, report: ValueReport, title: str) -> None:
         A PNG file.
     report : ValueReport
         Finite values.
-    title : str
+    name : str
+        Name of the data set.
     """
     true, predicted = report.true, report.predicted
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -154,19 +161,11 @@ def save_predictions(path: Path, report: ValueReport, title: str) -> None:
     opacity = min(1.0, 30 / len(true) ** 0.5)
     axes.plot(true, predicted, "o", color=TRAIN, markersize=3.5, alpha=opacity, markeredgewidth=0)
     axes.set_aspect("equal", adjustable="datalim")
-    names = [_plain(f"{what} {report.name}") for what in ("true", "predicted")]
+    names = [plain_text(f"{what} {report.name}") for what in ("true", "predicted")]
     axes.set(xlabel=names[0], ylabel=names[1])
     add_grid(axes)
-    axes.set_title(_plain(title), fontsize=11)
+    axes.set_title(f"{plain_text(name)}\n{report.title}", fontsize=10)
     write(figure, path)
-
-
-def _plain(text: str, most: int = MOST_LETTERS) -> str:
-    """Return text that matplotlib draws as it is: short, in one line, without formulas."""
-    text = printable(text)
-    if len(text) > most:
-        text = text[: most - 1] + "…"
-    return text.replace("$", r"\$")
 
 
 @in_own_style
@@ -194,5 +193,5 @@ def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> N
     axes.imshow(canvas, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest")
     axes.axvline(width + 1.5 * gap - 0.5, color=MUTED, linewidth=0.8)
     axes.set_axis_off()
-    axes.set_title(_plain(title), fontsize=10)
+    axes.set_title(plain_text(title), fontsize=10)
     write(figure, path)

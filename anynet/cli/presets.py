@@ -1,5 +1,6 @@
 """Tables that are trained by a preset: its options, its run, and when it is chosen."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from anynet.tabular import Preset, Problem, get_preset, train_preset
 from anynet.training import Ensemble
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.evaluate import scoring_of
+from anynet.training.history import Callback
 
 #: Share of the rows that each network of a preset is validated on.
 VALIDATION_SHARE = 0.2
@@ -60,6 +62,13 @@ class PresetJob(Job):
     @cached_property
     def options(self) -> TrainOptions:
         """The options that repeat the run."""
+        if self.given.calibrate is not None:
+            message = (
+                "--calibrate is for single networks: add an option such as --layers; the mean of a "
+                "preset's networks is calibrated in Python by rows that none of them was trained "
+                "on: anynet.calibrate(anynet.load(RUN), (x, y))"
+            )
+            raise InvalidArgumentError(message)
         given = recipe.resolve_data(self.given, self.dataset, self.backend)
         validation = VALIDATION_SHARE if given.validation is None else given.validation
         if not recipe.rows_to_hold_out(validation, self.dataset):
@@ -136,7 +145,13 @@ class PresetJob(Job):
         instead = "an option such as --layers trains a single network instead"
         return [rows, f"preset {self.preset.kind}{within}; {instead}"]
 
-    def train(self, *, silent: bool, checkpoints: CheckpointFolder | None = None) -> Any:
+    def train(
+        self,
+        *,
+        silent: bool,
+        checkpoints: CheckpointFolder | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Any:
         """Train all networks, from the newest checkpoint if there is one.
 
         Raises
@@ -157,6 +172,7 @@ class PresetJob(Job):
                 metadata=self.dataset.metadata | weights,
                 progress=bar.update if bar.live else None,
                 checkpoint=checkpoints,
+                callbacks=callbacks,
                 backend=self.backend,
             )
 

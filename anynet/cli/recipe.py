@@ -47,6 +47,11 @@ def resolve(options: TrainOptions, dataset: Dataset, backend: Backend) -> TrainO
     if validation == 0 and scoring is not None:
         message = "--scoring scores the validation rows: --validation must be at least 1"
         raise InvalidArgumentError(message)
+    if options.calibrate is not None and not (validation and dataset.classes):
+        message = "--calibrate fits the probabilities of classes to validation rows: " + (
+            "--validation must be at least 1" if dataset.classes else "leave it out for values"
+        )
+        raise InvalidArgumentError(message)
     if scoring is None and is_table and validation:
         scoring = LOSS  # the most accurate epoch may be overconfident
     rate, weight_decay = options.learning_rate, options.weight_decay

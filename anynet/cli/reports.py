@@ -189,6 +189,14 @@ class Report:
         """Share of correct rows among those of each class; 0 if there are none."""
         return _share(self.right, self.rows)
 
+    @property
+    def title(self) -> str:
+        """Accuracy, and below it that of a constant, for pictures."""
+        score = f"accuracy {self.accuracy:.4f} on {len(self.true):,} rows"
+        if not self.true.size:
+            return score
+        return f"{score}\nmost frequent class: {self.beside['baseline_accuracy']:.4f}"
+
     def measures(self) -> dict[str, float]:
         """Return the measures that a run reports of its test set."""
         return {"accuracy": self.accuracy, **self.beside}
@@ -284,6 +292,11 @@ class ValueReport:
             return float(left == 0)
         with np.errstate(over="ignore"):
             return float(1 - np.square(left / spread))
+
+    @property
+    def title(self) -> str:
+        """R², for pictures."""
+        return f"R² {self.score:.4f} on {len(self.true):,} rows"
 
     def measures(self) -> dict[str, float]:
         """Return the measures that a run reports of its test set: R², and errors in units.

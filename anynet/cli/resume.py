@@ -9,6 +9,7 @@ from pathlib import Path
 from anynet.backends import find_group
 from anynet.cli import kinds, runs
 from anynet.cli.config import ABOUT, BEGINNING, check_unchanged, read_config, read_toml
+from anynet.cli.logs import logs
 from anynet.cli.options import KINDS, TrainOptions, add_options, add_value, given_options
 from anynet.cli.presets import load_job
 from anynet.cli.terminal import complain, say_json, terminable
@@ -17,7 +18,10 @@ from anynet.errors import AnynetError, BackendError, InvalidArgumentError
 from anynet.training.checkpoint.folder import CheckpointFolder
 from anynet.training.processes import in_all
 
-OPTIONS = (*("backend", "device", "precision", "threads", "parallel", "data_dir", "json", "quiet"),)
+OPTIONS = (
+    *("backend", "device", "precision", "threads", "parallel"),
+    *("data_dir", "log", "json", "quiet"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
                 runs.write_text(checkpoints.path / BEGINNING, config)
         if job.arguments and not silent:
             job.introduce()
-        with _recorded(folder / runs.CONFIG_FILE, config, checkpoints):
-            model = job.train(silent=silent, checkpoints=checkpoints)
+        with (
+            _recorded(folder / runs.CONFIG_FILE, config, checkpoints),
+            logs(job.options, resume=True) as callbacks,
+        ):
+            model = job.train(silent=silent, checkpoints=checkpoints, callbacks=callbacks)
         report, result = write_run(folder, model, job)
     print_result(model, report, {**result, "run": str(folder)}, job)
     return 0

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from anynet.cli.config import BEGINNING, EditedConfigError, read_config
 from anynet.data import dataset_names
@@ -331,6 +332,12 @@ def model_file(run: Path) -> Path:
     return path
 
 
+def config_of(run: Path) -> dict[str, Any]:
+    """Return the options in the config.toml of a run, none if there is no such file."""
+    config = (run if run.is_dir() else run.parent) / CONFIG_FILE
+    return read_config(config) if config.is_file() else {}
+
+
 def trained_from(run: Path, dataset: str) -> Path | None:
     """Return the data folder in the config.toml of a run.
 
@@ -340,8 +347,7 @@ def trained_from(run: Path, dataset: str) -> Path | None:
         None if the run was trained on another data set or without a data folder, or if the folder
         is gone.
     """
-    config = (run if run.is_dir() else run.parent) / CONFIG_FILE
-    options = read_config(config) if config.is_file() else {}
+    options = config_of(run)
     folder: Path | None = options.get("data_dir")
     known = options.get("dataset") == dataset and folder is not None and folder.is_dir()
     return folder if known else None

@@ -32,6 +32,7 @@ _OTHER_NAMES = {
     "batch-norm": "batchnorm",
     "precision": "amp fp16 half bf16 mixed-precision",
     "average": "ema swa",
+    "log": "logger tensorboard mlflow csv jsonl log-file",
     "quiet": "q silent",
     "config": "cfg conf config-file",
     "checkpoint-every": "checkpoint save-every",

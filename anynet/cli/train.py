@@ -8,6 +8,7 @@ from anynet.backends import Group, find_group
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.job import Job, defaults_for
+from anynet.cli.logs import logs
 from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import TrainOptions, add_options, add_value, given_options
 from anynet.cli.presets import load_job, preset_for
@@ -15,6 +16,7 @@ from anynet.cli.reports import Report, ValueReport
 from anynet.cli.terminal import complain, exit_code, say, say_json, terminable, warn
 from anynet.errors import TrainingInterrupted
 from anynet.training import Ensemble, Model, StopReason
+from anynet.training.calibration import TEMPERATURE
 from anynet.training.model_file import CHECKPOINTS
 from anynet.training.processes import in_all
 
@@ -62,30 +64,32 @@ def run(arguments: argparse.Namespace) -> int:
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
     model: AnyModel
-    with terminable(), ExitStack() as stack:
-        with in_all(group):
-            numbered = options.out is None
-            new = stack.enter_context(runs.new_folder(folder, numbered=numbered))
-            job = load_job(options, silent=silent)
-            started = to_toml(job.options)
-        if job.arguments and not silent:
-            job.introduce()
-        if every is None:
-            try:
-                model = job.train(silent=silent)
-            except TrainingInterrupted as stop:
-                if not isinstance(stop.model, (Model, Ensemble)):  # no epoch was finished
-                    raise
-                model, code = stop.model, exit_code(stop)
-            report, result = write_run(new.scratch, model, job)
-        else:
-            (new.scratch / CHECKPOINTS).mkdir()
-            runs.write_text(new.scratch / runs.CONFIG_FILE, started)
-    if every is not None:
-        with terminable(), runs.going_on(new.path, every) as checkpoints:
-            runs.write_text(checkpoints.path / BEGINNING, started)
-            model = job.train(silent=silent, checkpoints=checkpoints)
-            report, result = write_run(new.path, model, job)
+    with ExitStack() as outer:
+        with terminable(), ExitStack() as stack:
+            with in_all(group):
+                numbered = options.out is None
+                new = stack.enter_context(runs.new_folder(folder, numbered=numbered))
+                job = load_job(options, silent=silent)
+                started = to_toml(job.options)
+                callbacks = outer.enter_context(logs(job.options))
+            if job.arguments and not silent:
+                job.introduce()
+            if every is None:
+                try:
+                    model = job.train(silent=silent, callbacks=callbacks)
+                except TrainingInterrupted as stop:
+                    if not isinstance(stop.model, (Model, Ensemble)):  # no epoch was finished
+                        raise
+                    model, code = stop.model, exit_code(stop)
+                report, result = write_run(new.scratch, model, job)
+            else:
+                (new.scratch / CHECKPOINTS).mkdir()
+                runs.write_text(new.scratch / runs.CONFIG_FILE, started)
+        if every is not None:
+            with terminable(), runs.going_on(new.path, every) as checkpoints:
+                runs.write_text(checkpoints.path / BEGINNING, started)
+                model = job.train(silent=silent, checkpoints=checkpoints, callbacks=callbacks)
+                report, result = write_run(new.path, model, job)
     print_result(model, report, {**result, "run": str(folder.with_name(new.path.name))}, job)
     return code
 
@@ -113,5 +117,7 @@ def print_result(
     if job.given.json:
         say_json(result)
         return
+    if result.get(TEMPERATURE) is not None:
+        say(f"calibrated by the validation rows: temperature {result[TEMPERATURE]:.4f}")
     score = "no test rows: no test score" if report is None else f"test {report.summary()}"
     say(score, f"run folder {result['run']}")

@@ -79,6 +79,14 @@ class Dataset(Described):
     image_shades : tuple of float or None
         Values of the background and of full ink, if these are not 0 and 1 / scale: for images that
         are dark on light, or have negative values.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> x, y = data.train
+    >>> x.shape, y.shape, data.classes[:3]
+    ((1438, 64), (1438,), ('0', '1', '2'))
     """
 
     name: str

@@ -60,6 +60,13 @@ def load_dataset(
         If the name is unknown and is not a path.
     DataError
         If the files are absent and cannot be downloaded, are damaged, or hold something else.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")  # of scikit-learn; needs no download
+    >>> data.train[0].shape, data.test[0].shape, data.scale
+    ((1438, 64), (359, 64), 0.0625)
     """
     if name_or_path == DIGITS:
         return load_digits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from anynet.estimators.optimizers import (
 )
 from anynet.estimators.samples import Samples, place_rows, rows_bytes
 from anynet.estimators.stopping import Patience, Rate
+from anynet.log import LOGGER
 from anynet.optim import (
     SGD,
     Adam,
@@ -79,8 +81,11 @@ class Fit(Member):
     total_seconds : float
         The fit's share of the time.
     callbacks : tuple of callable
+    level : int
+        Level of the epochs in the log: INFO for a single network, DEBUG for one of several.
     """
 
+    level: int = logging.DEBUG
     errors = Exception  # of a scorer or a callback of the user
     step: SolverStep
 
@@ -141,6 +146,9 @@ class Fit(Member):
     def train(self) -> None:
         """Train this estimator alone."""
         estimator, backend = self.estimator, self.step.backend
+        self.level = logging.INFO
+        where = f"{backend.name} on {backend.device_name()}, {backend.dtype}: {backend.reason}"
+        LOGGER.info("training begins: %d samples; %s", self.n_samples, where)
         with ExitStack() as stack:
             stack.enter_context(backend.context())
             if self.is_lbfgs:
@@ -253,7 +261,7 @@ class Fit(Member):
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.loss_curve_.append(loss)
-        self._print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        self._report(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         score = validation_loss = None
         if self.validation is not None:
             validation_loss, score = self.validation.evaluate(
@@ -261,7 +269,7 @@ class Fit(Member):
             )
             estimator.validation_loss_curve_.append(validation_loss)
             estimator.validation_scores_.append(score)
-            self._print(f"Validation score: {score:f}")
+            self._report(f"Validation score: {score:f}")
         is_best = patience.observe(score if patience.rising and score is not None else loss)
         estimator._no_improvement_count = patience.waited
         setattr(
@@ -297,12 +305,14 @@ class Fit(Member):
         """Stop, or continue at a lower learning rate."""
         reason = self.rate.exhaust()
         lowered = f" Setting learning rate to {self.rate.current:f}"
-        self._print(self.patience.describe() + (reason or lowered))
+        self._report(self.patience.describe() + (reason or lowered))
         if not reason:
             self.patience.waited = 0
         return bool(reason)
 
-    def _print(self, line: str) -> None:
+    def _report(self, line: str) -> None:
+        """Write a line to the log, and print it with ``verbose``."""
+        LOGGER.log(self.level, "%s", line)
         if self.estimator.verbose:
             print(line)  # noqa: T201
 
@@ -330,7 +340,9 @@ class Fit(Member):
         self._finish(self.best)
 
     def _finish(self, weights: Weights | None) -> None:
-        self.best = None
+        estimator, patience, self.best = self.estimator, self.patience, None
+        kept = f"; best validation score {patience.best:.6g}" if patience.rising else ""
+        LOGGER.log(self.level, "training ended after epoch %d%s", estimator.n_iter_, kept)
         try:
             if weights is not None:
                 self._store(weights.params)

@@ -16,6 +16,7 @@ from anynet.estimators.bridges import FIGURES
 from anynet.estimators.descent import Fit, progress_bar
 from anynet.estimators.network import WEIGHTS
 from anynet.estimators.samples import Samples
+from anynet.training.history import for_member
 from anynet.training.placement import split_by_memory
 from anynet.training.trainer import group_members, train
 
@@ -36,6 +37,8 @@ def fit_ensemble(estimator: Any, samples: Samples) -> None:
     seeds = rng.randint(2**31 - 1, size=estimator.n_ensemble)
     networks = [_network(estimator, int(seed)) for seed in seeds]
     fits = [Fit(network, samples) for network in networks]
+    for index, fit in enumerate(fits if estimator.callbacks else ()):
+        fit.callbacks = for_member(fit.callbacks, index)
     if can_be_member(networks[0]):
         with ExitStack() as stack:
             if estimator.progress_bar:

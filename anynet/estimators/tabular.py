@@ -31,7 +31,7 @@ from anynet.estimators.columns import (
     names_of,
     positions_of,
 )
-from anynet.estimators.parameters import SCORES, Such
+from anynet.estimators.parameters import CALLBACKS, SCORES, Such
 from anynet.estimators.samples import check_class_weight, check_weights, has_validation
 from anynet.estimators.storing import decode, decode_classes, encode, encode_classes
 from anynet.tabular import Problem, get_preset, train_preset
@@ -68,6 +68,11 @@ class BaseTabular(BaseEstimator):
     time_limit : float, optional
         Seconds after which training stops, at the end of an epoch.
     random_state : int, RandomState instance or None
+    callbacks : sequence of callable or None
+        Each takes every ``EpochRecord`` of every network, see ``anynet.fit_population``. They are
+        not saved with the estimator.
+    progress_bar : bool
+        Whether to show the epochs with tqdm.
     backend : {"auto", "numpy", "cupy", "torch", "jax"}
         Where to compute, see ``get_backend``.
     device : str, optional
@@ -93,6 +98,8 @@ class BaseTabular(BaseEstimator):
         "refit": ["boolean"],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
+        "callbacks": [CALLBACKS, None],
+        "progress_bar": ["boolean"],
         "backend": [str],
         "device": [str, None],
     }
@@ -107,6 +114,8 @@ class BaseTabular(BaseEstimator):
         refit: bool = False,
         time_limit: float | None = None,
         random_state: Any = None,
+        callbacks: Any = None,
+        progress_bar: bool = False,
         backend: str = "auto",
         device: str | None = None,
     ) -> None:
@@ -117,6 +126,8 @@ class BaseTabular(BaseEstimator):
         self.refit = refit
         self.time_limit = time_limit
         self.random_state = random_state
+        self.callbacks = callbacks
+        self.progress_bar = progress_bar
         self.backend = backend
         self.device = device
 
@@ -184,6 +195,8 @@ class BaseTabular(BaseEstimator):
             refit=self.refit,
             metadata={TABLE: self.preprocessing_.to_config()},
             checkpoint=checkpoint,
+            callbacks=self.callbacks or (),
+            progress=self.progress_bar,
             backend=self.backend,
             device=self.device,
         )
@@ -204,7 +217,8 @@ class BaseTabular(BaseEstimator):
         check_is_fitted(self)
         parameters = {}
         for name, value in self.get_params(deep=False).items():
-            parameters[name] = encode(dict(value) if isinstance(value, Mapping) else value)
+            if name != "callbacks":
+                parameters[name] = encode(dict(value) if isinstance(value, Mapping) else value)
         about: dict[str, Any] = {
             "name": type(self).__name__,
             "parameters": parameters,
@@ -331,7 +345,18 @@ class BaseTabular(BaseEstimator):
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):
-    """Predict a number from the columns of a table."""
+    """Predict a number from the columns of a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> rows = np.array([["Ulm", 30], ["Bonn", 40], ["Jena", 70], ["Ulm", 80]] * 15, dtype=object)
+    >>> rent = 10.0 * rows[:, 1].astype(float)
+    >>> model = anynet.TabularRegressor("fast", random_state=0).fit(rows, rent)
+    >>> model.score(rows, rent) > 0.9
+    True
+    """
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict values (n_samples,)."""
@@ -348,7 +373,18 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
-    """Predict a class from the columns of a table."""
+    """Predict a class from the columns of a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> rows = np.array([["Ulm", 30], ["Bonn", 40], ["Jena", 70], ["Ulm", 80]] * 15, dtype=object)
+    >>> costly = ["no", "no", "yes", "yes"] * 15
+    >>> model = anynet.TabularClassifier("fast", random_state=0).fit(rows, costly)
+    >>> list(map(str, model.predict([["Ulm", 35], ["Bonn", 75]])))
+    ['no', 'yes']
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseTabular._parameter_constraints,
@@ -366,6 +402,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         refit: bool = False,
         time_limit: float | None = None,
         random_state: Any = None,
+        callbacks: Any = None,
+        progress_bar: bool = False,
         backend: str = "auto",
         device: str | None = None,
     ) -> None:
@@ -377,6 +415,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             refit=refit,
             time_limit=time_limit,
             random_state=random_state,
+            callbacks=callbacks,
+            progress_bar=progress_bar,
             backend=backend,
             device=device,
         )

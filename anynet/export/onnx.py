@@ -111,6 +111,16 @@ def to_onnx(
     References
     ----------
     Operators: https://onnx.ai/onnx/operators/, version 13 of the default operator set.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, epochs=3, backend="numpy")
+    >>> graph = anynet.export.to_onnx(model, outputs=["label", "probabilities"]).graph
+    >>> [output.name for output in graph.output]
+    ['label', 'probabilities']
     """
     models = model.models if isinstance(model, Ensemble) else (model,)
     first = models[0]

@@ -66,13 +66,13 @@ def add_columns(
         parts += FORMS[type(encoder)](graph, name, encoder)
         names += encoder.names()
     x = graph.cast(graph.add("Concat", *parts, axis=1), graph.dtype)
-    order = _order(preprocessing)
+    order = input_order(preprocessing)
     if order != list(range(len(order))):
         x = graph.add("Gather", x, graph.array(np.array(order)), axis=1)
     return declared, _scaled(graph, x, preprocessing) if preprocessing.factors else x
 
 
-def _order(preprocessing: Preprocessing) -> list[int]:
+def input_order(preprocessing: Preprocessing) -> list[int]:
     """Return the place among the inputs of the encoders of each input of the network."""
     order = np.empty(preprocessing.n_inputs, dtype=np.int64)
     first = 0

@@ -52,6 +52,16 @@ def to_sklearn(model: Model, *, classes: Sequence[Any] | None = None, **params: 
         If scikit-learn has no such network; the message names the layer.
     BackendError
         If scikit-learn is missing.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, epochs=3, backend="numpy")
+    >>> estimator = anynet.export.to_sklearn(model)
+    >>> bool((estimator.predict(data.test[0]) == model.predict(data.test[0])).all())
+    True
     """
     check_model(model)
     coefs, intercepts, activation = _dense_layers(model)
@@ -113,6 +123,15 @@ def from_sklearn(
         If it is another estimator, or is not fitted.
     BackendError
         If scikit-learn is missing.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(4,), max_iter=500, tol=0.1)
+    >>> theirs = theirs.fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> anynet.export.from_sklearn(theirs, backend="numpy").n_parameters
+    13
     """
     neural_network = require("sklearn.neural_network")
     known = (neural_network.MLPClassifier, neural_network.MLPRegressor)

@@ -69,6 +69,19 @@ def to_torch(model: Model) -> Any:
         it, or a layer or an activation has no module in torch.
     BackendError
         If torch is missing.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, epochs=3, backend="numpy")
+    >>> anynet.export.to_torch(model)
+    Sequential(
+      (0): Linear(in_features=64, out_features=32, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=32, out_features=10, bias=True)
+    )
     """
     torch = require("torch")
     modules = _modules(model)

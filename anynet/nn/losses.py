@@ -53,6 +53,18 @@ class CrossEntropy(Bounded):
     label_smoothing : float
         ε of Szegedy et al. 2016, section 7: the target is 1 − ε + ε/O for the true class and
         ε/O for each other. In a step of a population it may be an array (*P,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> backend, loss = anynet.get_backend("numpy"), anynet.nn.CrossEntropy()
+    >>> logits, target = np.zeros((2, 4), np.float32), np.array([0, 3])
+    >>> value, dlogits = loss(logits, target, None, backend=backend)
+    >>> float(value)  # log 4
+    1.3862943649291992
+    >>> dlogits[0]  # (softmax − one-hot) / B
+    array([-0.375,  0.125,  0.125,  0.125], dtype=float32)
     """
 
     kind: ClassVar[str] = "cross_entropy"
@@ -184,6 +196,15 @@ class Huber(ValueLoss):
     ----------
     delta : float
         δ, in the units of the target.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> loss = anynet.nn.Huber(delta=0.5)
+    >>> data = [[0.0], [1.0], [2.0]], [0.0, 0.5, 1.0]
+    >>> model = anynet.fit(anynet.mlp([1, 8, 1]), data, loss=loss, backend="numpy")
+    >>> model.loss
+    Huber(delta=0.5)
     """
 
     kind: ClassVar[str] = "huber"

@@ -44,6 +44,15 @@ class Network:
         ``EnsembleInput`` and ``EnsembleMean``, or differ in their number; if ``frozen`` is not a
         tuple of increasing indices of layers, or leaves no parameter to train; or if a layer that
         is fitted to the data is not the first.
+
+    Examples
+    --------
+    >>> from anynet import nn
+    >>> network = nn.Network(64, (nn.Dense(32), nn.Activation("tanh"), nn.Dense(10)))
+    >>> network.widths, network.n_parameters
+    ((64, 32, 32, 10), 2410)
+    >>> network.freeze([0]).frozen
+    (0,)
     """
 
     n_inputs: int

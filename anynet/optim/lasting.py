@@ -73,6 +73,15 @@ class Cosine(Lasting):
     References
     ----------
     Loshchilov and Hutter 2017, equation 5, without restarts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> schedule = anynet.optim.Cosine(0.1, epochs=10)
+    >>> backend = anynet.get_backend("numpy")
+    >>> [round(float(schedule(np.int32(epoch), 1, backend=backend)), 4) for epoch in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
     """
 
     kind: ClassVar[str] = "cosine"
@@ -105,6 +114,15 @@ class OneCycle(Lasting):
     References
     ----------
     Smith and Topin 2018, in torch's variant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> schedule = anynet.optim.OneCycle(0.1, epochs=10)
+    >>> backend = anynet.get_backend("numpy")
+    >>> [round(float(schedule(np.int32(epoch), 1, backend=backend)), 4) for epoch in (0, 3, 10)]
+    [0.004, 0.1, 0.0]
     """
 
     kind: ClassVar[str] = "one_cycle"

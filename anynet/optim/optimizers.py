@@ -140,6 +140,12 @@ class SGD(_Decaying):
         Multiply each weight by 1 − η λ before the update instead (Loshchilov and Hutter 2019).
     groups : tuple of Group
         Factors of the learning rate and of ``weight_decay`` for some parameters.
+
+    Examples
+    --------
+    >>> from anynet.optim import SGD
+    >>> SGD(momentum=0.9, nesterov=True).momentum
+    0.9
     """
 
     kind: ClassVar[str] = "sgd"
@@ -228,6 +234,18 @@ class Adam(_Decaying):
         Added to √(corrected mean of g²).
     weight_decay, decoupled, groups
         As in ``SGD``; ``AdamW`` is ``decoupled=True``.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> adam = anynet.optim.Adam(weight_decay=0.0001)
+    >>> model = anynet.fit(
+    ...     network, data.train, epochs=5, optimizer=adam, learning_rate=0.01, backend="numpy"
+    ... )
+    >>> model.score(*data.test) > 0.9
+    True
     """
 
     kind: ClassVar[str] = "adam"
@@ -264,6 +282,12 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
     The parameters are those of ``Adam``.
+
+    Examples
+    --------
+    >>> from anynet.optim import AdamW, Group
+    >>> AdamW(weight_decay=0.01, groups=(Group(index=-1, rate=0.1),)).weight_decay
+    0.01
     """
 
     kind: ClassVar[str] = "adamw"

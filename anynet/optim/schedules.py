@@ -73,6 +73,15 @@ class Exponential(Valued):
     value : float
         In the first epoch.
     decay : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> schedule = anynet.optim.Exponential(0.1, decay=0.5)
+    >>> backend = anynet.get_backend("numpy")
+    >>> [round(float(schedule(np.int32(step), 100, backend=backend)), 4) for step in (0, 100, 200)]
+    [0.1, 0.05, 0.025]
     """
 
     kind: ClassVar[str] = "exponential"
@@ -143,6 +152,15 @@ class Warmup(Bounded):
     ----------
     schedule : Schedule
     epochs : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> schedule = anynet.optim.Warmup(anynet.optim.Constant(0.1), epochs=2)
+    >>> backend = anynet.get_backend("numpy")
+    >>> [round(float(schedule(np.int32(step), 2, backend=backend)), 4) for step in range(5)]
+    [0.025, 0.05, 0.075, 0.1, 0.1]
     """
 
     kind: ClassVar[str] = "warmup"
@@ -175,6 +193,18 @@ class ReduceOnPlateau(Constant):
     patience : int
         Maximum number of epochs in a row without a rise of more than ``min_delta``.
     min_delta : float
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> rate = anynet.optim.ReduceOnPlateau(0.5, factor=0.5, patience=0)
+    >>> model = anynet.fit(
+    ...     network, data.train, validation=0.1, epochs=8, learning_rate=rate, backend="numpy"
+    ... )
+    >>> model.history.records[-1].learning_rate < 0.5
+    True
     """
 
     kind: ClassVar[str] = "plateau"

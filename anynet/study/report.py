@@ -53,7 +53,8 @@ def write_report(
     rows = list(rows)
     found = {plan.experiment.name: summarise(plan, rows) for plan in plans}
     whole = setting.name == "report"
-    setting = replace(setting, dataset=_literal(setting.dataset))
+    dataset = setting.dataset
+    setting = replace(setting, dataset=_literal(dataset))
     heading = "The report's experiments" if whole else plans[0].experiment.title
     parts = [f"# {heading} on {setting.dataset}", _introduction(setting, found)]
     if whole:
@@ -62,7 +63,7 @@ def write_report(
         summaries = found[plan.experiment.name]
         if whole:
             parts.append(f"## {plan.experiment.title}")
-        parts += _section(plan, summaries, folder)
+        parts += _section(plan, summaries, folder, dataset)
     parts += ["## Method", _method(setting)]
     with replacing(folder / FILE) as file:
         file.write(("\n\n".join(parts) + "\n").encode(errors="backslashreplace"))
@@ -87,7 +88,7 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\`*\[\]<>|&#~])", r"\\\1", printable(text))
 
 
-def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str]:
+def _section(plan: Plan, summaries: Sequence[Summary], folder: Path, dataset: str) -> list[str]:
     """Return the table, the chosen point and the plots of one experiment."""
     name, options = plan.experiment.name, plan.experiment.options
     chosen = choose(summaries)
@@ -104,7 +105,7 @@ def _section(plan: Plan, summaries: Sequence[Summary], folder: Path) -> list[str
     if finished:
         for what, (draw, caption) in plots.PLOTS.items():
             file = f"{name}-{what}.png"
-            draw(folder / file, finished, plan.experiment.title)
+            draw(folder / file, finished, f"{plan.experiment.title} on {dataset}")
             parts.append(f"![{plan.experiment.title}: {caption}]({file})")
     return parts
 

@@ -232,7 +232,27 @@ class Results:
             file.write(to_csv(self.rows.values()).encode(errors="backslashreplace"))
 
 
+def read_study(folder: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Read the description of a study and its rows, without locking or changing its folder.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or of another version.
+    OSError
+        If it cannot be read.
+    """
+    return _content(folder / FILE, {})
+
+
 def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
+    found, rows = _content(path, about)
+    _check_same(path, found, about)
+    return {row.key: row for row in rows}
+
+
+def _content(path: Path, about: dict[str, Any]) -> tuple[dict[str, Any], list[Row]]:
+    """Return the study and the rows of a file, with the options of `about` that are newer."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -253,8 +273,7 @@ def _read(path: Path, about: dict[str, Any]) -> dict[str, Row]:
             f"repair it, or choose another folder"
         )
         raise DataError(message) from error
-    _check_same(path, content["study"], about)
-    return {row.key: row for row in rows}
+    return content["study"], rows
 
 
 def _complete(described: Any, about: dict[str, Any]) -> None:

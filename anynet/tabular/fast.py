@@ -62,6 +62,11 @@ class Fast(Bounded):
     Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
     Learning", for the encoding. The numbers were chosen on tables of this project, see
     docs/tables.md.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> model = anynet.TabularClassifier(anynet.tabular.Fast(n_members=4))
     """
 
     kind: ClassVar[str] = "fast"

@@ -126,6 +126,12 @@ def get_preset(preset: Preset | str) -> Preset:
     ------
     InvalidArgumentError
         If it is neither.
+
+    Examples
+    --------
+    >>> from anynet.tabular import get_preset
+    >>> get_preset("fast").kind
+    'fast'
     """
     made: Preset = named_or_given("preset", preset, lambda given: hasattr(given, "plan"), "Fast()")
     return made

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.optim.lasting import for_run
 from anynet.seeds import Purpose, host_generator
 from anynet.tabular.preset import Plan, Preset, Problem
 from anynet.training.ensemble import Ensemble
+from anynet.training.history import Callback
 from anynet.training.model import Model
-from anynet.training.population import PopulationProgress, fit_population
+from anynet.training.population import fit_population
+from anynet.training.progress import PopulationProgress
 from anynet.training.selection import OnlineSelection
 
 
@@ -28,8 +31,9 @@ def train_preset(
     time_limit: float | None = None,
     refit: bool = False,
     metadata: Mapping[str, Any] | None = None,
-    progress: Callable[[PopulationProgress], None] | None = None,
+    progress: Callable[[PopulationProgress], None] | bool | None = None,
     checkpoint: Any = None,
+    callbacks: Callback | Sequence[Callback] = (),
     **backend: Any,
 ) -> Ensemble:
     """Train the networks of a preset, and return the ensemble that predicts.
@@ -55,10 +59,12 @@ def train_preset(
         Whether each member is trained again on all rows, for the number of its best epoch.
     metadata : mapping, optional
         Saved with the ensemble.
-    progress : callable, optional
+    progress : callable or bool, optional
         See ``anynet.fit_population``.
     checkpoint : optional
         Folder of checkpoints, from which training continues, see ``anynet.fit_population``.
+    callbacks : callable or sequence of callable
+        See ``anynet.fit_population``; not called by ``refit``.
     **backend
         ``backend``, ``device`` and ``dtype`` of ``anynet.fit_population``.
 
@@ -80,6 +86,7 @@ def train_preset(
         splits = split_members(y, problem, validation, folds=preset.folds)
         n_rows = len(splits[0]["samples"])
     plan = preset.plan(problem._replace(n_rows=n_rows))
+    LOGGER.info("preset %s: %d networks for %d rows", preset.kind, len(plan.members), len(y))
     common = {
         "scoring": "loss",
         "class_weight": class_weight,
@@ -102,6 +109,7 @@ def train_preset(
             members,
             progress=progress,
             checkpoint=checkpoint,
+            callbacks=callbacks,
             selection=online,
             **common,
             **backend,
@@ -117,6 +125,7 @@ def train_preset(
     sound = [one for one, finite in zip(models, trained, strict=True) if finite] or models
     about = dict(metadata or {})
     if online is not None and online.members:
+        LOGGER.info("%d of %d networks are selected", len(online.members), len(models))
         return Ensemble(online.members, about, online.weights.tolist())
     if preset.selection == "all" or refit or len(sound) == 1:
         return Ensemble(sound, about)

@@ -1,5 +1,6 @@
 """Training: from a network and data to a model."""
 
+from anynet.training.calibration import calibrate
 from anynet.training.checkpoint import Checkpoints
 from anynet.training.checkpoint.resume import resume
 from anynet.training.ensemble import Ensemble, load, predict_augmented
@@ -9,10 +10,10 @@ from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.population import (
     CrossValidation,
-    PopulationProgress,
     cross_validate,
     fit_population,
 )
+from anynet.training.progress import PopulationProgress
 from anynet.training.selection import OnlineSelection, Selection, select_greedily
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Progress",
     "Selection",
     "StopReason",
+    "calibrate",
     "cross_validate",
     "fit",
     "fit_population",

@@ -13,6 +13,7 @@ from anynet.backends import Backend, backend_of, to_numpy
 from anynet.checks import check_whole
 from anynet.data.tables import Preprocessing, Table
 from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.log import LOGGER
 from anynet.seeds import device_seed
 from anynet.training.evaluate import LOSS, target_spread
 from anynet.training.inputs import check_rows, choose_backend, pipeline_for
@@ -150,6 +151,7 @@ class Ensemble:
             loss=loss,
         )
         chosen = np.flatnonzero(found.weights).tolist()
+        LOGGER.info("%d of %d networks are selected", len(chosen), len(candidates))
         return cls([candidates[one] for one in chosen], metadata, found.weights[chosen].tolist())
 
     def __repr__(self) -> str:

@@ -28,11 +28,12 @@ from anynet.training.checkpoint.container import to_json
 from anynet.training.class_weight import check_class_weight
 from anynet.training.diagnostics import warn_of_range
 from anynet.training.evaluate import check_scoring, name_of, scoring_of
-from anynet.training.history import Callback, EarlyStopping, Plateau, ProgressCallback
+from anynet.training.history import Callback, EarlyStopping, Plateau
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
 from anynet.training.processes import check_alike, in_all, together
+from anynet.training.progress import ShowProgress, check_progress
 from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
 from anynet.training.step import TrainingStep
@@ -51,7 +52,7 @@ def fit(
     parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: ProgressCallback | None = None,
+    progress: ShowProgress = None,
     metadata: dict[str, Any] | None = None,
     checkpoint: Checkpoints | CheckpointFolder | str | os.PathLike[str] | None = None,
     **options: Unpack[FitArguments],
@@ -88,8 +89,9 @@ def fit(
         Whether the data are placed on the device as a whole; by default if they fit.
     callbacks : callable or sequence of callable
         Each takes an ``EpochRecord`` after every epoch, and may return True to stop.
-    progress : callable, optional
-        Takes a ``Progress`` about 20 times in an epoch.
+    progress : callable or bool, optional
+        Takes a ``Progress`` about 20 times in an epoch; True shows a bar of tqdm, which is a widget
+        in a notebook.
     metadata : dict, optional
         JSON-able notes that are saved with the model. A model with unregistered layers or an
         unregistered loss cannot be saved; a warning reports this before training.
@@ -196,7 +198,7 @@ def prepare(
     start: Model | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: ProgressCallback | None = None,
+    progress: ShowProgress = None,
     metadata: dict[str, Any] | None = None,
     split_seed: int | None = None,
     samples: Any = None,
@@ -301,8 +303,8 @@ def prepare(
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
-        callbacks=_as_callbacks(callbacks) if first else (),
-        progress=progress if first else None,
+        callbacks=as_callbacks(callbacks) if first else (),
+        progress=(progress or None) if first else None,
         metadata=metadata or {},
         start_weights=None if start is None else start_weights(start, network, backend),
     )
@@ -319,7 +321,14 @@ def _check_samples(name: str, samples: Any, n_samples: int) -> np.ndarray:
     return index
 
 
-def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+def as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return one or several callbacks as a tuple.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one is not callable.
+    """
     if callable(callbacks):
         return (callbacks,)
     listed = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
@@ -327,13 +336,6 @@ def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
         message = f"callbacks must be a function of an EpochRecord, or a list, got {callbacks!r}"
         raise InvalidArgumentError(message)
     return listed
-
-
-def check_progress(progress: Any) -> None:
-    """Check that ``progress`` is callable."""
-    if progress is not None and not callable(progress):
-        message = f"progress must be a function of the progress, got {progress!r}"
-        raise InvalidArgumentError(message)
 
 
 def _check_metadata(metadata: Any) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -18,7 +18,14 @@ from anynet.optim import ReduceOnPlateau
 
 
 class StopReason(StrEnum):
-    """The reason why training ended; ``History.stopped`` is the same as a sentence."""
+    """The reason why training ended; ``History.stopped`` is the same as a sentence.
+
+    Examples
+    --------
+    >>> from anynet import StopReason
+    >>> StopReason("patience") is StopReason.PATIENCE
+    True
+    """
 
     EPOCHS = "epochs"  # the maximum number of epochs is done
     TARGET = "target"  # the validation score reached the target
@@ -49,6 +56,13 @@ class EpochRecord(NamedTuple):
 
     Training figures are running means over the epoch, taken on each batch before its update;
     validation figures are taken after the epoch, and are None without a validation set.
+
+    Examples
+    --------
+    >>> from anynet import EpochRecord
+    >>> record = EpochRecord(1, 0.1, 0.52, 0.84, 0.31, 0.91, seconds=0.2)
+    >>> record.validation_accuracy
+    0.91
     """
 
     epoch: int  # counted from 1
@@ -71,6 +85,29 @@ class EpochRecord(NamedTuple):
         return self.validation_score
 
 
+def describe_figures(record: EpochRecord, metric: str) -> str:
+    """Return the losses and scores of an epoch as text.
+
+    Parameters
+    ----------
+    record : EpochRecord
+    metric : str
+        Name of the scores.
+    """
+    figures = {
+        "loss": record.train_loss,
+        metric: record.train_score,
+        "validation loss": record.validation_loss,
+        f"validation {metric}": record.validation_score,
+        "scoring": record.selection_score,
+    }
+    return ", ".join(
+        f"{name} {value:.4f}"
+        for name, value in figures.items()
+        if value is not None and not math.isnan(value)
+    )
+
+
 class Progress(NamedTuple):
     """The progress of a run within an epoch."""
 
@@ -83,10 +120,18 @@ class Progress(NamedTuple):
 
 
 Callback: TypeAlias = Callable[[EpochRecord], bool | None]
-"""Called after each epoch; training stops if it returns True."""
+"""Called after each epoch; training stops if it returns True.
+
+If it has a method ``member(index)``, a member of a population has the callback that this returns.
+"""
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called several times an epoch; each call waits for the device."""
+
+
+def for_member(callbacks: Iterable[Callback], index: int) -> tuple[Callback, ...]:
+    """Return the callbacks of a member of a population, see ``Callback``."""
+    return tuple(one.member(index) if hasattr(one, "member") else one for one in callbacks)
 
 
 @dataclass(repr=False)
@@ -108,6 +153,18 @@ class History(Described):
         Why training ended, as a sentence; empty during training.
     warning : str
         A sentence if nothing was learned, otherwise empty.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, validation=0.1, epochs=3, backend="numpy")
+    >>> len(model.history.records), model.history.stop_reason
+    (3, <StopReason.EPOCHS: 'epochs'>)
+    >>> accuracies = model.history.to_dict()["validation_accuracy"]
+    >>> model.history.best.validation_accuracy == max(accuracies)
+    True
     """
 
     metric: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,6 +47,17 @@ class Model(Described):
         JSON-able notes, saved with the model.
     states : LayerStates
         Arrays of layers that are not trained, such as running statistics; ``()`` if none has any.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> data = anynet.load_dataset("digits")
+    >>> network = anynet.mlp([64, 32, 10], scale=data.scale)
+    >>> model = anynet.fit(network, data.train, validation=0.1, epochs=3, backend="numpy")
+    >>> model.predict(data.test[0][:3]).shape, model.predict_proba(data.test[0][:3]).shape
+    ((3,), (3, 10))
+    >>> model.n_parameters
+    2410
     """
 
     network: Network
@@ -79,14 +90,7 @@ class Model(Described):
         str
             One line for each layer, and a line with the number of all parameters.
         """
-        network, shapes = self.network, self.network.shapes()
-        rows = [("layer", "", "output", "parameters")]
-        for index, layer in enumerate(network.layers):
-            options = {n: value for n, value in to_config(layer).items() if n != "kind"}
-            name = layer.kind + (" (frozen)" if index in network.frozen else "")
-            count = sum(math.prod(shape) for shape in shapes[index].values())
-            listed = ", ".join(f"{option}={value}" for option, value in options.items())
-            rows.append((name, listed, f"(N, {network.widths[index + 1]})", f"{count:,}"))
+        network, rows = self.network, layer_table(self.network)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join([f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]).rstrip()
@@ -236,6 +240,26 @@ class Model(Described):
     def logits(self, x: Array) -> Array:
         """Compute the logits (B, O) of samples (B, I) on the device of the model."""
         return self.network.predict(self.params, x, backend=self.backend, states=self.states)
+
+
+def layer_table(network: Network, *, defaults: bool = True) -> list[tuple[str, str, str, str]]:
+    """Return a heading, and for each layer its kind, options, output and number of parameters.
+
+    Without `defaults`, options that have their default value are left out, unless all of a layer
+    have theirs.
+    """
+    shapes = network.shapes()
+    rows = [("layer", "", "output", "parameters")]
+    for index, layer in enumerate(network.layers):
+        options = {n: value for n, value in to_config(layer).items() if n != "kind"}
+        if not defaults:
+            usual = {one.name: one.default for one in fields(cast(Any, layer))}
+            options = {n: v for n, v in options.items() if v != usual.get(n)} or options
+        name = layer.kind + (" (frozen)" if index in network.frozen else "")
+        count = sum(math.prod(shape) for shape in shapes[index].values())
+        listed = ", ".join(f"{option}={value}" for option, value in options.items())
+        rows.append((name, listed, f"(N, {network.widths[index + 1]})", f"{count:,}"))
+    return rows
 
 
 def map_rows(

@@ -106,6 +106,17 @@ class FitOptions:
     ------
     InvalidArgumentError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> options = anynet.FitOptions(epochs=20, optimizer="adam", learning_rate=0.001)
+    >>> options.batch_size
+    64
+    >>> anynet.FitOptions(epochs=0)
+    Traceback (most recent call last):
+    ...
+    anynet.errors.InvalidArgumentError: epochs must be a whole number of at least 1, got 0
     """
 
     kind: ClassVar[str] = "fit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,20 +15,22 @@ from anynet.backends import Backend, Group, find_group, to_numpy
 from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.seeds import Purpose, host_generator
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, continued
 from anynet.training.checkpoint.population import PopulationSaver
 from anynet.training.evaluate import LOSS
-from anynet.training.fit import check_progress, prepare, warn_of_own_parts
-from anynet.training.history import Callback, StopReason, TimeLimit
+from anynet.training.fit import as_callbacks, prepare, warn_of_own_parts
+from anynet.training.history import Callback, StopReason, TimeLimit, for_member
 from anynet.training.inputs import check_network, check_rows, choose_backend
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
 from anynet.training.placement import split_by_memory
 from anynet.training.processes import check_alike, in_all, together
+from anynet.training.progress import PopulationProgress, TrainingBar, check_progress
 from anynet.training.run import Run
 from anynet.training.selection import OnlineSelection, Pool
 from anynet.training.trainer import group_members, train
@@ -36,19 +39,6 @@ from anynet.training.trainer import group_members, train
 MEMBER_ARGUMENTS = (
     *("network", "validation", "samples", "held_out", "callbacks", "metadata", "start"),
 )
-
-
-class PopulationProgress(NamedTuple):
-    """The progress of a population, after an epoch of one of its groups."""
-
-    group: int  # counted from 1
-    groups: int  # number of groups
-    members: int  # networks in this group
-    active: int  # members that have not stopped
-    epoch: int  # counted from 1
-    epochs: int  # maximum number
-    scoring: str = ""  # name of the validation score that selects the epochs
-    score: float | None = None  # mean of the members' best ones; None without validation
 
 
 class CrossValidation(NamedTuple):
@@ -83,7 +73,7 @@ def fit_population(
     parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: PopulationCallback | None = None,
+    progress: PopulationCallback | bool | None = None,
     memory_limit: int | None = None,
     selection: OnlineSelection | None = None,
     checkpoint: CheckpointFolder | Checkpoints | str | os.PathLike[str] | None = None,
@@ -119,8 +109,10 @@ def fit_population(
         which is faster, and differences between seeds come from the initial weights only.
     callbacks : callable or sequence of callable
         Each takes every ``EpochRecord`` of every member, and may return True to stop that member.
-    progress : callable, optional
-        Takes a ``PopulationProgress`` after every epoch of a group.
+        One with a method ``member(index)``, such as those of ``anynet.callbacks``, is replaced by
+        what this returns for each member.
+    progress : callable or bool, optional
+        Takes a ``PopulationProgress`` after every epoch of a group; True shows a bar of tqdm.
     memory_limit : int, optional
         Maximum memory of a group on the device, in bytes; by default most of the free memory.
         Larger groups are split.
@@ -169,7 +161,7 @@ def fit_population(
     with together(group):
         with in_all(group):
             check_network(network)
-            common = {"network": network, "validation": validation, "callbacks": callbacks}
+            common = {"network": network, "validation": validation, **options}
             _check_arguments(configs, shared_order, memory_limit, progress)
             chosen = choose_backend(backend, device, dtype, data)
         with in_all(group):
@@ -177,7 +169,7 @@ def fit_population(
         with in_all(group):
             common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
             how = {"data": data, "backend": chosen, "resident": resident}
-            runs = _prepared(configs, common | options, common_seed, how)
+            runs = _prepared(configs, common, as_callbacks(callbacks), common_seed, how)
             _check_together(runs, selection, checkpoint, group)
             steps = [run.step for run in runs]
             foreign = (step for step in steps if foreign_parts(step.network, step.loss))
@@ -187,22 +179,25 @@ def fit_population(
         own = runs[group.rank :: group.size]
         with in_all(group):
             try:
-                _train(
-                    own, progress if group.is_first else None, memory_limit, selection, checkpoint
-                )
+                shown = progress if group.is_first else None
+                _train(own, shown, memory_limit, selection, checkpoint)
             except KeyboardInterrupt as error:
+                LOGGER.info("training interrupted")
                 interrupt = error
         ended = _model if interrupt is None else _interrupted
         parts = group.gather((interrupt is not None, [ended(run) for run in own]))
         models: list[Any] = [parts[at % len(parts)][1][at // len(parts)] for at in range(len(runs))]
         if any(interrupted for interrupted, _ in parts):
             raise TrainingInterrupted(models) from interrupt
+        for run in own:
+            run.log_result()
         return models
 
 
 def _prepared(
     configs: Sequence[Mapping[str, Any]],
     common: dict[str, Any],
+    shared_callbacks: tuple[Callback, ...],
     common_seed: int | None,
     how: dict[str, Any],
 ) -> list[Run]:
@@ -215,7 +210,8 @@ def _prepared(
     """
     check, runs = _checked_once(), []
     for member, config in enumerate(configs):
-        merged = common | dict(config)
+        own_callbacks = for_member(shared_callbacks, member)
+        merged = {**common, "callbacks": own_callbacks, **config}
         own = {name: merged.pop(name) for name in MEMBER_ARGUMENTS if name in merged}
         try:
             options = FitOptions(**merged)
@@ -224,12 +220,13 @@ def _prepared(
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
+        runs[-1].name = f"member {member}"
     return runs
 
 
 def _train(
     runs: list[Run],
-    progress: PopulationCallback | None,
+    progress: Any,
     memory_limit: int | None,
     selection: OnlineSelection | None,
     checkpoint: Any,
@@ -241,9 +238,13 @@ def _train(
     groups = [
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
-    started = TimeLimit.clock()
+    started, backend = TimeLimit.clock(), runs[0].step.backend
+    where = f"{backend.name} on {backend.device_name()}, {backend.dtype}: {backend.reason}"
+    LOGGER.info("training begins: %d members in %d groups; %s", len(runs), len(groups), where)
     with ExitStack() as stack:
-        stack.enter_context(runs[0].step.backend.context())
+        stack.enter_context(backend.context())
+        if progress is True:
+            progress = stack.enter_context(TrainingBar()).of_population
         saver = None
         if checkpoint is not None:
             folder = stack.enter_context(continued(checkpoint))
@@ -256,7 +257,7 @@ def _train(
                 run.pool = pool
             if selection is not None:
                 selection.waited = 0
-            report = _reporter(progress, index, groups, pool)
+            report = _reporter(progress or None, index, groups, pool)
             if saver is None:
                 train(group, report)
             elif not all(run.ended for run in group):
@@ -338,9 +339,7 @@ def cross_validate(
     return CrossValidation(models, np.array(scores))
 
 
-def _check_arguments(
-    configs: Any, shared_order: Any, memory_limit: Any, progress: PopulationCallback | None
-) -> None:
+def _check_arguments(configs: Any, shared_order: Any, memory_limit: Any, progress: Any) -> None:
     _check_configs(configs)
     check_bool("shared_order", shared_order)
     limit: Any = memory_limit
@@ -422,13 +421,17 @@ def _reporter(
     def report(epoch: int, active: int) -> None:
         if pool is not None:
             pool.select()
-        if progress is None:
+        if progress is None and not LOGGER.isEnabledFor(logging.INFO):
             return
         best = [run.stopping.best for run in group if run.held_out is not None]
         score = float(np.mean(best)) if best else None
         if score is not None and scoring == LOSS:
             score = -score
-        progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
+        best_score = "" if score is None else f", best validation {scoring} {score:.4f}"
+        text = "group %d of %d, epoch %d/%d: %d of %d members continue%s"
+        LOGGER.info(text, *about[:2], epoch, epochs, active, len(group), best_score)
+        if progress is not None:
+            progress(PopulationProgress(*about, active, epoch, epochs, scoring, score))
 
     return report
 

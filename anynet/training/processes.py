@@ -21,6 +21,7 @@ from anynet import tree
 from anynet.backends import Group, is_shared, mark_as_shared
 from anynet.data.subset import Subset, fingerprint
 from anynet.errors import CheckpointError, DivergedError, GroupError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.training.checkpoint.snapshot import describe
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ NOT_COMPARED = ("metadata",)
 
 @contextmanager
 def together(group: Group) -> Iterator[None]:
-    """End all processes if one of them fails in this block; only process 0 shows warnings.
+    """End all processes if one of them fails in this block; only process 0 warns and logs.
 
     Errors that are raised in all processes pass through.
     """
@@ -43,7 +44,7 @@ def together(group: Group) -> Iterator[None]:
         if group.is_first:
             yield
         else:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _without_log():
                 warnings.simplefilter("ignore")
                 yield
     except BaseException as error:
@@ -52,6 +53,16 @@ def together(group: Group) -> Iterator[None]:
         if not is_shared(error):
             group.fail(error)
         raise
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Log nothing in the block."""
+    before, LOGGER.disabled = LOGGER.disabled, True
+    try:
+        yield
+    finally:
+        LOGGER.disabled = before
 
 
 @contextmanager

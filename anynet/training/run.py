@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from anynet.backends import ALONE, Group
 from anynet.data.batches import Batches, block_order, epoch_order, interleave, member_orders
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
+from anynet.log import LOGGER
 from anynet.optim.schedules import describe_value
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder
@@ -37,10 +39,12 @@ from anynet.training.history import (
     ProgressCallback,
     StopReason,
     TimeLimit,
+    describe_figures,
 )
 from anynet.training.model import Model
 from anynet.training.options import FitOptions
 from anynet.training.placement import place
+from anynet.training.progress import TrainingBar
 from anynet.training.selection import Pool
 from anynet.training.state import Sums, TrainState, Weights, copy, first_weights
 from anynet.training.step import TrainingStep
@@ -49,7 +53,13 @@ from anynet.training.trainer import Epoch, Member, train
 
 @dataclass
 class Run(Member):
-    """One call of ``fit``, or one member of ``fit_population``, with checked arguments."""
+    """One call of ``fit``, or one member of ``fit_population``, with checked arguments.
+
+    Attributes
+    ----------
+    name : str
+        The member of a population in the log, such as ``"member 3"``; empty for a single network.
+    """
 
     errors = DivergedError
 
@@ -61,10 +71,11 @@ class Run(Member):
     plateau: Plateau | None
     resident: bool | None
     callbacks: tuple[Callback, ...]
-    progress: ProgressCallback | None
+    progress: ProgressCallback | bool | None
     metadata: dict[str, Any]
     start_weights: Weights | None = None
     pool: Pool | None = None
+    name: str = ""
     checkpoints: CheckpointFolder | None = None
     resumed: Container | None = None
     saver: Saver | None = field(default=None, init=False)
@@ -98,18 +109,63 @@ class Run(Member):
             On Ctrl-C; its ``model`` is the best so far.
         """
         self.limit.begin(TimeLimit.clock())
+        self._log(logging.INFO, "training begins: %s", self._introduction())
         try:
             if self.checkpoints is not None or self.group.size > 1:
                 self.saver = Saver(self, self.checkpoints)
-            with self.saver or nullcontext():
+            with self.saver or nullcontext(), self._bar():
                 self.watched = self.progress is not None or self.saver is not None
                 train([self], alone=True)
         except KeyboardInterrupt as interrupt:
             self.history.stop(StopReason.INTERRUPTED, "interrupted")
+            self.log_result()
             raise TrainingInterrupted(self.model()) from interrupt
         model = self.model()
         assert model is not None  # at least one epoch was finished
+        self.log_result()
         return model
+
+    @contextmanager
+    def _bar(self) -> Iterator[None]:
+        """Show a bar in the block with ``progress=True``."""
+        if self.progress is not True:
+            yield
+            return
+        with TrainingBar(self.history.metric, self.options.epochs) as bar:
+            self.progress, self.callbacks = bar.within_epoch, (*self.callbacks, bar.after_epoch)
+            yield
+
+    def _introduction(self) -> str:
+        """Return the network, the data and the backend, and why that was chosen."""
+        network, backend = self.step.network, self.step.backend
+        held_out = 0 if self.held_out is None else self.held_out.n_samples
+        return (
+            f"{network.n_parameters} parameters, {network.n_inputs} inputs, {network.n_outputs} "
+            f"outputs; {self.training.n_samples} samples, {held_out} held out; batch size "
+            f"{self.options.batch_size}, at most {self.options.epochs} epochs; {backend.name} on "
+            f"{backend.device_name()}, {backend.dtype}: {backend.reason}"
+        )
+
+    def log_result(self) -> None:
+        """Log why training ended, and which weights are kept."""
+        history = self.history
+        if history.warning:
+            self._log(logging.WARNING, "%s", history.warning)
+        if not history.records:
+            return
+        best, last = history.best, history.records[-1].epoch
+        why, kept = history.stopped, f"the weights of epoch {best.epoch} are kept"
+        score = best.validation_score
+        if best.selection_score is not None:
+            kept += f" ({history.scoring} {best.selection_score:.6g})"
+        elif score is not None:
+            kept += f" (validation {history.metric} {score:.6g})"
+        self._log(logging.INFO, "training ended after epoch %d: %s; %s", last, why, kept)
+
+    def _log(self, level: int, message: str, *args: Any) -> None:
+        """Log a message, after the name of the member if there is one."""
+        prefix = f"{self.name}: " if self.name else ""
+        LOGGER.log(level, prefix + message, *args)
 
     @property
     def group(self) -> Group:
@@ -187,7 +243,7 @@ class Run(Member):
         """Report progress, and write a checkpoint if one is due."""
         self.seen, self.seconds = seen, seconds
         total = self.epoch_samples
-        if self.progress is not None:
+        if callable(self.progress):
             now = self.figures(tree.map(self.step.backend.to_host, state.sums))
             self.progress(Progress(self._epoch, self.options.epochs, seen, total, *now))
         if self.saver is not None and seen < total:
@@ -222,6 +278,10 @@ class Run(Member):
         )
         record = self.group.broadcast(own)  # the clock of process 0
         self.history.records.append(record)
+        level = logging.DEBUG if self.name else logging.INFO
+        if LOGGER.isEnabledFor(level):
+            figures = describe_figures(record, self.history.metric)
+            self._log(level, "epoch %d/%d: %s", record.epoch, self.options.epochs, figures)
         is_best, stop = True, None
         score = record.validation_score
         if score is not None:
@@ -231,7 +291,9 @@ class Run(Member):
                 score = -record.validation_loss
             is_best, stop = self.stopping.observe(score)
             if self.plateau is not None:
-                self.plateau.observe(score)
+                before, factor = self.rate_factor, self.plateau.observe(score)
+                if factor != before:
+                    self._log(logging.INFO, "learning rate is reduced, to %g of its value", factor)
         if is_best or not self.history.best_epoch:  # a score may be NaN
             epoch.keep()
             self.history.best_epoch = record.epoch

@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import anynet as library
+from anynet.cli import plots
 from anynet.cli.reports import Report, ValueReport, class_warning
 
 Command = Callable[..., Any]
@@ -163,3 +164,25 @@ def test_invalid_options_are_errors(
     run = tmp_path / "run"
     assert words in fails("train", rare, "--target", "y", *QUICK, *options, "--out", run)
     assert not run.exists()
+
+
+def test_the_confusion_of_a_constant_prediction_looks_as_weak_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shades are shares of the true class on a linear scale, whatever the class is worth."""
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "write", lambda figure, path: figures.append(figure))  # noqa: ARG005
+    report = Report.of([0] * 90 + [1] * 10, [0] * 99 + [1], ("no", "yes"))
+    plots.save_confusion(tmp_path / "a.png", report, "test rows")
+    axes, bar = figures[0].axes
+    (image,) = axes.images
+    np.testing.assert_allclose(image.get_array(), [[1, 0], [0.9, 0.1]])
+    np.testing.assert_allclose(image.norm([0.1, 0.5, 1]), [0.1, 0.5, 1])
+    assert [text.get_text() for text in axes.texts] == [
+        "90\n100.0%",
+        "0\n0.0%",
+        "9\n90.0%",
+        "1\n10.0%",
+    ]
+    assert "most frequent class: 0.9000" in axes.get_title()
+    assert "true class" in bar.get_ylabel()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from anynet.cli.ink import prepare
-from anynet.cli.models import ImageFormat
+from anynet.data.image_format import ImageFormat
 from anynet.errors import DataError
 
 MNIST = ImageFormat((28, 28), 20, 255.0)

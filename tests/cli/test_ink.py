@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 from treatments import ARRAYS, TREATMENTS
 
-from anynet.cli.models import ImageFormat
 from anynet.cli.pictures import read_rows
+from anynet.data.image_format import ImageFormat
 from anynet.errors import DataError
 
 MNIST = ImageFormat((28, 28), 20, 255.0)

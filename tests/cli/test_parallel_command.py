@@ -1,6 +1,7 @@
 """``mpiexec -n 2 anynet train --parallel mpi``: one run folder, one output, one error."""
 
 import csv
+import json
 
 import mpi
 import numpy as np
@@ -66,3 +67,23 @@ def test_an_error_is_one_line_of_one_process(options, expected, tmp_path):
     assert len(lines) == 1, err
     assert expected in lines[0]
     assert not list(tmp_path.iterdir())
+
+
+def test_the_runs_of_a_study_are_handed_out(tmp_path):
+    options = ["study", "learning-rate", "digits", "--values", "0.1", "0.2", "--seeds", "6"]
+    options += ["--epochs", "1", "--backend", "numpy"]
+    code, out, err = mpi.run(
+        3, "-m", "anynet", *options, "--parallel", "mpi", "--out", tmp_path / "three"
+    )
+    assert code == 0, err
+    assert out.count("report ") == 1
+    assert "12/12" in err
+    assert main([*options, "--quiet", "--out", str(tmp_path / "one")]) == 0
+    found = [
+        json.loads((tmp_path / name / "results.json").read_text()) for name in ("three", "one")
+    ]
+    accuracies = [
+        sorted((str(row["options"]), row["seed"], row["test_accuracy"]) for row in each["rows"])
+        for each in found
+    ]
+    assert accuracies[0] == accuracies[1]

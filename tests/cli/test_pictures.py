@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 import anynet
-from anynet.cli.models import ImageFormat, image_format
+from anynet.cli.models import image_format
 from anynet.cli.pictures import read_rows
 from anynet.data import write_idx
 from anynet.data.assemble import from_arrays
+from anynet.data.image_format import ImageFormat
 from anynet.errors import DataError
 
 MNIST = ImageFormat((28, 28), 20, 255.0)

@@ -213,7 +213,7 @@ def test_plots_of_many_classes_show_the_most_confused_ones(
     true, predicted, names = labels(n_classes)
     report = Report.of(true, predicted, names)
     plots.save_confusion(tmp_path / "a.png", report, "title")
-    (axes,) = figures[0].axes
+    axes, _ = figures[0].axes
     drawn = min(n_classes, plots.MOST_DRAWN)
     assert axes.images[0].get_array().shape == (drawn, drawn)
     assert len(axes.get_xticks()) == len(axes.get_yticks()) == drawn

@@ -253,3 +253,14 @@ def test_mnist_labels_match() -> None:
     np.testing.assert_allclose(probabilities, model.predict_proba(x), atol=2e-5)
     np.testing.assert_array_equal(label, model.predict(x))
     assert np.mean(label == data.test[1]) > 0.94
+
+
+def test_a_calibrated_ensemble_is_exported_with_its_temperature(digits) -> None:
+    x, y = digits.train
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    configs = [{"seed": seed} for seed in range(2)]
+    models = anynet.fit_population(network, (x[:300], y[:300]), configs, epochs=3, backend="numpy")
+    calibrated = anynet.calibrate(anynet.Ensemble(models), (x[300:], y[300:]))
+    assert calibrated.metadata["temperature"] != 1
+    (likely,) = run(to_onnx(calibrated), x[:50].astype(np.float32), "probabilities")
+    np.testing.assert_allclose(likely, calibrated.predict_proba(x[:50]), atol=1e-6)

@@ -26,6 +26,6 @@ def test_the_python_examples_run(tmp_path: Path, monkeypatch, capsys) -> None:
 def test_the_commands_parse() -> None:
     (shell,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     commands = shell.splitlines()
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         assert build_parser().parse_args(shlex.split(command)[1:]).run

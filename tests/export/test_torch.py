@@ -142,3 +142,14 @@ def test_writing_files_does_not_require_torch(digits_model, monkeypatch, tmp_pat
     save_torch(digits_model, tmp_path / "digits.safetensors")
     with pytest.raises(anynet.BackendError, match=r"needs torch.*: pip install torch$"):
         to_torch(digits_model)
+
+
+def test_a_calibrated_model_is_exported_with_its_temperature(digits: anynet.Dataset) -> None:
+    x, y = digits.train
+    network = anynet.mlp([64, 16, 10], scale=digits.scale)
+    model = anynet.fit(network, (x[:300], y[:300]), epochs=3, backend="numpy")
+    calibrated = anynet.calibrate(model, (x[300:], y[300:]))
+    assert calibrated.metadata["temperature"] != 1
+    exported = to_torch(calibrated)(torch.from_numpy(x[:50].astype(np.float32)))
+    likely = torch.softmax(exported, dim=1).detach().numpy()
+    np.testing.assert_allclose(likely, calibrated.predict_proba(x[:50]), atol=1e-6)

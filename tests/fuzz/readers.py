@@ -25,13 +25,14 @@ from PIL import Image
 
 import anynet
 from anynet.cli.config import read_config
-from anynet.cli.models import ImageFormat, classes_of, image_format
+from anynet.cli.models import classes_of, image_format
 from anynet.cli.options import TrainOptions
 from anynet.cli.pictures import read_rows
 from anynet.cli.study import read_study
 from anynet.data import load_dataset, read_idx, write_idx
 from anynet.data.fetch import extract
 from anynet.data.idx import encode_idx
+from anynet.data.image_format import ImageFormat
 from anynet.study.grid import single
 from anynet.study.results import Results, Row
 from anynet.study.summary import Plan, choose, mean, spread, summarise

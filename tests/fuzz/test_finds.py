@@ -22,12 +22,12 @@ from safetensors.numpy import save as to_safetensors
 
 import anynet
 from anynet.cli.config import read_config
-from anynet.cli.models import ImageFormat
 from anynet.cli.pictures import MOST_SCANS, read_rows
 from anynet.cli.study import read_study
 from anynet.data import load_dataset
 from anynet.data.catalogue import CATALOGUE
 from anynet.data.fetch import extract
+from anynet.data.image_format import ImageFormat
 from anynet.errors import (
     LONGEST,
     AnynetError,

@@ -42,6 +42,9 @@ class Category(Encoder):
     signed : bool
         Whether two categories are 1 and -1 in a single input, and a missing value is 0 in every
         input.
+    frequent : str
+        The most frequent category of the training rows, for forms; "" if there was none, and in
+        files of earlier versions.
     """
 
     kind: ClassVar[str] = "category"
@@ -53,6 +56,7 @@ class Category(Encoder):
     indicator: bool
     rare: tuple[str, ...] = ()
     signed: bool = False
+    frequent: str = ""
 
     @classmethod
     def fit(cls, name: str, column: np.ndarray) -> Self:
@@ -63,7 +67,14 @@ class Category(Encoder):
         most = len(counts) if len(counts) <= MOST_LEVELS else MOST_LEVELS - 1
         by_count = sorted(counts, key=lambda level: (-counts[level], level))
         frequent, rare = sorted(by_count[:most]), sorted(by_count[most:])
-        return cls(name, tuple(frequent), bool(rare), bool(absent.any()), tuple(rare))
+        return cls(
+            name,
+            tuple(frequent),
+            bool(rare),
+            bool(absent.any()),
+            tuple(rare),
+            frequent=by_count[0] if by_count else "",
+        )
 
     @property
     def flags_missing(self) -> bool:
@@ -116,6 +127,8 @@ class Code(Encoder):
         The categories of the training rows.
     indicator : bool
         Whether the training rows had missing values.
+    frequent : str
+        See `Category`.
     """
 
     kind: ClassVar[str] = "code"
@@ -124,12 +137,18 @@ class Code(Encoder):
     column: str
     levels: tuple[str, ...]
     indicator: bool
+    frequent: str = ""
 
     @classmethod
     def fit(cls, name: str, column: np.ndarray) -> Self:
         """Collect the categories of the training rows."""
-        one_hot = Category.fit(name, column)
-        return cls(name, tuple(sorted((*one_hot.levels, *one_hot.rare))), one_hot.indicator)
+        return cls.of(Category.fit(name, column))
+
+    @classmethod
+    def of(cls, one_hot: Category) -> Self:
+        """Return the code of the categories that another encoder has collected."""
+        levels = tuple(sorted((*one_hot.levels, *one_hot.rare)))
+        return cls(one_hot.column, levels, one_hot.indicator, one_hot.frequent)
 
     def names(self) -> list[str]:
         """Return the name of the input."""

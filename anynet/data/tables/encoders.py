@@ -111,6 +111,9 @@ class _Quantity(Encoder):
         Median and scale of the training rows, see `order_statistics`.
     indicator : bool
         Whether an input indicates missing values.
+    limits : (float, float) or None
+        Smallest and largest value of the training rows, for forms; None if there was none, and in
+        files of earlier versions.
     """
 
     n_numbers: ClassVar[int] = 1
@@ -119,18 +122,24 @@ class _Quantity(Encoder):
     center: float
     scale: float
     indicator: bool
+    limits: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Check a scale that may be from a file."""
+        """Check numbers that may be from a file."""
         if self.scale <= 0:
             message = f"scale must be positive, got {self.scale}"
+            raise InvalidArgumentError(message)
+        if self.limits is not None and not self.limits[0] <= self.limits[1]:
+            message = f"limits must be (smallest, largest), got {self.limits}"
             raise InvalidArgumentError(message)
 
     @classmethod
     def fit(cls, name: str, column: np.ndarray) -> Self:
         """Measure the training rows."""
         values, _ = cls.read(column)
-        return cls(name, *order_statistics(values), bool(np.isnan(values).any()))
+        present = values[~np.isnan(values)]
+        limits = (float(np.min(present)), float(np.max(present))) if present.size else None
+        return cls(name, *order_statistics(values), present.size < values.size, limits)
 
     def inputs(self, values: np.ndarray) -> list[np.ndarray]:
         """Return the standardised values."""

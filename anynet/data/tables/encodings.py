@@ -93,9 +93,9 @@ class Encoding:
         if kind == "date":
             return Date.fit(name, column)
         one_hot = Category.fit(name, column)
-        levels = (*one_hot.levels, *one_hot.rare)
-        if self.max_one_hot is not None and len(levels) + 1 > self.max_one_hot:
-            return Code(name, tuple(sorted(levels)), one_hot.indicator)
+        n_levels = len(one_hot.levels) + len(one_hot.rare)
+        if self.max_one_hot is not None and n_levels + 1 > self.max_one_hot:
+            return Code.of(one_hot)
         return replace(one_hot, signed=self.signed)
 
 

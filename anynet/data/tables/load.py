@@ -85,6 +85,13 @@ def read_table(
         If the file cannot be read, or is not a table.
     InvalidArgumentError
         If an argument is invalid.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> table = anynet.read_table({"area": [62.5, None, 120.0], "town": ["Ulm", "Bonn", ""]})
+    >>> list(table.columns), table.missing("area").tolist()
+    (['area', 'town'], [False, True, False])
     """
     if isinstance(source, Table):
         table = source

@@ -59,6 +59,15 @@ class Preprocessing:
         but the inputs of each column are adjacent, in the order of the columns.
     centers, factors : tuple of float
         Of the inputs that the encoding scales: what is subtracted, and the factor of the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anynet
+    >>> rows = np.array([["Ulm", 30], ["Bonn", 40], ["Jena", 70], ["Ulm", 80]] * 15, dtype=object)
+    >>> model = anynet.TabularRegressor("fast").fit(rows, 10.0 * rows[:, 1].astype(float))
+    >>> [(each.column, each.reads) for each in model.preprocessing_.encoders]
+    [('x0', 'category'), ('x1', 'number')]
     """
 
     encoders: tuple[Encoder, ...]

@@ -50,6 +50,13 @@ class Table(Described):
         Columns of a categorical type: categoricals of pandas and polars, Arrow's dictionaries.
     named : bool
         Whether the columns were given with names; otherwise they are numbered from 0.
+
+    Examples
+    --------
+    >>> import anynet
+    >>> table = anynet.read_table({"area": [62.5, 80.0], "town": ["Ulm", "Bonn"]})
+    >>> table.columns["area"]
+    array([62.5, 80. ])
     """
 
     name: str

@@ -43,6 +43,12 @@ class Dense:
     References
     ----------
     ``ntk``: Jacot, Gabriel and Hongler 2018, "Neural Tangent Kernel", section 3.
+
+    Examples
+    --------
+    >>> from anynet import nn
+    >>> nn.Dense(32).shapes(64)
+    ({'weight': (64, 32), 'bias': (32,)}, 32)
     """
 
     kind: ClassVar[str] = "dense"

@@ -24,6 +24,14 @@ class Activation(Elementwise):
     ----------
     function : str
         A name of ``anynet.nn.ACTIVATIONS``.
+
+    Examples
+    --------
+    >>> from anynet import nn
+    >>> nn.Activation("gelu")
+    Activation(function='gelu')
+    >>> sorted(nn.ACTIVATIONS)[:3]
+    ['elu', 'gelu', 'identity']
     """
 
     kind: ClassVar[str] = "activation"
@@ -77,6 +85,13 @@ class Dropout(Bounded, Elementwise):
     rate : float
         The probability that an element is dropped, in [0, 1). In a step of a population it may
         be an array (*P,) of values that ``to_varying`` returns.
+
+    Examples
+    --------
+    >>> from anynet import nn
+    >>> layers = (nn.Dense(32), nn.Activation("relu"), nn.Dropout(0.2), nn.Dense(10))
+    >>> nn.Network(64, layers).n_outputs
+    10
     """
 
     kind: ClassVar[str] = "dropout"

@@ -16,6 +16,7 @@ from anynet.checks import check_whole
 from anynet.data.files import clear_parts, expanded, quoted, replacing, sync_folder
 from anynet.data.locks import locked
 from anynet.errors import CheckpointError, InvalidArgumentError
+from anynet.log import LOGGER
 from anynet.training.checkpoint import container
 
 KEY = "anynet checkpoint"
@@ -184,6 +185,7 @@ class CheckpointFolder:
         try:
             with replacing(self.path / _NAME.format(step)) as file:
                 file.write(data)
+            LOGGER.debug("checkpoint of step %d written to %s", step, self.path)
         except (OSError, InvalidArgumentError) as error:
             if not self.path.is_dir():
                 message = f"the folder of checkpoints, {quoted(self.path)}, has been removed"

@@ -14,6 +14,7 @@ import numpy as np
 from anynet import tree
 from anynet.data.subset import Subset, fingerprint
 from anynet.errors import CheckpointError, InvalidArgumentError
+from anynet.log import LOGGER
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints
 from anynet.training.checkpoint.resume import ChangedDataError
@@ -76,6 +77,8 @@ class PopulationSaver(Deferred):
         self.saved: list[dict[str, Any]] = []  # the cohorts of the checkpoint
         if folder.files():
             self._restore(folder.newest())
+            done = max(len(run.history.records) for run in runs)
+            LOGGER.info("population resumed from %s after epoch %d", folder.path, done)
 
     def begin(self) -> None:
         """Write the first checkpoint, so that a full disk is reported before training."""

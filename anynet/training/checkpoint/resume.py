@@ -13,6 +13,7 @@ from anynet.backends import Backend, Group, find_group, get_backend
 from anynet.data.files import expanded
 from anynet.data.subset import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
+from anynet.log import LOGGER
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
 from anynet.optim import Optimizer, Schedule
@@ -20,11 +21,12 @@ from anynet.training.checkpoint import snapshot
 from anynet.training.checkpoint.container import Container
 from anynet.training.checkpoint.folder import CheckpointFolder, Checkpoints, reopen
 from anynet.training.fit import prepare
-from anynet.training.history import Callback, ProgressCallback, StopReason
+from anynet.training.history import Callback, StopReason
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions, Scorer
 from anynet.training.processes import check_alike, in_all, together
+from anynet.training.progress import ShowProgress
 from anynet.training.run import Run
 
 
@@ -49,7 +51,7 @@ def resume(
     parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
-    progress: ProgressCallback | None = None,
+    progress: ShowProgress = None,
 ) -> Model:
     """Continue a run of ``fit`` from its newest checkpoint.
 
@@ -149,6 +151,9 @@ def resume(
             _check_data(run, found)
             run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
         check_alike([run], group)
+        if folder is not None:
+            done = len(found.content["history"]["records"])
+            LOGGER.info("resumed from %s after epoch %d", folder.path, done)
         stack.enter_context(chosen.context())
         return run.train()
 
