@@ -57,12 +57,12 @@ def write_run(
         report, result = job.measure(model)
         write_text(folder / CONFIG_FILE, to_toml(job.options, _about(model, result)))
         write_text(folder / "history.csv", _history_csv(histories))
-        _draw(plots.save_curves, folder / "curves.png", histories, job.title)
+        draw(plots.save_curves, folder / "curves.png", histories, job.title)
         name = f"{in_unicode(result['dataset'])}, test rows"
         if isinstance(report, Report):
-            _draw(plots.save_confusion, folder / "confusion.png", report, name)
+            draw(plots.save_confusion, folder / "confusion.png", report, name)
         elif report is not None:
-            _draw(plots.save_predictions, folder / "predicted.png", report, name)
+            draw(plots.save_predictions, folder / "predicted.png", report, name)
     return report, result
 
 
@@ -75,8 +75,8 @@ def _history_csv(histories: Sequence[History]) -> str:
     return "".join([f"member,{tables[0][0]}", *lines])
 
 
-def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
-    """Draw a picture of a run; warn if it cannot be drawn.
+def draw(save: Callable[..., None], path: Path, *what: Any) -> None:
+    """Draw a picture; warn if it cannot be drawn.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from anynet.cli.predict import as_csv
 from anynet.cli.reports import Report
 from anynet.cli.runs import write_text
 from anynet.cli.value_report import ValueReport
-from anynet.data import Dataset
+from anynet.data import Dataset, Source
 from anynet.data.tables import Table
 
 AnyReport: TypeAlias = Report | LabelReport | ValueReport
@@ -55,18 +55,19 @@ def write_pictures(
 ) -> None:
     """Draw the scores and the worst predictions; write the latter of a table as CSV."""
     from anynet.cli import evaluation_plots, plots  # need optional packages
+    from anynet.cli.artifacts import draw
 
     report, name = found.report, f"{found.name}, {found.what}"
     if isinstance(report, ValueReport):
-        plots.save_predictions(folder / "predicted.png", report, name)
-        evaluation_plots.save_residuals(folder / "residuals.png", report, name)
+        draw(plots.save_predictions, folder / "predicted.png", report, name)
+        draw(evaluation_plots.save_residuals, folder / "residuals.png", report, name)
     else:
         if isinstance(report, Report):
-            plots.save_confusion(folder / "confusion.png", report, name)
+            draw(plots.save_confusion, folder / "confusion.png", report, name)
         if report.reliability is not None:
             what = "correct predictions" if isinstance(report, Report) else "labels that are 1"
             path = folder / "reliability.png"
-            evaluation_plots.save_reliability(path, report.reliability, what, name)
+            draw(evaluation_plots.save_reliability, path, report.reliability, what, name)
     if not worst:
         return
     if found.table is not None:
@@ -75,7 +76,7 @@ def write_pictures(
         title = f"{len(worst)} of {n_wrong:,} errors: true class → predicted class, probability"
         captions = [one.caption for one in worst]
         ink = ink_of(found.images, [one.row for one in worst])
-        evaluation_plots.save_examples(folder / "errors.png", ink, captions, title)
+        draw(evaluation_plots.save_examples, folder / "errors.png", ink, captions, title)
 
 
 def file_names(folder: Path) -> list[str]:
@@ -86,7 +87,8 @@ def file_names(folder: Path) -> list[str]:
 def ink_of(dataset: Dataset, rows: Sequence[int]) -> np.ndarray:
     """Return test images (N, H, W) with 0 for paper and 1 for full ink."""
     assert dataset.image_shape is not None, "there is something to draw"
-    images = np.asarray(dataset.test[0][np.asarray(rows)], dtype=np.float64)
+    x, index = dataset.test[0], np.asarray(rows)
+    images = np.asarray(x.read(index) if isinstance(x, Source) else x[index], dtype=np.float64)
     paper, top = dataset.image_shades or (0.0, 1 / dataset.scale)
     ink: np.ndarray = (images.reshape(-1, *dataset.image_shape) - paper) / (top - paper)
     return ink

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend, get_backend
+from anynet.checks import warn_caller
 from anynet.data.batches import Batches, HostBatches, ResidentBatches, Rows
 from anynet.data.memory import available_memory
 from anynet.data.sources.source import Source
@@ -45,7 +45,11 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
     """
     if resident or not isinstance(rows.x, (np.ndarray, Source)):
         return ResidentBatches(rows, backend)
-    if resident is None and has_room(rows, backend):
+    divided = isinstance(rows.x, Source) and backend.share(1) is not None  # read a part only
+    fits = resident is None and not divided and has_room(rows, backend)
+    if backend.group.size > 1:  # processes of JAX compile one program
+        fits = all(backend.group.gather(fits))
+    if fits:
         try:
             return ResidentBatches(rows, backend)
         except Exception as error:
@@ -55,7 +59,7 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
                 f"{backend.device_name()} ran out of memory for {rows.nbytes / 1e9:.1f} GB of "
                 f"samples: they are sent in blocks instead, with the same results"
             )
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warn_caller(message, RuntimeWarning)
     return HostBatches(rows, backend)
 
 
