@@ -36,6 +36,15 @@ class BackendError(AnynetError):
     """An array library or device was asked for that is missing or does not work here."""
 
 
+class GroupError(AnynetError):
+    """Another process of the group failed, or differs; every process raises it.
+
+    Processes may differ in their arguments, data or versions.
+    """
+
+    raised_in_all = True  # only process 0 prints it
+
+
 class DataError(AnynetError):
     """A data file or data set is absent, damaged, or has another format than expected."""
 

@@ -7,7 +7,10 @@ that anynet uses (https://data-apis.org/array-api/latest/API_specification/array
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from anynet.backends.groups import Share
 
 
 class Array(Protocol):
@@ -82,7 +85,8 @@ class Key(NamedTuple):
     seed: Array  # int32 (*P,), one word per member of a population
     step: Array  # int32 (), the number of updates made so far
     purpose: int = 0  # which layer (or other use) draws
+    share: Share | None = None  # the rows of the batch that are computed here; None for all
 
     def at(self, purpose: int) -> Key:
         """Return the key of the same step for another purpose."""
-        return Key(self.seed, self.step, purpose)
+        return Key(self.seed, self.step, purpose, self.share)

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from anynet.backends import Backend
-from anynet.typing import Array
+from anynet.typing import Array, Key
 
 LARGEST_DISPLACEMENT = 1e4  # pixels: beyond every image, and finite in half precision
 BYTES_VARIANCE = 4 * (256**2 - 1) / 12  # of the sum of four bytes
@@ -25,6 +25,30 @@ class Layout(NamedTuple):
 
     shape: tuple[int, int]
     top: float = 1.0
+
+
+def row_bits(shape: tuple[int, ...], backend: Backend, key: Key, axis: int) -> Array:
+    """Draw 32 random bits per element for the rows of a batch.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of two axes; one has the rows of this process.
+    backend : Backend
+    key : Key
+        A row has the same bits wherever it is computed: those of its place in the whole batch.
+    axis : {-1, -2}
+        The axis of the rows.
+
+    Returns
+    -------
+    Array of shape (*P, *shape)
+    """
+    share = key.share
+    if share is not None:
+        shape = (share.size, shape[1]) if axis == -2 else (shape[0], share.size)
+    bits = backend.random_bits(key.seed, (key.step, key.purpose), shape)
+    return bits if share is None else share.take(bits, backend.xp, axis)
 
 
 def uniform(bits: Array, backend: Backend) -> Array:

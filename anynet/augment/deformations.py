@@ -148,6 +148,7 @@ class Elastic(Bounded):
 
     kind: ClassVar[str] = "elastic"
     needs_images: ClassVar[bool] = True
+    mixes_words: ClassVar[bool] = True  # the words of an image are not one column of the draw
     varies: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: float = number(34.0, most=LARGEST_DISPLACEMENT, unit="pixels")

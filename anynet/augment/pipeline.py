@@ -86,7 +86,7 @@ class Pipeline:
             distance from the other end of the batch. None without mixup.
         """
         if self.seed is not None:
-            key = Key(self.seed, key.step)
+            key = key._replace(seed=self.seed)
         for index, part in enumerate(self.parts):
             x = part(x, labels, self.layout, backend=backend, key=key.at(PURPOSE + index))
         if self.mixup is None:

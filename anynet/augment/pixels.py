@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.augment.common import Layout, normal, uniform
+from anynet.augment.common import Layout, normal, row_bits, uniform
 from anynet.backends import Backend
 from anynet.config import register
 from anynet.members import Bounded, is_number, number, per_member
@@ -127,7 +127,7 @@ class Noise(Bounded):
     ) -> Array:
         """Return the samples (*P, B, I), as floats."""
         del labels
-        bits = backend.random_bits(key.seed, (key.step, key.purpose), images.shape[-2:])
+        bits = row_bits(images.shape[-2:], backend, key, axis=-2)
         drawn = normal(bits, backend)
         drawn = drawn * per_member(self.strength * layout.top, drawn, backend.xp)
         noisy: Array = drawn + backend.xp.astype(images, backend.float_dtype, copy=False)
@@ -191,5 +191,4 @@ def larger_share(alpha: float, quantiles: np.ndarray) -> np.ndarray:
 
 def _chances(n_images: int, n: int, backend: Backend, key: Key) -> Array:
     """Draw numbers in [0, 1), (*P, n, B)."""
-    bits = backend.random_bits(key.seed, (key.step, key.purpose), (n, n_images))
-    return uniform(bits, backend)
+    return uniform(row_bits((n, n_images), backend, key, axis=-1), backend)

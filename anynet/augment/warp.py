@@ -15,7 +15,11 @@ from anynet.typing import Array, Key, Namespace
 
 
 class Deformation(Protocol):
-    """A random field of displacements: a linear combination of fixed fields."""
+    """A random field of displacements: a linear combination of fixed fields.
+
+    Its ``coefficients`` take the words of an image from one column of ``bits``, unless it has an
+    attribute ``mixes_words`` that is true.
+    """
 
     def basis(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the fields, (F, H·W)."""
@@ -70,9 +74,10 @@ class Warp:
 
     def coordinates(self, n_images: int, labels: Any, *, backend: Backend, key: Key) -> Array:
         """Return the source of each pixel, (*P, 2, B, H·W): y and x in pixels."""
-        xp, population = backend.xp, key.seed.shape
+        xp, population, share = backend.xp, key.seed.shape, key.share
         needs = [d.words(f) for d, f in zip(self.deformations, self.fields, strict=True)]
-        bits = backend.random_bits(key.seed, (key.step, key.purpose), (sum(needs), n_images))
+        size = n_images if share is None else share.size
+        bits = backend.random_bits(key.seed, (key.step, key.purpose), (sum(needs), size))
         unchanged = xp.reshape(
             xp.eye(2, dtype=backend.float_dtype, device=backend.device), (2, 1, 2)
         )
@@ -80,7 +85,11 @@ class Warp:
         start = 0
         for deformation, count, need in zip(self.deformations, self.fields, needs, strict=True):
             own = bits[..., start : start + need, :]
-            parts.append(deformation.coefficients(own, labels, count, backend))
+            late = share is not None and getattr(deformation, "mixes_words", False)
+            if share is not None and not late:
+                own = share.take(own, xp)
+            part = deformation.coefficients(own, labels, count, backend)
+            parts.append(share.take(part, xp, axis=-2) if share is not None and late else part)
             start += need
         coefficients = xp.reshape(xp.concat(parts, axis=-1), (-1, self.basis.shape[0]))
         coordinates = backend.gemm(coefficients, self.basis)

@@ -142,6 +142,13 @@ class NumPyBackend(Backend):
     def _multiply(self, a: Any, b: Any) -> Any:
         return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
 
+    def _all_reduce(self, flat: Any) -> None:
+        """Reduce now, or only note the call: processes need not record at the same time."""
+        if isinstance(flat, Recorded):
+            flat.calls.append(functools.partial(self.group.all_reduce, flat.array))
+        else:
+            self.group.all_reduce(flat)
+
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return a loop that records the calls of its step."""
         return NumPyLoop(step, CallRecorder())

@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from anynet import tree
+from anynet.backends.groups import ALONE, ENGINES, Group, Share
 from anynet.backends.threefry import threefry_2x32
+from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Namespace
 
 State = TypeVar("State")
 Result = TypeVar("Result")
 Block = TypeVar("Block")
+Tree = TypeVar("Tree")
 Step = Callable[[State, Array, Any], State]
 
 CPU_ROWS = 1024  # a slice of this length fits into a processor's cache
@@ -94,6 +97,8 @@ class Backend:
     precision : {"tf32", "bfloat16", "float16"}, optional
         Type to which the factors of products are rounded, see ``get_backend``; None does not
         round.
+    group : Group
+        The processes that train together, see ``joined``. It is not pickled.
 
     Examples
     --------
@@ -114,6 +119,7 @@ class Backend:
     dtype: str = "float32"
     reason: str = field(default="", compare=False)
     precision: str | None = None
+    group: Group = field(default=ALONE, kw_only=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments of ``get_backend``: modules and devices belong to a process."""
@@ -255,6 +261,97 @@ class Backend:
         second_key = xp.full_like(seed, purpose)
         step = xp.astype(step, xp.uint32) if not isinstance(step, int) else step
         return threefry_2x32((seed, second_key), (xp.zeros_like(seed) + step, index))
+
+    def joined(self, group: Group) -> Self:
+        """Return this backend bound to a group of processes.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the group does not train with this library.
+        """
+        if group is self.group:
+            return self
+        libraries = ENGINES.get(group.engine, (self.name,))
+        if self.name not in libraries:
+            other = next((name for name, known in ENGINES.items() if self.name in known), None)
+            message = (
+                f"parallel={group.engine!r} needs the backend {' or '.join(libraries)}, got "
+                f"{self.name!r}: choose another backend, or parallel={other!r}"
+            )
+            raise InvalidArgumentError(message)
+        joined = self._joined(group)
+        return replace(joined, reason="; ".join(filter(None, [self.reason, group.reason])))
+
+    def _joined(self, group: Group) -> Self:
+        """Bind to a group that trains with this library, on devices that suit it."""
+        return replace(self.beside(group), group=group)
+
+    def beside(self, group: Group) -> Self:  # noqa: ARG002  (libraries with several devices)
+        """Return this backend on devices that no other process of a group uses.
+
+        It computes by itself, such as the members of a population that are divided among processes.
+        """
+        return self
+
+    def divide_members(self, arrays: Tree) -> Tree:
+        """Return the arrays of a population, (P, …) or (), divided among the devices if several."""
+        return arrays
+
+    @property
+    def parts(self) -> int:
+        """The number of processes or devices that divide a batch among themselves."""
+        return self.group.size
+
+    def share(self, size: int, members: int = 1) -> Share | None:
+        """Return the rows of a batch that this process computes.
+
+        Parameters
+        ----------
+        size : int
+            The number of rows of the whole batch.
+        members : int
+            See ``Share.of``.
+
+        Returns
+        -------
+        Share or None
+            None if this process computes the whole batch. This is so without a group, and for
+            libraries that divide the work themselves.
+        """
+        group = self.group
+        return None if group.size == 1 else Share.of(size, group.rank, group.size, members)
+
+    def all_reduce(self, arrays: Tree) -> Tree:
+        """Add up arrays over the processes of the group, in one exchange for each dtype.
+
+        Parameters
+        ----------
+        arrays : tree of Array
+
+        Returns
+        -------
+        tree of Array
+            The sums; the arrays themselves, unchanged, if this process computes whole batches.
+        """
+        if self.group.size == 1:
+            return arrays
+        xp, sums = self.xp, dict(tree.flatten(arrays))
+        for dtype in dict.fromkeys(leaf.dtype for leaf in sums.values()):
+            paths = [path for path, leaf in sums.items() if leaf.dtype == dtype]
+            flat = xp.concat([xp.reshape(sums[path], (-1,)) for path in paths])
+            self._all_reduce(flat)
+            start = 0
+            for path in paths:
+                shape = sums[path].shape
+                stop = start + math.prod(shape)
+                sums[path] = xp.reshape(flat[start:stop], shape)
+                start = stop
+        return tree.rebuild(arrays, sums)
+
+    def _all_reduce(self, flat: Any) -> None:
+        """Replace a flat array by its sum over the processes; libraries may record the call."""
+        self.group.all_reduce(flat)
 
     def loop(self, step: Step[State]) -> Loop[State]:
         """Return the loop of a step, in the form that this library runs fastest.

@@ -147,7 +147,9 @@ def backend_of(array: Any, dtype: str = "float32") -> Backend | None:
 def lives_on(array: Any, backend: Backend) -> bool:
     """Whether an array belongs to this backend's library and is on its device."""
     home = backend_of(array, backend.dtype)
-    return home is not None and replace(home, precision=backend.precision) == backend
+    if home is None:
+        return False
+    return replace(home, precision=backend.precision, group=backend.group) == backend
 
 
 def array_home(array: Any, dtype: str = "float32") -> Backend | None:

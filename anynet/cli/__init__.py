@@ -133,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:  # this process only draws to files: the user's settings must not fail it
         os.environ.update(MPLBACKEND="agg", MATPLOTLIBRC=os.devnull)
         sys.unraisablehook = report_unraisable
-    with guarded_streams() as output:
+    given = sys.argv[1:] if argv is None else argv
+    with guarded_streams(silent=_is_other_process(given)) as output:
         try:
             code = _run(argv)
         except KeyboardInterrupt as interrupt:
@@ -178,7 +179,25 @@ def _run(argv: Sequence[str] | None) -> int:
             where = f"{error.filename}: " if error.filename else ""
             message = f"{where}{error.strerror or error}"
         complain("; ".join(filter(None, [message, _notes(error)])))
+        _end_other_processes(error)
     return 1
+
+
+def _is_other_process(arguments: Sequence[str]) -> bool:
+    """Whether this is not the first of several processes that run one command, which prints."""
+    if not any(each.partition("=")[0] == "--parallel" for each in arguments):
+        return False
+    from anynet.backends.groups import launched  # imports NumPy
+
+    return launched()[0] > 0
+
+
+def _end_other_processes(error: BaseException) -> None:
+    """End the other processes of the command, which may wait for this one."""
+    if "anynet.backends.groups" in sys.modules:
+        from anynet.backends.groups import end_others
+
+        end_others(error)
 
 
 def with_flags(message: str, names: Container[str] = ()) -> str:

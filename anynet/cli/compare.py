@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anynet.cli import kinds
 from anynet.cli.contenders import Contender, find_runs, load_contenders
 from anynet.cli.options import TrainOptions, add_json, add_options, add_value
@@ -94,10 +96,9 @@ def compared(contenders: Sequence[Contender]) -> list[Group]:
     for some in by_rows.values():
         answers = [each.answers for each in some if each.answers is not None]
         predicted = [each.predicted for each in answers]
-        enough = len(some) > 1 and len(answers[0].true)
-        pairs = (
-            compare_predictions(answers[0].true, predicted, task=answers[0].task) if enough else []
-        )
+        true, task = answers[0].true, answers[0].task
+        enough = len(some) > 1 and len(true) and (task == "classes" or np.ptp(true) > 0)
+        pairs = compare_predictions(true, predicted, task=task) if enough else []
         groups.append(Group(some, pairs))
     return groups
 

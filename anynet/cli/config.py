@@ -26,7 +26,7 @@ URI = "file:///"
 BEGINNING = "options.toml"
 
 #: Options that do not affect the numbers of a run, which therefore does not record them.
-NOT_RECORDED = ("out", "log", "json", "quiet")
+NOT_RECORDED = ("parallel", "out", "log", "json", "quiet")
 
 #: Options that may change when a run is resumed; the data themselves are compared by their values.
 MAY_CHANGE = (

@@ -12,8 +12,8 @@ from anynet.cli import kinds
 from anynet.cli.models import AnyModel, image_format, knows_tables, open_model
 from anynet.cli.options import add_json, add_model_options, add_options, add_value
 from anynet.cli.runs import refuse_as_data, refuse_existing
-from anynet.cli.terminal import say, say_json, say_text, table, warn
-from anynet.data import dataset_names
+from anynet.cli.terminal import complain, say, say_json, say_text, table, warn
+from anynet.data import Source, dataset_names
 from anynet.data.tables import Preprocessing, Table
 from anynet.data.tables.load import rows_to_score
 from anynet.errors import DataError, InvalidArgumentError
@@ -26,6 +26,9 @@ PARTIAL_ROWS = 1000
 MOST_COLUMNS = 30
 
 WIDEST_BAR = 20
+
+#: Number of predictions of all rows that takes a while.
+MANY = 2000
 
 #: Endings of files that hold pictures.
 PICTURES = (".png", ".jpg", ".jpeg", ".npy", ".idx", ".gz")
@@ -141,7 +144,11 @@ def _explain_features(model: AnyModel, source: str, arguments: argparse.Namespac
     check_fit(model, dataset)
     x, y = dataset.test
     rows = _drawn(len(y), arguments.rows, arguments.seed)
-    found = permutation_importance(model, np.asarray(x[rows]), y[rows], **_how(arguments))
+    if dataset.n_inputs * arguments.repeats > MANY:
+        count = f"{dataset.n_inputs:,} columns are shuffled {arguments.repeats} times"
+        complain(f"{count}: fewer --repeats or --rows take less time", "anynet: note: ")
+    x = x.read(rows) if isinstance(x, Source) else x[rows]
+    found = permutation_importance(model, x, y[rows], **_how(arguments))
     return _show(found, f"{len(rows):,} test rows of {dataset.name}", arguments)
 
 

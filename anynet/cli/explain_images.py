@@ -84,7 +84,8 @@ def explain_dataset(model: AnyModel, source: str, arguments: argparse.Namespace)
         message = f"{dataset.name} has no images of {wanted.shape[0]} × {wanted.shape[1]} pixels"
         raise InvalidArgumentError(message)
     x, y = preprocessed(dataset, preprocessing_in(model)).test
-    x, names = np.asarray(x), dataset.classes
+    x = x.read(np.arange(len(y))) if isinstance(x, Source) else x
+    names = dataset.classes
     likely = np.asarray(model.predict_proba(x))
     predicted = likely.argmax(axis=1)
     right, wrong = _choose(y, predicted, likely, arguments.images)

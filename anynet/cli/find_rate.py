@@ -26,7 +26,8 @@ NAME = "find-rate"
 #: Options of ``anynet train`` that have no effect on the search, or another form here.
 LEFT_OUT = (
     *("dataset", "out", "log", "json", *OF_PRESETS, *WITHOUT_EFFECT),
-    *("schedule", "decay", "decay_epochs", "warmup", "average", "checkpoint_every", "stream"),
+    *("schedule", "decay", "decay_epochs", "warmup", "average", "calibrate", "checkpoint_every"),
+    "stream",
 )
 
 

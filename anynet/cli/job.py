@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anynet.backends import Backend, get_backend, set_threads
+from anynet.backends import Backend, find_group, get_backend, set_threads
 from anynet.cli import recipe, runs
 from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import DATASET_DEFAULTS, OF_PRESETS, TABLE_DEFAULTS, TrainOptions
@@ -107,11 +107,11 @@ class Job:
         options, dataset = self.options, self.dataset
         for note in dataset.notes:
             complain(note, "anynet: note: ")
-        about = self.backend.describe()
+        about, group = self.backend.describe(), find_group(options.parallel, self.backend)
         products = f", products in {options.precision}" if options.precision else ""
         say(
             f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}{products}: "
-            f"{about['reason']}",
+            f"{'; '.join(filter(None, [about['reason'], group.reason]))}",
             *_describe_table(dataset),
             *self.plan(),
         )
@@ -139,9 +139,9 @@ class Job:
         """Train with a progress bar, from the newest checkpoint if there is one."""
         options, data = self.options, self.dataset.train
         validation: Any = options.validation or None
-        found = checkpoints.newest() if checkpoints is not None and checkpoints.files() else None
-        if found is not None:
-            own_arrays = found.content["arguments"]["validation"] == GIVEN
+        begun = find_group(options.parallel, self.backend).decide(lambda: _begun(checkpoints))
+        if begun is not None:
+            own_arrays = begun["validation"] == GIVEN
             validation = None  # the checkpoint has the number
         else:
             is_table = self.dataset.preprocessing is not None  # its split is stratified
@@ -153,11 +153,12 @@ class Job:
             how: dict[str, Any] = {
                 "validation": validation,
                 "backend": self.backend,
+                "parallel": options.parallel,
                 "resident": False if options.stream else None,
                 "callbacks": [bar.finish, *callbacks],
                 "progress": bar.update if bar.live else None,
             }
-            if checkpoints is not None and found is not None:
+            if begun is not None:
                 return resume(checkpoints, data, epochs=options.epochs, **how)
             weights = {CLASS_WEIGHT: options.class_weight} if options.class_weight else {}
             return fit(
@@ -283,6 +284,14 @@ class Job:
         if self.dataset.classes:
             return float(np.mean(true == predicted))
         return ValueReport(true, predicted, "").score
+
+
+def _begun(checkpoints: CheckpointFolder | None) -> dict[str, Any] | None:
+    """Return the arguments of the run that continues; None for a run that begins."""
+    if checkpoints is None or not checkpoints.files():
+        return None
+    arguments: dict[str, Any] = checkpoints.newest().content["arguments"]
+    return arguments
 
 
 def share_of_test(options: TrainOptions) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from anynet.augment import AUGMENTATIONS
 from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
+from anynet.backends.parallel import PARALLEL
 from anynet.cli import kinds
 from anynet.cli.kinds import FRACTION, SWITCH, Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
@@ -367,6 +368,14 @@ class TrainOptions:
     threads: int | None = option(
         None, COUNT, "number of CPU threads (default: OMP_NUM_THREADS, otherwise one per core)"
     )
+    parallel: str | None = option(
+        None,
+        kinds.choice(lambda: PARALLEL),
+        "division of each batch: mpi among processes of mpiexec or srun, torch of torchrun, jax "
+        "among all devices of JAX; auto: what the backend and the launcher show (default: one "
+        "process)",
+        "ENGINE",
+    )
     stream: bool = option(
         False,
         SWITCH,
@@ -395,8 +404,8 @@ OF_PRESETS = ("preset", "members")
 WITH_PRESETS = (
     *("dataset", "target", "task", "columns", "decimal", "thousands", "header", "test"),
     *("class_weight", "validation", "scoring", "calibrate", "time_limit", "checkpoint_every"),
-    *("seed", "backend", "device", "dtype", "precision", "threads", "stream", "data_dir"),
-    *("out", "log", "json", "quiet"),
+    *("seed", "backend", "device", "dtype", "precision", "threads", "parallel", "stream"),
+    *("data_dir", "out", "log", "json", "quiet"),
 )
 
 #: Other names of options on the command line and in files.

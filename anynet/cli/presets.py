@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anynet.backends import find_group
 from anynet.cli import recipe
 from anynet.cli.job import Job, share_of_test, table_defaults
 from anynet.cli.models import histories_of
@@ -151,7 +152,19 @@ class PresetJob(Job):
         checkpoints: CheckpointFolder | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Any:
-        """Train all networks, from the newest checkpoint if there is one."""
+        """Train all networks, from the newest checkpoint if there is one.
+
+        Raises
+        ------
+        InvalidArgumentError
+            In a group of processes.
+        """
+        if find_group(self.given.parallel, self.backend).engine:
+            message = (
+                "--parallel divides the batches of a single network, and a preset trains several: "
+                "add an option of a single network such as --layers"
+            )
+            raise InvalidArgumentError(message)
         weights = {CLASS_WEIGHT: self.given.class_weight} if self.given.class_weight else {}
         with closing(PresetBar(self.options.time_limit, silent)) as bar, self.memory_errors():
             return train_preset(

@@ -43,7 +43,7 @@ def save_dataset(
     parts = {
         "correct predictions: class → prediction (probability)": correct,
         "the surest mistakes: class → prediction (probability)": mistakes,
-        "mean of each class": means,
+        "means of classes": means,
     }
     parts = {name: some for name, some in parts.items() if some}
     n_columns = max(map(len, parts.values()))

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from anynet.backends import Group, find_group
 from anynet.checks import did_you_mean
 from anynet.cli import find_rate, kinds
 from anynet.cli.config import options_from, read_toml
@@ -21,12 +22,14 @@ from anynet.cli.options import (
 from anynet.cli.runs import name_of
 from anynet.cli.study_session import SHARED, Session, Study
 from anynet.cli.terminal import complain, exit_code, terminable
-from anynet.errors import InvalidArgumentError
+from anynet.errors import GroupError, InvalidArgumentError
 from anynet.space import Range, check_space, random_points
 from anynet.study.grid import DEFAULTS, EXPERIMENTS, Experiment, product, single
 from anynet.study.jobs import ENGINES, check_engine
 from anynet.study.results import Results, shown
+from anynet.study.run import run_group
 from anynet.study.search import SAMPLERS, require_optuna
+from anynet.training.processes import in_all
 
 REPORT, GRID = "report", "grid"
 
@@ -34,7 +37,8 @@ MOST_RUNS, MOST_JOBS = 10**6, 2**15
 
 OPTIONS = (
     *TABLE_OPTIONS,
-    *("epochs", "patience", "backend", "device", "dtype", "threads", "data_dir", "quiet"),
+    *("epochs", "patience", "backend", "device", "dtype", "threads"),
+    *("parallel", "data_dir", "quiet"),
 )
 
 #: Options that a study file may not have, and how they are set instead.
@@ -157,7 +161,12 @@ def run(arguments: argparse.Namespace) -> int:
             experiments = [single(name, title, option, values)]
         options = {**DEFAULTS, **table_defaults(given), **given}
         studied = tuple(dict.fromkeys(name for each in experiments for name in each.options))
-    base = Job.load(TrainOptions(**options), silent=options.get("quiet", False))
+    group = find_group(given.get("parallel"))
+    if group.size > 1 and (arguments.jobs or arguments.joblib):
+        arguments.usage_error("--parallel and --jobs or --joblib exclude each other")
+    with in_all(group):
+        silent = options.get("quiet", False) or not group.is_first
+        base = Job.load(TrainOptions(**options), silent=silent)
     if not base.dataset.classes:
         message = (
             f"studies compare accuracies, and {base.given.target!r} holds values to regress on: "
@@ -168,13 +177,18 @@ def run(arguments: argparse.Namespace) -> int:
         message = f"{steps[0]} cannot be studied: all runs of a study share their data"
         raise InvalidArgumentError(message)
     study = Study(name, base, studied, arguments.seeds)
+    if not group.is_first:
+        _check_alike(group, study)
+        group.serve(lambda trials: run_group(trials, study.where, *study.arrays))
+        return 0
     jobs = arguments.jobs or (-1 if arguments.joblib in ("dask", "ray") else 1)
     check_engine(jobs, arguments.joblib)
     for each in experiments:
         study.trials(each)  # options that contradict each other are reported before a folder exists
     folder = arguments.out or Path("runs") / f"study-{name}-{name_of(base.dataset.name)}"
     with terminable(), Results.open(folder, study.about()) as results:
-        session = Session(study, results, jobs, arguments.joblib)
+        _check_alike(group, study)
+        session = Session(study, results, jobs, arguments.joblib, group)
         try:
             if not experiments:
                 experiments = [session.search(space, arguments)]
@@ -187,8 +201,27 @@ def run(arguments: argparse.Namespace) -> int:
                 error.add_note(kept)
                 raise
             complain(f"interrupted: {kept}", "anynet: ")
+            if group.size > 1:
+                group.abort("anynet: the other processes end")
             return exit_code(error)
+        group.dismiss()
     return 0
+
+
+def _check_alike(group: Group, study: Study) -> None:
+    """Check that all processes have the same study.
+
+    Raises
+    ------
+    GroupError
+        If one differs.
+    """
+    every = group.gather(study.about())
+    for rank, about in enumerate(every):
+        different = [name for name in every[0] if about.get(name) != every[0][name]]
+        if different:
+            message = f"process {rank} of {group.size} has another {different[0]} than process 0"
+            raise GroupError(message)
 
 
 def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:

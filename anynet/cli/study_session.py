@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import anynet
+from anynet.backends import ALONE, Group
 from anynet.cli.job import TABLE_OPTIONS, Job
 from anynet.cli.options import OF_PRESETS, TrainOptions
 from anynet.cli.terminal import say
@@ -29,8 +30,8 @@ SPLIT_SEED = 0
 #: Options that do not affect the numbers of a run, or are recorded elsewhere in its row.
 _NOT_RECORDED = (
     *("dataset", *TABLE_OPTIONS, *OF_PRESETS),
-    *("seed", "threads", "out", "log", "json", "quiet", "data_dir", "checkpoint_every"),
-    "calibrate",
+    *("seed", "threads", "parallel", "out", "log", "json", "quiet", "data_dir"),
+    *("checkpoint_every", "calibrate"),
 )
 
 #: Options that are the same for all runs of a study.
@@ -141,12 +142,15 @@ class Session:
         Number of groups of runs to train in parallel.
     engine : str or None
         The backend of joblib.
+    processes : Group
+        Processes that train the groups instead.
     """
 
     study: Study
     results: Results
     jobs: int
     engine: str | None
+    processes: Group = ALONE
 
     def train(self, experiments: Sequence[Experiment]) -> None:
         """Train the runs that have no row yet.
@@ -176,6 +180,7 @@ class Session:
             self.study.where,
             jobs=self.jobs,
             engine=self.engine,
+            processes=self.processes,
             report=report,
         )
 

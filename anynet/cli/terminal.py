@@ -130,11 +130,11 @@ class Guarded:
 
 
 @contextmanager
-def guarded_streams() -> Iterator[Guarded]:
+def guarded_streams(*, silent: bool = False) -> Iterator[Guarded]:
     """Guard both standard streams for the block, and yield that of standard output.
 
     A stream that was closed when the process began is replaced by one that drops its text, so
-    that no file which is opened later gets its number.
+    that no file which is opened later gets its number. If ``silent``, both drop their text.
     """
     before = sys.stdout, sys.stderr
     for number in range(3):
@@ -143,7 +143,7 @@ def guarded_streams() -> Iterator[Guarded]:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        out, err = (Guarded(nowhere if stream is None else stream) for stream in before)
+        out, err = (Guarded(nowhere if silent or stream is None else stream) for stream in before)
         sys.stdout, sys.stderr = out, err
         try:
             yield out

@@ -4,6 +4,7 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
+from anynet.backends import Group, find_group
 from anynet.cli import kinds, recipe, runs
 from anynet.cli.config import BEGINNING, read_config
 from anynet.cli.job import Job, defaults_for
@@ -18,6 +19,7 @@ from anynet.errors import TrainingInterrupted
 from anynet.training import Ensemble, Model, StopReason
 from anynet.training.calibration import TEMPERATURE
 from anynet.training.model_file import CHECKPOINTS
+from anynet.training.processes import in_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,17 +58,23 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = options_of(arguments)
     recipe.optimizer_of(options)  # its errors are reported before data are fetched
+    group = find_group(options.parallel, options.backend)
+    if not group.is_first:
+        return take_part(options, group)
     silent = options.quiet or options.json
     folder = options.out or runs.default_folder(options.dataset)
     every, code = options.checkpoint_every, 0
     model: AnyModel
-    with ExitStack() as stack:
-        with terminable(), runs.new_folder(folder, numbered=options.out is None) as new:
-            job = load_job(options, silent=silent)
-            started = to_toml(job.options)
+    with ExitStack() as outer:
+        with terminable(), ExitStack() as stack:
+            with in_all(group):
+                numbered = options.out is None
+                new = stack.enter_context(runs.new_folder(folder, numbered=numbered))
+                job = load_job(options, silent=silent)
+                started = to_toml(job.options)
+                callbacks = outer.enter_context(logs(job.options))
             if job.arguments and not silent:
                 job.introduce()
-            callbacks = stack.enter_context(logs(job.options))
             if every is None:
                 try:
                     model = job.train(silent=silent, callbacks=callbacks)
@@ -85,6 +93,15 @@ def run(arguments: argparse.Namespace) -> int:
                 report, result = write_run(new.path, model, job)
     print_result(model, report, {**result, "run": str(folder.with_name(new.path.name))}, job)
     return code
+
+
+def take_part(options: TrainOptions, group: Group) -> int:
+    """Train in a process that writes and prints nothing: not the first of its group."""
+    with terminable():
+        with in_all(group):
+            job = load_job(options, silent=True)
+        job.train(silent=True)
+    return 0
 
 
 def print_result(

@@ -86,8 +86,20 @@ class Rows(NamedTuple):
 class Batches(Protocol):
     """What provides the samples of an epoch to a loop."""
 
-    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
-        """Yield parts of each order (steps, *P, B) with their samples, on the device."""
+    def blocks(
+        self, *orders: np.ndarray, members: int = 1
+    ) -> Generator[tuple[Array, Rows], None, None]:
+        """Yield parts of each order (steps, *P, B) with their samples, on the device.
+
+        In a group of processes, only the rows of the own share of each batch need be present.
+
+        Parameters
+        ----------
+        *orders : ndarray
+            Of whole batches.
+        members : int
+            See ``Backend.share``.
+        """
 
 
 class ResidentBatches:
@@ -99,7 +111,11 @@ class ResidentBatches:
         self.rows: Rows = tree.map(backend.to_device, rows)
         self.backend = backend
 
-    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+    def blocks(
+        self,
+        *orders: np.ndarray,
+        members: int = 1,  # noqa: ARG002
+    ) -> Generator[tuple[Array, Rows], None, None]:
         """Yield each order completely, with all samples."""
         for order in orders:
             yield self.backend.to_device(order), self.rows
@@ -115,8 +131,8 @@ class Block(NamedTuple):
 class HostBatches:
     """Batches of samples on the host or on disk, which are read and sent in blocks.
 
-    A block has whole batches. Two are in memory: a thread fills one while the step runs on the
-    other.
+    A block has whole batches, or this process's share of each. Two are in memory: a thread fills
+    one while the step runs on the other.
 
     Parameters
     ----------
@@ -141,12 +157,16 @@ class HostBatches:
             self.block_rows = max(1, block_bytes // max(1, self.x.row_bytes))
         self._spare: list[list[Block]] = []  # memory is slow when it is first written
 
-    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+    def blocks(
+        self, *orders: np.ndarray, members: int = 1
+    ) -> Generator[tuple[Array, Rows], None, None]:
         """Yield as many steps at a time as fit a block, with indices into it."""
         groups, buffers = self._room_for(orders)
         if not groups:
             return
-        reading = (self._fill(buffers[turn % BUFFERS], group) for turn, group in enumerate(groups))
+        reading = (
+            self._fill(buffers[turn % BUFFERS], group, members) for turn, group in enumerate(groups)
+        )
         with (
             closing(read_ahead(reading, BUFFERS)) as ahead,
             closing(self.backend.stream(ahead)) as sent,
@@ -188,13 +208,13 @@ class HostBatches:
             tree.map(lambda array: empty((size, *array.shape[1:]), array.dtype), rows),
         )
 
-    def _fill(self, buffer: Block, group: list[np.ndarray]) -> Block:
+    def _fill(self, buffer: Block, group: list[np.ndarray], members: int) -> Block:
         """Read the samples of some steps, each once, in their order on disk."""
         wanted = np.concatenate([part.reshape(-1) for part in group])
-        rows = np.sort(wanted)
+        rows = np.sort(np.concatenate([self._own(part, members).reshape(-1) for part in group]))
         rows = rows[np.append(True, rows[1:] != rows[:-1])]  # members of a population share some
         count = rows.size
-        position = np.empty(self.rows.n_samples, dtype=np.int32)
+        position = np.zeros(self.rows.n_samples, dtype=np.int32)  # others are not read here
         position[rows] = np.arange(count, dtype=np.int32)
         np.take(position, wanted, out=buffer.order[: wanted.size], mode="clip")
         self.x.read_into(rows, buffer.rows.x[:count])
@@ -202,6 +222,11 @@ class HostBatches:
             if array is not None:
                 np.take(array, rows, axis=0, out=target[:count], mode="clip")
         return buffer
+
+    def _own(self, order: np.ndarray, members: int) -> Any:
+        """Return the share of this process of each batch."""
+        share = self.backend.share(order.shape[-1], members)
+        return order if share is None else share.take(order, np)
 
 
 def _grouped(orders: Sequence[np.ndarray], block_rows: int) -> Iterator[list[np.ndarray]]:

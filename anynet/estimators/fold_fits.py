@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
+from anynet.backends import ALONE, Group
 from anynet.checks import did_you_mean
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import home_of
@@ -29,6 +30,7 @@ from anynet.estimators.descent import Fit
 from anynet.estimators.ensemble import can_be_member, train_together
 from anynet.estimators.regressor import MLPRegressor
 from anynet.estimators.samples import check_samples
+from anynet.training.processes import in_all, together
 from anynet.training.trainer import group_members
 
 OPTIONS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}  # of fit
@@ -76,6 +78,15 @@ class FoldFit:
         """Whether the network can be trained with others."""
         network = network_of(self.estimator)
         return network is not None and can_be_member(network)
+
+    @property
+    def result(self) -> tuple[Any, Exception | None, float]:
+        """The estimator, why it is not fitted, and its time."""
+        return self.estimator, self.failure, self.seconds
+
+    @result.setter
+    def result(self, result: tuple[Any, Exception | None, float]) -> None:
+        self.estimator, self.failure, self.seconds = result
 
     def become_member(self, given: Given, shared: SharedRows) -> None:
         """Do everything that ``fit`` of the estimator does before training."""
@@ -130,6 +141,7 @@ def fit_all(
     *,
     n_jobs: int | None = None,
     verbose: int = 0,
+    group: Group = ALONE,
 ) -> list[FoldFit]:
     """Fit each candidate on each fold.
 
@@ -145,6 +157,8 @@ def fit_all(
     n_jobs : int or None
         Number of fits that are trained at a time, of those that are trained alone.
     verbose : int
+    group : Group
+        Processes that divide the fits.
 
     Returns
     -------
@@ -161,7 +175,31 @@ def fit_all(
         for parameters in candidates
         for fold, places in enumerate(folds)
     ]
-    shared = _share(estimator, given)
+    verbose = verbose if group.is_first else 0
+    if verbose > 0:
+        print(  # noqa: T201
+            f"Fitting {len(folds)} folds for each of {len(candidates)} candidates, totalling "
+            f"{len(made)} fits",
+            end=": ",
+        )
+    with together(group):
+        own = made[group.rank :: group.size]
+        with in_all(group):
+            _fit_some(own, _share(estimator, given), given, n_jobs, verbose)
+        for rank, theirs in enumerate(group.gather([one.result for one in own])):
+            for one, result in zip(made[rank :: group.size], theirs, strict=True):
+                one.result = result
+    return made
+
+
+def _fit_some(
+    made: Sequence[FoldFit],
+    shared: SharedRows | None,
+    given: Given,
+    n_jobs: int | None,
+    verbose: int,
+) -> None:
+    """Fit populations of those that can be members, and the others alone."""
     alone = made if shared is None else [one for one in made if not one.may_be_member]
     if shared is not None:
         for one in made:
@@ -169,10 +207,7 @@ def fit_all(
                 one.become_member(given, shared)
     groups = group_members([one.member for one in made if one.member is not None])
     if verbose > 0:
-        print(  # noqa: T201
-            f"Fitting {len(folds)} folds for each of {len(candidates)} candidates, totalling "
-            f"{len(made)} fits: {len(groups)} populations, and {len(alone)} fits alone"
-        )
+        print(f"{len(groups)} populations, and {len(alone)} fits alone")  # noqa: T201
     for index, group in enumerate(groups):
         train_together(group)
         if verbose > 1:
@@ -181,7 +216,6 @@ def fit_all(
     for one in made:
         one.finish()
     _fit_alone(alone, given, n_jobs)
-    return made
 
 
 def _candidate(estimator: Any, parameters: Mapping[str, Any]) -> Any:
@@ -218,8 +252,8 @@ def _fit_alone(fits: Sequence[FoldFit], given: Given, n_jobs: int | None) -> Non
     """Fit some alone, several at a time."""
     calls = [delayed(_fit_one)(one.estimator, given, one.places) for one in fits]
     results = Parallel(n_jobs=n_jobs)(calls)
-    for one, (estimator, failure, seconds) in zip(fits, results, strict=True):
-        one.estimator, one.failure, one.seconds = estimator, failure, seconds
+    for one, result in zip(fits, results, strict=True):
+        one.result = result
 
 
 def _fit_one(

@@ -57,6 +57,11 @@ class PackedNetwork:
     network: Network
 
     @property
+    def members(self) -> int:
+        """The number of members that share weights."""
+        return self.network.members
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """The number of inputs of each layer, and the number of outputs of the last."""
         return self.network.widths
@@ -177,12 +182,10 @@ class SolverStep(TrainingStep):
         zeros = self.backend.to_device(np.zeros(population, dtype=self.backend.dtype))
         return Sums(zeros, (), ())  # type: ignore[arg-type]
 
-    def add_batch(
-        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
-    ) -> Sums:
-        """Add the loss of a batch, counted by its number of samples."""
+    def batch_sums(self, value: Array, logits: Array, target: Array, weight: Array | None) -> Sums:
+        """Return the loss of a batch, counted by its number of samples."""
         del target, weight
-        return sums._replace(loss=sums.loss + value * logits.shape[-2])
+        return Sums(value * logits.shape[-2], (), ())  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

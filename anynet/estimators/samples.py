@@ -285,7 +285,11 @@ class SparseBatches:
     def __init__(self, rows: Rows, backend: Backend) -> None:
         self.rows, self.backend = rows, backend
 
-    def blocks(self, *orders: np.ndarray) -> Generator[tuple[Array, Rows], None, None]:
+    def blocks(
+        self,
+        *orders: np.ndarray,
+        members: int = 1,  # noqa: ARG002
+    ) -> Generator[tuple[Array, Rows], None, None]:
         """Yield as many steps at a time as fit a block, with indices into the block."""
         row_bytes = self.rows.x.shape[1] * np.dtype(self.backend.dtype).itemsize
         for order in orders:

@@ -15,6 +15,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _num_samples
 
+from anynet.backends import find_group
 from anynet.estimators.arrays import to_host
 from anynet.estimators.fold_fits import FoldFit, Given, fit_all, network_of
 
@@ -39,6 +40,9 @@ class PopulationSearchCV(GridSearchCV):
         Names of parameters, and the values to try.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         See ``GridSearchCV``. ``verbose`` reports groups instead of single fits.
+    parallel : {"mpi", "auto"} or Group, optional
+        Divide the fits among several processes, which all call ``fit`` with the same arguments
+        and have the same results, see ``anynet.fit``.
 
     Attributes
     ----------
@@ -57,6 +61,35 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     >>> search.best_params_["learning_rate_init"]
     0.01
     """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        parallel: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.parallel = parallel
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PopulationSearchCV:
         """Train all candidates on all folds, and the best on all samples.
@@ -86,6 +119,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
             Given(X, y, options),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
+            group=find_group(self.parallel),
         )
         search = copy.copy(self)
         search.estimator, search.cv = _handing_out(self.estimator, iter(fits)), folds

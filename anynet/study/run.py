@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from anynet.backends import get_backend
+from anynet.backends import ALONE, Group, get_backend
 from anynet.study.jobs import run_calls
 from anynet.study.results import Results, Row, key_of
 from anynet.training import Model, fit_population
@@ -134,6 +134,7 @@ def run_missing(
     jobs: int = 1,
     engine: str | None = None,
     group_size: int = GROUP_SIZE,
+    processes: Group = ALONE,
     report: Callable[[Sequence[Row]], Any] | None = None,
 ) -> None:
     """Train the trials that have no row yet.
@@ -151,12 +152,18 @@ def run_missing(
         A backend of joblib: ``loky`` (its default), ``dask`` or ``ray``.
     group_size : int
         Maximum number of runs in a group.
+    processes : Group
+        If there are several, the others train the groups: they must ``serve`` ``run_group``.
     report : callable, optional
         Called with the rows of each group when they are on disk.
     """
     groups = groups_of(missing(results, trials), group_size)
-    calls = [(run_group, (group, where, *arrays)) for group in groups]
-    for rows in run_calls(calls, jobs, engine):
+    if processes.size > 1:
+        found = processes.hand_out(groups)
+    else:
+        calls = [(run_group, (group, where, *arrays)) for group in groups]
+        found = run_calls(calls, jobs, engine)
+    for rows in found:
         results.add(rows)
         if report is not None:
             report(rows)

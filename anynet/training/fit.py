@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
 
 from anynet.augment.pipeline import as_augmentations
-from anynet.backends import Backend
+from anynet.backends import Backend, Group, find_group
 from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset, train_validation_split
-from anynet.errors import InvalidArgumentError
+from anynet.errors import GroupError, InvalidArgumentError
 from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -32,6 +32,7 @@ from anynet.training.history import Callback, EarlyStopping, Plateau
 from anynet.training.model import Model
 from anynet.training.model_file import foreign_layers, foreign_parts
 from anynet.training.options import FitArguments, FitOptions, takes_options
+from anynet.training.processes import check_alike, in_all, together
 from anynet.training.progress import ShowProgress, check_progress
 from anynet.training.resolve import resolve_parts, start_weights
 from anynet.training.run import Run
@@ -48,6 +49,7 @@ def fit(
     backend: Backend | str | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
     progress: ShowProgress = None,
@@ -76,6 +78,13 @@ def fit(
         See ``get_backend``; by default that of the arrays of ``data``, otherwise ``"auto"``.
     device, dtype : str, optional
         Of the backend, if that is not a ``Backend``; see ``get_backend``.
+    parallel : {"mpi", "torch", "jax", "auto"} or Group, optional
+        Divide each batch among several processes or devices; the result is that of one, to
+        rounding. ``"mpi"``: the processes of ``mpiexec -n 4 python …``, with NumPy or CuPy.
+        ``"torch"``: those of ``torchrun``. ``"jax"``: all devices of JAX, and those of other
+        processes after ``jax.distributed.initialize``. ``"auto"``: the one that the backend and the
+        environment show, otherwise none. All processes call ``fit`` with the same arguments, and
+        all return the model; files, callbacks and progress are those of process 0.
     resident : bool, optional
         Whether the data are placed on the device as a whole; by default if they fit.
     callbacks : callable or sequence of callable
@@ -120,20 +129,31 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
-    run = prepare(
-        network,
-        data,
-        FitOptions(**options),
-        validation=validation,
-        start=start,
-        backend=inputs.choose_backend(backend, device, dtype, data),
-        resident=resident,
-        callbacks=callbacks,
-        progress=progress,
-        metadata=metadata,
-    )
-    warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
-    with _begun(checkpoint) as run.checkpoints, run.step.backend.context():
+    group = find_group(parallel, backend, data)
+    with together(group), ExitStack() as stack:
+        with in_all(group):
+            chosen = inputs.choose_backend(backend, device, dtype, data)
+        with in_all(group):  # the processes may choose their devices together
+            chosen = chosen.joined(group)
+        with in_all(group):
+            run = prepare(
+                network,
+                data,
+                FitOptions(**options),
+                validation=validation,
+                start=start,
+                backend=chosen,
+                resident=resident,
+                callbacks=callbacks,
+                progress=progress,
+                metadata=metadata,
+            )
+            warn_of_own_parts(run.step.network, run.step.loss, checkpoint)
+        check_alike([run], group)
+        with in_all(group):
+            if group.is_first:
+                run.checkpoints = stack.enter_context(_begun(checkpoint))
+        stack.enter_context(run.step.backend.context())
         return run.train()
 
 
@@ -225,6 +245,12 @@ def prepare(
         training = Subset(rows, training.order(kept))
     inputs.check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
+    if batch_size < backend.parts:
+        message = (
+            f"a batch of {batch_size} rows cannot be divided among {backend.parts} processes or "
+            f"devices: choose a larger batch_size, or fewer processes or devices"
+        )
+        raise GroupError(message)
     if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
         message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
         raise InvalidArgumentError(message)
@@ -254,6 +280,7 @@ def prepare(
         options.adversarial,
         parts.driven,
     )
+    first = backend.group.is_first
     rule = schedule.schedule if isinstance(schedule, Warmup) else schedule
     by_accuracy = loss.task != "values" and scoring is None
     return Run(
@@ -276,8 +303,8 @@ def prepare(
         ),
         plateau=Plateau(rule) if isinstance(rule, ReduceOnPlateau) else None,
         resident=resident,
-        callbacks=as_callbacks(callbacks),
-        progress=progress or None,
+        callbacks=as_callbacks(callbacks) if first else (),
+        progress=(progress or None) if first else None,
         metadata=metadata or {},
         start_weights=None if start is None else start_weights(start, network, backend),
     )

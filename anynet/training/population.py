@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, Unpack
 
 import numpy as np
 
-from anynet.backends import Backend, to_numpy
+from anynet.backends import Backend, Group, find_group, to_numpy
 from anynet.checks import check_bool, check_whole, did_you_mean
 from anynet.data.batches import Rows
 from anynet.errors import InvalidArgumentError, TrainingInterrupted
@@ -29,6 +29,7 @@ from anynet.training.model import Model
 from anynet.training.model_file import foreign_parts
 from anynet.training.options import OPTION_NAMES, FitArguments, FitOptions, takes_options
 from anynet.training.placement import split_by_memory
+from anynet.training.processes import check_alike, in_all, together
 from anynet.training.progress import PopulationProgress, TrainingBar, check_progress
 from anynet.training.run import Run
 from anynet.training.selection import OnlineSelection, Pool
@@ -69,6 +70,7 @@ def fit_population(
     backend: Backend | str | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
     progress: PopulationCallback | bool | None = None,
@@ -97,6 +99,10 @@ def fit_population(
         See ``fit``.
     device, dtype
         See ``fit``.
+    parallel : {"mpi", "auto"} or Group, optional
+        Divide the members, and not the batches, among several processes, which all call this
+        function with the same arguments. All processes return all models. ``progress`` reports the
+        members of process 0, ``callbacks`` run where the member is trained.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that
         of the first member's seed. Rows are then gathered and augmented once for all members,
@@ -150,85 +156,113 @@ def fit_population(
     >>> [model.history.best.learning_rate for model in models]
     [0.05, 0.05, 0.2, 0.2]
     """
-    check_network(network)
-    chosen = choose_backend(backend, device, dtype, data)
-    common = {"network": network, "validation": validation, **options}
-    shared_callbacks = as_callbacks(callbacks)
-    _check_configs(configs)
-    check_bool("shared_order", shared_order)
-    limit: Any = memory_limit
-    if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
-        message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
-        raise InvalidArgumentError(message)
-    check_progress(progress)
-    check = _checked_once()
-    common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
-    runs = []
+    group = find_group(parallel, backend, data)
+    interrupt = None
+    with together(group):
+        with in_all(group):
+            check_network(network)
+            common = {"network": network, "validation": validation, **options}
+            _check_arguments(configs, shared_order, memory_limit, progress)
+            chosen = choose_backend(backend, device, dtype, data)
+        with in_all(group):
+            chosen = chosen.beside(group)
+        with in_all(group):
+            common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
+            how = {"data": data, "backend": chosen, "resident": resident}
+            runs = _prepared(configs, common, as_callbacks(callbacks), common_seed, how)
+            _check_together(runs, selection, checkpoint, group)
+            steps = [run.step for run in runs]
+            foreign = (step for step in steps if foreign_parts(step.network, step.loss))
+            step = next(foreign, steps[0])
+            warn_of_own_parts(step.network, step.loss)
+        check_alike(runs, group)
+        own = runs[group.rank :: group.size]
+        with in_all(group):
+            try:
+                shown = progress if group.is_first else None
+                _train(own, shown, memory_limit, selection, checkpoint)
+            except KeyboardInterrupt as error:
+                LOGGER.info("training interrupted")
+                interrupt = error
+        ended = _model if interrupt is None else _interrupted
+        parts = group.gather((interrupt is not None, [ended(run) for run in own]))
+        models: list[Any] = [parts[at % len(parts)][1][at // len(parts)] for at in range(len(runs))]
+        if any(interrupted for interrupted, _ in parts):
+            raise TrainingInterrupted(models) from interrupt
+        for run in own:
+            run.log_result()
+        return models
+
+
+def _prepared(
+    configs: Sequence[Mapping[str, Any]],
+    common: dict[str, Any],
+    shared_callbacks: tuple[Callback, ...],
+    common_seed: int | None,
+    how: dict[str, Any],
+) -> list[Run]:
+    """Return the run of each configuration.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one of them is invalid; the message names it.
+    """
+    check, runs = _checked_once(), []
     for member, config in enumerate(configs):
         own_callbacks = for_member(shared_callbacks, member)
         merged = {**common, "callbacks": own_callbacks, **config}
         own = {name: merged.pop(name) for name in MEMBER_ARGUMENTS if name in merged}
         try:
-            runs.append(
-                prepare(
-                    data=data,
-                    options=FitOptions(**merged),
-                    backend=chosen,
-                    resident=resident,
-                    split_seed=common_seed,
-                    check=check,
-                    **own,
-                )
-            )
+            options = FitOptions(**merged)
+            runs.append(prepare(options=options, split_seed=common_seed, check=check, **own, **how))
         except InvalidArgumentError as error:
             message = f"configs[{member}]: {error}"
             raise InvalidArgumentError(message) from error
         runs[-1].order_seed = common_seed
         runs[-1].name = f"member {member}"
-    if selection is not None and checkpoint is not None:
-        message = "selection cannot be continued from a checkpoint: leave out one of them"
-        raise InvalidArgumentError(message)
+    return runs
+
+
+def _train(
+    runs: list[Run],
+    progress: Any,
+    memory_limit: int | None,
+    selection: OnlineSelection | None,
+    checkpoint: Any,
+) -> None:
+    """Train the runs in groups, one after another."""
+    if not runs:  # more processes than members
+        return
     pool = None if selection is None else _pool(selection, runs)
-    steps = [run.step for run in runs]
-    foreign = (step for step in steps if foreign_parts(step.network, step.loss))
-    step = next(foreign, steps[0])
-    warn_of_own_parts(step.network, step.loss)
     groups = [
         part for group in group_members(runs) for part in split_by_memory(group, memory_limit)
     ]
-    started = TimeLimit.clock()
-    where = f"{chosen.name} on {chosen.device_name()}, {chosen.dtype}: {chosen.reason}"
+    started, backend = TimeLimit.clock(), runs[0].step.backend
+    where = f"{backend.name} on {backend.device_name()}, {backend.dtype}: {backend.reason}"
     LOGGER.info("training begins: %d members in %d groups; %s", len(runs), len(groups), where)
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(chosen.context())
-            if progress is True:
-                progress = stack.enter_context(TrainingBar()).of_population
-            saver = None
-            if checkpoint is not None:
-                folder = stack.enter_context(continued(checkpoint))
-                saver = stack.enter_context(PopulationSaver(runs, folder))
-                saver.begin()
-                started -= saver.elapsed
-            for index, group in enumerate(groups, start=1):
-                for run in group:
-                    run.limit.begin(started, index / len(groups))
-                    run.pool = pool
-                if selection is not None:
-                    selection.waited = 0
-                report = _reporter(progress or None, index, groups, pool)
-                if saver is None:
-                    train(group, report)
-                elif not all(run.ended for run in group):
-                    cohorts = saver.cohorts(group)
-                    train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
-    except KeyboardInterrupt as interrupt:
-        LOGGER.info("training interrupted")
-        raise TrainingInterrupted([_interrupted(run) for run in runs]) from interrupt
-    models = [_model(run) for run in runs]
-    for run in runs:
-        run.log_result()
-    return models
+    with ExitStack() as stack:
+        stack.enter_context(backend.context())
+        if progress is True:
+            progress = stack.enter_context(TrainingBar()).of_population
+        saver = None
+        if checkpoint is not None:
+            folder = stack.enter_context(continued(checkpoint))
+            saver = stack.enter_context(PopulationSaver(runs, folder))
+            saver.begin()
+            started -= saver.elapsed
+        for index, group in enumerate(groups, start=1):
+            for run in group:
+                run.limit.begin(started, index / len(groups))
+                run.pool = pool
+            if selection is not None:
+                selection.waited = 0
+            report = _reporter(progress or None, index, groups, pool)
+            if saver is None:
+                train(group, report)
+            elif not all(run.ended for run in group):
+                cohorts = saver.cohorts(group)
+                train(group, report, cohorts=cohorts, after_epoch=saver.after_epoch)
 
 
 def cross_validate(
@@ -303,6 +337,34 @@ def cross_validate(
         for row in models
     ]
     return CrossValidation(models, np.array(scores))
+
+
+def _check_arguments(configs: Any, shared_order: Any, memory_limit: Any, progress: Any) -> None:
+    _check_configs(configs)
+    check_bool("shared_order", shared_order)
+    limit: Any = memory_limit
+    if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
+        message = f"memory_limit must be above 0 bytes or None, got {memory_limit!r}"
+        raise InvalidArgumentError(message)
+    check_progress(progress)
+
+
+def _check_together(
+    runs: list[Run], selection: OnlineSelection | None, checkpoint: Any, group: Group
+) -> None:
+    """Check the arguments that cannot be combined."""
+    if selection is not None and checkpoint is not None:
+        message = "selection cannot be continued from a checkpoint: leave out one of them"
+        raise InvalidArgumentError(message)
+    if group.size > 1 and not (selection is checkpoint is None):
+        name = "checkpoint" if selection is None else "selection"
+        message = (
+            f"{name} needs all members in one process, and {group.size} processes share them: "
+            f"leave out {name} or parallel"
+        )
+        raise InvalidArgumentError(message)
+    if selection is not None:
+        _pool(selection, runs)
 
 
 def _model(run: Run) -> Model:

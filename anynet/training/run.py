@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
+from anynet.backends import ALONE, Group
 from anynet.data.batches import Batches, block_order, epoch_order, interleave, member_orders
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
@@ -110,7 +111,8 @@ class Run(Member):
         self.limit.begin(TimeLimit.clock())
         self._log(logging.INFO, "training begins: %s", self._introduction())
         try:
-            self.saver = None if self.checkpoints is None else Saver(self, self.checkpoints)
+            if self.checkpoints is not None or self.group.size > 1:
+                self.saver = Saver(self, self.checkpoints)
             with self.saver or nullcontext(), self._bar():
                 self.watched = self.progress is not None or self.saver is not None
                 train([self], alone=True)
@@ -166,6 +168,11 @@ class Run(Member):
         LOGGER.log(level, prefix + message, *args)
 
     @property
+    def group(self) -> Group:
+        """The processes that train together."""
+        return self.step.backend.group
+
+    @property
     def ended(self) -> bool:
         """Whether the run was complete when its last checkpoint was written."""
         return bool(self.history.stopped)
@@ -196,8 +203,15 @@ class Run(Member):
         """Return the weights to continue from, or new ones."""
         if self.start_weights is not None:
             return self.start_weights
-        step = self.step
-        return first_weights(step.network, self.seed, self.training, step.backend, fitted)
+        step, backend = self.step, self.step.backend
+
+        def drawn() -> Weights:
+            return first_weights(step.network, self.seed, self.training, backend, fitted)
+
+        if self.group.size == 1:
+            return drawn()
+        weights = self.group.decide(lambda: tree.map(backend.to_host, drawn()))
+        return tree.map(backend.to_device, weights)
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state of the checkpoint that is resumed, or the initial state."""
@@ -252,7 +266,7 @@ class Run(Member):
         self._check_finite("training", trained)
         if validated is not None:
             self._check_finite("validation", validated)
-        record = EpochRecord(
+        own = EpochRecord(
             epoch=self._epoch,
             learning_rate=epoch.rate(),
             train_loss=trained.loss,
@@ -262,6 +276,7 @@ class Run(Member):
             seconds=epoch.seconds,
             selection_score=self._selection_score(epoch.predicted),
         )
+        record = self.group.broadcast(own)  # the clock of process 0
         self.history.records.append(record)
         level = logging.DEBUG if self.name else logging.INFO
         if LOGGER.isEnabledFor(level):
@@ -286,7 +301,7 @@ class Run(Member):
             stop = stop or (StopReason.CALLBACK, "a callback asked to stop")
         if stop is None and record.epoch >= self.options.epochs:
             stop = StopReason.EPOCHS, f"all {self.options.epochs} epochs done"
-        stop = stop or self.limit.observe()
+        stop = self.group.broadcast(stop or self.limit.observe())
         if self.pool is not None:
             stop = stop or self.pool.finished
             self.pool.add(epoch.predicted(), lambda: self._model_after(epoch))
@@ -315,7 +330,8 @@ class Run(Member):
         held_out, scoring = self.held_out, self.options.scoring
         if held_out is None or scoring is None or scoring == LOSS:
             return None
-        return score_outputs(scoring, self.step.loss, predicted(), *held_out.targets())
+        outputs, targets, loss = predicted(), held_out.targets(), self.step.loss
+        return self.group.decide(lambda: score_outputs(scoring, loss, outputs, *targets))
 
     def model(self) -> Model | None:
         """Return the model with the best weights so far; None if no epoch was finished."""
@@ -335,8 +351,9 @@ class Run(Member):
         return self._as_model(self.best, history=history, metadata=self.metadata)
 
     def _as_model(self, weights: Weights, **about: Any) -> Model:
-        step, (params, states) = self.step, weights
-        return Model(step.network, params, step.loss, step.backend, states=states, **about)
+        step, backend = self.step, self.step.backend.joined(ALONE)
+        params, states = tree.map(backend.to_device, weights)
+        return Model(step.network, params, step.loss, backend, states=states, **about)
 
     def _check_finite(self, which: str, evaluation: Evaluation) -> None:
         if np.isfinite(evaluation.loss):

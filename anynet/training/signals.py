@@ -50,6 +50,7 @@ class Deferred:
     def deliver(self) -> None:
         """Raise the recorded signal, if any, for its original handler."""
         if self.came is not None:
+            self.give_back()
             number, self.came = self.came, None
             signal.raise_signal(number)
 

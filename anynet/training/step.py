@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import operator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from anynet import tree
 from anynet.augment import Pipeline
-from anynet.backends import Backend
+from anynet.backends import ALONE, Backend, Share
 from anynet.data.batches import Rows
 from anynet.members import per_member, with_numbers
 from anynet.nn.layers.dense import form_gradients
@@ -28,15 +29,29 @@ class SummingStep:
     loss: Loss
     backend: Backend
 
-    def add_batch(
-        self, sums: Sums, value: Array, logits: Array, target: Array, weight: Array | None
-    ) -> Sums:
-        """Add the loss and the score of a batch, weighted by the sample weights, to the sums."""
+    def gather(self, rows: Array, data: Rows, share: Share | None) -> Rows:
+        """Return the samples of a batch, or this process's share of them."""
+        if share is None:
+            return data.gather(rows, self.backend)
+        xp = self.backend.xp
+        x, y, weight = data.gather(share.take(rows, xp), self.backend)
+        if share.is_empty:
+            shape, dtype = y.shape[: rows.ndim], self.backend.float_dtype
+            weight = xp.zeros(shape, dtype=dtype, device=self.backend.device)
+        return Rows(x, y, weight)
+
+    def batch_sums(self, value: Array, logits: Array, target: Array, weight: Array | None) -> Sums:
+        """Return the loss and the score of a batch, weighted by the sample weights."""
         xp, loss = self.backend.xp, self.loss
         predicted: Any = loss.link(logits, xp) if loss.task == "values" else logits
         score = loss.metric.batch_sum(predicted, target, weight, xp)
-        total = logits.shape[-2] if weight is None else xp.sum(weight, axis=-1)
-        return Sums(sums.loss + value * total, sums.score + score, sums.weight + total)
+        total: Any = logits.shape[-2] if weight is None else xp.sum(weight, axis=-1)
+        return Sums(value * total, score, total)
+
+
+def add_sums(sums: Sums, batch: Sums) -> Sums:
+    """Add the sums of a batch to running sums."""
+    return Sums(*map(operator.add, sums, batch))
 
 
 @dataclass(frozen=True)
@@ -73,15 +88,23 @@ class TrainingStep(SummingStep):
             values = {path: self._number(schedule, state) for path, schedule in self.driven}
             return with_numbers(replace(self, driven=()), values)(state, rows, data)
         backend = self.backend
-        x, y, weight = data.gather(rows, backend)
-        key = Key(state.seed, state.step)
+        share = None
+        if backend.group is not ALONE:
+            share = backend.share(rows.shape[-1], self.network.members)
+        x, y, weight = self.gather(rows, data, share)
+        key = Key(state.seed, state.step, share=share)
         loss: Any = self.loss
         if self.augment is not None:
-            x, share = self.augment(x, y, backend=backend, key=key)
-            loss = loss if share is None else MixedLoss(loss, share)
+            x, own = self.augment(x, y, backend=backend, key=key)
+            loss = loss if own is None else MixedLoss(loss, own)
+        if share is not None:
+            loss = SharedLoss(loss, share)
         value, logits, grads, states = self.gradients(loss, state, x, y, weight, key)
-        if "takes_products" not in vars(type(self.optimizer)):
+        batch = self.batch_sums(value, logits, y, weight)
+        if share is not None or "takes_products" not in vars(type(self.optimizer)):
             grads = form_gradients(grads, backend)
+        if share is not None:
+            grads, batch = self._reduced(grads, batch, share, data.weight is not None)
         if self.clip_norm is not None:
             grads = clip_by_global_norm(grads, self.clip_norm, state.seed.ndim, backend=backend)
         rate = self._number(self.schedule, state) * state.rate_factor
@@ -103,8 +126,20 @@ class TrainingStep(SummingStep):
             step=state.step + 1,
             seed=state.seed,
             rate_factor=state.rate_factor,
-            sums=self.add_batch(state.sums, value, logits, y, weight),
+            sums=add_sums(state.sums, batch),
         )
+
+    def _reduced(
+        self, grads: Grads, batch: Sums, share: Share, weighted: bool
+    ) -> tuple[Grads, Sums]:
+        """Return the gradients and the sums of the whole batch, see ``SharedLoss``."""
+        if not weighted:  # then the total is the number of rows
+            grads, batch = self.backend.all_reduce((grads, batch._replace(weight=None)))  # type: ignore[arg-type]
+            return grads, batch._replace(weight=share.size)  # type: ignore[arg-type]
+        xp = self.backend.xp
+        grads, batch = self.backend.all_reduce((grads, batch))
+        total = xp.maximum(batch.weight, TINY)
+        return tree.map(lambda leaf: leaf / per_member(total, leaf, xp), grads), batch
 
     def zero_sums(self, population: tuple[int, ...]) -> Sums:
         """Return the running sums at the start of an epoch."""
@@ -171,7 +206,10 @@ class PopulationStep:
 
 @dataclass(frozen=True)
 class EvaluationStep(SummingStep):
-    """``(sums, rows, (weights, data)) -> sums``: evaluate loss and score of a batch."""
+    """``(sums, rows, (weights, data)) -> sums``: evaluate loss and score of a batch.
+
+    In a group of processes, the sums are those of the own share of the rows.
+    """
 
     network: Network
     loss: Loss
@@ -180,12 +218,41 @@ class EvaluationStep(SummingStep):
     def __call__(self, sums: Sums, rows: Array, data: tuple[Weights, Rows]) -> Sums:
         """Add the loss and the score of a batch to the sums."""
         weights, samples = data
-        x, y, weight = samples.gather(rows, self.backend)
+        share = self.backend.share(rows.shape[-1])
+        x, y, weight = self.gather(rows, samples, share)
         logits = self.network.predict(
             weights.params, x, backend=self.backend, states=weights.states
         )
         value, _ = self.loss(logits, y, weight, backend=self.backend)
-        return self.add_batch(sums, value, logits, y, weight)
+        return add_sums(sums, self.batch_sums(value, logits, y, weight))
+
+
+@dataclass(frozen=True)
+class SharedLoss:
+    """The loss of this process's share of a batch, with its part of the gradient.
+
+    The gradient is multiplied by the share of the rows, so that its sum over the processes is the
+    gradient of the whole batch. With sample weights it is multiplied by the sum of the own
+    weights instead, and the sum over the processes is divided by the sum of all weights.
+
+    Parameters
+    ----------
+    loss : Loss
+    share : Share
+    """
+
+    loss: Any
+    share: Share
+
+    def __call__(
+        self, logits: Array, target: Array, weight: Array | None, *, backend: Backend
+    ) -> tuple[Array, Array]:
+        """Return the mean over the own rows (*P,), and the part of the gradient (*P, B, O)."""
+        value, dlogits = self.loss(logits, target, weight, backend=backend)
+        if weight is None:
+            return value, dlogits * self.share.fraction
+        total = backend.xp.sum(weight, axis=-1)
+        return value, dlogits * per_member(total, dlogits, backend.xp)
 
 
 @dataclass(frozen=True)

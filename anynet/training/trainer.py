@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Backend
+from anynet.backends import Backend, Group, Share
 from anynet.data.batches import Batches, split_order, split_orders
 from anynet.data.subset import Subset
 from anynet.members import numbers, per_member, with_numbers
@@ -303,6 +303,8 @@ class Cohort:
         words = np.array([member.key_word for member in members], dtype=np.int32)
         keys = self.backend.to_device(words.reshape(self.population))
         self.state = self.state._replace(seed=keys)
+        if not alone:
+            self.state = self.backend.divide_members(self.state)
         self.best: Any = None if alone else copy(self._weights(), self.backend)
         if alone:
             self.state = members[0].begin(self.state)
@@ -322,8 +324,9 @@ class Cohort:
         scoring = EvaluationStep(self.step.network, self.step.loss, backend)
         self.loop = backend.loop(PopulationStep(self.step))
         self.scoring = backend.loop(PopulationStep(scoring))
-        # Once, as other sizes would be captured or compiled anew.
-        self.scored_rows = slice_rows(self.step.network, backend, len(self.members))
+        # Once, as other sizes would be captured or compiled anew; the same in all processes.
+        rows = slice_rows(self.step.network, backend, len(self.members))
+        self.scored_rows = backend.group.size * backend.group.broadcast(rows)
 
     @property
     def population(self) -> tuple[int, ...]:
@@ -357,7 +360,7 @@ class Cohort:
         parts = self._order()
         ends = np.cumsum([part.size for part in parts]).tolist()
         left = [part for part, end in zip(parts, ends, strict=True) if end > seen]
-        with closing(batches.blocks(*left)) as blocks:
+        with closing(batches.blocks(*left, members=self.step.network.members)) as blocks:
             for rows, block in blocks:
                 self.state = self.loop.run(self.state, rows, (block, self.numbers))
                 seen += math.prod(rows.shape)
@@ -391,7 +394,7 @@ class Cohort:
             return [None] * len(self.members)
         zero = self.step.zero_sums(self.population)
         sums = add_up(self.scoring, zero, self._weights(), scored, parts, self.numbers)
-        sums = tree.map(self.backend.to_host, sums)
+        sums = tree.map(self.backend.to_host, self.backend.all_reduce(sums))
         return [
             means(self._of(sums, index), self.step.loss, member.held_out_spread)
             for index, member in enumerate(self.members)
@@ -411,16 +414,19 @@ class Cohort:
     def _predict(self, scored: Batches) -> np.ndarray:
         """Return the predicted means of the held-out samples, (*P, N, O), on the host."""
         step, weights, means = with_numbers(self.step, self.numbers), self._weights(), []
-        with closing(scored.blocks(*self._held_out_parts())) as blocks:
+        parts, group = self._held_out_parts(), self.backend.group
+        with closing(scored.blocks(*parts)) as blocks:
             for order, data in blocks:
+                share = self.backend.share(order.shape[-1])
                 for index in range(order.shape[0]):
-                    x = data.gather(order[index, ...], self.backend).x
+                    x = step.gather(order[index, ...], data, share).x
                     logits = step.network.predict(
                         weights.params, x, backend=self.backend, states=weights.states
                     )
                     mean = step.loss.link(logits, self.backend.xp)
                     means.append(self.backend.to_host(mean))
-        return np.concatenate(means, axis=-2)
+        predicted = np.concatenate(means, axis=-2)
+        return predicted if self.backend.share(1) is None else _assembled(predicted, parts, group)
 
     def observe(
         self,
@@ -499,7 +505,8 @@ class Cohort:
         def keep(leaf: Array) -> Any:
             return xp.take(leaf, index, axis=0) if leaf.ndim else xp.asarray(leaf, copy=True)
 
-        self.state, self.best = tree.map(keep, self.state), tree.map(keep, self.best)
+        self.state = self.backend.divide_members(tree.map(keep, self.state))
+        self.best = self.backend.divide_members(tree.map(keep, self.best))
         self.members = list(self._going())
         self.going = [True] * len(left)
         self._make_loops()
@@ -569,6 +576,22 @@ def stack_numbers(
         if len(set(values)) > 1:
             arrays[path] = backend.to_device(np.array(values, dtype=backend.dtype))
     return with_numbers(steps[0], dict.fromkeys(arrays, DIFFERS)), arrays
+
+
+def _assembled(predicted: np.ndarray, parts: Sequence[np.ndarray], group: Group) -> np.ndarray:
+    """Return the predictions (N, O) of all processes in the order of the batches ``parts``."""
+    everyone = group.gather(predicted)
+    result = np.empty((sum(part.size for part in parts), predicted.shape[-1]), predicted.dtype)
+    for rank, rows in enumerate(everyone):
+        taken = start = 0
+        for size in itertools.chain(*([part.shape[-1]] * len(part) for part in parts)):
+            share = Share.of(size, rank, group.size)
+            for first, last in share.ranges:
+                if not share.is_empty:
+                    result[start + first : start + last] = rows[taken : taken + last - first]
+                taken += last - first
+            start += size
+    return result
 
 
 def _without_plateau(step: TrainingStep) -> TrainingStep:

@@ -184,7 +184,7 @@ def test_the_config_of_a_preset_and_of_a_single_network_keep_their_kind(tmp_path
 
 
 def test_every_field_has_a_strategy() -> None:
-    not_recorded = {"out", "log", "json", "quiet"}
+    not_recorded = {"parallel", "out", "log", "json", "quiet"}
     assert {each.name for each in fields(TrainOptions)} == not_recorded | set(KWARGS)
 
 

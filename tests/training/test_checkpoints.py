@@ -275,6 +275,7 @@ def test_checkpoints_contain_every_argument_of_fit_that_affects_the_results(
     """The other arguments are passed to resume; the weights of ``start`` are in the state."""
     given = {"data", "backend", "resident", "callbacks", "progress", "checkpoint", "start"}
     given |= {"device", "dtype"}  # part of the backend, which has its own entry
+    given |= {"parallel"}  # a run may continue on another number of processes
     anynet.fit(network, data, epochs=1, backend="numpy", checkpoint=tmp_path)
     content = read_container(next(tmp_path.glob("step-*")), KEY, "checkpoint").content
     assert {*inspect.signature(anynet.fit).parameters} - given == {*content["arguments"]}

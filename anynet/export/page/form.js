@@ -4,6 +4,7 @@
 
 const MOST_OPTIONS = 100; // of more categories, text is typed, with suggestions
 const MOST_EFFECTS = 10;
+const LEAST_EFFECT = 5e-4; // of a probability
 const DAY = 864e5; // milliseconds
 const OTHER = "\0"; // stands for all categories that training did not have, or had rarely
 
@@ -170,7 +171,8 @@ function effectsOf(model, cells, mean) {
     const other = predict(model, encodeRow(model.table, replaced));
     return [column.column, score - scoreOf(model, other, place)];
   });
-  const moved = effects.filter(([, effect]) => Math.abs(effect) > 1e-9);
+  const least = model.task === "values" ? 0 : LEAST_EFFECT;
+  const moved = effects.filter(([, effect]) => Math.abs(effect) > least);
   return moved.sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)).slice(0, MOST_EFFECTS);
 }
 
@@ -181,7 +183,7 @@ function showEffects(model, cells, mean) {
   const about = model.task === "values" ? "the prediction" : `the probability of ${answer}`;
   element("effects-of").textContent = effects.length
     ? `Change of ${about} due to each field:`
-    : "No field differs from its typical value.";
+    : "No field changes the prediction: all have typical values, or no effect.";
   const largest = Math.abs(effects[0]?.[1] ?? 1);
   element("effects").replaceChildren(
     ...effects.map(([name, effect]) => {

@@ -131,9 +131,12 @@ def _threshold(rate: float) -> int:
     return min(round(rate * 2**16), 2**16 - 1)
 
 
-def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Array:
+def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Any:
     """Return 16 random bits per element, (*P, *shape), two elements from each 32-bit word."""
+    share = key.share
+    shape = shape if share is None else (share.size, shape[1])
     count = shape[0] * shape[1]
     words = backend.random_bits(key.seed, (key.step, key.purpose), ((count + 1) // 2,))
     halves: Array = backend.xp.concat([words & 0xFFFF, words >> 16], axis=-1)
-    return backend.xp.reshape(halves[..., :count], (*key.seed.shape, *shape))  # type: ignore[no-any-return]
+    halves = backend.xp.reshape(halves[..., :count], (*key.seed.shape, *shape))
+    return halves if share is None else share.take(halves, backend.xp, axis=-2)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from anynet.backends import Backend
+from anynet.backends import Backend, Share
 from anynet.config import register
 from anynet.members import Bounded, number
 from anynet.nn.layers.layer import ParameterFree, Pullback, Shapes, without_params
-from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState, Namespace
+from anynet.typing import Array, Key, LayerGrads, LayerParams, LayerState
 
 
 class _GainAndBias:
@@ -55,8 +56,9 @@ class LayerNorm(Bounded, _GainAndBias):
         key: Key | None,  # noqa: ARG002
     ) -> tuple[Array, Pullback]:
         """Return the normalised samples, and the pullback."""
-        centred, _, variance = _centred(x, -1, backend.xp)
-        return _normalised(params, centred, variance, self.epsilon, -1, backend.xp)
+        means = functools.partial(_row_means, xp=backend.xp)
+        centred, _, variance = _centred(x, means)
+        return _normalised(params, centred, variance, self.epsilon, means, backend)
 
 
 @register("layer")
@@ -95,24 +97,57 @@ class BatchNorm(Bounded, _GainAndBias):
         self, params: LayerParams, state: LayerState, x: Array, *, backend: Backend, key: Key | None
     ) -> tuple[Array, Pullback, LayerState]:
         """Return the normalised features, the pullback, and the next running statistics."""
-        xp, n_samples = backend.xp, x.shape[-2]
+        share = None if key is None else key.share
+        n_samples = x.shape[-2] if share is None else share.size
         if key is None or n_samples == 1:
             mean, variance = (state[name][..., None, :] for name in ("mean", "variance"))
-            return *_normalised(params, x - mean, variance, self.epsilon, None, xp), state
-        centred, mean, variance = _centred(x, -2, xp)
+            return *_normalised(params, x - mean, variance, self.epsilon, None, backend), state
+        means = functools.partial(_batch_means, backend=backend, share=share)
+        centred, mean, variance = _centred(x, means)
         unbiased = variance * (n_samples / (n_samples - 1))
         following = {
             name: state[name] + self.momentum * (batch[..., 0, :] - state[name])
             for name, batch in (("mean", mean), ("variance", unbiased))
         }
-        return *_normalised(params, centred, variance, self.epsilon, -2, xp), following
+        y, pullback = _normalised(params, centred, variance, self.epsilon, means, backend)
+        if share is not None and share.is_empty:
+            pullback = _without_slope(pullback)
+        return y, pullback, following
 
 
-def _centred(x: Array, axis: int, xp: Namespace) -> tuple[Array, Array, Array]:
-    """Return x − mean, the mean and the biased variance along an axis, which is kept."""
-    mean = xp.mean(x, axis=axis, keepdims=True)
+Means = Callable[..., tuple[Array, ...]]
+"""``(*arrays) -> means``: the mean of each array along an axis, which is kept."""
+
+
+def _row_means(*arrays: Array, xp: Any) -> tuple[Array, ...]:
+    """Return the mean of each sample."""
+    return tuple(xp.mean(x, axis=-1, keepdims=True) for x in arrays)
+
+
+def _batch_means(*arrays: Array, backend: Backend, share: Share | None) -> tuple[Array, ...]:
+    """Return the mean of each feature over the whole batch, of which this process has a share."""
+    means = tuple(backend.xp.mean(x, axis=-2, keepdims=True) for x in arrays)
+    if share is None:
+        return means
+    return backend.all_reduce(tuple(mean * share.fraction for mean in means))
+
+
+def _without_slope(pullback: Pullback) -> Pullback:
+    """Return a pullback with dx = 0, for a row that is not one of the batch."""
+
+    def pull(dy: Array, need_dx: bool = True) -> tuple[LayerGrads, Array | None]:
+        grads, dx = pullback(dy, need_dx)
+        return grads, None if dx is None else dx * 0.0
+
+    return pull
+
+
+def _centred(x: Array, means: Means) -> tuple[Array, Array, Array]:
+    """Return x − mean, the mean and the biased variance."""
+    (mean,) = means(x)
     centred = x - mean
-    return centred, mean, xp.mean(centred * centred, axis=axis, keepdims=True)
+    (variance,) = means(centred * centred)
+    return centred, mean, variance
 
 
 def _normalised(
@@ -120,13 +155,14 @@ def _normalised(
     centred: Array,
     variance: Array,
     epsilon: float,
-    axis: int | None,
-    xp: Namespace,
+    means: Means | None,
+    backend: Backend,
 ) -> tuple[Array, Pullback]:
     """Return gain · (x − mean) / √(variance + ε) + bias, and its pullback.
 
-    ``axis`` is the axis over which mean and variance were taken; None if they are constants.
+    ``means`` are those by which mean and variance were taken; None if they are constants.
     """
+    xp = backend.xp
     gain, bias = (params[name][..., None, :] for name in ("gain", "bias"))
     deviation = xp.sqrt(variance + epsilon)
     normal = centred / deviation
@@ -136,9 +172,8 @@ def _normalised(
         if not need_dx:
             return grads, None
         slope = dy * gain
-        if axis is not None:
-            along = xp.mean(slope * normal, axis=axis, keepdims=True)
-            level = xp.mean(slope, axis=axis, keepdims=True)
+        if means is not None:
+            along, level = means(slope * normal, slope)
             slope = slope - level - normal * along
         return grads, slope / deviation
 

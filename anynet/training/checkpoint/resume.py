@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from anynet.backends import Backend, get_backend
+from anynet.backends import Backend, Group, find_group, get_backend
 from anynet.data.files import expanded
 from anynet.data.subset import fingerprint
 from anynet.errors import BackendError, CheckpointError, InvalidArgumentError
@@ -25,6 +25,7 @@ from anynet.training.history import Callback, StopReason
 from anynet.training.model import Model
 from anynet.training.model_file import parameter_shapes
 from anynet.training.options import FitOptions, Scorer
+from anynet.training.processes import check_alike, in_all, together
 from anynet.training.progress import ShowProgress
 from anynet.training.run import Run
 
@@ -34,7 +35,7 @@ class ChangedDataError(CheckpointError):
 
 
 def resume(
-    checkpoint: CheckpointFolder | str | os.PathLike[str],
+    checkpoint: CheckpointFolder | str | os.PathLike[str] | None,
     data: Any,
     *,
     validation: Any = None,
@@ -47,6 +48,7 @@ def resume(
     backend: Backend | str | None = None,
     device: str | None = None,
     precision: str | None = None,
+    parallel: Group | str | None = None,
     resident: bool | None = None,
     callbacks: Callback | Sequence[Callback] = (),
     progress: ShowProgress = None,
@@ -61,7 +63,7 @@ def resume(
     Parameters
     ----------
     checkpoint : path-like
-        The folder that was passed to ``fit``.
+        The folder that was passed to ``fit``. With ``parallel``, only process 0 reads it.
     data : (x, y) or (x, y, sample_weight)
         The data that were passed to ``fit``.
     validation : tuple, optional
@@ -77,6 +79,9 @@ def resume(
         See ``get_backend``; by default the original backend.
     device, precision : str, optional
         Of the backend, if that is not a ``Backend``.
+    parallel : optional
+        See ``fit``. The number of processes may differ from the original one; the result is then
+        equal to rounding.
     resident, callbacks, progress : optional
         See ``fit``.
 
@@ -116,45 +121,67 @@ def resume(
                 f"pass the object if it is of an unregistered class, got {value!r}"
             )
             raise InvalidArgumentError(message)
-    with _opened(checkpoint) as folder:
-        found = folder.newest()
-        found = found._replace(content=snapshot.completed(found.content))
-        own = given | {"augment": augment, "scoring": scoring}
-        network, options, arguments = _checked_arguments(folder, found, own)
-        dtype = found.content["backend"]["dtype"]
-        chosen = _backend(found, backend, device, precision)
-        if chosen.dtype != dtype:
-            message = f"the run is in {dtype}: it cannot continue with a backend of {chosen.dtype}"
+    group = find_group(parallel, backend)
+    with together(group), ExitStack() as stack:
+        folder, newest = None, None
+        with in_all(group):
+            if group.is_first:  # the others need not see the folder
+                folder = stack.enter_context(_opened(checkpoint))
+                newest = folder.newest()
+        found: Container = group.broadcast(newest)  # type: ignore[assignment]
+        with in_all(group):
+            found = found._replace(content=snapshot.completed(found.content))
+            own = given | {"augment": augment, "scoring": scoring}
+            network, options, arguments = _checked_arguments(folder, found, own)
+            chosen = _backend(found, backend, device, precision)
+            _take_validation(arguments, validation)
+        with in_all(group):  # the processes may choose their devices together
+            chosen = chosen.joined(group)
+        with in_all(group):
+            run = prepare(
+                network,
+                data,
+                options if epochs is None else replace(options, epochs=epochs),
+                **arguments,
+                backend=chosen,
+                resident=resident,
+                callbacks=callbacks,
+                progress=progress,
+            )
+            _check_data(run, found)
+            run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
+        check_alike([run], group)
+        if folder is not None:
+            done = len(found.content["history"]["records"])
+            LOGGER.info("resumed from %s after epoch %d", folder.path, done)
+        stack.enter_context(chosen.context())
+        return run.train()
+
+
+def _take_validation(arguments: dict[str, Any], validation: Any) -> None:
+    """Put the validation arrays into the arguments of a run that had some.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are missing, or the run had none.
+    """
+    if arguments["validation"] == snapshot.GIVEN:
+        if not isinstance(validation, (tuple, list)):
+            message = "fit had validation arrays: pass the same validation to resume"
             raise InvalidArgumentError(message)
-        if arguments["validation"] == snapshot.GIVEN:
-            if not isinstance(validation, (tuple, list)):
-                message = "fit had validation arrays: pass the same validation to resume"
-                raise InvalidArgumentError(message)
-            arguments["validation"] = validation
-        elif validation is not None:
-            message = "validation is in the checkpoint: do not pass validation"
-            raise InvalidArgumentError(message)
-        run = prepare(
-            network,
-            data,
-            options if epochs is None else replace(options, epochs=epochs),
-            **arguments,
-            backend=chosen,
-            resident=resident,
-            callbacks=callbacks,
-            progress=progress,
-        )
-        _check_data(run, found)
-        run.checkpoints, run.resumed = folder, _until(found, run.options.epochs)
-        done = len(found.content["history"]["records"])
-        LOGGER.info("resumed from %s after epoch %d", folder.path, done)
-        with chosen.context():
-            return run.train()
+        arguments["validation"] = validation
+    elif validation is not None:
+        message = "validation is in the checkpoint: do not pass validation"
+        raise InvalidArgumentError(message)
 
 
 def _opened(
-    checkpoint: CheckpointFolder | str | os.PathLike[str],
+    checkpoint: CheckpointFolder | str | os.PathLike[str] | None,
 ) -> AbstractContextManager[CheckpointFolder]:
+    if checkpoint is None:
+        message = "checkpoint must be the folder that was passed to fit, got None"
+        raise InvalidArgumentError(message)
     if isinstance(checkpoint, CheckpointFolder):
         return nullcontext(checkpoint)
     folder = checkpoint.folder if isinstance(checkpoint, Checkpoints) else checkpoint
@@ -162,14 +189,15 @@ def _opened(
 
 
 def _checked_arguments(
-    folder: CheckpointFolder, found: Container, own: dict[str, Any]
+    folder: CheckpointFolder | None, found: Container, own: dict[str, Any]
 ) -> tuple[Network, FitOptions, dict[str, Any]]:
     """Return the arguments of the run, checked against the arrays of its checkpoint."""
     content = found.content
     try:
         snapshot.check_form(content, snapshot.CONTENT)
-        again = Checkpoints(folder.path, content["every"], content["keep"])
-        folder.every, folder.keep = again.every, again.keep
+        again = Checkpoints("unused", content["every"], content["keep"])
+        if folder is not None:
+            folder.every, folder.keep = again.every, again.keep
         arguments = snapshot.arguments_from(content["arguments"], own)
         # Shapes are compared before anything is allocated: a damaged file may name any size.
         for name, shape in parameter_shapes(arguments[0]).items():
@@ -178,7 +206,8 @@ def _checked_arguments(
                 message = f"{name} should have shape {shape}, got {array.shape}"
                 raise ValueError(message)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        message = f"the checkpoint in {folder.path} is not supported by this version: {error}"
+        place = "" if folder is None else f" in {folder.path}"
+        message = f"the checkpoint{place} is not supported by this version: {error}"
         raise CheckpointError(message) from error
     return arguments
 
@@ -186,8 +215,21 @@ def _checked_arguments(
 def _backend(
     found: Container, backend: Backend | str | None, device: str | None, precision: str | None
 ) -> Backend:
-    """Return the backend to continue on: by default the original one."""
-    before = found.content["backend"]
+    """Return the backend to continue on, of the original dtype: by default the original one."""
+    dtype = found.content["backend"]["dtype"]
+    chosen = _chosen(found.content["backend"], backend, device, precision)
+    if chosen.dtype != dtype:
+        message = f"the run is in {dtype}: it cannot continue with a backend of {chosen.dtype}"
+        raise InvalidArgumentError(message)
+    return chosen
+
+
+def _chosen(
+    before: dict[str, Any],
+    backend: Backend | str | None,
+    device: str | None,
+    precision: str | None,
+) -> Backend:
     if isinstance(backend, Backend):
         if device is not None or precision is not None:
             message = "a Backend object has its own device and precision: pass one or the other"

@@ -55,49 +55,67 @@ CONTENT: dict[str, Any] = {
 class Saver(Deferred):
     """Write the checkpoints of a run: at its start, when one is due, and before it ends.
 
-    Within its ``with`` block, signals are delivered after a checkpoint is written.
+    Within its ``with`` block, signals are delivered after a checkpoint is written. In a group,
+    process 0 writes; a signal to one process counts for all of them.
 
     Parameters
     ----------
     run : Run
-    folder : CheckpointFolder
+    folder : CheckpointFolder or None
+        None: nothing is written.
     """
 
-    def __init__(self, run: Run, folder: CheckpointFolder) -> None:
+    def __init__(self, run: Run, folder: CheckpointFolder | None) -> None:
         super().__init__()
         self.run = run
         self.folder = folder
+        self.group = run.step.backend.group
         self.about: dict[str, Any] = {}
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state of the resumed checkpoint, or write ``state`` and return it."""
-        self.about = about(self.run, self.folder)
+        if self.folder is not None:
+            self.about = about(self.run, self.folder)
         if self.run.resumed is not None:
             return restore(self.run, state, self.run.resumed)
-        self._write(state)
+        self._write_if(True, state)
         return state
 
     def within_epoch(self, state: TrainState) -> None:
         """Write a checkpoint within an epoch if one is due or a signal has arrived."""
-        if self.came is not None or self.folder.is_due():
-            self._write(state)
-        self.deliver()
+        came = self._any_came()
+        self._write_if(came or (self.folder is not None and self.folder.is_due()), state)
+        if came:
+            self.deliver()
 
     def after_epoch(self, state: TrainState) -> None:
         """Write a checkpoint after an epoch if one is due, a signal arrived, or training ended."""
-        history = self.run.history
-        due = history.stopped or self.folder.is_due(len(history.records))
-        if due or self.came is not None:
-            self._write(state)
-        self.deliver()
+        history, folder = self.run.history, self.folder
+        due = folder is not None and folder.is_due(len(history.records))
+        came = self._any_came()
+        self._write_if(bool(due or came or history.stopped), state)
+        if came:
+            self.deliver()
 
-    def _write(self, state: TrainState) -> None:
-        run = self.run
-        step = int(run.step.backend.to_host(state.step))
-        try:
-            self.folder.write(snapshot(run, state, self.about), step)
-        except CheckpointError as error:
-            raise CheckpointError(str(error), run.model()) from error
+    def _any_came(self) -> bool:
+        """Whether a signal has arrived, in any process; then it counts as arrived here too."""
+        arrived = [came for came in self.group.gather(self.came) if came is not None]
+        if arrived and self.came is None:
+            self.came = arrived[0]
+        return bool(arrived)
+
+    def _write_if(self, due: bool, state: TrainState) -> None:
+        """Write a checkpoint in process 0 if one is due there; raise in all if that fails."""
+        failure = None
+        if due and self.folder is not None:
+            try:
+                step = int(self.run.step.backend.to_host(state.step))
+                self.folder.write(snapshot(self.run, state, self.about), step)
+            except CheckpointError as error:
+                failure = error
+        message = self.group.broadcast(None if failure is None else str(failure))
+        if message is not None:
+            raise CheckpointError(message, self.run.model()) from failure
 
 
 def about(run: Run, folder: CheckpointFolder) -> dict[str, Any]:
