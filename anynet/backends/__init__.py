@@ -1,7 +1,7 @@
 """The only folder that names an array library."""
 
 from anynet.backends.groups import ALONE, Group, Share, is_shared, mark_as_shared
-from anynet.backends.parallel import find_group, join
+from anynet.backends.parallel import PARALLEL, find_group
 from anynet.backends.portable import Backend, Loop, Memory
 from anynet.backends.select import (
     BackendStatus,
@@ -18,6 +18,7 @@ from anynet.backends.threads import set_threads
 
 __all__ = [
     "ALONE",
+    "PARALLEL",
     "Backend",
     "BackendStatus",
     "Group",
@@ -32,7 +33,6 @@ __all__ = [
     "find_group",
     "get_backend",
     "is_shared",
-    "join",
     "lives_on",
     "mark_as_shared",
     "set_threads",

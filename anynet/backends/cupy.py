@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import array_api_compat.cupy as compat
@@ -20,6 +20,7 @@ from anynet.backends.cuda import GraphBackend, GraphRecorder, double_buffered
 from anynet.backends.cuda_sources import KERNELS
 from anynet.backends.cupy_memory import CapturedGraph, GraphMemory
 from anynet.backends.fusion import EXPRESSIONS, Fuser, active_fuser, recording, value_of
+from anynet.backends.groups import Group, own_device
 from anynet.backends.portable import Block, Memory, Step, device_index, extend
 from anynet.errors import BackendError
 
@@ -223,6 +224,30 @@ class CuPyBackend(GraphBackend):
         """Copy each block while steps run on the previous block."""
         return double_buffered(blocks, CuPyCopier())
 
+    def _joined(self, group: Group) -> CuPyBackend:
+        """Add up by NCCL, on a GPU of its own for each process."""
+        if group.size == 1:
+            return replace(self, group=group)
+        from anynet.backends.nccl import nccl_group
+
+        backend = self.beside(group)
+        return replace(backend, group=nccl_group(group, backend.device.id))
+
+    def beside(self, group: Group) -> CuPyBackend:
+        """Return this backend on a GPU of its own for each process."""
+        if group.size == 1:
+            return self
+        index = own_device(group, self.device.id, _addresses())
+        return create(f"cuda:{index}", self.dtype, self.reason, self.precision)
+
+    def _all_reduce(self, flat: Any) -> None:
+        fuser = active_fuser()
+        if fuser is not None:
+            fuser.compute([flat])
+            flat = value_of(flat)
+            fuser.before_overwriting(flat)
+        self.group.all_reduce(flat)
+
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Compute the product in one call of cuBLAS, in the memory of ``accumulate`` if given."""
         *transposes, accumulate, alpha, beta = options
@@ -419,6 +444,11 @@ def _tested(index: int, dtype: str, precision: str | None) -> tuple[Any, Cublas 
         message = f"CuPy's test product on cuda:{index} gave a wrong result: check the driver"
         raise BackendError(message)
     return chosen, products
+
+
+def _addresses() -> list[str]:
+    """Return an identifier of each GPU that is the same in all processes of a host."""
+    return [cupy.cuda.Device(index).pci_bus_id for index in range(len(devices()))]
 
 
 def devices() -> tuple[str, ...]:

@@ -9,16 +9,32 @@ every process makes the same update. `Group` is the group of one process. An eng
 from __future__ import annotations
 
 import functools
+import os
+import platform
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from anynet.errors import BackendError
 from anynet.typing import Array, Namespace
 
 Value = TypeVar("Value")
+Error = TypeVar("Error", bound=BaseException)
+AnyGroup = TypeVar("AnyGroup", bound="Group")
 
+#: The libraries that each engine trains with.
+ENGINES = {"mpi": ("numpy", "cupy"), "torch": ("torch",), "jax": ("jax",)}
+#: Environment variables of a process's rank and of the number of processes.
+LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),  # mpich, Intel MPI
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("RANK", "WORLD_SIZE"),  # torchrun
+)
 DELAY, LATEST = 0.2, 8  # seconds by rank: of processes that fail at once, the first one prints
 
 
@@ -34,10 +50,16 @@ class Group:
         The number of this process, counted from 0. Process 0 writes files and output, and decides.
     size : int
         The number of processes.
+    engine : str
+        What joins them, one of ``ENGINES``.
+    reason : str
+        What was joined and why, as text.
     """
 
     rank: int = 0
     size: int = 1
+    engine: str = ""
+    reason: str = ""
 
     @property
     def is_first(self) -> bool:
@@ -94,18 +116,100 @@ class Group:
         text = "".join(traceback.format_exception(error))
         self.abort(f"{text}process {self.rank} of {self.size} failed: all processes end")
 
+    def end_with(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """End all processes after an uncaught exception in this one: ``sys.excepthook``.
+
+        The others would wait for this process. An exception that is raised in all of them is
+        printed by process 0.
+        """
+        if not is_shared(error):
+            self.fail(error)
+        elif self.is_first:
+            sys.__excepthook__(kind, error, trace)
+
 
 ALONE = Group()
 
 
-def mark_as_shared(error: BaseException) -> None:
+def mark_as_shared(error: Error) -> Error:
     """Mark an exception as one that every process of a group raises: only process 0 prints it."""
     error.raised_in_all = True  # type: ignore[attr-defined]
+    return error
 
 
 def is_shared(error: BaseException) -> bool:
     """Whether every process of the group raises this exception."""
     return getattr(error, "raised_in_all", False)
+
+
+def watched(group: AnyGroup) -> AnyGroup:
+    """Let an uncaught exception end all processes of a group, and return the group."""
+    if group.size > 1:
+        sys.excepthook = group.end_with
+    return group
+
+
+def end_others(error: BaseException) -> None:
+    """End all processes of the group, if there is one, after an error of this process.
+
+    Nothing is done for an error that all processes raise.
+    """
+    group = getattr(sys.excepthook, "__self__", None)
+    if isinstance(group, Group) and not is_shared(error):
+        group.abort(f"process {group.rank} of {group.size} failed: all processes end")
+
+
+def launched() -> tuple[int, int]:
+    """Return the rank of this process and the number of processes, as the launcher set them.
+
+    Returns
+    -------
+    rank, size : int
+        0 and 1 if this process was not started by ``mpiexec``, ``srun`` or ``torchrun``.
+    """
+    for rank, size in LAUNCHERS:
+        if size in os.environ and rank in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
+
+
+def own_device(group: Group, index: int, known: Sequence[str]) -> int:
+    """Return the number of the GPU that this process uses: each process of a host has its own.
+
+    Parameters
+    ----------
+    group : Group
+    index : int
+        The GPU that is asked for here. It is used if no other process of this host asks for the
+        same one; otherwise each gets one, in the order of their ranks.
+    known : sequence of str
+        Identifiers of the GPUs that this process sees.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    BackendError
+        In all processes, if a host has fewer GPUs than processes.
+    """
+    host = platform.node()
+    found = group.gather((host, known[index], len(known)))
+    asked = Counter((name, one) for name, one, _ in found)
+    if max(asked.values()) == 1:
+        return index
+    for name, count in Counter(name for name, _, _ in found).items():
+        least = min(seen for own, _, seen in found if own == name)
+        if least < count:
+            message = (
+                f"{count} processes run on {name}, which has {least} GPUs: each process needs its "
+                f"own, start {least} there"
+            )
+            raise BackendError(message)
+    return sum(name == host for name, _, _ in found[: group.rank])
 
 
 class Share(NamedTuple):

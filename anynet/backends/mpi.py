@@ -5,26 +5,17 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group, is_shared
+from anynet.backends.groups import Group, launched, mark_as_shared, watched
 from anynet.checks import require
 from anynet.errors import BackendError
 
 Value = TypeVar("Value")
 
 POLL = 0.01  # seconds between looks for a message
-
-#: Environment variables of a process's rank and of the number of processes.
-LAUNCHERS = (
-    ("PMI_RANK", "PMI_SIZE"),  # mpich, Intel MPI
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-)
 
 
 class MpiGroup(Group):
@@ -36,10 +27,13 @@ class MpiGroup(Group):
         ``mpi4py.MPI``.
     """
 
+    engine = "mpi"
+
     def __init__(self, MPI: Any) -> None:  # noqa: N803  (the name of the module)
         self.comm = MPI.COMM_WORLD.Dup()  # messages of others cannot be mistaken for ours
         self.in_place = MPI.IN_PLACE
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.reason = f"{self.size} processes of MPI"
 
     def all_reduce(self, array: Any) -> None:
         """Replace a flat contiguous NumPy array by its sum over the processes."""
@@ -96,19 +90,6 @@ class MpiGroup(Group):
         os.write(2, f"{message.rstrip()}\n".encode())  # sys.stderr may be silenced or closed
         self.comm.Abort(1)
 
-    def end_with(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        """End all processes after an uncaught exception in this one: ``sys.excepthook``.
-
-        The others would wait for this process. An exception that is raised in all of them is
-        printed by process 0.
-        """
-        if not is_shared(error):
-            self.fail(error)
-        elif self.is_first:
-            sys.__excepthook__(kind, error, trace)
-
 
 @functools.cache
 def mpi_group() -> MpiGroup:
@@ -122,45 +103,16 @@ def mpi_group() -> MpiGroup:
         If mpi4py is not installed or finds no MPI library, or is linked to another MPI library
         than that of ``mpiexec``.
     """
-    rank, size = launched()
+    size = launched()[1]
     try:
         group = MpiGroup(require("mpi4py.MPI", "parallel='mpi'", "mpi4py", BackendError))
-    except BackendError:
-        if rank > 0:  # process 0 reports it
-            raise SystemExit(1) from None
+    except BackendError as error:
+        mark_as_shared(error)
         raise
     if group.size == 1 and size > 1:
-        if rank > 0:
-            raise SystemExit(1)
         message = (
             f"{size} processes were started, but mpi4py finds one: start them by the mpiexec of "
             f"the MPI library that mpi4py uses (under SLURM: srun --mpi=pmi2 or --mpi=pmix)"
         )
-        raise BackendError(message)
-    if group.size > 1:
-        sys.excepthook = group.end_with
-    return group
-
-
-def end_others(error: BaseException) -> None:
-    """End all processes of the group, if there is one, after an error of this process.
-
-    Nothing is done for an error that all processes raise.
-    """
-    if mpi_group.cache_info().currsize and mpi_group().size > 1 and not is_shared(error):
-        group = mpi_group()
-        group.abort(f"process {group.rank} of {group.size} failed: all processes end")
-
-
-def launched() -> tuple[int, int]:
-    """Return the rank of this process and the number of processes, as the launcher set them.
-
-    Returns
-    -------
-    rank, size : int
-        0 and 1 if this process was not started by ``mpiexec`` or ``srun``.
-    """
-    for rank, size in LAUNCHERS:
-        if size in os.environ and rank in os.environ:
-            return int(os.environ[rank]), int(os.environ[size])
-    return 0, 1
+        raise mark_as_shared(BackendError(message))
+    return watched(group)

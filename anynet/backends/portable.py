@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 import numpy as np
 
 from anynet import tree
-from anynet.backends.groups import ALONE, Group, Share
+from anynet.backends.groups import ALONE, ENGINES, Group, Share
 from anynet.backends.threefry import threefry_2x32
+from anynet.errors import InvalidArgumentError
 from anynet.typing import Array, Namespace
 
 State = TypeVar("State")
@@ -264,9 +265,43 @@ class Backend:
     def joined(self, group: Group) -> Self:
         """Return this backend bound to a group of processes.
 
-        A library whose arrays the group cannot add up wraps it in a group of its own.
+        Raises
+        ------
+        InvalidArgumentError
+            If the group does not train with this library.
         """
-        return self if group is self.group else replace(self, group=group)
+        if group is self.group:
+            return self
+        libraries = ENGINES.get(group.engine, (self.name,))
+        if self.name not in libraries:
+            other = next((name for name, known in ENGINES.items() if self.name in known), None)
+            message = (
+                f"parallel={group.engine!r} needs the backend {' or '.join(libraries)}, got "
+                f"{self.name!r}: choose another backend, or parallel={other!r}"
+            )
+            raise InvalidArgumentError(message)
+        joined = self._joined(group)
+        return replace(joined, reason="; ".join(filter(None, [self.reason, group.reason])))
+
+    def _joined(self, group: Group) -> Self:
+        """Bind to a group that trains with this library, on devices that suit it."""
+        return replace(self.beside(group), group=group)
+
+    def beside(self, group: Group) -> Self:  # noqa: ARG002  (libraries with several devices)
+        """Return this backend on devices that no other process of a group uses.
+
+        It computes by itself, such as the members of a population that are divided among processes.
+        """
+        return self
+
+    def divide_members(self, arrays: Tree) -> Tree:
+        """Return the arrays of a population, (P, …) or (), divided among the devices if several."""
+        return arrays
+
+    @property
+    def parts(self) -> int:
+        """The number of processes or devices that divide a batch among themselves."""
+        return self.group.size
 
     def share(self, size: int, members: int = 1) -> Share | None:
         """Return the rows of a batch that this process computes.

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import array_api_compat.torch as compat
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from anynet.backends.cuda import GraphBackend, GraphRecorder, GraphReport, double_buffered
+from anynet.backends.groups import Group, own_device
 from anynet.backends.portable import Block, Memory, device_index, extend
 from anynet.backends.threads import SharedSetting
 from anynet.backends.threefry import threefry_2x32
@@ -151,6 +152,15 @@ class TorchBackend(GraphBackend):
         if self.device.type != "cuda":
             return super().stream(blocks)
         return double_buffered(blocks, TorchCopier(self.device))
+
+    def beside(self, group: Group) -> TorchBackend:
+        """Return this backend on a GPU of its own for each process, if it is one of CUDA."""
+        if group.size == 1 or self.device.type != "cuda":
+            return self
+        seen = range(torch.cuda.device_count())
+        known = [str(torch.cuda.get_device_properties(at).uuid) for at in seen]
+        index = own_device(group, self.device.index, known)
+        return replace(self, device=torch.device("cuda", index))
 
     def _gemm(self, a: Any, b: Any, *options: Any) -> Any:
         """Add a product times a factor on the device, such as a rate, in place and in one pass."""

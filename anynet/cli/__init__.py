@@ -185,15 +185,15 @@ def _is_other_process(arguments: Sequence[str]) -> bool:
     """Whether this is not the first of several processes that run one command, which prints."""
     if not any(each.partition("=")[0] == "--parallel" for each in arguments):
         return False
-    from anynet.backends.mpi import launched  # imports NumPy
+    from anynet.backends.groups import launched  # imports NumPy
 
     return launched()[0] > 0
 
 
 def _end_other_processes(error: BaseException) -> None:
     """End the other processes of the command, which may wait for this one."""
-    if "anynet.backends.mpi" in sys.modules:
-        from anynet.backends.mpi import end_others
+    if "anynet.backends.groups" in sys.modules:
+        from anynet.backends.groups import end_others
 
         end_others(error)
 

@@ -106,11 +106,11 @@ class Job:
         options, dataset = self.options, self.dataset
         for note in dataset.notes:
             complain(note, "anynet: note: ")
-        about = self.backend.describe()
+        about, group = self.backend.describe(), find_group(options.parallel, self.backend)
         products = f", products in {options.precision}" if options.precision else ""
         say(
             f"{about['name']} {about['version']} on {about['device']}, {about['dtype']}{products}: "
-            f"{about['reason']}",
+            f"{'; '.join(filter(None, [about['reason'], group.reason]))}",
             *_describe_table(dataset),
             *self.plan(),
         )
@@ -138,7 +138,7 @@ class Job:
         """Train with a progress bar, from the newest checkpoint if there is one."""
         options, data = self.options, self.dataset.train
         validation: Any = options.validation or None
-        begun = find_group(options.parallel).decide(lambda: _begun(checkpoints))
+        begun = find_group(options.parallel, self.backend).decide(lambda: _begun(checkpoints))
         if begun is not None:
             own_arrays = begun["validation"] == GIVEN
             validation = None  # the checkpoint has the number

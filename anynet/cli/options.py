@@ -9,7 +9,7 @@ from typing import Any
 from anynet.augment import AUGMENTATIONS
 from anynet.augment.common import LARGEST_DISPLACEMENT
 from anynet.augment.preprocess import PREPROCESSINGS
-from anynet.backends.parallel import ENGINES
+from anynet.backends.parallel import PARALLEL
 from anynet.cli import kinds
 from anynet.cli.kinds import FRACTION, SWITCH, Kind
 from anynet.data.tables.kinds import KINDS as COLUMN_KINDS
@@ -370,8 +370,9 @@ class TrainOptions:
     )
     parallel: str | None = option(
         None,
-        kinds.choice(lambda: ENGINES),
-        "division of each batch among the processes that mpiexec or srun started (default: one "
+        kinds.choice(lambda: PARALLEL),
+        "division of each batch: mpi among processes of mpiexec or srun, torch of torchrun, jax "
+        "among all devices of JAX; auto: what the backend and the launcher show (default: one "
         "process)",
         "ENGINE",
     )

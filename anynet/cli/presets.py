@@ -159,7 +159,7 @@ class PresetJob(Job):
         InvalidArgumentError
             In a group of processes.
         """
-        if find_group(self.given.parallel).size > 1:
+        if find_group(self.given.parallel, self.backend).engine:
             message = (
                 "--parallel divides the batches of a single network, and a preset trains several: "
                 "add an option of a single network such as --layers"

@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     from anynet.cli.artifacts import to_toml, write_run
 
     folder = arguments.run_folder
-    group = find_group(getattr(arguments, "parallel", None))
+    given = given_options(arguments)
+    group = find_group(given.get("parallel"), given.get("backend"))
     runs.refuse_swapped(folder, *filter(None, [arguments.dataset and Path(arguments.dataset)]))
     if group.decide(lambda: runs.is_finished(folder)) and arguments.epochs is None:
         if group.is_first:

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = options_of(arguments)
     recipe.optimizer_of(options)  # its errors are reported before data are fetched
-    group = find_group(options.parallel)
+    group = find_group(options.parallel, options.backend)
     if not group.is_first:
         return take_part(options, group)
     silent = options.quiet or options.json

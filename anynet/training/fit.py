@@ -17,7 +17,7 @@ from anynet.checks import check_bool
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset, train_validation_split
-from anynet.errors import InvalidArgumentError
+from anynet.errors import GroupError, InvalidArgumentError
 from anynet.nn.layers import BatchNorm
 from anynet.nn.losses import Loss
 from anynet.nn.network import Network
@@ -78,10 +78,13 @@ def fit(
         See ``get_backend``; by default that of the arrays of ``data``, otherwise ``"auto"``.
     device, dtype : str, optional
         Of the backend, if that is not a ``Backend``; see ``get_backend``.
-    parallel : {"mpi", "auto"} or Group, optional
-        Divide each batch among several processes, which all call ``fit`` with the same arguments
-        (``mpiexec -n 4 python …``). The result is that of one process, to rounding, and is returned
-        in every process. Files, callbacks and progress are those of process 0.
+    parallel : {"mpi", "torch", "jax", "auto"} or Group, optional
+        Divide each batch among several processes or devices; the result is that of one, to
+        rounding. ``"mpi"``: the processes of ``mpiexec -n 4 python …``, with NumPy or CuPy.
+        ``"torch"``: those of ``torchrun``. ``"jax"``: all devices of JAX, and those of other
+        processes after ``jax.distributed.initialize``. ``"auto"``: the one that the backend and the
+        environment show, otherwise none. All processes call ``fit`` with the same arguments, and
+        all return the model; files, callbacks and progress are those of process 0.
     resident : bool, optional
         Whether the data are placed on the device as a whole; by default if they fit.
     callbacks : callable or sequence of callable
@@ -126,8 +129,12 @@ def fit(
     >>> model.score(*digits.test) > 0.9
     True
     """
-    group = find_group(parallel)
+    group = find_group(parallel, backend, data)
     with together(group), ExitStack() as stack:
+        with in_all(group):
+            chosen = inputs.choose_backend(backend, device, dtype, data)
+        with in_all(group):  # the processes may choose their devices together
+            chosen = chosen.joined(group)
         with in_all(group):
             run = prepare(
                 network,
@@ -135,7 +142,7 @@ def fit(
                 FitOptions(**options),
                 validation=validation,
                 start=start,
-                backend=inputs.choose_backend(backend, device, dtype, data).joined(group),
+                backend=chosen,
                 resident=resident,
                 callbacks=callbacks,
                 progress=progress,
@@ -238,6 +245,12 @@ def prepare(
         training = Subset(rows, training.order(kept))
     inputs.check_memory(network)
     batch_size = min(options.batch_size, training.n_samples)  # larger ones make the same batches
+    if batch_size < backend.parts:
+        message = (
+            f"a batch of {batch_size} rows cannot be divided among {backend.parts} processes or "
+            f"devices: choose a larger batch_size, or fewer processes or devices"
+        )
+        raise GroupError(message)
     if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.layers):
         message = "BatchNorm needs a batch_size of at least 2: one sample has no variance"
         raise InvalidArgumentError(message)

@@ -46,7 +46,10 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
     if resident or not isinstance(rows.x, (np.ndarray, Source)):
         return ResidentBatches(rows, backend)
     divided = isinstance(rows.x, Source) and backend.share(1) is not None  # read a part only
-    if resident is None and not divided and has_room(rows, backend):
+    fits = resident is None and not divided and has_room(rows, backend)
+    if backend.group.size > 1:  # processes of JAX compile one program
+        fits = all(backend.group.gather(fits))
+    if fits:
         try:
             return ResidentBatches(rows, backend)
         except Exception as error:

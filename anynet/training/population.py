@@ -156,7 +156,7 @@ def fit_population(
     >>> [model.history.best.learning_rate for model in models]
     [0.05, 0.05, 0.2, 0.2]
     """
-    group = find_group(parallel)
+    group = find_group(parallel, backend, data)
     interrupt = None
     with together(group):
         with in_all(group):
@@ -164,6 +164,9 @@ def fit_population(
             common = {"network": network, "validation": validation, **options}
             _check_arguments(configs, shared_order, memory_limit, progress)
             chosen = choose_backend(backend, device, dtype, data)
+        with in_all(group):
+            chosen = chosen.beside(group)
+        with in_all(group):
             common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
             how = {"data": data, "backend": chosen, "resident": resident}
             runs = _prepared(configs, common, as_callbacks(callbacks), common_seed, how)

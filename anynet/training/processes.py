@@ -104,8 +104,7 @@ def check_alike(runs: Sequence[Run], group: Group) -> None:
     Raises
     ------
     GroupError
-        In all processes, if one of them differs from process 0 or a batch has fewer rows than there
-        are processes.
+        In all processes, if one of them differs from process 0.
     """
     if group.size == 1:
         return
@@ -125,13 +124,6 @@ def check_alike(runs: Sequence[Run], group: Group) -> None:
                     f"same arguments, data and versions"
                 )
                 raise GroupError(message)
-    rows = runs[0].options.batch_size
-    if runs[0].group is group and rows < group.size:
-        message = (
-            f"a batch of {rows} rows cannot be divided among {group.size} "
-            f"processes: choose a larger batch_size, or start fewer processes"
-        )
-        raise GroupError(message)
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -351,8 +351,8 @@ class Run(Member):
         return self._as_model(self.best, history=history, metadata=self.metadata)
 
     def _as_model(self, weights: Weights, **about: Any) -> Model:
-        step, (params, states) = self.step, weights
-        backend = step.backend.joined(ALONE)
+        step, backend = self.step, self.step.backend.joined(ALONE)
+        params, states = tree.map(backend.to_device, weights)
         return Model(step.network, params, step.loss, backend, states=states, **about)
 
     def _check_finite(self, which: str, evaluation: Evaluation) -> None:

@@ -303,6 +303,8 @@ class Cohort:
         words = np.array([member.key_word for member in members], dtype=np.int32)
         keys = self.backend.to_device(words.reshape(self.population))
         self.state = self.state._replace(seed=keys)
+        if not alone:
+            self.state = self.backend.divide_members(self.state)
         self.best: Any = None if alone else copy(self._weights(), self.backend)
         if alone:
             self.state = members[0].begin(self.state)
@@ -503,7 +505,8 @@ class Cohort:
         def keep(leaf: Array) -> Any:
             return xp.take(leaf, index, axis=0) if leaf.ndim else xp.asarray(leaf, copy=True)
 
-        self.state, self.best = tree.map(keep, self.state), tree.map(keep, self.best)
+        self.state = self.backend.divide_members(tree.map(keep, self.state))
+        self.best = self.backend.divide_members(tree.map(keep, self.best))
         self.members = list(self._going())
         self.going = [True] * len(left)
         self._make_loops()

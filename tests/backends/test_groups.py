@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from anynet.backends import ALONE, Group, Share, get_backend
+from anynet.backends import ALONE, Group, Share, find_group, get_backend, parallel
+from anynet.backends.groups import LAUNCHERS, own_device
 from anynet.backends.numpy import xp
+from anynet.errors import BackendError, InvalidArgumentError
 
 
 class Doubling(Group):
@@ -96,3 +98,80 @@ def test_recorded_steps_replay_the_exchange():
     assert len(group.reduced) == 100  # recording itself exchanges nothing
     assert float(state) == 2 * data[order].sum()
     assert float(loop.run(state, order, data)) == 4 * data[order].sum()
+
+
+class Host(Group):
+    """A process of a group, with what each process passes to ``gather``."""
+
+    def __init__(self, rank, found):
+        self.rank, self.found = rank, found
+
+    def gather(self, value):
+        assert value == self.found[self.rank]
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["a", "a", "a"], [0, 1, 2]),  # all asked for the same one: one each
+        (["c", "a", "b"], [2, 0, 1]),  # each asked for its own
+    ],
+)
+def test_each_process_of_a_host_has_a_gpu_of_its_own(asked, expected, monkeypatch):
+    monkeypatch.setattr("platform.node", lambda: "here")
+    known, found = ["a", "b", "c"], [("here", one, 3) for one in asked]
+    chosen = [
+        own_device(Host(rank, found), known.index(one), known) for rank, one in enumerate(asked)
+    ]
+    assert chosen == expected
+
+
+def test_processes_that_each_see_one_gpu_only_keep_it(monkeypatch):
+    monkeypatch.setattr("platform.node", lambda: "here")
+    found = [("here", "a", 1), ("here", "b", 1), ("there", "c", 1)]
+    assert own_device(Host(1, found), 0, ["b"]) == 0
+
+
+def test_fewer_gpus_than_processes_on_a_host_are_an_error_in_every_process(monkeypatch):
+    found = [("here", "a", 2), ("here", "a", 2), ("there", "c", 1), ("there", "c", 1)]
+    for rank, (host, one, count) in enumerate(found):
+        monkeypatch.setattr("platform.node", lambda host=host: host)
+        with pytest.raises(BackendError, match=r"2 .*there.* 1 "):
+            own_device(Host(rank, found), 0, [one, "b"][:count])
+
+
+@pytest.mark.parametrize(
+    ("parallel", "backend", "advice"),
+    [("jax", "numpy", "parallel='mpi'"), ("mpi", "torch", "'torch'"), ("torch", "jax", "'jax'")],
+)
+def test_an_engine_of_another_library_is_an_error_that_names_the_right_one(
+    parallel, backend, advice
+):
+    class Other(Group):
+        engine = parallel
+
+    pytest.importorskip(backend)
+    with pytest.raises(InvalidArgumentError, match=rf"{parallel}.*{backend}.*{advice}"):
+        get_backend(backend, "cpu").joined(Other())
+
+
+def test_auto_chooses_by_backend_and_launcher_and_reports_why(monkeypatch):
+    for rank, size in LAUNCHERS:
+        monkeypatch.delenv(rank, raising=False)
+        monkeypatch.delenv(size, raising=False)
+    monkeypatch.delenv("ANYNET_BACKEND", raising=False)
+    alone = find_group("auto", "numpy")
+    assert alone.size == 1
+    assert "mpiexec" in get_backend("numpy").joined(alone).reason
+    started = []
+    monkeypatch.setattr(parallel, "_started", started.append)
+    find_group("auto", "jax")
+    monkeypatch.setenv("ANYNET_BACKEND", "jax")
+    find_group("auto")
+    for rank, size in LAUNCHERS:
+        with monkeypatch.context() as patch:
+            patch.setenv(rank, "1")
+            patch.setenv(size, "2")
+            find_group("auto", "numpy")
+    assert started == ["jax", "jax", *["mpi"] * (len(LAUNCHERS) - 1), "torch"]

@@ -121,7 +121,7 @@ def resume(
                 f"pass the object if it is of an unregistered class, got {value!r}"
             )
             raise InvalidArgumentError(message)
-    group = find_group(parallel)
+    group = find_group(parallel, backend)
     with together(group), ExitStack() as stack:
         folder, newest = None, None
         with in_all(group):
@@ -133,8 +133,11 @@ def resume(
             found = found._replace(content=snapshot.completed(found.content))
             own = given | {"augment": augment, "scoring": scoring}
             network, options, arguments = _checked_arguments(folder, found, own)
-            chosen = _backend(found, backend, device, precision).joined(group)
+            chosen = _backend(found, backend, device, precision)
             _take_validation(arguments, validation)
+        with in_all(group):  # the processes may choose their devices together
+            chosen = chosen.joined(group)
+        with in_all(group):
             run = prepare(
                 network,
                 data,
