@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from anynet.backends import ALONE, Group, Share, find_group, get_backend, parallel
-from anynet.backends.groups import LAUNCHERS, own_device
+from anynet.backends import Group, Share, find_group, get_backend, parallel
+from anynet.backends.groups import ALONE, LAUNCHERS, own_device
 from anynet.backends.numpy import xp
 from anynet.data.batches import HostBatches, Rows
 from anynet.data.sources.source import Filling
