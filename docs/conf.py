@@ -55,9 +55,11 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # types are in the numpydoc sections
 autodoc_member_order = "bysource"
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the class template lists them
 python_display_short_literal_types = True
 default_role = "code"
+executed_pages = ["docs/tutorials/*", "docs/training"]
 
 copybutton_prompt_text = ">>> |... |$ "
 copybutton_prompt_is_regexp = True

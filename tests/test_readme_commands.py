@@ -41,7 +41,7 @@ def run(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_short_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
     quick = [each for each in commands() if each[0] != "study" and "mnist" not in each]
     quick = [each for each in quick if "runs/wide" not in each]
-    assert {each[0] for each in quick} == {"train", "example", "predict"}
+    assert {each[0] for each in quick} == {"train", "example", "predict", "explain", "compare"}
     for command in quick:
         run(command, capsys)
     assert len(Path("predictions.csv").read_text().splitlines()) == 7
@@ -57,20 +57,24 @@ def test_commands_for_mnist_run_on_digits(capsys: pytest.CaptureFixture[str]) ->
             out = run(["digits" if word == "mnist" else word for word in command], capsys)
             if command[0] == "predict":
                 assert re.search(r"photo.png +0 +3 ", out)
+    assert Path("explain-photo.png").is_file()
     assert Path("wide.onnx").stat().st_size > 10_000
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif("ANYNET_DATA_DIR" not in os.environ, reason="needs ANYNET_DATA_DIR with MNIST")
-def test_all_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("dataset", ["digits", "mnist"])
+def test_all_commands_run_in_their_order(dataset: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
+    if dataset == "mnist" and "ANYNET_DATA_DIR" not in os.environ:
+        pytest.skip("needs ANYNET_DATA_DIR with MNIST")
     for command in commands():
-        out = run(command, capsys)
+        out = run([dataset if word == "mnist" else word for word in command], capsys)
         if command[:2] == ["predict", "runs/wide"]:
             assert re.search(r"photo.png +0 +3 ", out)
     assert Path("wide.onnx").is_file()
     assert Path("runs/study-report-digits/report.md").is_file()
+    assert len(Path("predictions.csv").read_text().splitlines()) == 7
 
 
 def test_the_example_command_does_not_overwrite_files(

@@ -49,6 +49,13 @@ def test_the_api_reference_lists_each_object_once() -> None:
     assert len(names) == len(set(names)) == len({id(find(name)) for name in names})
 
 
+@pytest.mark.parametrize("page", ["backends", "randomness"])
+def test_the_python_of_pages_on_the_code_runs(page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)
+    assert blocks
+    exec(compile("\n".join(blocks), page, "exec"), {})
+
+
 @pytest.mark.usefixtures("_tools")
 def test_a_tutorial_gets_the_output_and_figures_of_its_blocks(tmp_path: Path) -> None:
     import execute

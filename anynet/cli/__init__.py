@@ -35,11 +35,13 @@ COMMANDS = {
     "predict": "predict classes or values of pictures or of rows of a table",
     "info": "print what a model is, how it was trained, and its scores",
     "compare": "compare runs: what differs, and whether it is more than chance",
+    "explain": "show which columns or pixels the predictions depend on",
     "export": "write a trained model for ONNX runtimes or torch",
     "study": "compare options over several seeds: the report's experiments, grids, searches",
     "augment": "draw images beside their augmented versions",
     "example": "write small files to try the other commands on",
     "backends": "list the backends, whether they work here, and why not",
+    "completion": "print a script that completes the command line in a shell",
     "datasets": "list, fetch and verify data sets",
 }
 

@@ -16,9 +16,10 @@ from anynet.cli.config import ABOUT, NOT_RECORDED
 from anynet.cli.job import Job
 from anynet.cli.models import AnyModel, first_of, histories_of
 from anynet.cli.options import OF_PRESETS, WITH_PRESETS, TrainOptions
-from anynet.cli.reports import Report, ValueReport
+from anynet.cli.reports import Report
 from anynet.cli.runs import CONFIG_FILE, kept, write_text
 from anynet.cli.terminal import warn
+from anynet.cli.value_report import ValueReport
 from anynet.data.files import in_unicode, is_unicode, one_line
 from anynet.training import History
 from anynet.training.calibration import TEMPERATURE
@@ -56,12 +57,12 @@ def write_run(
         report, result = job.measure(model)
         write_text(folder / CONFIG_FILE, to_toml(job.options, _about(model, result)))
         write_text(folder / "history.csv", _history_csv(histories))
-        _draw(plots.save_curves, folder / "curves.png", histories, job.title)
-        name = f"test rows of {in_unicode(result['dataset'])}"
+        draw(plots.save_curves, folder / "curves.png", histories, job.title)
+        name = f"{in_unicode(result['dataset'])}, test rows"
         if isinstance(report, Report):
-            _draw(plots.save_confusion, folder / "confusion.png", report, name)
+            draw(plots.save_confusion, folder / "confusion.png", report, name)
         elif report is not None:
-            _draw(plots.save_predictions, folder / "predicted.png", report, name)
+            draw(plots.save_predictions, folder / "predicted.png", report, name)
     return report, result
 
 
@@ -74,8 +75,8 @@ def _history_csv(histories: Sequence[History]) -> str:
     return "".join([f"member,{tables[0][0]}", *lines])
 
 
-def _draw(save: Callable[..., None], path: Path, *what: Any) -> None:
-    """Draw a picture of a run; warn if it cannot be drawn.
+def draw(save: Callable[..., None], path: Path, *what: Any) -> None:
+    """Draw a picture; warn if it cannot be drawn.
 
     Raises
     ------

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anynet.cli import kinds
 from anynet.cli.contenders import Contender, find_runs, load_contenders
 from anynet.cli.options import TrainOptions, add_json, add_options, add_value
 from anynet.cli.records import STUDY_FILE
-from anynet.cli.reports import ValueReport
 from anynet.cli.runs import refuse_existing
 from anynet.cli.terminal import say, say_json, say_text, table
+from anynet.cli.value_report import ValueReport
 from anynet.inspect import Comparison, compare_predictions
 from anynet.study.results import shown
 
@@ -94,10 +96,9 @@ def compared(contenders: Sequence[Contender]) -> list[Group]:
     for some in by_rows.values():
         answers = [each.answers for each in some if each.answers is not None]
         predicted = [each.predicted for each in answers]
-        enough = len(some) > 1 and len(answers[0].true)
-        pairs = (
-            compare_predictions(answers[0].true, predicted, task=answers[0].task) if enough else []
-        )
+        true, task = answers[0].true, answers[0].task
+        enough = len(some) > 1 and len(true) and (task == "classes" or np.ptp(true) > 0)
+        pairs = compare_predictions(true, predicted, task=task) if enough else []
         groups.append(Group(some, pairs))
     return groups
 
@@ -105,7 +106,7 @@ def compared(contenders: Sequence[Contender]) -> list[Group]:
 def differing_options(contenders: Sequence[Contender]) -> dict[str, list[Any]]:
     """Return the values of the options that differ, for each run; None where it has none.
 
-    An option that a run has not recorded does not differ from its default.
+    An option that a run has not recorded does not differ from its default, or from 0.
     """
     options = [each.record.options for each in contenders]
     found = {}
@@ -113,7 +114,7 @@ def differing_options(contenders: Sequence[Contender]) -> dict[str, list[Any]]:
         values = [some.get(name) for some in options]
         default = vars(TrainOptions()).get(name.replace("-", "_"))
         usual = list(default) if isinstance(default, tuple) else default
-        given = [usual if value is None else value for value in values]
+        given = [(usual if value is None else value) or None for value in values]
         if any(value != given[0] for value in given):
             found[name] = values
     return found

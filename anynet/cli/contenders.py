@@ -151,7 +151,8 @@ def _answers(record: Record, arguments: argparse.Namespace, shelf: dict[Any, Dat
         shelf[place] = load_samples(source, None if data_dir is None else Path(data_dir))
     dataset = shelf[place]
     check_fit(model, dataset)
-    key = _key(dataset.name, *map(np.asarray, dataset.test))
+    arrays = [part for part in dataset.test if isinstance(part, np.ndarray)]
+    key = _key(dataset.name, *arrays)
     x, y = preprocessed(dataset, preprocessing_in(model)).test
     rows = f"{len(y):,} test rows of {dataset.name}"
     return Answers(key, rows, "classes", np.asarray(y), np.asarray(model.predict(x)))

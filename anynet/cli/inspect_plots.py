@@ -8,12 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from anynet.study.plots import LOOKS, add_grid, in_own_style, plain_text, write
+from anynet.inspect import Importance, PartialDependence
+from anynet.study.plots import ACCENT, LOOKS, MUTED, add_grid, in_own_style, plain_text, write
 
 METRICS = {"accuracy": "accuracy", "r2": "R²", "score": "score"}
 
 #: Length of the names of runs, which are in a legend.
 MOST_NAME_LETTERS = 40
+
+#: Columns of which more are not drawn, and rows that are drawn as single lines.
+MOST_BARS, MOST_ROWS = 30, 60
 
 
 @in_own_style
@@ -90,3 +94,96 @@ def _limit(axes: Any, curves: Sequence[Sequence[float]], *, lower: bool) -> None
         axes.set_ylim(bottom=low - margin)
     else:
         axes.set_ylim(bottom=max(0.0, low - margin), top=high + margin)
+
+
+@in_own_style
+def save_importance(path: Path, found: Importance, description: str) -> None:
+    """Draw the importance of columns as bars, with mean ± 2 standard deviations of the repeats.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    found : Importance
+        Of more than MOST_BARS columns, the most important are drawn.
+    description : str
+        What the rows are.
+    """
+    order = found.order[:MOST_BARS]
+    heights = np.arange(len(order))[::-1]
+    figure = Figure(figsize=(7.5, 1.5 + 0.3 * len(order)), layout="constrained")
+    axes: Any = figure.subplots()
+    half = found.interval[order, 1] - found.mean[order]
+    how: dict[str, Any] = {"ecolor": MUTED, "capsize": 3, "error_kw": {"elinewidth": 1}}
+    axes.barh(heights, found.mean[order], xerr=half, color=ACCENT, height=0.7, **how)
+    names = [plain_text(found.columns[at], MOST_NAME_LETTERS) for at in order]
+    axes.set_yticks(heights, names, fontsize=9)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    add_grid(axes)
+    axes.grid(visible=False, axis="y")
+    axes.set_axisbelow(True)
+    repeats = found.drops.shape[1]
+    axes.set_xlabel(
+        f"drop of {found.scoring} when the column is shuffled\n"
+        f"(mean ± 2 standard deviations of {repeats} shuffles)",
+        fontsize=9,
+    )
+    more = ""
+    if len(names) < len(found.columns):
+        more = f", the {MOST_BARS} most important of {len(found.columns)} columns"
+    title = f"{description}\n{found.scoring} {found.score:.4f}{more}"
+    axes.set_title(plain_lines(title), loc="left", fontsize=10)
+    write(figure, path)
+
+
+@in_own_style
+def save_partial(path: Path, found: PartialDependence, label: str, description: str) -> None:
+    """Draw the mean prediction against the value of a column.
+
+    Of a single target, the predictions of some rows are thin lines, or dashes for categories.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    found : PartialDependence
+    label : str
+        What is predicted, without the target.
+    description : str
+        What the rows are.
+    """
+    numbers = found.values.dtype.kind == "f"
+    places = found.values if numbers else np.arange(len(found.values))
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes: Any = figure.subplots()
+    single = len(found.targets) == 1
+    if single:
+        lines = found.individual[0][:: max(1, found.individual.shape[1] // MOST_ROWS)]
+        thin: dict[str, Any] = (
+            {"linewidth": 0.5} if numbers else {"linestyle": "none", "marker": "_"}
+        )
+        axes.plot(places, lines.T, color=MUTED, alpha=0.25, **thin)
+    line = {} if numbers else {"linestyle": "none"}
+    for target, values, look in zip(found.targets, found.average, LOOKS, strict=False):
+        how: dict[str, Any] = {"color": look.color, "marker": look.marker, "linestyle": look.line}
+        name = plain_text(target, MOST_NAME_LETTERS)
+        axes.plot(places, values, label=name, markersize=4, **(how | line))
+    if not numbers:
+        names = [plain_text(str(value), MOST_NAME_LETTERS) for value in found.values]
+        long = max(map(len, names)) > 8 or len(names) > 8
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
+        axes.set_xticks(places, names, fontsize=8, **turned)
+    what = f"{label} {found.targets[0]}" if single else label
+    axes.set_xlabel(plain_text(found.column))
+    axes.set_ylabel(plain_text(what))
+    add_grid(axes)
+    if not single:
+        figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    note = f"; {'thin lines' if numbers else 'dashes'}: single rows" if single else ""
+    axes.set_title(plain_text(f"mean of {description}{note}"), loc="left", fontsize=10)
+    write(figure, path)
+
+
+def plain_lines(text: str) -> str:
+    """Return text of several lines that matplotlib draws as it is."""
+    return "\n".join(map(plain_text, text.split("\n")))

@@ -14,8 +14,9 @@ from anynet.cli import recipe, runs
 from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import DATASET_DEFAULTS, OF_PRESETS, TABLE_DEFAULTS, TrainOptions
 from anynet.cli.progress import ProgressBar, download_bar
-from anynet.cli.reports import CLASS_WEIGHT, Report, ValueReport, class_report, row_report
+from anynet.cli.reports import CLASS_WEIGHT, Report, class_report, row_report
 from anynet.cli.terminal import complain, say, warn
+from anynet.cli.value_report import ValueReport
 from anynet.data import Dataset, dataset_names, load_dataset
 from anynet.data.fetch import Progress
 from anynet.data.files import in_unicode, one_line

@@ -29,6 +29,8 @@ class Kind:
         Returns the valid values, if they can be listed, at the time: parts may be registered.
     most : int, optional
         Maximum of a number, named in the message only if it is exceeded.
+    path : {"", "file", "folder"}
+        What the value is the path of, if it may be one.
     """
 
     expects: str
@@ -37,6 +39,7 @@ class Kind:
     make: Callable[[Any], Any]
     names: Callable[[], Sequence[str]] = tuple
     most: int | None = None
+    path: str = ""
 
     def from_text(self, text: str) -> Any:
         """Read a shell argument; this is the ``type`` that argparse calls."""
@@ -141,7 +144,7 @@ def text(expects: str) -> Kind:
     return Kind(expects, str, lambda value: isinstance(value, str) and value != "", str)
 
 
-def path(expects: str) -> Kind:
+def path(expects: str, what: str = "file") -> Kind:
     """Accept paths; a leading ``~`` is the user's home, as in shells."""
 
     def make(value: str) -> Path:
@@ -153,7 +156,7 @@ def path(expects: str) -> Kind:
     def accepts(value: Any) -> bool:
         return isinstance(value, str) and value != "" and "\0" not in value
 
-    return Kind(expects, str, accepts, make)
+    return Kind(expects, str, accepts, make, path=what)
 
 
 def whole_numbers(low: int, example: str) -> Kind:
@@ -213,6 +216,7 @@ def log_targets() -> Kind:
         _split,
         lambda value: _is_list(value) and all(map(is_target, value)),
         tuple,
+        path="file",
     )
 
 
@@ -276,6 +280,7 @@ def share_or_path() -> Kind:
         parse,
         accepts,
         lambda value: FILE.make(value) if isinstance(value, str) else float(value),
+        path="file",
     )
 
 
@@ -285,5 +290,5 @@ FRACTION = Kind(
 #: On the shell ``--name`` or ``--no-name``.
 SWITCH = Kind("true or false", bool, lambda value: isinstance(value, bool), bool)
 FILE = path("the path of a file")
-FOLDER = path("the path of a folder")
+FOLDER = path("the path of a folder", "folder")
 TOML_FILE = path("the path of a TOML file")

@@ -1,6 +1,7 @@
 """Open the model of a run, and read what its metadata say about its inputs and classes."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +29,9 @@ def histories_of(model: AnyModel) -> list[History]:
     return [one.history for one in models if one.history is not None]
 
 
-def open_model(arguments: argparse.Namespace, *others: Path) -> AnyModel:
+def open_model(
+    arguments: argparse.Namespace, *others: Path, tasks: Sequence[str] = ("classes",)
+) -> AnyModel:
     """Load the model of RUN on the backend of the options.
 
     Parameters
@@ -36,11 +39,13 @@ def open_model(arguments: argparse.Namespace, *others: Path) -> AnyModel:
     arguments : Namespace
     others : Path
         The other paths of the command, one of which may be RUN if the order is wrong.
+    tasks : sequence of str
+        What the model may predict, unless it was trained on a table.
 
     Raises
     ------
     InvalidArgumentError
-        If the model neither predicts classes nor was trained on a table.
+        If the model predicts something else, and was not trained on a table.
     """
     if arguments.threads is not None:
         set_threads(arguments.threads)
@@ -48,7 +53,7 @@ def open_model(arguments: argparse.Namespace, *others: Path) -> AnyModel:
     path = model_file(arguments.model)
     model = load(path, arguments.backend, arguments.device, arguments.dtype)
     task = first_of(model).loss.task
-    if task != "classes" and not knows_tables(model):
+    if task not in tasks and not knows_tables(model):
         message = f"{path} predicts {task}: this command needs a model of classes, or of a table"
         raise InvalidArgumentError(message)
     return model

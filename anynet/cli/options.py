@@ -489,10 +489,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_value(parser, "model", kind, metavar="RUN", help="run folder or model file")
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add DATASET to a command that needs one."""
+def add_data(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add DATASET to a command that needs one, or that has a default, in words."""
     what = "name of a data set, or path of a folder, an .npz file or a table"
-    parser.add_argument("dataset", metavar="DATASET", help=what)
+    if default is None:
+        parser.add_argument("dataset", metavar="DATASET", help=what)
+    else:
+        help = f"{what} (default: {default})"
+        parser.add_argument("dataset", metavar="DATASET", nargs="?", help=help)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

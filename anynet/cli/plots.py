@@ -11,9 +11,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anynet.cli.reports import Report, ValueReport
+from anynet.cli.reports import Report
+from anynet.cli.value_report import ValueReport
 from anynet.study.plots import ACCENT, MUTED, add_grid, in_own_style, plain_text, write
-from anynet.training import History
+from anynet.training import History, RateSearch
 
 TRAIN, VALIDATION = ACCENT, "#d9632a"
 
@@ -194,4 +195,23 @@ def save_images(path: Path, grid: npt.NDArray[Any], top: float, title: str) -> N
     axes.axvline(width + 1.5 * gap - 0.5, color=MUTED, linewidth=0.8)
     axes.set_axis_off()
     axes.set_title(plain_text(title), fontsize=10)
+    write(figure, path)
+
+
+@in_own_style
+def save_rate_search(path: Path, found: RateSearch, title: str) -> None:
+    """Draw the loss against a rising learning rate, and the suggested rate.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG file.
+    found : RateSearch
+    title : str
+    """
+    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    axes: Any = figure.subplots()
+    found.plot(axes)
+    add_grid(axes)
+    axes.set_title(plain_text(title), loc="left", fontsize=11)
     write(figure, path)

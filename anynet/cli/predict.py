@@ -21,6 +21,7 @@ from anynet.cli.models import (
     open_model,
     preprocessing_in,
 )
+from anynet.cli.network_inputs import NetworkInputs
 from anynet.cli.options import add_json, add_model_options, add_options, add_value
 from anynet.cli.runs import refuse_existing
 from anynet.cli.terminal import complain, say, say_json, say_text, table, warn
@@ -48,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_value(parser, "--top", kinds.whole(1), metavar="K", default=1, help=what)
     what = "CSV file for the predictions of a table; existing files are not overwritten"
     add_value(parser, "--out", kinds.FILE, metavar="FILE", help=what)
+    what = (
+        "PNG file for the inputs of the network, with the predicted classes, or new folder for one "
+        "file each: pictures as they were centred and scaled"
+    )
+    add_value(
+        parser, "--show", kinds.path("the path of a file or folder"), metavar="PATH", help=what
+    )
     parser.add_argument(
         "--escape-formulas",
         action="store_true",
@@ -61,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the predictions; return 1 if there is a picture without one."""
     model = open_model(arguments, *arguments.files)
     if knows_tables(model):
+        if arguments.show is not None:
+            message = "--show draws pictures, and the model was trained on a table"
+            raise InvalidArgumentError(message)
         return _predict_rows(model, arguments)
     for flag, given in (("out", arguments.out), ("escape-formulas", arguments.escape_formulas)):
         if given:
@@ -74,6 +85,7 @@ def _predict_pictures(model: AnyModel, arguments: argparse.Namespace) -> int:
     from anynet.cli.pictures import read_rows  # needs optional packages
 
     wanted, steps, classes = image_format(model), preprocessing_in(model), classes_of(model)
+    show = None if arguments.show is None else NetworkInputs.of(arguments.show, wanted)
     answers: list[dict[str, Any]] = []
     code = 0
     for path in arguments.files:
@@ -94,12 +106,18 @@ def _predict_pictures(model: AnyModel, arguments: argparse.Namespace) -> int:
             rows = np.stack([found[i] for i in indices])
             rows = preprocess(rows, steps, wanted.shape if wanted else None)
             likely = np.asarray(model.predict_proba(rows))
-            for answer in class_answers(path, likely, classes, arguments.top, indices):
-                of_file.append({**answer, "certain": answer["probability"] >= CERTAIN})
+            predicted = class_answers(path, likely, classes, arguments.top, indices)
+            of_file += [
+                {**answer, "certain": answer["probability"] >= CERTAIN} for answer in predicted
+            ]
+            if show is not None:
+                show.add(rows, predicted)
         answers += sorted(of_file, key=lambda answer: int(answer["index"]))
     missed = [answer["error"] for answer in answers if answer["class"] is None]
     for reason in missed:
         complain(reason)
+    if show is not None:
+        show.write()
     if arguments.json:
         say_json(answers)
     elif answered := [answer for answer in answers if answer["class"] is not None]:

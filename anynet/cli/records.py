@@ -213,7 +213,8 @@ def _curves_of_csv(path: Path) -> list[Curves]:
             for row in csv.DictReader(file, strict=True):
                 curves = found.setdefault(row.pop("member", ""), {})
                 for name, cell in row.items():
-                    value = _finite(float(cell)) if cell else None
+                    number = int if name == "epoch" else float
+                    value = _finite(number(cell)) if cell else None
                     curves.setdefault(name, []).append(value)
     except (csv.Error, TypeError, ValueError) as error:
         message = f"{path} is damaged: {error}"
@@ -240,5 +241,4 @@ def _curves_of_estimator(metadata: dict[str, Any]) -> list[Curves]:
 
 def _finite(value: Any) -> float | None:
     """Return a number, None for what JSON cannot hold."""
-    number = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if number else None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

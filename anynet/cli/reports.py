@@ -1,4 +1,4 @@
-"""Scores of a model on labelled rows, as numbers and as text."""
+"""Scores of predicted classes, as numbers and as text, and of any model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from anynet.cli.label_report import LabelReport
+from anynet.cli.mistakes import Mistake
 from anynet.cli.models import AnyModel
+from anynet.cli.reliability import BINS, Reliability
 from anynet.cli.terminal import table, warn
+from anynet.cli.value_report import ValueReport
 from anynet.data.tables import Preprocessing
-from anynet.data.tables.statistics import mean_and_deviation, root_mean_square
 from anynet.data.tables.target import Classes
+from anynet.errors import InvalidArgumentError
 
 #: Classes of which more are not printed: only those with the most errors, and the most frequent
 #: errors in place of the matrix.
@@ -23,9 +27,6 @@ MOST_DENSE = 1000
 
 #: Classes of which more have no ROC AUC, which sorts the rows once a class.
 MOST_CLASSES = 100
-
-#: Smaller probabilities count as this in the log loss, as in scikit-learn for float32.
-SMALLEST = float(np.finfo(np.float32).eps)
 
 #: Key in the metadata of a model that was trained with weights of classes.
 CLASS_WEIGHT = "class_weight"
@@ -102,7 +103,8 @@ class Report:
 
         ``log_loss``: the mean negative logarithm of the probability of the true class. ``brier``:
         the mean squared error of the probability of the second of two classes, otherwise the mean
-        of the sum over the classes. Both are absent without probabilities.
+        of the sum over the classes. ``calibration_error``: that of ``reliability``. All three are
+        absent without probabilities.
         """
         if not self.true.size:
             return {}
@@ -111,20 +113,53 @@ class Report:
             "baseline_accuracy": float(self.rows.max() / self.true.size),
             "balanced_accuracy": float(np.mean(self.recall[present])),
         }
-        if self.probabilities is None:
+        if self.probabilities is None or self.reliability is None:
             return measures
+        from sklearn.metrics import log_loss, roc_auc_score
+
         likely = np.asarray(self.probabilities, dtype=np.float64)
-        at = np.arange(self.true.size), self.true
         squares = np.sum((likely - np.eye(n_classes)[self.true]) ** 2, axis=1)
-        measures["log_loss"] = float(-np.mean(np.log(np.maximum(likely[at], SMALLEST))))
+        single = np.asarray(self.probabilities, dtype=np.float32)  # its smallest number counts as 0
+        measures["log_loss"] = float(log_loss(self.true, single, labels=range(n_classes)))
         measures["brier"] = float(np.mean(squares) / (2 if n_classes == 2 else 1))
+        measures["calibration_error"] = self.reliability.error
         if present.size < 2 or n_classes > MOST_CLASSES:
             return measures
-        from sklearn.metrics import roc_auc_score
-
         scored = [1] if n_classes == 2 else present.tolist()
         areas = [roc_auc_score(self.true == each, likely[:, each]) for each in scored]
         return measures | {"roc_auc": float(np.mean(areas))}
+
+    @cached_property
+    def reliability(self) -> Reliability | None:
+        """The probabilities of the predicted classes in bins; None without probabilities."""
+        if self.probabilities is None:
+            return None
+        sure = np.asarray(self.probabilities)[np.arange(self.true.size), self.predicted]
+        return Reliability.of(sure, self.true == self.predicted)
+
+    def mistakes(self, most: int) -> tuple[list[Mistake], int]:
+        """Return the errors with the highest probabilities, and the number of all errors.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are no probabilities.
+        """
+        if self.probabilities is None:
+            message = f"--errors needs at most {MOST_CLASSES} classes, got {len(self.classes):,}"
+            raise InvalidArgumentError(message)
+        wrong = np.flatnonzero(self.true != self.predicted)
+        sure = np.asarray(self.probabilities)[wrong, self.predicted[wrong]]
+        return [
+            Mistake(
+                int(wrong[at]),
+                self.classes[self.true[wrong[at]]],
+                self.classes[self.predicted[wrong[at]]],
+                float(sure[at]),
+                "probability",
+            )
+            for at in np.argsort(-sure, kind="stable")[:most]
+        ], wrong.size
 
     @property
     def counts(self) -> Counts:
@@ -190,6 +225,11 @@ class Report:
         return _share(self.right, self.rows)
 
     @property
+    def f1(self) -> npt.NDArray[np.float64]:
+        """Harmonic mean of precision and recall of each class; 0 if both are."""
+        return _share(2 * self.right, self.rows + self.taken)
+
+    @property
     def title(self) -> str:
         """Accuracy, and below it that of a constant, for pictures."""
         score = f"accuracy {self.accuracy:.4f} on {len(self.true):,} rows"
@@ -211,6 +251,7 @@ class Report:
         measures, names = self.measures(), {"baseline_accuracy": "most frequent class"}
         names |= {"balanced_accuracy": "balanced", "roc_auc": "ROC AUC"}
         names |= {"log_loss": "log loss", "brier": "Brier score"}
+        names |= {"calibration_error": "calibration error"}
         beside = ", ".join(f"{names[each]} {measures[each]:.4f}" for each in self.beside)
         return f"accuracy {self.accuracy:.4f}" + (f" ({beside})" if beside else "")
 
@@ -220,20 +261,28 @@ class Report:
         ``confusion`` is the matrix, or None if there are more than a thousand classes; then
         ``confused`` lists the true class, the predicted class and the count of each error.
         """
-        figures = zip(self.classes, self.precision, self.recall, self.rows, strict=True)
+        scores = self.precision, self.recall, self.f1, self.rows
         per_class = [
-            {"class": name, "precision": float(p), "recall": float(r), "rows": int(n)}
-            for name, p, r, n in figures
+            {
+                "class": name,
+                "precision": float(p),
+                "recall": float(r),
+                "f1": float(f),
+                "rows": int(n),
+            }
+            for name, p, r, f, n in zip(self.classes, *scores, strict=True)
         ]
-        report = {**self.measures(), "rows": len(self.true), "classes": per_class}
+        report: dict[str, Any] = {**self.measures(), "rows": len(self.true), "classes": per_class}
+        if self.reliability is not None:
+            report["reliability"] = self.reliability.as_json()
         if len(self.classes) <= MOST_DENSE:
             return {**report, "confusion": self.counts.tolist()}
-        names = self.classes
-        pairs = [[names[true], names[other], count] for true, other, count in self.confused()]
+        classes = self.classes
+        pairs = [[classes[true], classes[other], n] for true, other, n in self.confused()]
         return {**report, "confusion": None, "confused": pairs}
 
     def as_text(self) -> str:
-        """Return tables: the measures, precision and recall, and the confusion matrix.
+        """Return tables: the measures, those of each class, and the confusion matrix.
 
         Of many classes, those with the most errors, and the most frequent errors.
         """
@@ -242,15 +291,16 @@ class Report:
             "balanced_accuracy": "balanced accuracy (mean recall)",
             "log_loss": "log loss",
             "brier": "Brier score",
+            "calibration_error": f"expected calibration error ({BINS} bins)",
             "roc_auc": "ROC AUC" + (" (one-vs-rest, mean)" if len(self.classes) > 2 else ""),
         }
         beside = [[names[name], f"{value:.4f}"] for name, value in self.beside.items()]
         parts = [table(beside)] if beside else []
         shown = self.most_confused(MOST_PRINTED)
-        scores = [["class", "precision", "recall", "rows"]]
+        scores = [["class", "precision", "recall", "f1", "rows"]]
         for i in shown:
-            figures = f"{self.precision[i]:.4f}", f"{self.recall[i]:.4f}", f"{self.rows[i]}"
-            scores.append([self.classes[i], *figures])
+            figures = (f"{each[i]:.4f}" for each in (self.precision, self.recall, self.f1))
+            scores.append([self.classes[i], *figures, f"{self.rows[i]}"])
         if len(shown) < len(self.classes):
             errors = [["true", "predicted", "rows"]]
             for true, predicted, count in self.confused()[:MOST_PRINTED]:
@@ -264,84 +314,6 @@ class Report:
             head = "confusion (rows: true, columns: predicted)"
             parts += [table(scores), f"{head}\n{table(matrix)}"]
         return "\n\n".join(parts)
-
-
-@dataclass(frozen=True, eq=False)
-class ValueReport:
-    """True and predicted values in the units of their table.
-
-    Attributes
-    ----------
-    true, predicted : array of shape (N,)
-    name : str
-        Name of the values.
-    """
-
-    true: npt.NDArray[np.float64]
-    predicted: npt.NDArray[np.float64]
-    name: str
-
-    metric = "r2"
-
-    @property
-    def score(self) -> float:
-        """R², the explained share of the variance; of constant values, 1 if all are correct."""
-        spread = mean_and_deviation(self.true)[1]
-        left = root_mean_square(self.true - self.predicted)
-        if not spread:
-            return float(left == 0)
-        with np.errstate(over="ignore"):
-            return float(1 - np.square(left / spread))
-
-    @property
-    def title(self) -> str:
-        """R², for pictures."""
-        return f"R² {self.score:.4f} on {len(self.true):,} rows"
-
-    def measures(self) -> dict[str, float]:
-        """Return the measures that a run reports of its test set: R², and errors in units.
-
-        ``baseline_rmse`` is that of always predicting the mean, whose R² is 0.
-        """
-        error = self.predicted - self.true
-        return {
-            "r2": self.score,
-            "rmse": root_mean_square(error),
-            "mae": mean_and_deviation(np.abs(error))[0],
-            "baseline_rmse": mean_and_deviation(self.true)[1],
-        }
-
-    def warning(self, *, weighted: bool = False) -> str:  # noqa: ARG002  (that is for classes)
-        """Return a warning if the model is no better than the mean, otherwise nothing."""
-        if self.score > 0:
-            return ""
-        return (
-            f"R² {self.score:.4f} on the test rows is not better than that of always predicting "
-            f"their mean (0)"
-        )
-
-    def summary(self) -> str:
-        """Return the measures in one line."""
-        measures = self.measures()
-        return (
-            f"R² {measures['r2']:.4f}, error {measures['rmse']:.6g} (root of the mean square), "
-            f"{measures['mae']:.6g} (mean); always predicting the mean: R² 0, error "
-            f"{measures['baseline_rmse']:.6g}"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return everything in types of JSON."""
-        return {**self.measures(), "rows": len(self.true)}
-
-    def as_text(self) -> str:
-        """Return the errors as a table."""
-        names = {
-            "rmse": "root of the mean squared error",
-            "mae": "mean absolute error",
-            "baseline_rmse": "root of the mean squared error of always predicting the mean",
-        }
-        measures = self.measures()
-        return table([[name, f"{measures[each]:.6g}"] for each, name in names.items()])
 
 
 def class_report(model: AnyModel, x: Any, y: Any, classes: Sequence[str]) -> Report:
@@ -360,7 +332,7 @@ def row_report(
     return ValueReport(target.decode(y), target.decode(model.predict(x)), target.column)
 
 
-def warn_of_baseline(report: Report | ValueReport, model: AnyModel) -> None:
+def warn_of_baseline(report: Report | LabelReport | ValueReport, model: AnyModel) -> None:
     """Warn if a model is no better than one that ignores its inputs."""
     warn(report.warning(weighted=model.metadata.get(CLASS_WEIGHT) is not None))
 

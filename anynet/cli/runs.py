@@ -299,8 +299,8 @@ def refuse_swapped(run: Path, *others: Path) -> None:
         raise InvalidArgumentError(message)
 
 
-def refuse_existing(out: Path) -> None:
-    """Check that nothing exists at an output path.
+def refuse_existing(out: Path, flag: str = "--out") -> None:
+    """Check that nothing exists at an output path, which a flag names.
 
     Raises
     ------
@@ -308,7 +308,7 @@ def refuse_existing(out: Path) -> None:
         If something does.
     """
     if os.path.lexists(out):
-        message = f"{out} exists already: choose another --out, or remove it"
+        message = f"{out} exists already: choose another {flag}, or remove it"
         raise InvalidArgumentError(message)
 
 

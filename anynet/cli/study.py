@@ -6,7 +6,7 @@ from typing import Any
 
 from anynet.backends import Group, find_group
 from anynet.checks import did_you_mean
-from anynet.cli import kinds
+from anynet.cli import find_rate, kinds
 from anynet.cli.config import options_from, read_toml
 from anynet.cli.job import TABLE_OPTIONS, Job, defaults_for, table_defaults
 from anynet.cli.kinds import shown as shown_in_toml
@@ -81,6 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_search(grid)
     _add_common(grid, GRID)
     _add_common(studies.add_parser(REPORT, help="all five experiments in one document"), REPORT)
+    what = "learning rate suggested by one short run in which it rises"
+    find_rate.add_arguments(studies.add_parser(find_rate.NAME, help=what))
 
 
 def _add_common(parser: argparse.ArgumentParser, name: str) -> None:
@@ -130,6 +132,8 @@ def _jobs(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Train the missing runs, and write the report."""
     name: str = arguments.study
+    if name == find_rate.NAME:
+        return find_rate.run(arguments)
     space: Space = {}
     given = {key: value for key, value in given_options(arguments).items() if key != "out"}
     experiments: list[Experiment] = []

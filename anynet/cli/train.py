@@ -12,8 +12,9 @@ from anynet.cli.logs import logs
 from anynet.cli.models import AnyModel, histories_of
 from anynet.cli.options import TrainOptions, add_options, add_value, given_options
 from anynet.cli.presets import load_job, preset_for
-from anynet.cli.reports import Report, ValueReport
+from anynet.cli.reports import Report
 from anynet.cli.terminal import complain, exit_code, say, say_json, terminable, warn
+from anynet.cli.value_report import ValueReport
 from anynet.errors import TrainingInterrupted
 from anynet.training import Ensemble, Model, StopReason
 from anynet.training.calibration import TEMPERATURE

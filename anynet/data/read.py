@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from anynet.data.assemble import assemble, from_arrays
-from anynet.data.dataset import Dataset
+from anynet.data.dataset import Arrays, Dataset
 from anynet.data.files import expanded, is_file, is_folder, quoted, special_kind
 from anynet.data.idx import find_idx
 from anynet.data.memory import available_memory
@@ -42,9 +42,32 @@ def read_path(path: Path) -> Dataset:
     DataError
         If there is no such file or folder, or it does not contain a data set.
     """
+    return from_arrays(*read_pairs(path))
+
+
+def read_pairs(path: Path) -> tuple[str, Arrays, Arrays | None]:
+    """Read the arrays of a data set of the user's own, whose targets may be of any kind.
+
+    Parameters
+    ----------
+    path : Path
+        See `read_path`.
+
+    Returns
+    -------
+    name : str
+        Name of the file or folder.
+    train, test : tuple of ndarray
+        Samples and targets; without a test set, the second pair is None.
+
+    Raises
+    ------
+    DataError
+        If there is no such file or folder, or it does not contain a data set.
+    """
     if is_folder(path):
-        pairs = [(read_array(x), read_array(y)) for x, y in _array_files(path)]
-        return from_arrays(path.resolve().name, *pairs)
+        train, *tests = [(read_array(x), read_array(y)) for x, y in _array_files(path)]
+        return path.resolve().name, train, tests[0] if tests else None
     expected = "expected an .npz file or a folder of IDX files"
     if kind := special_kind(path):
         hint = "; a table needs the name of its target column" if kind == "pipe" else ""
@@ -57,7 +80,7 @@ def read_path(path: Path) -> Dataset:
     for layout in _NPZ_LAYOUTS:
         if present.issuperset(layout) and not (len(layout) == 2 and present & {"x_test", "y_test"}):
             x, y, *rest = read_npz(path, layout)
-            return from_arrays(path.stem, (x, y), (rest[0], rest[1]) if rest else None)
+            return path.stem, (x, y), (rest[0], rest[1]) if rest else None
     message = (
         f"{quoted(path)} holds the arrays {sorted(present)[:8]}: expected x_train and y_train, "
         "with x_test and y_test or without both, or else x and y"

@@ -164,6 +164,7 @@ class Fit(Member):
                     verbose=estimator.verbose,
                 )
                 self._store(params)
+                LOGGER.info("training ended after iteration %d", estimator.n_iter_)
                 return
             if estimator.progress_bar:
                 bar = stack.enter_context(progress_bar(estimator.max_iter))

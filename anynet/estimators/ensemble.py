@@ -16,6 +16,7 @@ from anynet.estimators.bridges import FIGURES
 from anynet.estimators.descent import Fit, progress_bar
 from anynet.estimators.network import WEIGHTS
 from anynet.estimators.samples import Samples
+from anynet.log import LOGGER
 from anynet.training.history import for_member
 from anynet.training.placement import split_by_memory
 from anynet.training.trainer import group_members, train
@@ -39,6 +40,7 @@ def fit_ensemble(estimator: Any, samples: Samples) -> None:
     fits = [Fit(network, samples) for network in networks]
     for index, fit in enumerate(fits if estimator.callbacks else ()):
         fit.callbacks = for_member(fit.callbacks, index)
+    LOGGER.info("training begins: an ensemble of %d networks", len(networks))
     if can_be_member(networks[0]):
         with ExitStack() as stack:
             if estimator.progress_bar:

@@ -145,13 +145,7 @@ def _assembled(
         f"base-uri 'none'; form-action 'none'"
     )
     heading = "Answer" if target is None else f"Prediction: {target.column}"
-    replacement = "by its typical value: the mean of the training samples, or 0"
-    if target is not None:
-        replacement = (
-            "by a typical value: the median of the training rows for numbers and dates, and the "
-            "most frequent value for all others"
-        )
-    texts = {"target": heading, "replacement": replacement}
+    texts = {"target": heading, "replacement": _replacement(about["table"], target)}
     body = _filled(_part(f"{kind}.html"), {name: _text(text) for name, text in texts.items()})
     content = {
         "policy": policy,
@@ -159,12 +153,24 @@ def _assembled(
         "title": _text(title),
         "about": _text(description),
         "style": style,
+        "kind": kind,
         "body": body,
         "model": json.dumps(about, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "weights": base64.b64encode(arrays.content()).decode(),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return _filled(_part("page.html"), content)
+
+
+def _replacement(table: dict[str, Any] | None, target: Any) -> str:
+    """Return what replaces a field to measure its effect, for the text of the page."""
+    if target is not None:
+        return (
+            "by a typical value: the median of the training rows for numbers and dates, and the "
+            "most frequent value for all others"
+        )
+    standardised = table is not None and any(each["typical"] for each in table["columns"])
+    return "by the mean of the training samples" if standardised else "by 0"
 
 
 def _part(name: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from anynet import config
 from anynet.augment.preprocess import from_config
+from anynet.backends import to_numpy
 from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.data.image_format import ImageFormat
 from anynet.data.tables import Preprocessing
@@ -147,7 +148,7 @@ def samples_of(model: Model | Ensemble, samples: Any, arrays: Arrays) -> dict[st
         message = f"samples must be (x, y), got {type(samples).__name__}"
         raise InvalidArgumentError(message)
     rows = check_rows(tuple(samples), first.network, first.loss, first.backend)
-    x = np.asarray(samples[0])
+    x = to_numpy(samples[0])
     x = x.reshape(len(x), -1)
     bytes_suffice = x.dtype.kind in "uib" and x.min() >= 0 and x.max() <= 255
     labels = np.asarray(rows.y)

@@ -1,7 +1,7 @@
 """Why a model predicts what it does, and whether one model is better than another."""
 
 from anynet.inspect.importance import Importance, permutation_importance
-from anynet.inspect.nearest import nearest_examples
+from anynet.inspect.nearest import Nearest, nearest_examples
 from anynet.inspect.paired import (
     Comparison,
     McNemar,
@@ -16,6 +16,7 @@ __all__ = [
     "Comparison",
     "Importance",
     "McNemar",
+    "Nearest",
     "PartialDependence",
     "compare_predictions",
     "holm",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anynet.backends import to_numpy
-from anynet.checks import check_whole, require
+from anynet.checks import check_whole, did_you_mean, require
 from anynet.data.dataset import TABLE
 from anynet.data.display import Described
 from anynet.data.tables import Preprocessing, Table
@@ -139,6 +139,14 @@ def permutation_importance(
     inspection = require("sklearn.inspection", "permutation_importance", "scikit-learn")
     check_whole("n_repeats", n_repeats)
     check_whole("seed", seed, least=0, most=2**32 - 1)
+    metrics = require("sklearn.metrics", "a score", "scikit-learn")
+    if isinstance(scoring, str) and scoring not in metrics.get_scorer_names():
+        hint = did_you_mean(scoring, metrics.get_scorer_names())
+        message = (
+            f"scoring must be the name of a scorer of scikit-learn, such as 'neg_log_loss', got "
+            f"{scoring!r}{hint}"
+        )
+        raise InvalidArgumentError(message)
     estimator, rows, y, names = as_estimator(model, x, y)
     options = {"scoring": scoring, "n_repeats": n_repeats, "random_state": seed}
     if sample_weight is not None:
@@ -147,9 +155,7 @@ def permutation_importance(
         found = inspection.permutation_importance(
             estimator, rows, y, max_samples=max_samples, **options
         )
-        scorer = require("sklearn.metrics", "a score", "scikit-learn").check_scoring(
-            estimator, scoring
-        )
+        scorer = metrics.check_scoring(estimator, scoring)
         weight = {} if sample_weight is None else {"sample_weight": options["sample_weight"]}
         score = float(scorer(estimator, rows, y, **weight))
     except (TypeError, ValueError) as error:

@@ -166,7 +166,7 @@ def compare_predictions(
         Predicted classes or values of each model.
     task : {"classes", "values"}
     seed : int
-        Of the bootstrap, whose samples are the same for all models.
+        Of the bootstrap.
     draws : int
         Number of samples of the bootstrap.
 
@@ -206,23 +206,54 @@ def compare_predictions(
             f"y {true.shape} and {[one.shape for one in made]}"
         )
         raise InvalidArgumentError(message)
-    if task == "classes":
-        right = [one == true for one in made]
-        scores = _means(np.stack(right, axis=1).astype(np.float64), draws, seed)
-    else:
-        scores = _r2_of_samples(true.astype(np.float64), np.stack(made, axis=1), draws, seed)
-    pairs = list(itertools.combinations(range(len(made)), 2))
+    if task == "values" and np.all(true == true[0]):
+        message = f"y must have different values, as R² needs a spread, got only {true[0]!r}"
+        raise InvalidArgumentError(message)
+    compare = _compare_classes if task == "classes" else _compare_values
+    found = compare(true, made, draws, seed)
+    adjusted = holm([each.p for each in found])
+    return [each._replace(p_holm=p) for each, p in zip(found, adjusted, strict=True)]
+
+
+def _compare_classes(
+    true: np.ndarray, predictions: Sequence[np.ndarray], draws: int, seed: int
+) -> list[Comparison]:
+    """Compare accuracies; p-values are not yet adjusted."""
+    right = [one == true for one in predictions]
     found = []
-    for one, other in pairs:
-        observed, *sampled = scores[:, other] - scores[:, one]
-        low, high = np.quantile(sampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        test = mcnemar(right[one], right[other]) if task == "classes" else None
-        p = _p_of_samples(np.asarray(sampled)) if test is None else test.p_mid
-        found.append((one, other, float(observed), float(low), float(high), p, test))
-    adjusted = holm([each[5] for each in found])
-    return [
-        Comparison(*each[:6], p_holm, each[6]) for each, p_holm in zip(found, adjusted, strict=True)
-    ]
+    for one, other in itertools.combinations(range(len(right)), 2):
+        test = mcnemar(right[one], right[other])
+        differing = np.array([test.only_first, test.only_second])
+        # A sample of rows is a sample of the numbers of those on which the two differ.
+        shares = np.append(differing, true.size - differing.sum()) / true.size
+        counts = np.random.default_rng(seed).multinomial(true.size, shares, size=draws)
+        sampled = (counts[:, 1] - counts[:, 0]) / true.size
+        difference = float(differing[1] - differing[0]) / true.size
+        found.append(_comparison(one, other, difference, sampled, test.p_mid, test))
+    return found
+
+
+def _compare_values(
+    true: np.ndarray, predictions: Sequence[np.ndarray], draws: int, seed: int
+) -> list[Comparison]:
+    """Compare R²; p-values are not yet adjusted."""
+    scores = _r2_of_samples(true.astype(np.float64), np.stack(predictions, axis=1), draws, seed)
+    found = []
+    for one, other in itertools.combinations(range(len(predictions)), 2):
+        observed, *rest = scores[:, other] - scores[:, one]
+        sampled = np.asarray(rest)
+        least = min(int(np.sum(sampled <= 0)), int(np.sum(sampled >= 0)))
+        p = min(1.0, 2 * (least + 1) / (len(sampled) + 1))
+        found.append(_comparison(one, other, float(observed), sampled, p, None))
+    return found
+
+
+def _comparison(
+    one: int, other: int, difference: float, sampled: np.ndarray, p: float, test: McNemar | None
+) -> Comparison:
+    """Return a comparison with the percentile interval of the samples."""
+    low, high = map(float, np.quantile(sampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return Comparison(one, other, difference, low, high, p, p, test)
 
 
 def _means(columns: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -240,19 +271,13 @@ def _means(columns: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def _r2_of_samples(y: np.ndarray, predicted: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Return R² (1 + draws, K) of K models: of all rows, then of each sample."""
+    """Return R² (1 + draws, K) of K models: of all rows, then of each sample with a spread."""
     centred = y - np.mean(y)
     scale = np.max(np.abs(centred)) or 1.0
     errors = (predicted.astype(np.float64) - y[:, None]) / scale
     centred = (centred / scale)[:, None]
     means = _means(np.concatenate([errors**2, centred, centred**2], axis=1), draws, seed)
     spread = means[:, -1] - means[:, -2] ** 2
-    tiny = np.finfo(np.float64).tiny
-    r2: np.ndarray = 1 - means[:, :-2] / np.maximum(spread, tiny)[:, None]
+    known = spread > 1e-12  # a sample of few rows may have one value only
+    r2: np.ndarray = 1 - means[known, :-2] / spread[known, None]
     return r2
-
-
-def _p_of_samples(differences: np.ndarray) -> float:
-    """Return the two-sided p-value of a difference of 0; it is at least 2 / (draws + 1)."""
-    least = min(int(np.sum(differences <= 0)), int(np.sum(differences >= 0)))
-    return min(1.0, 2 * (least + 1) / (len(differences) + 1))

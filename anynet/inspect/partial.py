@@ -121,7 +121,8 @@ def _of_table(model: Model | Ensemble, x: Any, column: Any, n_values: int) -> Pa
     for note in notes:
         warnings.warn(printable(note), stacklevel=3)
     cells = table.columns[names[at]]
-    rows = representatives(cells, preprocessing.encoders[at].reads, n_values)
+    reads = preprocessing.encoders[at].reads
+    rows = representatives(cells, reads, n_values)
     if not len(rows):
         message = f"{table.name}: the column {names[at]!r} has no value in any row"
         raise DataError(message)
@@ -131,7 +132,7 @@ def _of_table(model: Model | Ensemble, x: Any, column: Any, n_values: int) -> Pa
     estimator = adapted(model, preprocessing, inputs)
     found = _by_sklearn(estimator, numbers, at, len(rows), categorical=True)
     chosen = cells[found["grid_values"][0]]
-    values = chosen if chosen.dtype.kind == "f" else to_text(chosen).astype(object)
+    values = to_numbers(chosen)[0] if reads == "number" else to_text(chosen).astype(object)
     order = np.argsort(values, kind="stable")
     target = preprocessing.target
     targets = target.levels if isinstance(target, Classes) else (target.column,)

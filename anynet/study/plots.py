@@ -56,7 +56,7 @@ RATES = ("learning_rate", "weight_decay")
 #: Maximum length of a title.
 MOST_LETTERS = 80
 
-#: Least distance, as accuracy, at which a point is far below the others.
+#: Least distance, as accuracy, at which a point or a run is far below the others.
 FAR = 0.02
 
 #: Least distance of the lower limit of an axis from the lowest accuracy.
@@ -128,13 +128,14 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
 def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the epoch: thin lines for runs, thick ones for medians.
 
-    Neither the first epochs, nor a run that collapses, nor points that are far below the others
-    compress the differences between the others, see ``lower_limit``. A triangle marks each run that
-    ends below the axis.
+    Neither the first epochs nor runs that collapse compress the differences between the others, see
+    ``lower_limit``. A triangle marks each run that ends below the axis.
     """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     drawn = list(zip(summaries[:MOST_CURVES], LOOKS, strict=False))
-    bottom = lower_limit([np.median([row.curve[-1] for row in s.rows]) for s, _ in drawn])
+    top = max(max(row.curve) for summary, _ in drawn for row in summary.rows)
+    bottom = lower_limit([row.curve[-1] for summary, _ in drawn for row in summary.rows])
+    bottom -= 0.25 * (top - bottom)  # for the epochs before
     below = []
     for summary, look in drawn:
         for row in summary.rows:
@@ -158,7 +159,7 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
         count = f"{len(below)} run{'s end' if len(below) > 1 else ' ends'} below the axis"
         how: dict[str, Any] = {"marker": "v", "color": MUTED, "linestyle": "none"}
         axes.plot([], [], label=f"{count},\nthe lowest at {min(below):.4f}", **how)
-    axes.set_ylim(_limits([max(row.curve) for s, _ in drawn for row in s.rows], bottom))
+    axes.set_ylim(_limits([top], bottom))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     single = max(len(summary.rows) for summary in summaries) == 1
     what = "" if single else "\n(thick: median, thin: each seed)"
@@ -202,12 +203,11 @@ def save_time(path: Path, summaries: Sequence[Summary], title: str) -> None:
 
 
 def lower_limit(accuracies: Sequence[float] | np.ndarray) -> float:
-    """Return the lower limit of an axis for the accuracies of several points.
+    """Return the lower limit of an axis for the accuracies of several points or runs.
 
     Parameters
     ----------
     accuracies : sequence of float
-        One for each point.
 
     Returns
     -------
@@ -309,6 +309,7 @@ def plain_text(text: str, most: int = MOST_LETTERS) -> str:
 def add_grid(axes: Any) -> None:
     """Draw a light grid, and no frame at the top and on the right."""
     axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 

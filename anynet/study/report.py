@@ -176,9 +176,9 @@ def _method(setting: Setting) -> str:
     return (
         f"Data set {setting.dataset}: {training:,} training rows, {validation:,} validation rows, "
         f"the same for all runs, and {test:,} test rows. Each run keeps the weights of its epoch "
-        f"with the best validation accuracy. Seconds exclude validation. Those of runs that were "
-        f"trained as one population are equal shares of one measurement and have no standard "
-        f"deviation.\n\n"
+        f"with the best validation accuracy. Seconds exclude validation; other processes on the "
+        f"machine lengthen them. Those of runs that were trained as one population are equal "
+        f"shares of one measurement and have no standard deviation.\n\n"
         f"Fixed options: {_literal(words(fixed))}.\n\n"
         f"Computed by {setting.machine}."
     )

@@ -14,6 +14,7 @@ from anynet.training.population import (
     fit_population,
 )
 from anynet.training.progress import PopulationProgress
+from anynet.training.rate_search import RateSearch, find_learning_rate
 from anynet.training.selection import OnlineSelection, Selection, select_greedily
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "OnlineSelection",
     "PopulationProgress",
     "Progress",
+    "RateSearch",
     "Selection",
     "StopReason",
     "calibrate",
     "cross_validate",
+    "find_learning_rate",
     "fit",
     "fit_population",
     "load",

@@ -267,7 +267,9 @@ class History(Described):
             axes.set_ylabel(figure)
         ax.set_xlabel("epoch")
         lines = [*ax.get_lines(), *scores.get_lines()]
-        ax.legend(lines, [line.get_label() for line in lines])
+        ax.legend(lines, [line.get_label() for line in lines], loc="center right")
+        ax.set_zorder(scores.get_zorder() + 1)  # the legend is drawn over the lines of both axes
+        ax.patch.set_visible(False)
         return ax
 
 

@@ -67,7 +67,7 @@ class TrainingBar:
         self.bar: Any = None
 
     def __enter__(self) -> TrainingBar:
-        self.bar = _tqdm()(total=self.epochs, bar_format=LAYOUT, desc="epoch")
+        self.bar = _tqdm()(total=1.0, bar_format=LAYOUT, desc="epoch")  # n is the share done
         self.first = True
         return self
 
@@ -75,36 +75,38 @@ class TrainingBar:
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self.bar.total = self.bar.n
+            self.bar.update(1.0 - self.bar.n)
         self.bar.close()
 
     def within_epoch(self, progress: Progress) -> None:
         """Show the running means within an epoch of a single network."""
         figures = f"loss {progress.loss:.4f}, {self.metric} {progress.score:.4f}"
-        share = progress.samples / progress.total
-        self._move(progress.epoch, share, f"epoch {progress.epoch}/{self.epochs}", figures)
+        done = progress.epoch - 1 + progress.samples / progress.total
+        start = (progress.epoch - 1) / self.epochs
+        self._move(done / self.epochs, f"epoch {progress.epoch}/{self.epochs}", figures, start)
 
     def after_epoch(self, record: EpochRecord) -> None:
         """Show the results of an epoch of a single network; a callback."""
         figures = describe_figures(record, self.metric)
-        self._move(record.epoch, 1.0, f"epoch {record.epoch}/{self.epochs}", figures)
+        done = record.epoch / self.epochs
+        self._move(done, f"epoch {record.epoch}/{self.epochs}", figures)
 
     def of_population(self, progress: PopulationProgress) -> None:
         """Show the progress after an epoch of a group of a population."""
-        self.bar.total = progress.groups
         label = f"epoch {progress.epoch}/{progress.epochs}"
         if progress.groups > 1:
             label = f"group {progress.group}/{progress.groups}, {label}"
         figures = f"{progress.active} of {progress.members} networks"
         if progress.score is not None:
             figures += f", best validation {progress.scoring} {progress.score:.4f}"
-        self._move(progress.group, progress.epoch / progress.epochs, label, figures)
+        done = progress.group - 1 + progress.epoch / progress.epochs
+        self._move(done / progress.groups, label, figures)
 
-    def _move(self, number: int, share: float, label: str, figures: str) -> None:
-        """Move to a share of the part with a number, counted from 1."""
-        if self.first:  # a resumed run begins later
+    def _move(self, done: float, label: str, figures: str, start: float = 0.0) -> None:
+        """Move to a share of the whole training, of which ``start`` was done before."""
+        if self.first:  # a resumed run begins later, which its rate must not include
             self.first = False
-            self.bar.initial = self.bar.n = number - 1
+            self.bar.initial = self.bar.n = start
         self.bar.set_description_str(label, refresh=False)
         self.bar.set_postfix_str(figures, refresh=False)
-        self.bar.update(number - 1 + share - self.bar.n)
+        self.bar.update(done - self.bar.n)

@@ -1,10 +1,10 @@
 """Sphinx extension: run the tutorials when the site is built, and show what they print and plot.
 
-A tutorial is a plain Markdown page in ``docs/tutorials``. Its ``python`` blocks are run in order in
-one new process and an empty folder. After each block, the site has the text and the figures of
-Matplotlib that the block produced. A ``text`` block on the page shows readers of the source what is
-printed; the site replaces it by the output itself. A block that fails is a warning, so that the
-build with ``-W`` fails.
+A tutorial is a plain Markdown page, one of ``executed_pages`` in ``conf.py``. Its ``python`` blocks
+are run in order in one new process and an empty folder. After each block, the site has the text and
+the figures of Matplotlib that the block produced. A ``text`` block on the page shows readers of the
+source what is printed; the site replaces it by the output itself. A block that fails is a warning,
+so that the build with ``-W`` fails.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,18 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 FENCE = re.compile(r"^```(python|text)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
-PICTURES = "docs/tutorials/generated"
+PICTURES = "docs/generated"
 logger = logging.getLogger(__name__)
 
 
 def run_tutorial(app: Sphinx, docname: str, source: list[str]) -> None:
     """Insert the results of the blocks into the source of a tutorial."""
-    folder, _, name = docname.rpartition("/")
-    if folder != "docs/tutorials" or "```python" not in source[0]:
+    if not any(fnmatch(docname, pattern) for pattern in app.config.executed_pages):
         return
     blocks = [code for kind, code in FENCE.findall(source[0]) if kind == "python"]
     pictures = Path(app.srcdir) / PICTURES
     pictures.mkdir(exist_ok=True)
-    results = iter(run(blocks, pictures / name, docname))
+    results = iter(run(blocks, pictures / docname.rpartition("/")[2], docname))
 
     def with_result(found: re.Match[str]) -> str:
         if found[1] == "text":
@@ -43,7 +43,7 @@ def run_tutorial(app: Sphinx, docname: str, source: list[str]) -> None:
         shown = [found[0]]
         if text:
             shown.append(f"```{{code-block}} text\n:class: output\n\n{text.rstrip()}\n```\n")
-        shown += [f"![{alt}](generated/{path})\n" for alt, path in figures]
+        shown += [f"![{alt}](/{PICTURES}/{path})\n" for alt, path in figures]
         return "\n".join(shown)
 
     source[0] = FENCE.sub(with_result, source[0])
@@ -107,6 +107,7 @@ def _run_here(stem: Path) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Run tutorials as their sources are read."""
+    app.add_config_value("executed_pages", [], "env")
     app.connect("source-read", run_tutorial)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -19,7 +19,8 @@ def link_literals(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     short = {}
     for name, entry in objects.items():
         last = name.rpartition(".")[2]
-        if entry.objtype in ("class", "exception", "function") and last[:1].isupper():
+        named = entry.objtype in ("class", "exception") and not entry.aliased
+        if named and last[:1].isupper():
             short[last] = None if last in short and short[last] != name else name
     for node in list(doctree.findall(nodes.literal)):
         text = node.astext().removesuffix("()")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import anynet
 from anynet.augment import Affine, Elastic
@@ -18,7 +17,6 @@ from anynet.cli.config import read_config
 from anynet.cli.options import TrainOptions
 from anynet.cli.train import options_of
 from anynet.nn import Activation, Dense, Scale
-from bench.draw_errors import draw_errors, find_errors
 from bench.recipes import RECIPES, RESULTS, Recipe, make_table, measure, reached
 
 ROOT = Path(__file__).parents[2]
@@ -151,15 +149,3 @@ def test_a_recipe_with_validation_rows_raises(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr("bench.recipes.RECIPES", tmp_path)
     with pytest.raises(anynet.InvalidArgumentError, match="expected validation = 0"):
         Recipe("bad", backend="numpy")
-
-
-def test_errors_are_drawn_by_decreasing_confidence(tmp_path: Path, digits: anynet.Dataset) -> None:
-    network = anynet.mlp([64, 4, 10], scale=digits.scale)
-    model = anynet.fit(network, digits.train, epochs=1, backend="numpy")
-    wrong, predicted, sure = find_errors(model, digits)
-    assert len(wrong) / len(digits.test[1]) == pytest.approx(1 - model.score(*digits.test))
-    assert np.all(predicted != digits.test[1][wrong])
-    assert np.all(np.diff(sure) <= 0)
-    assert draw_errors(tmp_path / "errors.png", model, digits, most=12) == len(wrong)
-    with Image.open(tmp_path / "errors.png") as image:
-        assert image.size[0] > image.size[1] > 100

@@ -13,7 +13,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import anynet as library
 from anynet.cli import plots
-from anynet.cli.reports import Report, ValueReport, class_warning
+from anynet.cli.reports import Report, class_warning
+from anynet.cli.value_report import ValueReport
 
 Command = Callable[..., Any]
 QUICK = ("--layers", "16", "--epochs", "12", "--backend", "numpy", "--json")

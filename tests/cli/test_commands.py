@@ -239,7 +239,7 @@ def test_datasets_fetch_downloads_files(anynet: Command, fails: Command, tmp_pat
         ["train", "digits", "--dropout", "nan"],
         ["train", "digits", "--optimizer", "sdg"],
         ["train", "digits", "--batch", "3"],
-        ["evaluate", "run"],
+        ["evaluate"],
         ["predict", "run"],
         ["predict", "run", "file", "--top", "0"],
         ["datasets", "list", "mnist"],

@@ -19,7 +19,7 @@ from sklearn.metrics import r2_score
 import anynet as library
 from anynet.cli import main
 from anynet.cli.predict import as_csv
-from anynet.cli.reports import ValueReport
+from anynet.cli.value_report import ValueReport
 
 Command = Callable[..., Any]
 

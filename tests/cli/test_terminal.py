@@ -17,8 +17,9 @@ from safetensors.numpy import save_file
 import anynet as library
 from anynet.cli import plots
 from anynet.cli.progress import download_bar
-from anynet.cli.reports import Report, ValueReport
+from anynet.cli.reports import Report
 from anynet.cli.terminal import complain, plain_warnings, say, say_json, table
+from anynet.cli.value_report import ValueReport
 from anynet.errors import AnynetError, printable
 
 Command = Callable[..., Any]

@@ -99,6 +99,15 @@ def test_weights_are_those_of_the_model(make_model) -> None:
                 np.testing.assert_allclose(found.reshape(array.shape), array, rtol=tolerance)
 
 
+def test_the_page_does_not_depend_on_the_backend(make_model, rng, backend) -> None:
+    model = make_model(anynet.mlp([4, 3, 2], batch_norm=True))
+    x, y = rng.standard_normal((6, 4)).astype(np.float32), np.arange(6) % 2
+    there = x, y
+    if backend.name != "strict":  # not a library of users
+        there = backend.to_device(x), backend.to_device(y.astype(np.int32))
+    assert to_html(model.to(backend), samples=there) == to_html(model, samples=(x, y))
+
+
 def test_weights_that_float16_cannot_hold_are_float32(make_model) -> None:
     model = make_model(anynet.mlp([4, 2]))
     model.params[0]["weight"][0, 0] = 1e6

@@ -34,7 +34,7 @@ from anynet.nn import (
     PiecewiseLinear,
     PiecewiseLinearEmbedding,
 )
-from anynet.tabular import Fast, RealMLP, RealMLPS, TabMMini
+from anynet.tabular import Fast, Pack, RealMLP, RealMLPS, TabMMini
 
 TOLERANCE = 1e-5
 ROWS = 200
@@ -164,6 +164,7 @@ PRESETS = [
     RealMLPS(epochs=3, width=8),
     RealMLP(epochs=3, width=8),
     TabMMini(n_members=3, epochs=2, width=8),
+    Pack(n_members=3, epochs=2, width=8),
 ]
 
 
@@ -350,6 +351,30 @@ def test_a_table_is_a_form(browser, columns, tmp_path) -> None:
     assert browser.run("return document.querySelector('#field-0').placeholder") == "missing"
     browser.click("sample")
     assert browser.text("remark").startswith("Label: ")
+
+
+def test_categories_of_forms_are_selected_or_typed(browser, rng, tmp_path) -> None:
+    pandas = pytest.importorskip("pandas")
+    shops = np.array([f"shop {each % 150}" for each in range(300)])
+    x = pandas.DataFrame({"shop": shops, "kind": rng.choice(["a", "b"], 300)})
+    y = np.where(x["kind"] == "a", "no", "yes")
+    made = anynet.TabularClassifier(RealMLP(epochs=1, width=8), random_state=0, backend="numpy")
+    made.fit(x, y)
+    unseen = x[:1].assign(kind="c", **{made.preprocessing_.target.column: y[:1]})
+    browser.open(to_html(made.ensemble_, samples=unseen), tmp_path)
+    browser.click("sample")
+    shop, kind = (browser.driver.find_element("id", f"field-{each}") for each in (0, 1))
+    assert (shop.get_attribute("value"), shop.tag_name) == ("shop 0", "input")
+    assert len(browser.run("return document.querySelectorAll('datalist option')")) == 150
+    assert browser.run("return arguments[0].selectedOptions[0].text", kind) == "another category"
+
+
+def test_the_most_likely_of_many_classes_are_listed(browser, make_model, tmp_path) -> None:
+    model = make_model(anynet.mlp([3, 30]))
+    browser.open(to_html(model, weights="float32"), tmp_path)
+    (likely,) = model.predict_proba(np.zeros((1, 3), dtype=np.float32))
+    names = browser.run("return [...document.querySelectorAll('#bars th')].map(e => e.innerText)")
+    assert names == [str(each) for each in np.argsort(-likely)[:10]]
 
 
 def test_values_are_in_the_units_of_the_table(browser, columns, tmp_path) -> None:

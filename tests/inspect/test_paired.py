@@ -87,6 +87,20 @@ def test_invalid_predictions_are_refused(y: Any, predictions: Any) -> None:
         compare_predictions(np.array(y), [np.array(each) for each in predictions])
 
 
+def test_interval_of_accuracy_is_that_of_resampled_rows(rng: Any) -> None:
+    one, other = rng.random((2, 80)) < [[0.7], [0.8]]
+    (found,) = compare_predictions(np.zeros(80, dtype=int), [~one, ~other], draws=20_000)
+    rows = rng.integers(80, size=(20_000, 80))
+    sampled = other[rows].mean(axis=1) - one[rows].mean(axis=1)
+    expected = np.quantile(sampled, [0.025, 0.975])
+    np.testing.assert_allclose([found.low, found.high], expected, atol=1 / 80 + 1e-9)
+
+
+def test_r2_of_constant_values_is_refused() -> None:
+    with pytest.raises(anynet.InvalidArgumentError, match="different values"):
+        compare_predictions(np.ones(3), [np.ones(3), np.zeros(3)], task="values")
+
+
 def test_masks_are_needed() -> None:
     with pytest.raises(anynet.InvalidArgumentError, match="must be masks"):
         mcnemar([0, 1], [True, False])

@@ -29,7 +29,7 @@ def test_the_python_examples_run(
 
 def test_the_commands_parse() -> None:
     lines = [line.partition(" #")[0] for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 6
+    assert len(lines) == 7
     for line in lines:
         assert build_parser().parse_args(shlex.split(line[line.index("anynet ") :])[1:]).run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,13 @@ def test_the_search_finds_the_minimum_of_a_convex_function() -> None:
     for best in (0.05, 1.0, 3.7, 30.0):
         found = best_temperature(lambda t, b=best: (np.log(t) - np.log(b)) ** 2)
         assert found == pytest.approx(best, rel=1e-6)
+
+
+def test_the_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, "evaluation.md", "exec"), names)
+    temperature, loss = map(float, capsys.readouterr().out.split())
+    assert temperature > 1
+    assert loss < names["model"].evaluate(*names["data"].test).loss

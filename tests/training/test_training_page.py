@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anynet import Ensemble, StopReason, load
+from anynet.cli import build_parser
 from anynet.optim import OPTIMIZERS
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Restore what the page configures."""
+    yield
+    logging.captureWarnings(False)
+    logging.getLogger("anynet").setLevel(logging.NOTSET)
+
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 
@@ -26,6 +39,8 @@ def test_the_python_example_runs(
     assert "best epoch" in out
     assert names["tuned"].score(*names["data"].test) > 0.9
     assert names["tuned"].history.stop_reason is StopReason.EPOCHS
+    assert len(Path("epochs.csv").read_text().splitlines()) == 6
+    assert len(Path("epochs.jsonl").read_text().splitlines()) == 5
     Ensemble([names["model"], names["tuned"]]).save("pair.safetensors")
     assert isinstance(load("pair.safetensors", backend="numpy"), Ensemble)
 
@@ -33,3 +48,11 @@ def test_the_python_example_runs(
 def test_the_page_lists_all_stop_reasons_and_optimizers() -> None:
     assert {reason.name for reason in StopReason} <= set(re.findall(r"\| `([A-Z]+)` \|", PAGE))
     assert all(kind in PAGE.lower() for kind in OPTIMIZERS)
+
+
+def test_the_commands_parse() -> None:
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).splitlines()
+    commands = [shlex.split(line[line.index("anynet ") :])[1:] for line in lines]
+    assert len(commands) == 2
+    for command in commands:
+        assert build_parser().parse_args(command).log

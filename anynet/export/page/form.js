@@ -4,7 +4,9 @@
 
 const MOST_OPTIONS = 100; // of more categories, text is typed, with suggestions
 const MOST_EFFECTS = 10;
+const LEAST_EFFECT = 5e-4; // of a probability
 const DAY = 864e5; // milliseconds
+const OTHER = "\0"; // stands for all categories that training did not have, or had rarely
 
 const toDate = (days) => new Date(Math.floor(days) * DAY).toISOString().slice(0, 10);
 
@@ -46,8 +48,8 @@ const FIELDS = {
 
   category(column, id) {
     if (column.levels.length > MOST_OPTIONS) return suggested(column, id);
-    const others = column.other ? [["\0", "another category"]] : [];
-    return choice(id, [...column.levels.map((level) => [level, level]), ...others]);
+    const levels = column.levels.map((level) => [level, level]);
+    return choice(id, [...levels, [OTHER, "another category"]]);
   },
 };
 FIELDS.quantile = FIELDS.plain = FIELDS.number;
@@ -72,7 +74,7 @@ function inputOf(type, id, attributes = {}) {
   return input;
 }
 
-/** A select for [cell, text], of which the first stands for a missing value. */
+/** A select of "missing" and of [cell, text]; an unknown cell selects the last one. */
 function choice(id, options) {
   const select = make("select");
   select.id = id;
@@ -169,7 +171,8 @@ function effectsOf(model, cells, mean) {
     const other = predict(model, encodeRow(model.table, replaced));
     return [column.column, score - scoreOf(model, other, place)];
   });
-  const moved = effects.filter(([, effect]) => Math.abs(effect) > 1e-9);
+  const least = model.task === "values" ? 0 : LEAST_EFFECT;
+  const moved = effects.filter(([, effect]) => Math.abs(effect) > least);
   return moved.sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)).slice(0, MOST_EFFECTS);
 }
 
@@ -180,7 +183,7 @@ function showEffects(model, cells, mean) {
   const about = model.task === "values" ? "the prediction" : `the probability of ${answer}`;
   element("effects-of").textContent = effects.length
     ? `Change of ${about} due to each field:`
-    : "No field differs from its typical value.";
+    : "No field changes the prediction: all have typical values, or no effect.";
   const largest = Math.abs(effects[0]?.[1] ?? 1);
   element("effects").replaceChildren(
     ...effects.map(([name, effect]) => {

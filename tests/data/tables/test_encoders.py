@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
-from anynet.config import registered
+from anynet.config import from_config, registered, to_config
 from anynet.data.tables import Table
 from anynet.data.tables.categories import MOST_LEVELS
 from anynet.data.tables.encoders import WEEK, YEAR
@@ -22,6 +22,7 @@ from anynet.data.tables.statistics import (
     root_mean_square,
     standard,
 )
+from anynet.errors import InvalidArgumentError
 
 EXACT = {"rtol": 2e-7, "atol": 2e-7}  # rounding of float32
 
@@ -59,6 +60,21 @@ def test_the_range_is_the_scale_if_the_quartiles_are_equal() -> None:
     assert (constant.center, constant.scale) == (7, 1)
     np.testing.assert_array_equal(encode(constant, [7.0, None]).x, [[0, 0], [0, 1]])
     assert fit("number", [None, None]).center == 0
+
+
+def test_encoders_know_the_range_and_the_most_frequent_category() -> None:
+    assert fit("number", [3.0, None, -1.0]).limits == (-1, 3)
+    assert fit("number", [None]).limits is None
+    assert fit("date", ["1970-01-03", "", "1970-01-02"]).limits == (1, 2)
+    for kind in ("category", "code"):
+        encoder = fit(kind, ["b", "c", "", "c", "a", ""])
+        assert encoder.frequent == "c"
+        config = to_config(encoder)
+        assert from_config("encoder", config) == encoder
+        del config["frequent"]  # as in files of earlier versions
+        assert from_config("encoder", config).frequent == ""
+    with pytest.raises(InvalidArgumentError, match="limits"):
+        type(fit("number", [1.0]))("a", 0.0, 1.0, False, (2.0, 1.0))
 
 
 @given(st.lists(st.floats(allow_infinity=True, allow_nan=True) | st.none(), min_size=1))
