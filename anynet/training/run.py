@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import ALONE, Group
+from anynet.backends import Group
+from anynet.backends.groups import ALONE
 from anynet.data.batches import Batches, block_order, epoch_order, interleave, member_orders
 from anynet.data.subset import Subset
 from anynet.errors import DivergedError, TrainingInterrupted
