@@ -55,7 +55,11 @@ LIBRARIES = ("anynet.backends.cupy", "anynet.backends.torch", "anynet.backends.j
 IMPORTABLE = [n for n in MODULES if not n.startswith((*LIBRARIES, "anynet.__main__"))]
 
 
-REQUIRED = {"anynet.export.torch": "torch", "anynet.export.onnx": "onnx"}
+REQUIRED = {
+    "anynet.export.torch": "torch",
+    "anynet.export.onnx": "onnx",
+    "anynet.backends.nccl": "cupy",
+}
 USED_MOST = """
     mlp fit fit_population cross_validate load resume FitOptions Model Ensemble History EpochRecord
     StopReason Checkpoints load_dataset load_tabular_dataset read_table open_source Dataset Table

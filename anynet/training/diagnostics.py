@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from anynet.backends import Backend, lives_on
+from anynet.checks import warn_caller
 from anynet.data.sources.source import Source
 from anynet.nn.layers import BatchNorm, Dense, Dropout, LayerNorm, Scale
 from anynet.nn.losses import Loss
@@ -51,7 +51,7 @@ def warn_of_range(x: Any, network: Network, backend: Backend) -> None:
         f"well from: scale them to about [-1, 1], by anynet.mlp(…, scale=1 / "
         f"{max(abs(low), abs(high)):.6g}) or by standardising the columns of x"
     )
-    warnings.warn(message, UserWarning, stacklevel=5)
+    warn_caller(message, UserWarning)
 
 
 class Guess(NamedTuple):

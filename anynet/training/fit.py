@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 
 from anynet.augment.pipeline import as_augmentations
 from anynet.backends import Backend, Group, find_group
-from anynet.checks import check_bool
+from anynet.checks import check_bool, warn_caller
 from anynet.data.batches import Rows
 from anynet.data.sources.source import Source
 from anynet.data.subset import Subset, train_validation_split
@@ -176,7 +175,7 @@ def warn_of_own_parts(network: Network, loss: Loss, checkpoint: Any = None) -> N
             f"the model can be trained and used, but not saved: {', '.join(foreign)}, which is not "
             f"registered (see anynet.register)"
         )
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warn_caller(message, UserWarning)
 
 
 def _begun(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import Backend, get_backend
+from anynet.checks import warn_caller
 from anynet.data.batches import Batches, HostBatches, ResidentBatches, Rows
 from anynet.data.memory import available_memory
 from anynet.data.sources.source import Source
@@ -59,7 +59,7 @@ def place(rows: Rows, backend: Backend, resident: bool | None = None) -> Batches
                 f"{backend.device_name()} ran out of memory for {rows.nbytes / 1e9:.1f} GB of "
                 f"samples: they are sent in blocks instead, with the same results"
             )
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warn_caller(message, RuntimeWarning)
     return HostBatches(rows, backend)
 
 

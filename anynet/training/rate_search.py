@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -11,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from anynet.backends import Backend
-from anynet.checks import check_whole, require
+from anynet.checks import check_whole, require, warn_caller
 from anynet.data.display import Described
 from anynet.errors import DivergedError, InvalidArgumentError
 from anynet.log import LOGGER
@@ -228,7 +227,7 @@ class Losses:
         elif smoothed[at] > 0.99 * smoothed[:SKIPPED].max() or at == SKIPPED:
             warning = "the loss hardly falls in this run: the suggestion is not reliable"
         if warning:
-            warnings.warn(warning, UserWarning, stacklevel=4)
+            warn_caller(warning, UserWarning)
         suggestion = SHARE * self.rates[at]
         digits = 1 - math.floor(math.log10(suggestion))  # two significant ones
         suggestion = round(suggestion, digits)
