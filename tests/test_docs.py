@@ -49,7 +49,7 @@ def test_the_links_of_pages_exist(page: Path) -> None:
 
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(anynet.__path__, "anynet.")]
-LIBRARIES = ("anynet.backends.cupy", "anynet.backends.torch", "anynet.backends.jax")
+LIBRARIES = tuple(f"anynet.backends.{name}" for name in ("cupy", "jax", "nccl", "torch"))
 
 
 IMPORTABLE = [n for n in MODULES if not n.startswith((*LIBRARIES, "anynet.__main__"))]
