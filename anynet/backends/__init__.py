@@ -1,7 +1,7 @@
 """The only folder that names an array library."""
 
-from anynet.backends.groups import ALONE, Group, Share, is_shared, mark_as_shared
-from anynet.backends.parallel import PARALLEL, find_group
+from anynet.backends.groups import Group, Share
+from anynet.backends.parallel import find_group
 from anynet.backends.portable import Backend, Loop, Memory
 from anynet.backends.select import (
     BackendStatus,
@@ -17,8 +17,6 @@ from anynet.backends.select import (
 from anynet.backends.threads import set_threads
 
 __all__ = [
-    "ALONE",
-    "PARALLEL",
     "Backend",
     "BackendStatus",
     "Group",
@@ -32,9 +30,7 @@ __all__ = [
     "find_backend",
     "find_group",
     "get_backend",
-    "is_shared",
     "lives_on",
-    "mark_as_shared",
     "set_threads",
     "to_numpy",
 ]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import anynet
-from anynet.backends import ALONE, Group
+from anynet.backends import Group
+from anynet.backends.groups import ALONE
 from anynet.cli.job import TABLE_OPTIONS, Job
 from anynet.cli.options import OF_PRESETS, TrainOptions
 from anynet.cli.terminal import say

@@ -20,7 +20,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
-from anynet.backends import ALONE, Group
+from anynet.backends import Group
+from anynet.backends.groups import ALONE
 from anynet.checks import did_you_mean
 from anynet.data.batches import Rows
 from anynet.estimators.arrays import home_of

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from anynet.backends import ALONE, Group, get_backend
+from anynet.backends import Group, get_backend
+from anynet.backends.groups import ALONE
 from anynet.study.jobs import run_calls
 from anynet.study.results import Results, Row, key_of
 from anynet.training import Model, fit_population

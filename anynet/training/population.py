@@ -169,59 +169,46 @@ def fit_population(
         with in_all(group):
             common_seed = configs[0].get("seed", options.get("seed", 0)) if shared_order else None
             how = {"data": data, "backend": chosen, "resident": resident}
-            runs = _prepared(configs, common, as_callbacks(callbacks), common_seed, how)
+            check, shared = _checked_once(), as_callbacks(callbacks)
+            runs = []
+            for member, config in enumerate(configs):
+                own = {**common, "callbacks": for_member(shared, member), **config}
+                try:
+                    arguments = _arguments_of(own)
+                    runs.append(prepare(**arguments, **how, split_seed=common_seed, check=check))
+                except InvalidArgumentError as error:
+                    message = f"configs[{member}]: {error}"
+                    raise InvalidArgumentError(message) from error
+                runs[-1].order_seed = common_seed
+                runs[-1].name = f"member {member}"
             _check_together(runs, selection, checkpoint, group)
             steps = [run.step for run in runs]
             foreign = (step for step in steps if foreign_parts(step.network, step.loss))
             step = next(foreign, steps[0])
             warn_of_own_parts(step.network, step.loss)
         check_alike(runs, group)
-        own = runs[group.rank :: group.size]
+        mine = runs[group.rank :: group.size]
         with in_all(group):
             try:
                 shown = progress if group.is_first else None
-                _train(own, shown, memory_limit, selection, checkpoint)
+                _train(mine, shown, memory_limit, selection, checkpoint)
             except KeyboardInterrupt as error:
                 LOGGER.info("training interrupted")
                 interrupt = error
         ended = _model if interrupt is None else _interrupted
-        parts = group.gather((interrupt is not None, [ended(run) for run in own]))
+        parts = group.gather((interrupt is not None, [ended(run) for run in mine]))
         models: list[Any] = [parts[at % len(parts)][1][at // len(parts)] for at in range(len(runs))]
         if any(interrupted for interrupted, _ in parts):
             raise TrainingInterrupted(models) from interrupt
-        for run in own:
+        for run in mine:
             run.log_result()
         return models
 
 
-def _prepared(
-    configs: Sequence[Mapping[str, Any]],
-    common: dict[str, Any],
-    shared_callbacks: tuple[Callback, ...],
-    common_seed: int | None,
-    how: dict[str, Any],
-) -> list[Run]:
-    """Return the run of each configuration.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If one of them is invalid; the message names it.
-    """
-    check, runs = _checked_once(), []
-    for member, config in enumerate(configs):
-        own_callbacks = for_member(shared_callbacks, member)
-        merged = {**common, "callbacks": own_callbacks, **config}
-        own = {name: merged.pop(name) for name in MEMBER_ARGUMENTS if name in merged}
-        try:
-            options = FitOptions(**merged)
-            runs.append(prepare(options=options, split_seed=common_seed, check=check, **own, **how))
-        except InvalidArgumentError as error:
-            message = f"configs[{member}]: {error}"
-            raise InvalidArgumentError(message) from error
-        runs[-1].order_seed = common_seed
-        runs[-1].name = f"member {member}"
-    return runs
+def _arguments_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``prepare`` for one member."""
+    own = {name: config.pop(name) for name in MEMBER_ARGUMENTS if name in config}
+    return own | {"options": FitOptions(**config)}
 
 
 def _train(

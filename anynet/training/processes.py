@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anynet import tree
-from anynet.backends import Group, is_shared, mark_as_shared
+from anynet.backends import Group
+from anynet.backends.groups import is_shared, mark_as_shared
 from anynet.data.subset import Subset, fingerprint
 from anynet.errors import CheckpointError, DivergedError, GroupError, TrainingInterrupted
 from anynet.log import LOGGER

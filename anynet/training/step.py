@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from anynet import tree
 from anynet.augment import Pipeline
-from anynet.backends import ALONE, Backend, Share
+from anynet.backends import Backend, Share
+from anynet.backends.groups import ALONE
 from anynet.data.batches import Rows
 from anynet.members import per_member, with_numbers
 from anynet.nn.layers.dense import form_gradients

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from anynet.backends import ALONE, Group, Share, find_group, get_backend, parallel
-from anynet.backends.groups import LAUNCHERS, own_device
+from anynet.backends import Group, Share, find_group, get_backend, parallel
+from anynet.backends.groups import ALONE, LAUNCHERS, own_device
 from anynet.backends.numpy import xp
+from anynet.data.batches import HostBatches, Rows
+from anynet.data.sources.source import Filling
 from anynet.errors import BackendError, InvalidArgumentError
 
 
@@ -20,6 +22,14 @@ class Doubling(Group):
     def all_reduce(self, array):
         self.reduced.append(array.size)
         array *= 2
+
+
+class Ranked(Doubling):
+    """One of two processes."""
+
+    def __init__(self, rank):
+        super().__init__()
+        self.rank = rank
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
@@ -175,3 +185,34 @@ def test_auto_chooses_by_backend_and_launcher_and_reports_why(monkeypatch):
             patch.setenv(size, "2")
             find_group("auto", "numpy")
     assert started == ["jax", "jax", *["mpi"] * (len(LAUNCHERS) - 1), "torch"]
+
+
+class Reading(Filling):
+    """A source that records the rows which are read."""
+
+    def __init__(self, x):
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+        self.rows = []
+
+    def read_into(self, rows, out):
+        self.rows += rows.tolist()
+        out[...] = self.x[rows]
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_only_the_own_rows_of_a_source_are_read(members):
+    x, y = np.arange(60.0).reshape(20, 3), np.arange(20)
+    order = np.random.default_rng(0).permutation(20).astype(np.int32).reshape(2, 10)
+    read = []
+    for rank in range(2):
+        backend = get_backend("numpy", dtype="float64").joined(Ranked(rank))
+        source, share = Reading(x), Share.of(10, rank, 2, members)
+        batches = HostBatches(Rows(source, y), backend, block_bytes=1)
+        for part, (local, rows) in zip(
+            order[:, None], batches.blocks(order, members=members), strict=True
+        ):
+            found = rows.gather(share.take(local[0], xp), backend)
+            assert np.array_equal(found.x, x[share.take(part[0], xp)])
+            assert np.array_equal(found.y, share.take(part[0], xp))
+        read += source.rows
+    assert sorted(read) == list(range(20))

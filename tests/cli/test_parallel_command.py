@@ -14,6 +14,10 @@ OPTIONS = ["digits", "--layers", "16", "--epochs", "2", "--batch-size", "100", "
 OPTIONS += ["--dtype", "float64", "--parallel", "mpi"]
 
 
+def slow(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
 def history(folder):
     with (folder / "history.csv").open() as file:
         return [
@@ -54,10 +58,10 @@ def test_another_number_of_processes_resumes_a_run(tmp_path, monkeypatch):
     ("options", "expected"),
     [
         (["train", "digits", "--parallel", "mpi", "--out", "."], "exists already"),
-        (["train", "digits", "--parallel", "mpj"], "did you mean 'mpi'"),
-        (["train", "absent.csv", "--target", "y", "--parallel", "mpi"], "absent.csv"),
-        (["train", "digits", "--batch-size", "1", "--parallel", "mpi"], "fewer processes"),
-        (["resume", "absent", "--parallel", "mpi"], "there is no run"),
+        slow(["train", "digits", "--parallel", "mpj"], "did you mean 'mpi'"),
+        slow(["train", "absent.csv", "--target", "y", "--parallel", "mpi"], "absent.csv"),
+        slow(["train", "digits", "--batch-size", "1", "--parallel", "mpi"], "fewer processes"),
+        slow(["resume", "absent", "--parallel", "mpi"], "there is no run"),
     ],
 )
 def test_an_error_is_one_line_of_one_process(options, expected, tmp_path):
@@ -69,6 +73,7 @@ def test_an_error_is_one_line_of_one_process(options, expected, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_study_are_handed_out(tmp_path):
     options = ["study", "learning-rate", "digits", "--values", "0.1", "0.2", "--seeds", "6"]
     options += ["--epochs", "1", "--backend", "numpy"]

@@ -49,16 +49,20 @@ def main(kind, folder=None):
     anynet.fit(network, data, callbacks=report, checkpoint=Path(folder, "checkpoints"), **options)
 
 
+def slow(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
         ("options", r"GroupError: process 1 of 2 has another learning_rate than process 0"),
-        ("data", r"GroupError: process 1 of 2 has another training data than process 0"),
-        ("invalid", r"GroupError: process 1 of 2 failed: InvalidArgumentError: clip_norm"),
-        ("too few rows", r"GroupError: a batch of 1 rows cannot be divided among 2 processes"),
-        ("callback", r"RuntimeError: a callback of process 0 fails\nprocess 0 of 2 failed"),
+        slow("data", r"GroupError: process 1 of 2 has another training data than process 0"),
+        slow("invalid", r"GroupError: process 1 of 2 failed: InvalidArgumentError: clip_norm"),
+        slow("too few rows", r"GroupError: a batch of 1 rows cannot be divided among 2 processes"),
+        slow("callback", r"RuntimeError: a callback of process 0 fails\nprocess 0 of 2 failed"),
         ("memory", r"TypeError: .*\nprocess 1 of 2 failed"),
-        ("outside", r"RuntimeError: process 1 fails before the fit\nprocess 1 of 2 failed"),
+        slow("outside", r"RuntimeError: process 1 fails before the fit\nprocess 1 of 2 failed"),
     ],
 )
 def test_an_error_of_one_process_is_reported_once(kind, expected, tmp_path):
@@ -69,7 +73,7 @@ def test_an_error_of_one_process_is_reported_once(kind, expected, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals of POSIX")
-@pytest.mark.parametrize(("number", "ends_well"), [("SIGKILL", False), ("SIGINT", True)])
+@pytest.mark.parametrize(("number", "ends_well"), [("SIGKILL", False), slow("SIGINT", True)])
 def test_a_signal_to_one_process_ends_all_and_keeps_a_checkpoint(number, ends_well, tmp_path):
     with mpi.start(2, __file__, "signal", tmp_path) as process:
         try:
