@@ -110,11 +110,15 @@ class JaxBackend(Backend):
             precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32
         return jnp.matmul(a, b, precision=precision)
 
-    def random_bits(
-        self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
-    ) -> Array:
+    def random_bits(self, seed: Array, *how: Any) -> Array:
         """Draw all bits of a batch on each device, as to exchange their parts takes longer."""
-        bits = super().random_bits(seed, counters, shape)
+        return self._on_each(super().random_bits(seed, *how), seed)
+
+    def random_halves(self, seed: Array, *how: Any) -> Array:
+        """Draw all bits of a batch on each device, as to exchange their parts takes longer."""
+        return self._on_each(super().random_halves(seed, *how), seed)
+
+    def _on_each(self, bits: Array, seed: Array) -> Array:
         if seed.ndim > 0 or not isinstance(self.device, NamedSharding):
             return bits
         return jax.lax.with_sharding_constraint(bits, self.device)  # type: ignore[no-any-return]

@@ -251,6 +251,28 @@ class Backend:
         bits: Array = self.xp.concat(words, axis=-1)
         return self.xp.reshape(bits[..., :count], (*seed.shape, *shape))  # type: ignore[no-any-return]
 
+    def random_halves(
+        self, seed: Array, counters: tuple[Array | int, int], shape: tuple[int, ...]
+    ) -> Array:
+        """Draw 16 random bits per element: both halves of half as many words of ``random_bits``.
+
+        The low halves are those of the first elements.
+
+        Parameters
+        ----------
+        seed, counters, shape
+            See ``random_bits``.
+
+        Returns
+        -------
+        Array of shape (*P, *shape)
+            Values in [0, 2**16).
+        """
+        count = math.prod(shape)
+        words = self.random_bits(seed, counters, ((count + 1) // 2,))
+        halves: Array = self.xp.concat([words & 0xFFFF, words >> 16], axis=-1)
+        return self.xp.reshape(halves[..., :count], (*seed.shape, *shape))  # type: ignore[no-any-return]
+
     def _random_words(
         self, seed: Array, step: Array | int, purpose: int, pairs: int
     ) -> tuple[Array, Array]:

@@ -82,6 +82,7 @@ def test_each_device_multiplies_half_of_a_batch_and_one_sum_a_step_joins_them() 
     assert rows - {64, 24} == {16}, "products of the forward pass"  # 64 and 24: of gradients
     sums = re.findall(r"= (\(.*\)|\S+) all-reduce\(", text)
     assert len(sums) == 1
+    assert not re.findall(r" (?:all-gather|all-to-all|collective-\w+)\(", text)
     for shape in ("f32[64,24]", "f32[24,10]", "f32[24]", "f32[10]"):
         assert shape in sums[0]
 

@@ -132,11 +132,8 @@ def _threshold(rate: float) -> int:
 
 
 def _random_halves(backend: Backend, key: Key, shape: tuple[int, ...]) -> Any:
-    """Return 16 random bits per element, (*P, *shape), two elements from each 32-bit word."""
+    """Return 16 random bits per element, (*P, *shape), of the rows that are computed here."""
     share = key.share
     shape = shape if share is None else (share.size, shape[1])
-    count = shape[0] * shape[1]
-    words = backend.random_bits(key.seed, (key.step, key.purpose), ((count + 1) // 2,))
-    halves: Array = backend.xp.concat([words & 0xFFFF, words >> 16], axis=-1)
-    halves = backend.xp.reshape(halves[..., :count], (*key.seed.shape, *shape))
+    halves = backend.random_halves(key.seed, (key.step, key.purpose), shape)
     return halves if share is None else share.take(halves, backend.xp, axis=-2)
