@@ -99,9 +99,10 @@ def fit_population(
         See ``fit``.
     device, dtype
         See ``fit``.
-    parallel : {"mpi", "auto"} or Group, optional
+    parallel : {"mpi", "torch", "jax", "auto"} or Group, optional
         Divide the members, and not the batches, among several processes, which all call this
-        function with the same arguments. All processes return all models. ``progress`` reports the
+        function with the same arguments; ``"jax"`` also among the devices of a process, see
+        ``fit``. All processes return all models. ``progress`` reports the
         members of process 0, ``callbacks`` run where the member is trained.
     shared_order : bool
         Whether all members hold out the same samples and see the others in the same order, that

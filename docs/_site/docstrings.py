@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
 LITERAL = re.compile(r"(``.+?``)")
 MARKUP = re.compile(r"(?<![\w*\\])\*(?=\w)|\|(?=\S)")
+
+
+ENTRY = re.compile(r"^   (anynet(?:\.\w+)+)$", re.MULTILINE)
+
+
+def remove_old_pages(app: Sphinx) -> None:
+    """Remove the generated pages of names that the API reference no longer lists."""
+    folder = Path(app.srcdir) / "docs/api"
+    listed = {name for page in folder.glob("*.rst") for name in ENTRY.findall(page.read_text())}
+    for page in (folder / "generated").glob("*.rst"):
+        if page.stem not in listed:
+            page.unlink()
 
 
 def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -44,6 +57,7 @@ def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to autodoc, before numpydoc reads the sections."""
+    app.connect("builder-inited", remove_old_pages, priority=100)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("autodoc-process-docstring", describe_data)
     app.connect("autodoc-skip-member", skip_member)

@@ -1,7 +1,7 @@
 """Sphinx extension: literal text that is the name of a documented object links to its page.
 
-So ``anynet.fit``, ``nn.Dense`` and ``Ensemble`` in prose lead to the API reference, and the source
-is plain Markdown or numpydoc.
+``anynet.fit``, ``nn.Dense`` and ``Ensemble`` in prose thus lead to the API reference, and the
+source stays plain Markdown or numpydoc.
 """
 
 from __future__ import annotations
