@@ -28,6 +28,21 @@ def listed() -> list[str]:
     return re.findall(r"^   (anynet(?:\.\w+)+)$", pages, re.MULTILINE)
 
 
+def test_the_menu_has_each_page_once() -> None:
+    pages = [*DOCS.rglob("*.md"), *(DOCS / "api").glob("*.rst")]
+    entries = []
+    for page in pages:
+        menus = re.findall(
+            r"```{toctree}\n(.*?)```|toctree::\n(.*?)\Z", page.read_text(), re.DOTALL
+        )
+        for line in "\n".join("".join(menu) for menu in menus).splitlines():
+            if line.strip() and not line.strip().startswith(":"):
+                name = re.sub(r".*<(.*)>", r"\1", line).strip()
+                entries.append((page.parent / name).resolve())
+    menu = [DOCS / "index", *(entry for entry in entries if entry.is_relative_to(DOCS))]
+    assert sorted(menu) == sorted(page.with_suffix("") for page in pages)
+
+
 def find(name: str) -> object:
     """Return an object by its dotted name."""
     module, _, last = name.rpartition(".")

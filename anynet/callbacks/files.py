@@ -29,7 +29,8 @@ class FileLogger(EpochLogger):
     Parameters
     ----------
     path : path-like
-        The file. The lines of members of a population begin with the number of the member.
+        The file. The lines of members of a population begin with the number of the member; if
+        several processes train the members, each needs a file of its own.
     resume : bool
         See ``EpochLogger``.
 

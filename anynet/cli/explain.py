@@ -236,5 +236,5 @@ def _explain_column(model: AnyModel, source: str, arguments: argparse.Namespace)
     ]
     step = max(1, len(cells) // MOST_COLUMNS)
     say_text(table([head, *cells[::step]]))
-    say("", f"{out}: the same as a picture, with single rows")
+    say("", f"{out}: the same as a picture{', with single rows' * (len(found.targets) == 1)}")
     return 0

@@ -27,7 +27,7 @@ NAME = "find-rate"
 LEFT_OUT = (
     *("dataset", "out", "log", "json", *OF_PRESETS, *WITHOUT_EFFECT),
     *("schedule", "decay", "decay_epochs", "warmup", "average", "calibrate", "checkpoint_every"),
-    "stream",
+    *("stream", "parallel"),
 )
 
 

@@ -173,7 +173,7 @@ def save_partial(path: Path, found: PartialDependence, label: str, description: 
         long = max(map(len, names)) > 8 or len(names) > 8
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
         axes.set_xticks(places, names, fontsize=8, **turned)
-    what = f"{label} {found.targets[0]}" if single else label
+    what = f"{label} {found.targets[0]}" if single else label.removesuffix(" =")
     axes.set_xlabel(plain_text(found.column))
     axes.set_ylabel(plain_text(what))
     add_grid(axes)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anynet.cli.config import ABOUT, read_toml
-from anynet.cli.runs import CONFIG_FILE, model_file
+from anynet.cli.runs import CONFIG_FILE, is_run, model_file
 from anynet.errors import AnynetError, DataError, ModelFileError
 from anynet.nn import Network
 from anynet.training import History
@@ -83,6 +83,12 @@ class Record:
             return cls._unfinished(path, _newest(path))
         if path.is_file() and _is_checkpoint(path):
             return cls._unfinished(path, [path])
+        inside = (
+            sorted(filter(is_run, path.iterdir())) if path.is_dir() and not is_run(path) else []
+        )
+        if inside:
+            message = f"{path} holds runs: name one, such as {inside[0]}, or see anynet compare"
+            raise ModelFileError(message)
         file = model_file(path)
         saved = read_models(file)
         folder = path if path.is_dir() else path.parent
@@ -95,7 +101,7 @@ class Record:
             [one.network for one in saved.models],
             saved.metadata,
             {name: value for name, value in table.items() if name != ABOUT},
-            table.get(ABOUT) or {},
+            {name: value for name, value in table.get(ABOUT, {}).items() if not _is_nan(value)},
             curves or _curves_of_estimator(saved.metadata),
             file,
         )
@@ -237,6 +243,11 @@ def _curves_of_estimator(metadata: dict[str, Any]) -> list[Curves]:
         if isinstance(figures, dict) and isinstance(figures.get(figure), list)
     }
     return [known] if known else []
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether a value is a float that JSON cannot hold, as in a run that diverged."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _finite(value: Any) -> float | None:

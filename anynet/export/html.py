@@ -136,13 +136,9 @@ def _assembled(
     kind = "picture" if about["image"] else "form"
     style = _part("style.css")
     scripts = [_part(name) for name in SCRIPTS[kind]]
-    hashes = {
-        name: " ".join(map(_hash, parts))
-        for name, parts in (("script", scripts), ("style", [style]))
-    }
     policy = (
-        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
-        f"base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; "
+        f"style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     )
     heading = "Answer" if target is None else f"Prediction: {target.column}"
     texts = {"target": heading, "replacement": _replacement(about["table"], target)}

@@ -223,8 +223,8 @@ def lower_limit(accuracies: Sequence[float] | np.ndarray) -> float:
 
 
 def _limits(tops: Sequence[float] | np.ndarray, bottom: float) -> tuple[float, float]:
-    """Return both limits of an axis, the upper one a little above the highest value."""
-    top = float(np.max(tops))
+    """Return both limits of an axis of accuracies, the upper one a little above the highest."""
+    top, bottom = float(np.max(tops)), max(bottom, -0.02)
     return bottom, top + 0.06 * (top - bottom)
 
 

@@ -164,9 +164,10 @@ class Run(Member):
         self._log(logging.INFO, "training ended after epoch %d: %s; %s", last, why, kept)
 
     def _log(self, level: int, message: str, *args: Any) -> None:
-        """Log a message, after the name of the member if there is one."""
-        prefix = f"{self.name}: " if self.name else ""
-        LOGGER.log(level, prefix + message, *args)
+        """Log a message in one process, after the name of the member if there is one."""
+        if self.group.is_first:
+            prefix = f"{self.name}: " if self.name else ""
+            LOGGER.log(level, prefix + message, *args)
 
     @property
     def group(self) -> Group:

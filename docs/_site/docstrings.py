@@ -7,6 +7,7 @@ absolute values |x| are escaped here, because reST would take them for markup.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -15,7 +16,7 @@ LITERAL = re.compile(r"(``.+?``)")
 MARKUP = re.compile(r"(?<![\w*\\])\*(?=\w)|\|(?=\S)")
 
 
-def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Escape asterisks and bars in the prose of a docstring, in place."""
     for at, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
@@ -24,7 +25,16 @@ def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: lis
             lines[at] = "".join(parts)
 
 
-def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> Any:  # noqa: ARG001
+def describe_data(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Replace the docstring of ``dict`` or ``tuple``, which data inherit, by their content."""
+    if what == "data" and isinstance(obj, (Mapping, tuple)):
+        kind = "Mapping with the keys" if isinstance(obj, Mapping) else "Tuple of"
+        lines[:] = [f"{kind} {', '.join(f'``{each}``' for each in obj)}."]
+
+
+def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> Any:
     """Skip fields of named tuples, which their class describes, and what scikit-learn documents."""
     module = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
     request = name == "get_metadata_routing" or re.fullmatch(r"set_\w+_request", name)
@@ -35,5 +45,6 @@ def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to autodoc, before numpydoc reads the sections."""
     app.connect("autodoc-process-docstring", escape, priority=400)
+    app.connect("autodoc-process-docstring", describe_data)
     app.connect("autodoc-skip-member", skip_member)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

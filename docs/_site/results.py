@@ -7,7 +7,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 
-def add_title(app: Sphinx, docname: str, source: list[str]) -> None:  # noqa: ARG001
+def add_title(app: Sphinx, docname: str, source: list[str]) -> None:
     """Prepend the name of the file where a table has no heading; no menu lists these pages."""
     if docname.startswith("bench/results/"):
         has_title = source[0].startswith("# ")

@@ -49,12 +49,13 @@ def test_model_file_alone_lacks_what_it_does_not_record(
 def test_run_of_an_earlier_version(anynet: Any, digits_run: Any, tmp_path: Path) -> None:
     folder = tmp_path / "old"
     shutil.copytree(digits_run.folder, folder)
-    (folder / "config.toml").write_text('dataset = "digits"\nformer-option = 3\n')
+    about = "[about]\nvalidation_loss = nan\ntest_accuracy = 0.5\n"
+    (folder / "config.toml").write_text(f'dataset = "digits"\nformer-option = 3\n{about}')
     (folder / "history.csv").unlink()
     text, found = facts(anynet, folder)
     assert "former option 3" in text
     assert found["curves"] == []
-    assert found["about"] == {}
+    assert found["about"] == {"test_accuracy": 0.5}
 
 
 def test_preset_of_a_table(anynet: Any, tmp_path: Path) -> None:
@@ -129,8 +130,9 @@ def test_names_from_the_model_do_not_control_the_terminal(
     assert "\nforged" not in text
 
 
-def test_what_is_not_a_run_is_refused(fails: Any, tmp_path: Path) -> None:
+def test_what_is_not_a_run_is_refused(fails: Any, digits_run: Any, tmp_path: Path) -> None:
     assert "there is no model" in fails("info", tmp_path)
+    assert f"such as {digits_run.folder}" in fails("info", digits_run.folder.parent)
     (tmp_path / "results.json").write_text("{}")
     assert "study" in fails("info", tmp_path)
     (tmp_path / "m.safetensors").write_bytes(b"no model")

@@ -19,11 +19,12 @@ function make(tag, text = "", className = "") {
 /** Write a share as a percentage. */
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-/** Write a number with five significant digits. */
+/** Write a number with five significant digits, or all digits of its whole part. */
 function short(value) {
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e9 || size < 1e-4)) return value.toExponential(3);
-  return value.toLocaleString("en", { maximumSignificantDigits: Math.max(5, Math.ceil(Math.log10(size || 1))) });
+  const digits = Math.max(5, Math.ceil(Math.log10(size || 1)));
+  return value.toLocaleString("en", { maximumSignificantDigits: digits });
 }
 
 /** Return the place of the largest value. */
@@ -63,7 +64,9 @@ function showBars({ task, outputs }, mean) {
   if (task === "values") return;
   const likely = mean ?? new Float64Array(outputs.length);
   let places = [...outputs.keys()];
-  if (outputs.length > MOST_BARS) places = places.sort((i, j) => likely[j] - likely[i]).slice(0, 10);
+  if (outputs.length > MOST_BARS) {
+    places = places.sort((i, j) => likely[j] - likely[i]).slice(0, 10);
+  }
   while (body.rows.length < places.length) body.append(newBar());
   const best = argmax(likely);
   places.forEach((place, row) => {
@@ -91,7 +94,7 @@ function newBar() {
 
 // ---- Hidden units --------------------------------------------------------------------------
 
-/** Predict, and return {mean, hidden}: the activations of each hidden layer of the first network. */
+/** Predict; return {mean, hidden}, the activations of hidden layers of the first network. */
 function observed(model, x) {
   const hidden = [];
   const mean = predict(model, x, (layer, y) => {

@@ -30,7 +30,9 @@ const FIELDS = {
       input.value = cell ?? "";
       follow();
     };
-    slider.addEventListener("input", () => (input.value = Number(slider.valueAsNumber.toPrecision(4))));
+    slider.addEventListener("input", () => {
+      input.value = Number(slider.valueAsNumber.toPrecision(4));
+    });
     input.addEventListener("input", follow);
     return { elements: [input, slider], read, write, hint: hintFor(column, short) };
   },
@@ -57,7 +59,7 @@ FIELDS.code = FIELDS.category;
 
 const placeholderOf = ({ kind, typical }) => (kind === "plain" ? short(typical) : "missing");
 
-/** A slider over the range of the training rows, beside a number; hidden if the range is unknown. */
+/** A slider over the range of the training rows; hidden if the range is unknown. */
 function sliderFor(column) {
   const [min, max] = column.limits ?? [0, 0];
   const isWhole = [min, max, typicalCell(column)].every(Number.isInteger);
@@ -191,7 +193,8 @@ function showEffects(model, cells, mean) {
       const fill = row.querySelector(".fill");
       fill.style.transform = `translateX(50%) scaleX(${effect / largest / 2})`;
       fill.classList.add("signed", effect > 0 ? "up" : "down");
-      const amount = model.task === "values" ? short(effect) : `${(100 * effect).toFixed(1)} points`;
+      const points = `${(100 * effect).toFixed(1)} points`;
+      const amount = model.task === "values" ? short(effect) : points;
       row.cells[0].firstChild.textContent = name;
       row.cells[2].textContent = effect > 0 ? `+${amount}` : amount.replace("-", "−");
       return row;

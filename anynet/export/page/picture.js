@@ -74,7 +74,8 @@ function resized(picture, factor) {
   );
   const scaled = withWidth(picture, width, factor <= 1);
   const turned = transposed(withWidth(transposed(scaled), height, factor <= 1));
-  const [least, most] = [Math.min, Math.max].map((pick) => picture.data.reduce((a, b) => pick(a, b)));
+  const least = picture.data.reduce((a, b) => Math.min(a, b));
+  const most = picture.data.reduce((a, b) => Math.max(a, b));
   turned.data.forEach((value, i) => (turned.data[i] = Math.min(Math.max(value, least), most)));
   return turned;
 }
@@ -164,8 +165,9 @@ const STEPS = {
   },
   width: (picture, { width: wanted }) => {
     const { height, width, data } = picture;
-    const inked = (j) => Array.from({ length: height }, (_, i) => data[i * width + j]).some((v) => v > 0);
-    const columns = Array.from({ length: width }, (_, j) => j).filter(inked);
+    const rows = [...Array(height).keys()];
+    const inked = (j) => rows.some((i) => data[i * width + j] > 0);
+    const columns = [...Array(width).keys()].filter(inked);
     const [first, last] = [columns[0], columns[columns.length - 1]];
     const stretch = (last - first + 1) / wanted;
     return shifted(picture, (i, j) => (first + last) / 2 + stretch * (j - (width - 1) / 2));
