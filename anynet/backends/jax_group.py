@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 import os
 import pickle
 from typing import Any, TypeVar
@@ -99,9 +100,7 @@ def jax_group() -> JaxGroup:
         by_mpi = importlib.util.find_spec("mpi4py") is not None
         try:
             jax.distributed.initialize(
-                cluster_detection_method="mpi4py" if by_mpi else None,
-                heartbeat_timeout_seconds=DEAD_SECONDS,
-                shutdown_timeout_seconds=DEAD_SECONDS,
+                cluster_detection_method="mpi4py" if by_mpi else None, **_limits()
             )
         except (RuntimeError, ValueError) as error:
             message = (
@@ -110,6 +109,13 @@ def jax_group() -> JaxGroup:
             )
             raise BackendError(message) from error
     return watched(JaxGroup())
+
+
+def _limits() -> dict[str, int]:
+    """Return the time limits for processes that do not answer, as far as this JAX has them."""
+    known = inspect.signature(jax.distributed.initialize).parameters
+    names = ("heartbeat_timeout_seconds", "shutdown_timeout_seconds")
+    return dict.fromkeys([name for name in names if name in known], DEAD_SECONDS)
 
 
 def _first(error: Exception) -> str:

@@ -75,7 +75,6 @@ class TorchGroup(Group):
             raise BackendError(message) from error
 
 
-@functools.cache
 def torch_group() -> TorchGroup:
     """Return the default group of torch.distributed, initialised if it is not.
 
@@ -93,6 +92,11 @@ def torch_group() -> TorchGroup:
         raise mark_as_shared(BackendError(message))
     if not distributed.is_initialized():
         _initialise(distributed)
+    return _group_of(distributed, distributed.group.WORLD)
+
+
+@functools.cache  # a program may end its default group and initialise another one
+def _group_of(distributed: Any, world: Any) -> TorchGroup:  # noqa: ARG001
     return watched(TorchGroup(distributed))
 
 

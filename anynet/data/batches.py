@@ -155,6 +155,8 @@ class HostBatches:
             self.block_rows = min(self.block_rows, max(1, most // max(1, self.x.row_bytes)))
         if block_bytes is not None:
             self.block_rows = max(1, block_bytes // max(1, self.x.row_bytes))
+        if backend.group.size > 1 and backend.share(1) is None:  # all run one program of JAX
+            self.block_rows = min(backend.group.gather(self.block_rows))
         self._spare: list[list[Block]] = []  # memory is slow when it is first written
 
     def blocks(

@@ -100,3 +100,17 @@ def test_a_missing_library_is_an_error_that_names_the_package(backend: Any, monk
     monkeypatch.setattr(nccl.nccl, "available", False)
     with pytest.raises(anynet.BackendError, match="pip install nvidia-nccl"):
         backend.joined(Pair())
+
+
+def test_the_steps_of_a_fit_are_captured_with_their_exchanges(backend: Any) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(130, 6)), rng.integers(0, 3, 130), rng.random(130)
+    network = anynet.mlp([6, 8, 3], dropout=0.2, batch_norm=True)
+    model = anynet.fit(
+        network, data, backend=backend, parallel=backend.group, batch_size=4, epochs=2,
+        optimizer="adam", validation=10,
+    )  # fmt: skip
+    assert backend.graphs.failure is None
+    assert backend.graphs.replayed >= 2 * 30
+    assert 0 < DoublingCommunicator.calls < backend.graphs.replayed
+    assert model.backend.group.size == 1
