@@ -100,7 +100,9 @@ class Quantile(Encoder):
         factor = overflow_factor(float(np.max(np.abs(present))))
         _, scale = order_statistics(present)
         noise = np.random.default_rng(0).normal(0.0, NOISE, present.size) * (scale * factor)
-        found = np.quantile(present * factor + noise, np.linspace(0, 1, count)) / factor
+        found = np.quantile(present * factor + noise, np.linspace(0, 1, count))
+        limit = np.finfo(np.float64).max * factor  # the noise may exceed it
+        found = np.clip(found, -limit, limit) / factor
         quantiles = np.maximum.accumulate(np.nan_to_num(found))
         return cls(name, tuple(quantiles.tolist()), present.size < values.size)
 

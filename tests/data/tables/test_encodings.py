@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.preprocessing import QuantileTransformer, RobustScaler
 
@@ -103,6 +103,8 @@ def test_normal_quantiles_match_scipy() -> None:
     st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=1, max_size=60),
     st.sampled_from([1e-9, 1.0, 1e9]),
 )
+@example([0.0, 0.0, 0.0, 0.0, -1.7976883200294383e308], 1.0)
+@example([0.0, 1.7976931348623157e308], 1.0)
 def test_quantile_inputs_are_finite_and_ordered(values: list[float], unit: float) -> None:
     with np.errstate(over="ignore"):
         column = Table.of({"a": np.array(values) * unit}).columns["a"]
