@@ -159,9 +159,8 @@ def _answers(record: Record, arguments: argparse.Namespace, shelf: dict[Any, Dat
     place = str(source), str(data_dir)
     if place not in shelf:
         if is_table(source):
-            message = (
-                f"the model was trained on {record.dataset or 'arrays'}, and {source} is a table"
-            )
+            own = record.dataset or "arrays"
+            message = f"the model was trained on {own}, and {source} is a table"
             raise InvalidArgumentError(message)
         shelf[place] = load_samples(source, None if data_dir is None else Path(data_dir))
     dataset = shelf[place]

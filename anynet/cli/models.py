@@ -132,7 +132,7 @@ def _refuse_pictures(paths: Iterable[Path]) -> None:
     for path in paths:
         if kind := picture_kind(path):
             message = (
-                f"the model was trained on a table, and {path} is {kind}: expected a table, such as "
-                f"a CSV file"
+                f"the model was trained on a table, and {path} is {kind}: expected a table, such "
+                f"as a CSV file"
             )
             raise DataError(message)

@@ -76,8 +76,8 @@ class Record:
         """
         if (path / STUDY_FILE).is_file():
             message = (
-                f"{path} is the folder of a study, which has no model: anynet compare {path}, with no "
-                f"other run, compares its points"
+                f"{path} is the folder of a study, which has no model: anynet compare {path}, with "
+                f"no other run, compares its points"
             )
             raise ModelFileError(message)
         if (path / CHECKPOINTS).is_dir():
