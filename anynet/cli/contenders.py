@@ -149,6 +149,8 @@ def _answers(record: Record, arguments: argparse.Namespace, shelf: dict[Any, Dat
     named = source in dataset_names()
     if source is None or not (named or Path(source).exists()):
         message = "its data are not at hand: name them by --data"
+        if arguments.data is not None:
+            message = f"--data {source} is neither a file nor the name of a data set"
         raise InvalidArgumentError(message)
     if knows_tables(model):
         if named:

@@ -205,6 +205,8 @@ def test_data_of_another_kind_are_the_reason_of_no_test(
     assert "is a table" in reasons[2]
     _, found = compared(anynet, *paths[1:], "--data", "digits")
     assert "digits is not a table" in found["runs"][0]["reason"]
+    _, other = compared(anynet, *paths[1:], "--data", tmp_path / "absent.csv")
+    assert "absent.csv is neither a file" in other["runs"][0]["reason"]
     assert found["runs"][1]["reason"] is None
 
 
