@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "_site"))
 
@@ -86,3 +87,15 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_context = {"default_mode": "auto"}
+
+
+def name_links(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:  # noqa: ARG001
+    """Name the links to the README by what it is for: its title is that of the project."""
+    for link in (context.get("prev"), context.get("next")):
+        if link and link["title"] == project:
+            link["title"] = "Getting started"
+
+
+def setup(app: Any) -> None:
+    """Connect the functions above."""
+    app.connect("html-page-context", name_links)

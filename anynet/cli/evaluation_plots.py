@@ -14,7 +14,7 @@ from anynet.cli.value_report import ValueReport
 from anynet.study.plots import ACCENT, MUTED, add_grid, in_own_style, plain_text, write
 
 #: Number of images in a row of a picture, and the maximum number of letters above one.
-COLUMNS, MOST_CAPTION_LETTERS = 10, 18
+COLUMNS, MOST_CAPTION_LETTERS = 10, 16
 
 
 @in_own_style
@@ -50,7 +50,9 @@ def save_reliability(path: Path, reliability: Reliability, what: str, name: str)
     upper.errorbar(predicted, observed, yerr=error, color=ACCENT, label=label, **bars)
     upper.set(ylabel=f"share of {what}", xlim=(0, 1), ylim=(-0.02, 1.02))
     upper.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    upper.legend(loc="upper left", frameon=False, fontsize=8)
+    handles, labels = upper.get_legend_handles_labels()
+    how: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 8}
+    figure.legend(handles, labels, ncols=2, **how)
     centres = (np.arange(BINS) + 0.5) / BINS
     lower.bar(centres, reliability.rows, width=0.9 / BINS, color=ACCENT)
     lower.set(xlabel="predicted probability", ylabel="predictions", yscale="log")
@@ -135,6 +137,6 @@ def save_examples(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_color("#cccccc")
         lines = [plain_text(line, MOST_CAPTION_LETTERS) for line in caption]
-        axes.set_title("\n".join(lines), fontsize=8)
+        axes.set_title("\n".join(lines), fontsize=7)
     figure.suptitle(plain_text(title), fontsize=10)
     write(figure, path)

@@ -22,11 +22,12 @@ ROWS, NEW_ROWS = 400, 6
 DIGIT = 3
 
 STUDY = """\
+optimizer = "adam"
 epochs = 10
 
 [grid]
 layers = [[32], [64], [64, 32]]
-learning-rate = [0.05, 0.2]
+learning-rate = [0.001, 0.01]
 """
 
 

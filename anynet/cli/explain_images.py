@@ -22,7 +22,7 @@ from anynet.cli.models import (
 from anynet.cli.recipe import preprocessed
 from anynet.cli.records import Record
 from anynet.cli.runs import refuse_as_data, trained_from
-from anynet.cli.terminal import complain, say, say_json, say_text, table
+from anynet.cli.terminal import complain, percent, say, say_json, say_text, table
 from anynet.data import Dataset, Source, dataset_names
 from anynet.data.datasets import locate_dataset
 from anynet.data.image_format import ImageFormat
@@ -94,7 +94,8 @@ def explain_dataset(model: AnyModel, source: str, arguments: argparse.Namespace)
     for part, rows in parts.items():
         images, found = _images(x[rows], wanted), _saliencies(model, x[rows], None, wanted)
         titles = [
-            f"{names[y[at]]} → {names[predicted[at]]} ({likely[at].max():.2f})" for at in rows
+            f"{names[y[at]]} → {names[predicted[at]]} ({percent(float(likely[at].max()))})"
+            for at in rows
         ]
         drawn[part] = list(map(Explained, images, found, titles))
     means = []

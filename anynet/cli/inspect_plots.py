@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from anynet.inspect import Importance, PartialDependence
-from anynet.study.plots import ACCENT, LOOKS, MUTED, add_grid, in_own_style, plain_text, write
+from anynet.study.plots import (
+    ACCENT,
+    LOOKS,
+    MUTED,
+    OUTSIDE,
+    add_grid,
+    in_own_style,
+    plain_text,
+    write,
+)
 
 METRICS = {"accuracy": "accuracy", "r2": "R²", "score": "score"}
 
@@ -60,9 +69,9 @@ def save_learning_curves(
             how: dict[str, Any] = {"color": look.color, "linestyle": look.line}
             axes.plot(epochs, heights, marker=look.marker, markersize=3.5, label=label, **how)
             ends.append(heights)
-        _limit(axes, ends, lower=figure_name != "loss")
+        complete = _limit(axes, ends, lower=figure_name != "loss")
         axes.set_title(METRICS.get(figure_name, figure_name), loc="left", fontsize=10)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel("epoch" if complete else f"epoch\n{OUTSIDE}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         add_grid(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -83,17 +92,23 @@ def _validated(
     return "", []
 
 
-def _limit(axes: Any, curves: Sequence[Sequence[float]], *, lower: bool) -> None:
-    """Leave out the first epochs where they are far from all later ones, which would be flat."""
+def _limit(axes: Any, curves: Sequence[Sequence[float]], *, lower: bool) -> bool:
+    """Leave out the first epochs where they are far from all later ones, which would be flat.
+
+    Return whether nothing is left out. Scores are 1 at most.
+    """
     later = [value for curve in curves for value in curve[len(curve) // 4 :] if np.isfinite(value)]
     if not later:
-        return
+        return True
     low, high = min(later), max(later)
     margin = 0.08 * (high - low) or 0.01
     if lower:
-        axes.set_ylim(bottom=low - margin)
+        bottom = low - margin
+        axes.set_ylim(bottom=bottom, top=min(axes.get_ylim()[1], 1 + 0.02 * (1 - bottom)))
     else:
         axes.set_ylim(bottom=max(0.0, low - margin), top=high + margin)
+    bottom, top = axes.get_ylim()
+    return all(bottom <= value <= top for curve in curves for value in curve if np.isfinite(value))
 
 
 @in_own_style

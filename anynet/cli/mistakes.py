@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from anynet.cli.terminal import table
+from anynet.cli.terminal import percent, table
 
 
 class Mistake(NamedTuple):
@@ -33,7 +33,7 @@ class Mistake(NamedTuple):
     @property
     def caption(self) -> tuple[str, str]:
         """The mistake in two short lines, for a picture."""
-        return f"{self.true} → {self.predicted}", f"{self.size:.1%}"
+        return f"{self.true} → {self.predicted}", percent(self.size)
 
     def as_json(self) -> dict[str, Any]:
         """Return the mistake in types of JSON."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anynet.cli.runs import new_folder, refuse_existing
-from anynet.cli.terminal import complain
+from anynet.cli.terminal import complain, percent
 from anynet.data.image_format import ImageFormat
 from anynet.errors import InvalidArgumentError
 
@@ -64,10 +64,13 @@ class NetworkInputs:
             count = f"the first {MOST_SHOWN} of {len(self._ink):,} pictures"
             complain(f"{self.path} shows {count}", "anynet: note: ")
         ink, answers = np.stack(self._ink[:MOST_SHOWN]), self._answers[:MOST_SHOWN]
-        captions = [_caption(answer) for answer in answers]
+        files = [answer["file"] for answer in answers]
+        single = len({*files}) == 1
+        captions = [_caption(answer, files, single=single) for answer in answers]
         size = " × ".join(map(str, self.wanted.shape))
+        name = f"{Path(files[0]).name}: " if single else ""
         if self.path.suffix.lower() == ".png":
-            save_examples(self.path, ink, captions, f"the {size} inputs of the network")
+            save_examples(self.path, ink, captions, f"{name}the {size} inputs of the network")
             return f"{self.path}: the inputs of the network"
         with new_folder(self.path, numbered=False) as new:
             for at, (answer, caption) in enumerate(zip(answers, captions, strict=True)):
@@ -76,8 +79,9 @@ class NetworkInputs:
         return f"{self.path}: the inputs of the network, a file each"
 
 
-def _caption(answer: dict[str, Any]) -> tuple[str, str]:
-    """Return the file of a picture, and its predicted class with the probability."""
-    file = Path(answer["file"])
-    place = f"{file.stem} {answer['index']}" if file.suffix != ".png" else file.name
-    return place, f"{answer['class']}  {answer['probability']:.1%}"
+def _caption(answer: dict[str, Any], files: Sequence[str], *, single: bool) -> tuple[str, str]:
+    """Return the file of a picture or its index there, and its class with the probability."""
+    place = Path(answer["file"]).name
+    if files.count(answer["file"]) > 1:
+        place = f"{'image' if single else place[:8] + '…'} {answer['index']}"
+    return place, f"{answer['class']}  {percent(answer['probability'])}"

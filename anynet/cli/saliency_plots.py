@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from anynet.cli.terminal import percent
 from anynet.data.image_format import ImageFormat
 from anynet.study.plots import ACCENT, MUTED, in_own_style, plain_text, write
 
@@ -56,7 +57,7 @@ def save_dataset(
     rows: Any = np.atleast_1d(np.asarray(figure.subplots(len(parts), 1)))
     for axes, (name, some) in zip(rows, parts.items(), strict=True):
         _draw_row(axes, some, n_columns, wanted)
-        axes.set_title(name, fontsize=9, loc="left", pad=14)
+        axes.set_title(name, fontsize=9, loc="left", pad=18)
     write(figure, path)
 
 
@@ -71,7 +72,14 @@ def _draw_row(axes: Any, some: Sequence["Explained"], n_columns: int, wanted: Im
         canvas[:height, inside] = _grey(each.image, wanted)
         canvas[height + gap :, inside] = _diverging(each.saliency)
         middle = left + width / 2 - 0.5
-        axes.text(middle, -1, plain_text(each.title, 24), fontsize=7.5, ha="center", va="bottom")
+        axes.annotate(
+            plain_text(each.title, 24),
+            (middle, -0.5),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=7.5,
+            ha="center",
+        )
     axes.imshow(canvas, interpolation="nearest")
     axes.set_xlim(-0.5, n_columns * (width + gap) - gap - 0.5)
     axes.set_axis_off()
@@ -154,8 +162,10 @@ def _bars(axes: Any, top: Sequence[tuple[str, float]]) -> None:
     heights = np.arange(len(top))[::-1]
     axes.barh(heights, [p for _, p in top], color=ACCENT, height=0.7)
     axes.set_yticks(heights, [plain_text(name, 16) for name, _ in top], fontsize=8)
-    axes.set_xlim(0, 1.45)  # with room for the numbers
-    axes.set_xticks([0, 1], ["0", "1"], fontsize=8)
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"], fontsize=8)
+    axes.set_xlabel("probability", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     for height, (_, p) in zip(heights, top, strict=True):
-        axes.text(p + 0.03, height, f"{p:.3f}", va="center", fontsize=7, color=MUTED)
+        where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        axes.text(1.03, height, percent(p), fontsize=7, color=MUTED, **where)

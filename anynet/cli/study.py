@@ -249,7 +249,7 @@ def read_study(path: Path, *, searched: bool) -> tuple[dict[str, Any], Space]:
     if not isinstance(grid, dict):
         message = (
             f"{path}: expected a table [{GRID}] with the studied options, such as "
-            f"learning-rate = [0.05, 0.1]"
+            f"learning-rate = [0.001, 0.01]"
         )
         raise InvalidArgumentError(message)
     options = options_from(table, str(path))

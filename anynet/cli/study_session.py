@@ -214,13 +214,16 @@ class Session:
         plans = [self.study.plan(each) for each in experiments]
         rows = list(self.results.rows.values())
         path = write_report(self.results.folder, self.study.setting(), plans, rows)
+        optimizer = self.study.base.options.optimizer
+        fixed = "optimizer" not in self.study.studied and optimizer != TrainOptions.optimizer
+        by = f" (optimizer {optimizer})" if fixed else ""
         for plan in plans:
             chosen = choose(summarise(plan, rows))
             if chosen is None:
                 say(f"{plan.experiment.title}: all points have runs that diverged at once")
                 continue
             say(
-                f"{plan.experiment.title}: chosen {words(chosen.point)}; "
+                f"{plan.experiment.title}: chosen {words(chosen.point)}{by}; "
                 f"validation {spread(chosen.values('validation_accuracy'))}, "
                 f"test {spread(chosen.values('test_accuracy'))}"
             )

@@ -54,6 +54,13 @@ def warn(message: str) -> None:
         complain(message, "anynet: warning: ")
 
 
+def percent(probability: float) -> str:
+    """Return a probability with one decimal, without rounding it to 0 % or 100 %."""
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
+
+
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Align the columns of cells: the first `left` to the left, the others to the right."""
     rows = [[printable(cell) for cell in row] for row in rows]

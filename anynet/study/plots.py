@@ -62,6 +62,9 @@ FAR = 0.02
 #: Least distance of the lower limit of an axis from the lowest accuracy.
 LEAST_MARGIN = 1e-3
 
+#: Note at an axis of epochs whose values do not all fit.
+OUTSIDE = "(some epochs are outside the axis)"
+
 MOST_CURVES = len(LOOKS)
 
 _P = ParamSpec("_P")
@@ -97,7 +100,7 @@ def save_accuracy(path: Path, summaries: Sequence[Summary], title: str) -> None:
         axes.errorbar(means, positions, xerr=errors, linestyle="none", **how)
         axes.set_yticks(positions, names, fontsize=8)
         axes.set_xlabel(_what("validation accuracy", summaries))
-        axes.set_xlim(left=limit)
+        axes.set_xlim(_limits(means + errors, limit))
     else:
         (option,) = summaries[0].point
         values = [summary.point[option] for summary in summaries]
@@ -129,7 +132,8 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw validation accuracy against the epoch: thin lines for runs, thick ones for medians.
 
     Neither the first epochs nor runs that collapse compress the differences between the others, see
-    ``lower_limit``. A triangle marks each run that ends below the axis.
+    ``lower_limit``. A triangle marks each run that ends below the axis; a note reports that epochs
+    before the last one are below it.
     """
     figure, axes = _figure(title, height=4.0 if len(summaries[0].point) == 1 else 5.5)
     drawn = list(zip(summaries[:MOST_CURVES], LOOKS, strict=False))
@@ -160,10 +164,12 @@ def save_curves(path: Path, summaries: Sequence[Summary], title: str) -> None:
         how: dict[str, Any] = {"marker": "v", "color": MUTED, "linestyle": "none"}
         axes.plot([], [], label=f"{count},\nthe lowest at {min(below):.4f}", **how)
     axes.set_ylim(_limits([top], bottom))
+    early = min(min(row.curve) for summary, _ in drawn for row in summary.rows)
+    note = f"\n{OUTSIDE}" if early < axes.get_ylim()[0] else ""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     single = max(len(summary.rows) for summary in summaries) == 1
     what = "" if single else "\n(thick: median, thin: each seed)"
-    axes.set(xlabel="epoch", ylabel=f"validation accuracy{what}")
+    axes.set(xlabel=f"epoch{note}", ylabel=f"validation accuracy{what}")
     _legend(axes, summaries)
     write(figure, path)
 
@@ -223,9 +229,9 @@ def lower_limit(accuracies: Sequence[float] | np.ndarray) -> float:
 
 
 def _limits(tops: Sequence[float] | np.ndarray, bottom: float) -> tuple[float, float]:
-    """Return both limits of an axis of accuracies, the upper one a little above the highest."""
-    top, bottom = float(np.max(tops)), max(bottom, -0.02)
-    return bottom, top + 0.06 * (top - bottom)
+    """Return both limits of an axis of accuracies: a little above the highest, and about 0 to 1."""
+    top, bottom = min(float(np.max(tops)), 1.0), max(bottom, -0.02)
+    return bottom, min(top + 0.06 * (top - bottom), 1 + 0.02 * (1 - bottom))
 
 
 def _mark_outside(

@@ -40,7 +40,9 @@ def test_one_file_shows_the_inputs_with_the_predicted_classes(
     assert path == tmp_path / "seen.png"
     np.testing.assert_allclose(ink, rows.reshape(-1, 8, 8) / 16)
     assert [caption[1].split()[0] for caption in captions] == [each["class"] for each in answers]
+    assert [caption[0] for caption in captions] == ["image 0", "image 1", "image 2"]
     assert "8 × 8" in title
+    assert "rows.npy" in title
 
 
 def test_a_folder_has_one_file_each_and_is_not_overwritten(

@@ -18,7 +18,7 @@ import anynet as library
 from anynet.cli import plots
 from anynet.cli.progress import download_bar
 from anynet.cli.reports import Report
-from anynet.cli.terminal import complain, plain_warnings, say, say_json, table
+from anynet.cli.terminal import complain, percent, plain_warnings, say, say_json, table
 from anynet.cli.value_report import ValueReport
 from anynet.errors import AnynetError, printable
 
@@ -59,6 +59,11 @@ def test_ordinary_text_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) 
         "Größe  日本 ✓ naïve\nC:\\new\n",
         "anynet: error: two  spaces in a name\n",
     )
+
+
+def test_only_certain_probabilities_are_printed_as_0_or_100_percent() -> None:
+    printed = [percent(p) for p in (0.0, 0.0002, 0.1234, 0.9989, 0.9998, 1.0)]
+    assert printed == ["0.0%", "<0.1%", "12.3%", "99.9%", ">99.9%", "100.0%"]
 
 
 def test_json_round_trips_and_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:

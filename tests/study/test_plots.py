@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from anynet.study import plots
-from anynet.study.plots import LOOKS, lower_limit
+from anynet.study.plots import LOOKS, _limits, lower_limit
 from anynet.study.summary import Summary
 
 
@@ -35,6 +35,12 @@ def summaries_of(row, finals: list[list[float]]) -> list[Summary]:
         rows = [row(seed, value, options=point) for seed, value in enumerate(accuracies)]
         points.append(Summary(point, tuple(rows)))
     return points
+
+
+def test_axes_of_accuracies_end_close_to_0_and_1() -> None:
+    bottom, top = _limits([0.9, 1.3], -0.5)
+    assert -0.05 < bottom < 0
+    assert 1 < top < 1.05
 
 
 def test_limits_ignore_few_points_that_are_far_below() -> None:
