@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from anynet.errors import InvalidArgumentError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MOST_COMPARED = 200  # characters of a word: comparing takes quadratic time
 
@@ -53,6 +57,33 @@ def did_you_mean(word: object, names: Iterable[str]) -> str:
     text = str(word).casefold()
     near = difflib.get_close_matches(text, folded, n=1) if len(text) <= MOST_COMPARED else []
     return f"; did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def check_keywords(function: str, given: Iterable[str], names: Collection[str]) -> None:
+    """Check the names of keyword arguments.
+
+    Raises
+    ------
+    TypeError
+        If the function has no parameter of a name, as in Python, with the most similar one.
+    """
+    for name in given:
+        if name not in names:
+            hint = did_you_mean(name, names)
+            message = f"{function}() got an unexpected keyword argument {name!r}{hint}"
+            raise TypeError(message)
+
+
+def suggests_names(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function so that it refuses unknown keyword arguments with the nearest name."""
+    names = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        check_keywords(function.__name__, kwargs, names)
+        return function(*args, **kwargs)
+
+    return wrapped
 
 
 def accepts_call(value: Any, *args: Any, **options: Any) -> bool:

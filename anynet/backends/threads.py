@@ -45,8 +45,8 @@ def set_threads(count: int) -> None:
     Examples
     --------
     >>> import anynet
-    >>> anynet.set_threads(1)
-    >>> anynet.get_backend("numpy").describe()["threads"]
+    >>> anynet.set_threads(1)  # doctest: +SKIP
+    >>> anynet.get_backend("numpy").describe()["threads"]  # doctest: +SKIP
     '1'
     """
     count = check_whole("threads", count)

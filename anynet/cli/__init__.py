@@ -36,7 +36,7 @@ COMMANDS = {
     "info": "print what a model is, how it was trained, and its scores",
     "compare": "compare runs: what differs, and whether it is more than chance",
     "explain": "show which columns or pixels the predictions depend on",
-    "export": "write a trained model for ONNX runtimes or torch",
+    "export": "write a trained model as an ONNX graph, a web page, or for torch or scikit-learn",
     "study": "compare options over several seeds: the report's experiments, grids, searches",
     "augment": "draw images beside their augmented versions",
     "example": "write small files to try the other commands on",

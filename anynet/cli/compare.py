@@ -213,13 +213,17 @@ def sentence(group: Group, pair: Comparison) -> str:
     ]
     scores.insert(1, f"difference {difference} [{low:.4f}, {high:.4f}]")
     test = "McNemar mid-p" if pair.mcnemar is not None else "bootstrap p"
-    p = "< 0.0001" if pair.p_holm < 1e-4 else f"= {pair.p_holm:.4f}"
     if pair.mcnemar is not None and not pair.mcnemar.only_first + pair.mcnemar.only_second:
         return f"inconclusive: {names[0]} and {names[1]} are right on the same rows"
     how = f"{names[0]} is better than {names[1]}"
     if not pair.decided:
         how = f"inconclusive: {names[0]} and {names[1]}"
-    return f"{how}: {', '.join(scores)}, {test} {p}"
+    return f"{how}: {', '.join(scores)}, {test} {shown_p(pair.p_holm)}"
+
+
+def shown_p(p: float) -> str:
+    """Return a p-value with its relation, "= 0.0123" or "< 0.0001"."""
+    return "< 0.0001" if p < 1e-4 else f"= {p:.4f}"
 
 
 def as_json(contenders: Sequence[Contender], groups: Sequence[Group]) -> dict[str, Any]:

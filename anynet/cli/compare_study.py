@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from anynet.cli.compare import shown_p
 from anynet.cli.terminal import say, say_json, say_text, table
 from anynet.errors import InvalidArgumentError
 from anynet.study.paired import PointComparison, compare_with_chosen, summarise_rows
@@ -77,7 +78,7 @@ def sentence(pair: PointComparison) -> str:
     text += f", difference {pair.difference:.4f}"
     if math.isnan(pair.p):
         return f"inconclusive: {best} and {other}: {text}, one seed"
-    text += f" [{pair.low:.4f}, {pair.high:.4f}], p = {pair.p_holm:.4f}"
+    text += f" [{pair.low:.4f}, {pair.high:.4f}], p {shown_p(pair.p_holm)}"
     if not pair.decided:
         return f"inconclusive: {best} and {other}: {text}"
     return f"{best} is {'better' if pair.difference > 0 else 'worse'} than {other}: {text}"

@@ -12,13 +12,14 @@ import numpy as np
 from anynet.cli.job import load_samples
 from anynet.cli.models import AnyModel, check_fit, knows_tables, preprocessing_in
 from anynet.cli.recipe import preprocessed
-from anynet.cli.records import Record
+from anynet.cli.records import STUDY_FILE, Record
 from anynet.cli.runs import is_run
+from anynet.cli.terminal import complain
 from anynet.data import Dataset, dataset_names
 from anynet.data.tables import Preprocessing, is_table, read_table
 from anynet.data.tables.load import digest, labelled_rows, rows_to_score
 from anynet.data.tables.target import Classes
-from anynet.errors import AnynetError, InvalidArgumentError
+from anynet.errors import AnynetError, DataError, InvalidArgumentError
 from anynet.training import load
 
 
@@ -75,11 +76,11 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     """
     found = list(paths)
     if len(paths) == 1 and paths[0].is_dir() and not is_run(paths[0]):
-        found = sorted(
-            path
-            for path in paths[0].iterdir()
-            if is_run(path) and not path.name.startswith(".") and (path.is_dir() or _is_model(path))
-        )
+        inside = sorted(path for path in paths[0].iterdir() if not path.name.startswith("."))
+        found = [path for path in inside if is_run(path) and (path.is_dir() or _is_model(path))]
+        for path in inside:
+            if path not in found and (reason := _reason_to_skip(path)):
+                complain(f"{path} skipped: {reason}", "anynet: note: ")
     if len(found) < 2:
         message = (
             f"two or more runs are needed to compare, found {len(found)}: give RUN RUN …, or a "
@@ -87,6 +88,15 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         )
         raise InvalidArgumentError(message)
     return found
+
+
+def _reason_to_skip(path: Path) -> str:
+    """Return why a folder with results is not a run; "" if it is neither a study nor holds runs."""
+    if (path / STUDY_FILE).is_file():
+        return f"it is the folder of a study, which anynet compare {path} compares"
+    if path.is_dir() and any(map(is_run, path.iterdir())):
+        return f"it is a folder of runs, which anynet compare {path} compares"
+    return ""
 
 
 def _is_model(path: Path) -> bool:
@@ -139,14 +149,20 @@ def _answers(record: Record, arguments: argparse.Namespace, shelf: dict[Any, Dat
     named = source in dataset_names()
     if source is None or not (named or Path(source).exists()):
         message = "its data are not at hand: name them by --data"
+        if arguments.data is not None:
+            message = f"--data {source} is neither a file nor the name of a data set"
         raise InvalidArgumentError(message)
     if knows_tables(model):
+        if named:
+            message = f"the model was trained on a table, and {source} is not a table"
+            raise InvalidArgumentError(message)
         return _of_table(model, source, record, arguments)
     data_dir = arguments.data_dir or record.options.get("data-dir")
     place = str(source), str(data_dir)
     if place not in shelf:
         if is_table(source):
-            message = f"the model is not of tables, and {source} is one: name its data by --data"
+            own = record.dataset or "arrays"
+            message = f"the model was trained on {own}, and {source} is a table"
             raise InvalidArgumentError(message)
         shelf[place] = load_samples(source, None if data_dir is None else Path(data_dir))
     dataset = shelf[place]
@@ -172,6 +188,9 @@ def _of_table(
     if what.startswith("rows, on which") and arguments.data is None:
         message = "all rows were trained on: name other data by --data"
         raise InvalidArgumentError(message)
+    if target.column not in preprocessing.read(table)[0].columns:
+        message = f"{source} has no column {target.column!r}, the target of this run"
+        raise DataError(message)
     (x, y), _ = labelled_rows(preprocessing, table)
     true, predicted = target.decode(y), target.decode(np.asarray(model.predict(x)))
     task = "classes" if isinstance(target, Classes) else "values"

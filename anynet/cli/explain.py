@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ def _show(found: Importance, description: str, arguments: argparse.Namespace) ->
     for at in found.order[:MOST_COLUMNS]:
         mean, half = found.mean[at], found.interval[at][1] - found.mean[at]
         bar = "█" * max(0, round(float(mean) / largest * WIDEST_BAR))
-        lines.append([found.columns[at], f"{mean:8.4f} ± {half:.4f}", bar])
+        lines.append([found.columns[at], f"{mean:z8.4f} ± {half:.4f}", bar])
     say_text(table(lines, left=3))
     if len(found.columns) > MOST_COLUMNS:
         say(f"the {MOST_COLUMNS} most important of {len(found.columns)} columns")
@@ -230,11 +231,21 @@ def _explain_column(model: AnyModel, source: str, arguments: argparse.Namespace)
     say(f"mean prediction of {target.column} when {found.column} is the same in {description}", "")
     named = [f"{target.column} = {each}" for each in found.targets] if classes else found.targets
     head = [found.column, *named]
+    digits = 4 if classes else _decimals(found.average)
     cells = [
-        [value if isinstance(value, str) else f"{value:.6g}", *(f"{mean:.4g}" for mean in means)]
+        [
+            value if isinstance(value, str) else f"{value:.6g}",
+            *(f"{mean:z.{digits}f}" for mean in means),
+        ]
         for value, means in zip(values, found.average.T.tolist(), strict=True)
     ]
     step = max(1, len(cells) // MOST_COLUMNS)
     say_text(table([head, *cells[::step]]))
     say("", f"{out}: the same as a picture{', with single rows' * (len(found.targets) == 1)}")
     return 0
+
+
+def _decimals(values: np.ndarray) -> int:
+    """Return the number of decimals that show three digits of the range of values."""
+    spread = float(np.ptp(values)) or float(np.max(np.abs(values))) or 1.0
+    return min(max(0, 2 - math.floor(math.log10(spread))), 12)

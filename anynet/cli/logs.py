@@ -14,6 +14,7 @@ from anynet.callbacks import (
 )
 from anynet.cli.config import NOT_RECORDED
 from anynet.cli.options import OF_PRESETS, WITH_PRESETS, TrainOptions
+from anynet.errors import InvalidArgumentError
 
 
 @contextmanager
@@ -38,6 +39,20 @@ def logs(options: TrainOptions, *, resume: bool = False) -> Iterator[list[EpochL
 
 
 def _logger(target: str, options: TrainOptions, resume: bool) -> EpochLogger:
+    """Open a log.
+
+    Raises
+    ------
+    InvalidArgumentError
+        See `logs`; its message has the command in place of the parameter ``resume``.
+    """
+    try:
+        return _opened(target, options, resume)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(str(error).replace("resume=True", "anynet resume")) from error
+
+
+def _opened(target: str, options: TrainOptions, resume: bool) -> EpochLogger:
     kind, _, where = target.partition(":")
     if kind == "tensorboard":
         return TensorBoardLogger(where, resume=resume)

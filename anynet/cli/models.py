@@ -1,7 +1,7 @@
 """Open the model of a run, and read what its metadata say about its inputs and classes."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +11,8 @@ from anynet.cli.runs import model_file, refuse_swapped
 from anynet.data import Dataset
 from anynet.data.dataset import IMAGE_STEPS, TABLE
 from anynet.data.image_format import ImageFormat
-from anynet.errors import InvalidArgumentError, ModelFileError
+from anynet.data.tables.load import picture_kind
+from anynet.errors import DataError, InvalidArgumentError, ModelFileError
 from anynet.training import Ensemble, History, Model, load
 
 #: A single network, or several that predict together.
@@ -46,6 +47,8 @@ def open_model(
     ------
     InvalidArgumentError
         If the model predicts something else, and was not trained on a table.
+    DataError
+        If the model was trained on a table, and one of the others is a picture.
     """
     if arguments.threads is not None:
         set_threads(arguments.threads)
@@ -56,6 +59,8 @@ def open_model(
     if task not in tasks and not knows_tables(model):
         message = f"{path} predicts {task}: this command needs a model of classes, or of a table"
         raise InvalidArgumentError(message)
+    if knows_tables(model):
+        _refuse_pictures(others)
     return model
 
 
@@ -114,3 +119,20 @@ def check_fit(model: AnyModel, dataset: Dataset) -> None:
             f"but {dataset.name} has {features} features and {classes} classes"
         )
         raise InvalidArgumentError(message)
+
+
+def _refuse_pictures(paths: Iterable[Path]) -> None:
+    """Check that no file for a model of tables is a picture.
+
+    Raises
+    ------
+    DataError
+        If one is.
+    """
+    for path in paths:
+        if kind := picture_kind(path):
+            message = (
+                f"the model was trained on a table, and {path} is {kind}: expected a table, such "
+                f"as a CSV file"
+            )
+            raise DataError(message)

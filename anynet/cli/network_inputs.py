@@ -54,12 +54,12 @@ class NetworkInputs:
         self._ink += list(ink.reshape(-1, *self.wanted.shape))
         self._answers += answers
 
-    def write(self) -> None:
-        """Draw all of them, unless there are none."""
+    def write(self) -> str:
+        """Draw all of them, and return what was written; nothing if there are none."""
         from anynet.cli.evaluation_plots import save_examples
 
         if not self._ink:
-            return
+            return ""
         if len(self._ink) > MOST_SHOWN:
             count = f"the first {MOST_SHOWN} of {len(self._ink):,} pictures"
             complain(f"{self.path} shows {count}", "anynet: note: ")
@@ -71,11 +71,12 @@ class NetworkInputs:
         name = f"{Path(files[0]).name}: " if single else ""
         if self.path.suffix.lower() == ".png":
             save_examples(self.path, ink, captions, f"{name}the {size} inputs of the network")
-            return
+            return f"{self.path}: the inputs of the network"
         with new_folder(self.path, numbered=False) as new:
             for at, (answer, caption) in enumerate(zip(answers, captions, strict=True)):
                 file = new.scratch / f"{at + 1:03d}-{Path(answer['file']).stem[:40]}.png"
                 save_examples(file, ink[at : at + 1], [caption], f"the {size} input of the network")
+        return f"{self.path}: the inputs of the network, a file each"
 
 
 def _caption(answer: dict[str, Any], files: Sequence[str], *, single: bool) -> tuple[str, str]:

@@ -116,12 +116,13 @@ def _predict_pictures(model: AnyModel, arguments: argparse.Namespace) -> int:
     missed = [answer["error"] for answer in answers if answer["class"] is None]
     for reason in missed:
         complain(reason)
-    if show is not None:
-        show.write()
+    written = "" if show is None else show.write()
     if arguments.json:
         say_json(answers)
     elif answered := [answer for answer in answers if answer["class"] is not None]:
         say_text(as_table(answered))
+        if written:
+            say(written)
     return 1 if missed else code
 
 

@@ -42,8 +42,8 @@ def preset_for(values: dict[str, Any]) -> dict[str, Any]:
     wanted = [name for name in OF_PRESETS if values.get(name) is not None]
     if wanted and single:
         message = (
-            f"{flag_of(wanted[0])} is an option of presets, which train several networks, and "
-            f"{flag_of(single[0])} is an option of a single network: leave one of them out"
+            f"{flag_of(single[0])} cannot be combined with {flag_of(wanted[0])}: it describes a "
+            f"single network, and a preset chooses several networks itself; leave one of them out"
         )
         raise InvalidArgumentError(message)
     if "members" in wanted:  # the default preset chooses their number itself

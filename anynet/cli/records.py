@@ -75,7 +75,10 @@ class Record:
             If there is none of these, or it is damaged.
         """
         if (path / STUDY_FILE).is_file():
-            message = f"{path} is the folder of a study, which has no model: see anynet compare"
+            message = (
+                f"{path} is the folder of a study, which has no model: anynet compare {path}, with "
+                f"no other run, compares its points"
+            )
             raise ModelFileError(message)
         if (path / CHECKPOINTS).is_dir():
             return cls._unfinished(path, _newest(path / CHECKPOINTS))

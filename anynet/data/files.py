@@ -237,6 +237,7 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
     if not path.name or is_folder(path):
         message = f"cannot write {quoted(path)}: it is a folder; expected the path of a file"
         raise InvalidArgumentError(message)
+    _check_folders(path)
     if not path.parent.is_dir():
         message = (
             f"cannot write {quoted(path)}: there is no folder {quoted(path.parent)}; create it, or "
@@ -265,6 +266,20 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
+def _check_folders(path: Path) -> None:
+    """Check that no file is where a path has a folder.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one is.
+    """
+    existing = next(filter(os.path.lexists, path.parents), None)
+    if existing is not None and not is_folder(existing):
+        message = f"cannot write {quoted(path)}: {quoted(existing)} is a file and not a folder"
+        raise InvalidArgumentError(message)
+
+
 def _take_free_name(partial: Path, path: Path) -> None:
     """Rename a file; another process cannot create `path` meanwhile, where there are hard links."""
     try:
@@ -282,6 +297,7 @@ def _take_free_name(partial: Path, path: Path) -> None:
 @contextlib.contextmanager
 def folder_of(path: Path) -> Iterator[None]:
     """Create the folder of a file, and remove it again if the block fails and it is empty."""
+    _check_folders(path)
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

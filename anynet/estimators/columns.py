@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,10 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Table:
         If X is of another type, or has other columns.
     """
     is_mapping = isinstance(X, Mapping) and not hasattr(X, "toarray")  # some sparse ones are
-    if is_mapping or getattr(getattr(X, "dtype", None), "names", None):
-        kind = type(X).__name__ if is_mapping else "a structured array"
+    structured = getattr(getattr(X, "dtype", None), "names", None)
+    shapeless = is_frame(X) and not hasattr(X, "shape")  # a Table, a lazy frame
+    if is_mapping or structured or shapeless or isinstance(X, str | PathLike):
+        kind = "a structured array" if structured else type(X).__name__
         message = f"X must be a data frame or an array of two dimensions, got {kind}: use a frame"
         raise ValueError(message)
     if is_frame(X):

@@ -8,6 +8,7 @@ import html
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -67,7 +68,8 @@ def to_html(
         Names of the classes, or of the labels; by default those in the metadata of the model, or
         0, 1, …. A network of one output that was trained on two classes may have two names.
     title : str, optional
-        By default the name of the data set in the metadata, and the sizes of the layers.
+        By default the name of the data set in the metadata, and the sizes of the layers, or the
+        number of networks whose layers differ.
 
     Returns
     -------
@@ -220,9 +222,10 @@ def _output_names(model: Model | Ensemble, given: list[str] | None, target: Any)
 
 
 def _title(model: Model | Ensemble) -> str:
-    first = model.models[0] if isinstance(model, Ensemble) else model
-    sizes = "-".join(map(str, _sizes(first)))
-    return ", ".join([str(each) for each in (model.metadata.get("dataset"), sizes) if each])
+    models = model.models if isinstance(model, Ensemble) else (model,)
+    sizes = {"-".join(map(str, _sizes(one))) for one in models}
+    what = next(iter(sizes)) if len(sizes) == 1 else f"{len(models)} networks"
+    return ", ".join([str(each) for each in (model.metadata.get("dataset"), what) if each])
 
 
 def _sizes(model: Model) -> list[int]:
@@ -232,13 +235,26 @@ def _sizes(model: Model) -> list[int]:
 
 
 def _description(models: Sequence[Model]) -> str:
-    """Return a sentence on the networks."""
-    first = models[0]
-    layers = first.network.layers
+    """Return a sentence on the networks, with what each of them has."""
+    kinds = Counter(map(_layers_of, models))
+    count = f"{sum(one.n_parameters for one in models):,} parameters."
+    if len(models) == 1:
+        (kind,) = kinds
+        return f"A neural network{f' with {kind}' if kind else ''}, {count}"
+    mean = f"The mean of {len(models)} neural networks"
+    if len(kinds) == 1:
+        (kind,) = kinds
+        return f"{mean}{f' with {kind} each' if kind else ''}, {count}"
+    parts = [f"{number} with {kind or 'other layers'}" for kind, number in kinds.items()]
+    return f"{mean}: {'; '.join(parts)}; {count}"
+
+
+def _layers_of(model: Model) -> str:
+    """Return the number of hidden layers and their activations; "" without a dense layer."""
+    layers = model.network.layers
     functions = dict.fromkeys(each.function for each in layers if isinstance(each, Activation))
     hidden = sum(isinstance(each, Dense) for each in layers) - 1
-    which = f"The mean of {len(models)} neural networks" if len(models) > 1 else "A neural network"
-    count = sum(one.n_parameters for one in models)
-    with_layers = f" with {hidden} hidden layer{'s' * (hidden != 1)}" if hidden >= 0 else ""
+    if hidden < 0:
+        return ""
     activation = f" ({', '.join(functions)})" if functions else ""
-    return f"{which}{with_layers}{activation}, {count:,} parameters."
+    return f"{hidden} hidden layer{'s' * (hidden != 1)}{activation}"

@@ -20,6 +20,7 @@ from anynet.training.ensemble import Ensemble
 from anynet.training.model import Model
 
 MOST_SHOWN = 20  # columns
+ROUNDING = 1e-9  # relative to the score: smaller figures are shown as 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,10 +69,13 @@ class Importance(Described):
     def describe(self) -> tuple[str, dict[str, str]]:
         """Return the drops of the most important columns, with their intervals."""
         title = f"drop of {self.scoring} ({self.score:.4g}) when a column is shuffled"
+        least = ROUNDING * np.max(np.abs([self.score, *self.drops.ravel()]))
+        figures = np.stack([self.mean, *self.interval.T], axis=1)
+        figures[np.abs(figures) < least] = 0.0
         facts = {}
         for at in self.order[:MOST_SHOWN]:
-            low, high = self.interval[at]
-            facts[printable(self.columns[at])] = f"{self.mean[at]:.4g} [{low:.4g}, {high:.4g}]"
+            mean, low, high = figures[at]
+            facts[printable(self.columns[at])] = f"{mean:.4g} [{low:.4g}, {high:.4g}]"
         return title, facts
 
 

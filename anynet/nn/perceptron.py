@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from anynet.checks import check_bool, is_whole
+from anynet.checks import check_bool, is_whole, suggests_names
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import (
     Activation,
@@ -20,6 +20,7 @@ from anynet.nn.layers.initializers import initializer_for
 from anynet.nn.network import Network
 
 
+@suggests_names
 def mlp(
     layer_sizes: Sequence[int],
     *,

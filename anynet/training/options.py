@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 
-from anynet.checks import check_bool, check_choice, check_whole, did_you_mean
+from anynet.checks import check_bool, check_choice, check_keywords, check_whole
 from anynet.config import register
 from anynet.errors import InvalidArgumentError
 from anynet.nn.losses import Loss
@@ -242,10 +242,7 @@ def takes_options(function: Function) -> Function:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        for name in [name for name in kwargs if name not in names]:
-            hint = did_you_mean(name, names)
-            message = f"{function.__name__}() got an unexpected keyword argument {name!r}{hint}"
-            raise TypeError(message)
+        check_keywords(function.__name__, kwargs, names)
         return function(*args, **kwargs)
 
     wrapped.__signature__ = signature.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]

@@ -87,6 +87,7 @@ class RateSearch(Described):
         """
         if ax is None:
             _, ax = require("matplotlib.pyplot", "plot", "matplotlib").subplots()
+            ax.set_title("learning rate range test")
         ax.plot(self.rates, self.losses, color="0.75", linewidth=0.8, label="loss of each batch")
         ax.plot(self.rates, self.smoothed, color="C0", linewidth=2, label="smoothed")
         height = float(np.interp(self.suggestion, self.rates, self.smoothed))

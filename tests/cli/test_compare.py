@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import anynet as package
+from anynet.cli.compare import shown_p
 from anynet.cli.contenders import short_names
 from anynet.inspect import mcnemar
 from anynet.study.paired import compare_with_chosen, summarise_rows
@@ -156,6 +157,10 @@ def test_study_is_compared_by_seeds(anynet: Any, tmp_path: Path) -> None:
     assert found["tests"][0]["decided"]
     assert anynet("compare", study, "--out", picture).code == 0
     assert picture.is_file()
+    error = anynet("compare", study, study).err
+    assert f"anynet compare {study}, with no other run" in error
+    note = anynet("compare", tmp_path).err
+    assert f"{study} skipped: it is the folder of a study" in note
     assert (study / "results.json").read_bytes() == before
 
 
@@ -181,6 +186,33 @@ def test_study_comparison_equals_the_paired_t_test() -> None:
     single = compare_with_chosen(summarise_rows(rows({"x": [0.9], "y": [0.8]}), ["a"]))
     assert np.isnan(single[0].p)
     assert not single[0].decided
+
+
+def test_data_of_another_kind_are_the_reason_of_no_test(
+    anynet: Any, folder: Path, tmp_path: Path
+) -> None:
+    rows = "\n".join(f"{i % 7},{'xy'[i % 2]}" for i in range(60))
+    for target in ("sold", "kept"):
+        (tmp_path / f"{target}.csv").write_text(f"size,{target}\n{rows}")
+        how = ("--target", target, "--layers", 2, "--epochs", 1, *QUICK, "--out", tmp_path / target)
+        assert anynet("train", tmp_path / f"{target}.csv", *how).code == 0
+    paths = tmp_path / "sold", tmp_path / "kept", folder / "one.safetensors"
+    _, found = compared(anynet, *paths, "--data", tmp_path / "sold.csv")
+    reasons = [each["reason"] for each in found["runs"]]
+    assert reasons[0] is None
+    assert "no column 'kept', the target of this run" in reasons[1]
+    assert "trained on digits" in reasons[2]
+    assert "is a table" in reasons[2]
+    _, found = compared(anynet, *paths[1:], "--data", "digits")
+    assert "digits is not a table" in found["runs"][0]["reason"]
+    _, other = compared(anynet, *paths[1:], "--data", tmp_path / "absent.csv")
+    assert "absent.csv is neither a file" in other["runs"][0]["reason"]
+    assert found["runs"][1]["reason"] is None
+
+
+def test_small_p_values_are_bounds() -> None:
+    assert shown_p(3e-5) == "< 0.0001"
+    assert shown_p(0.0123) == "= 0.0123"
 
 
 def test_bad_input(fails: Any, folder: Path, tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_an_existing_log_is_refused_before_anything_is_written(
     log.write_text("mine")
     error = fails("train", *QUICK, *checkpoints, "--log", log, "--out", tmp_path / "run")
     assert "a.csv" in error
+    assert "anynet resume" in error
+    assert "resume=True" not in error
     assert log.read_text() == "mine"
     assert not (tmp_path / "run").exists()
 

@@ -89,6 +89,7 @@ def test_options_of_a_single_network_train_one(
         (("--preset", "auto", "--members", 3), ("--members", "--preset fast")),
         (("--validation", 0), ("--validation 0",)),
         (("--validation", 96), ("--validation 96", "nothing to train on")),
+        (("--preset", "auto", "--layers", 5), ("--layers cannot be combined with --preset",)),
         (("--eval-metric", "auc"), ("'auc'", "did you mean")),
     ],
 )

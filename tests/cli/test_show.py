@@ -50,7 +50,7 @@ def test_a_folder_has_one_file_each_and_is_not_overwritten(
 ) -> None:
     np.save(tmp_path / "rows.npy", digits.test[0][:2])
     command = ("predict", digits_run.folder, tmp_path / "rows.npy", "--show", tmp_path / "seen")
-    assert anynet(*command).code == 0
+    assert f"{tmp_path / 'seen'}: " in anynet(*command).out.splitlines()[-1]
     names = sorted(path.name for path in (tmp_path / "seen").iterdir())
     assert names == ["001-rows.png", "002-rows.png"]
     assert "choose another --show" in fails(*command)
@@ -71,3 +71,4 @@ def test_many_pictures_are_drawn_in_part(
     )
     assert len(drawn[0][1]) == 2
     assert "the first 2 of 5 pictures" in outcome.err
+    assert f"{tmp_path / 'seen.png'}: " in outcome.out.splitlines()[-1]

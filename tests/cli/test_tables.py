@@ -392,6 +392,8 @@ def test_invalid_training_arguments_are_errors(
         (["predict", "fare", "none.csv"], "cannot read 'none.csv'"),
         (["predict", "fare", "other.csv"], "none of the columns"),
         (["evaluate", "fare", "other.csv"], "'other.csv' has no column 'Fare'"),
+        (["predict", "fare", "photo.png"], "on a table, and photo.png is a PNG picture"),
+        (["explain", "fare", "photo.png"], "on a table, and photo.png is a PNG picture"),
         (["predict", "fare", "ragged.csv"], "line 3 has 1 field, separated by ','"),
     ],
 )
@@ -400,6 +402,7 @@ def test_invalid_prediction_arguments_are_errors(
 ) -> None:
     monkeypatch.chdir(place)
     (place / "other.csv").write_text("a,b\n1,2\n")
+    (place / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff")
     (place / "ragged.csv").write_text("a,b\n1,2\n1\n")
     assert message in fails(*arguments)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import anynet
-from anynet.data.files import expanded, replacing
+from anynet.data.files import expanded, folder_of, replacing
 from anynet.export import save_torch, to_onnx
 
 X, Y = np.eye(4, 3), np.array([0, 1, 0, 1])
@@ -105,6 +105,14 @@ def test_a_tilde_expands_to_the_home_folder(
 def test_a_tilde_with_an_unknown_user_raises() -> None:
     with pytest.raises(anynet.DataError, match="~no-such-user/x"):
         expanded("~no-such-user/x")
+
+
+@pytest.mark.parametrize("write", [replacing, folder_of])
+def test_a_file_in_place_of_a_folder_is_named(write: Any, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    for path in (tmp_path / "notes.md" / "x.csv", tmp_path / "notes.md" / "a" / "x.csv"):
+        with pytest.raises(anynet.InvalidArgumentError, match=r"notes\.md' is a file"), write(path):
+            pass
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])

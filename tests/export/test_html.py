@@ -187,3 +187,21 @@ def test_the_files_of_the_page_have_no_network_access() -> None:
         text = path.read_text(encoding="utf-8")
         forbidden = r"https?://|fetch\(|XMLHttpRequest|innerHTML|eval\(|import\(|WebSocket|\.src\b"
         assert not re.search(forbidden, text), path.name
+
+
+def test_an_ensemble_is_described_by_what_all_networks_have(make_model) -> None:
+    ensemble = anynet.Ensemble(
+        [
+            make_model(anynet.mlp([4, 3, 2], activation="relu")),
+            make_model(anynet.mlp([4, 5, 5, 2], activation="selu")),
+            make_model(anynet.mlp([4, 6, 5, 2], activation="selu")),
+        ]
+    )
+    page = Page(to_html(ensemble))
+    (title,), about = page.texts["title"], page.texts["p"][0]
+    assert title.strip() == "3 networks"
+    assert "1 with 1 hidden layer (relu)" in about
+    assert "2 with 2 hidden layers (selu)" in about
+    alike = Page(to_html(anynet.Ensemble(ensemble.models[:1] * 2)))
+    assert alike.texts["title"][0].strip() == "4-3-2"
+    assert "2 neural networks with 1 hidden layer (relu) each" in alike.texts["p"][0]

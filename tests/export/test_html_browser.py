@@ -353,6 +353,35 @@ def test_a_table_is_a_form(browser, columns, tmp_path) -> None:
     assert browser.text("remark").startswith("Label: ")
 
 
+@pytest.mark.parametrize("width", [1200, 400])
+def test_number_fields_show_the_range_completely(browser, rng, tmp_path, width: int) -> None:
+    place = rng.uniform(-124.35, -114.31, 200).round(2)
+    columns = {"longitude": place, "rooms": rng.uniform(1, 9, 200), "price": place * 2}
+    data = anynet.load_tabular_dataset(columns, target="price")
+    network = anynet.mlp([data.n_inputs, 2, 1])
+    how: Any = {"loss": "squared_error", "metadata": data.metadata, "backend": "numpy"}
+    page = to_html(anynet.fit(network, data.train, epochs=1, **how))
+    browser.driver.set_window_size(width, 900)
+    try:
+        browser.open(page, tmp_path)
+        room, needed, slider = browser.run(
+            """
+            const input = document.getElementById("field-0"), look = getComputedStyle(input);
+            const padding = parseFloat(look.paddingLeft) + parseFloat(look.paddingRight);
+            const room = input.clientWidth - padding - parseFloat(look.fontSize); // of spin buttons
+            const slider = input.nextElementSibling.clientWidth;
+            const text = document.createElement("span");
+            text.textContent = "-118.49";
+            document.body.append(text);
+            return [room, text.getBoundingClientRect().width, slider];
+            """
+        )
+    finally:
+        browser.driver.set_window_size(1200, 900)
+    assert room >= needed
+    assert slider >= 50
+
+
 def test_categories_of_forms_are_selected_or_typed(browser, rng, tmp_path) -> None:
     pandas = pytest.importorskip("pandas")
     shops = np.array([f"shop {each % 150}" for each in range(300)])

@@ -10,7 +10,7 @@ import sklearn.inspection
 from sklearn.metrics import log_loss
 
 import anynet
-from anynet.inspect import nearest_examples, partial_dependence, permutation_importance
+from anynet.inspect import Importance, nearest_examples, partial_dependence, permutation_importance
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,15 @@ def test_values_are_scored_in_the_units_of_the_table(everything: Any) -> None:
     error = np.mean(np.abs(model.predict(anynet.read_table(rows)) - rows["price"]))
     assert found.score == pytest.approx(-error)
     assert permutation_importance(model, rows, n_repeats=2).scoring == "R²"
+
+
+def test_rounding_errors_are_shown_as_zero() -> None:
+    drops = np.array([[-3.8e-17, 1e-17], [0.02, 0.01]])
+    facts = Importance(("a", "b"), drops, 0.8, "accuracy").describe()[1]
+    assert facts["a"] == "0 [0, 0]"
+    assert facts["b"].startswith("0.015 [")
+    small = Importance(("a",), drops[:1] * 1e9, 4e-8, "neg_mean_squared_error")
+    assert "e-08" in small.describe()[1]["a"]
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")

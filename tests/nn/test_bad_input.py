@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -73,3 +74,9 @@ def test_a_list_of_layers_is_kept_as_a_tuple() -> None:
 def test_freeze_takes_indices_of_numpy_and_from_the_end() -> None:
     assert NETWORK.freeze(np.arange(2)).frozen == (0, 1)
     assert NETWORK.freeze([-N]).frozen == (0,)
+
+
+def test_an_unknown_option_of_mlp_names_the_nearest_one() -> None:
+    with pytest.raises(TypeError, match="did you mean 'activation'"):
+        anynet.mlp([2, 3, 1], activaton="relu")  # type: ignore[call-arg]
+    assert "activation" in inspect.signature(anynet.mlp).parameters

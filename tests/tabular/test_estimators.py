@@ -145,3 +145,17 @@ def test_only_realmlp_clamps_values_to_the_range_of_the_training_rows(frame: Any
     ]:
         made = anynet.TabularRegressor(preset, random_state=0, backend="numpy").fit(x, values)
         assert made.preprocessing_.target.bounds == bounds
+
+
+@pytest.mark.filterwarnings("ignore:Determining the column names")
+@pytest.mark.parametrize("kind", ["Table", "LazyFrame", "str"])
+def test_tables_that_are_not_frames_are_named_in_the_error(kind: str, frame: Any) -> None:
+    x, labels, _ = frame
+    if kind == "Table":
+        other: Any = anynet.read_table({"size": x["size"]})
+    elif kind == "LazyFrame":
+        other = pytest.importorskip("polars").LazyFrame({"size": x["size"].to_numpy()})
+    else:
+        other = "ship.csv"
+    with pytest.raises(ValueError, match=f"two dimensions, got {kind}"):
+        anynet.TabularClassifier(**QUICK).fit(other, labels)

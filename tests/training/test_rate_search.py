@@ -153,6 +153,17 @@ def test_the_plot_marks_the_suggestion_on_a_logarithmic_axis() -> None:
     assert low < found.smoothed.min() < found.smoothed[0] < high
 
 
+def test_the_plot_has_a_title_unless_axes_are_given() -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    found = find()
+    axes = found.plot()
+    assert axes.get_title()
+    plt.close(axes.figure)
+    axes = plt.Figure().subplots()
+    axes.set_title("mine")
+    assert found.plot(axes).get_title() == "mine"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(DATA is None, reason="needs ANYNET_DATA_DIR with MNIST")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

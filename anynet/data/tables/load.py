@@ -44,6 +44,17 @@ PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 
+#: First bytes of files that hold pictures or arrays.
+PICTURES = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"II*\0": "a TIFF picture",
+    b"MM\0*": "a TIFF picture",
+    b"\x93NUMPY": "an array of NumPy",
+    b"\0\0\x08": "an IDX file",
+}
+
 
 def is_table(name: str | os.PathLike[str]) -> bool:
     """Return whether a path has the ending of a table."""
@@ -107,6 +118,18 @@ def read_table(
     return replace(table, notes=(*table.notes, *notes))
 
 
+def picture_kind(path: Path) -> str:
+    """Return what a file is if it holds a picture or an array, by its first bytes; otherwise ""."""
+    if not path.is_file():  # of a pipe they could be read only once
+        return ""
+    with reading(path), path.open("rb") as file:
+        return _picture_kind(file.read(6))
+
+
+def _picture_kind(start: bytes) -> str:
+    return next((kind for first, kind in PICTURES.items() if start.startswith(first)), "")
+
+
 def _read_file(path: Path, *, header: bool) -> Table:
     with reading(path):
         opened = Opened.of(path)
@@ -114,6 +137,9 @@ def _read_file(path: Path, *, header: bool) -> Table:
             start = file.read(6)
         if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf")):
             message = f"{quoted(path)} is compressed or a spreadsheet: save the table as CSV"
+            raise DataError(message)
+        if kind := _picture_kind(start):
+            message = f"{quoted(path)} is {kind}, not a table: expected a table, such as a CSV file"
             raise DataError(message)
         parquet = start.startswith(b"PAR1")
         if parquet or start == b"ARROW1" or path.suffix.lower() in ARROW:

@@ -196,7 +196,8 @@ class Table(Described):
         numeric = [name for name, each in self.columns.items() if each.dtype.kind == "f"]
         text = [name for name, each in self.columns.items() if each.dtype.kind != "f"]
         title = f"Table {self.name}: {self.n_rows:,} rows, {len(self.columns):,} columns"
-        facts = {"numbers": numeric, "text": text, "left out": list(self.left_out)}
+        unknown = "text" if self.lines is None else "not yet converted"  # as in a text file
+        facts = {"numbers": numeric, unknown: text, "left out": list(self.left_out)}
         shown = {kind: shortened(map(printable, names)) for kind, names in facts.items() if names}
         return printable(title), shown
 

@@ -2,6 +2,7 @@
 
 /* A form with a field for each column, and what moved the prediction. */
 
+const MOST_DIGITS = 10; // of a number that its field shows completely
 const MOST_OPTIONS = 100; // of more categories, text is typed, with suggestions
 const MOST_EFFECTS = 10;
 const LEAST_EFFECT = 5e-4; // of a probability
@@ -23,6 +24,7 @@ const FIELDS = {
   /** A number, with a slider over the range of the training rows. */
   number(column, id) {
     const input = inputOf("number", id, { step: "any", placeholder: placeholderOf(column) });
+    input.style.flexBasis = `calc(${widthOf(column)}ch + 2.75rem)`; // with the spin buttons
     const slider = sliderFor(column);
     const read = () => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : null);
     const follow = () => (slider.value = read() ?? typicalCell(column));
@@ -58,6 +60,13 @@ FIELDS.quantile = FIELDS.plain = FIELDS.number;
 FIELDS.code = FIELDS.category;
 
 const placeholderOf = ({ kind, typical }) => (kind === "plain" ? short(typical) : "missing");
+
+/** Return the number of characters of the ends of the range and of the typical value. */
+function widthOf(column) {
+  const numbers = [...(column.limits ?? []), typicalCell(column) ?? 0];
+  const lengths = numbers.map((number) => String(number).length);
+  return Math.min(Math.max(placeholderOf(column).length, ...lengths), MOST_DIGITS);
+}
 
 /** A slider over the range of the training rows; hidden if the range is unknown. */
 function sliderFor(column) {

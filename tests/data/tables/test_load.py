@@ -95,6 +95,20 @@ def test_extreme_targets_of_test_rows_are_dropped_and_reported(rows: dict[str, A
     assert re.search(r"price: 1 of 2 rows .*'1e\+308' in row 1", note)
 
 
+def test_text_of_a_file_is_shown_as_not_yet_converted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("age,port\n31,Cobh\n")
+    assert anynet.read_table(tmp_path / "t.csv").describe()[1] == {"not yet converted": "age, port"}
+    rows = {"age": [31.0], "port": ["Cobh"]}
+    assert anynet.read_table(rows).describe()[1] == {"numbers": "age", "text": "port"}
+
+
+def test_pictures_are_not_tables(tmp_path: Path) -> None:
+    for start, kind in ((b"\x89PNG\r\n", "a PNG picture"), (b"\xff\xd8\xff\xe0", "a JPEG picture")):
+        (tmp_path / "t.csv").write_bytes(start)
+        with pytest.raises(DataError, match=kind):
+            anynet.read_table(tmp_path / "t.csv")
+
+
 def test_rows_without_a_target_are_dropped(rows: dict[str, Any]) -> None:
     price = [None if i < 7 else str(v) for i, v in enumerate(rows["price"])]
     price[7] = "dear"
