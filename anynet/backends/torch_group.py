@@ -124,4 +124,16 @@ def _initialise(distributed: Any) -> None:
         reason = " ".join(str(error).split())
         message = f"the processes of {given} did not meet in {START_SECONDS} s: {reason}"
         raise BackendError(message) from error
-    atexit.register(distributed.destroy_process_group)
+    atexit.register(_leave, distributed)
+
+
+def _leave(distributed: Any) -> None:
+    """End the default group, and the threads of gloo.
+
+    A thread that asked for Python's lock while Python ends would abort the process. The threads end
+    with the last reference to their group.
+    """
+    if distributed.is_initialized():
+        _group_of(distributed, distributed.group.WORLD).objects = None
+        _group_of.cache_clear()
+        distributed.destroy_process_group()
