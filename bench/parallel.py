@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 found[name].append(measure(variant, processes))
         rows += make_rows(job, found)
         print(to_markdown(rows[-2:], COLUMNS))
-    machine = describe_machine()
+    machine = {**describe_machine(), "dtype": "float32", "threads": "1 per process"}
     title = f"One fit on two processes — {machine['processor']}, {machine['cores']} cores"
     write_lines(options.out / "parallel.jsonl", [{**row, "machine": machine} for row in rows])
     (options.out / "parallel.md").write_text(f"# {title}\n\n{to_markdown(rows, COLUMNS)}")
