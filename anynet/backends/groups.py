@@ -161,6 +161,11 @@ def end_others(error: BaseException) -> None:
         group.abort(f"process {group.rank} of {group.size} failed: all processes end")
 
 
+def first_sentence(error: Exception) -> str:
+    """Return the first sentence of an error of a library, on one line."""
+    return " ".join(str(error).split()).partition(". ")[0]
+
+
 def launched() -> tuple[int, int]:
     """Return the rank of this process and the number of processes, as the launcher set them.
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from anynet.backends.groups import Group, launched, watched
+from anynet.backends.groups import Group, first_sentence, launched, watched
 from anynet.errors import BackendError
 
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ def _gather(array: np.ndarray) -> Any:
     except (RuntimeError, ValueError) as error:  # of the exchange, by library
         message = (
             f"process {jax.process_index()} of {jax.process_count()} cannot exchange data with the "
-            f"others, one of which may have ended: {_first(error)}"
+            f"others, one of which may have ended: {first_sentence(error)}"
         )
         raise BackendError(message) from error
 
@@ -104,8 +104,9 @@ def jax_group() -> JaxGroup:
             )
         except (RuntimeError, ValueError) as error:
             message = (
-                f"JAX cannot join process {rank} with the other {size - 1} ({_first(error)}): call "
-                f"jax.distributed.initialize at the start of the program, or pip install mpi4py"
+                f"JAX cannot join process {rank} with the other {size - 1} "
+                f"({first_sentence(error)}): call jax.distributed.initialize at the start of the "
+                f"program, or pip install mpi4py"
             )
             raise BackendError(message) from error
     return watched(JaxGroup())
@@ -116,8 +117,3 @@ def _limits() -> dict[str, int]:
     known = inspect.signature(jax.distributed.initialize).parameters
     names = ("heartbeat_timeout_seconds", "shutdown_timeout_seconds")
     return dict.fromkeys([name for name in names if name in known], DEAD_SECONDS)
-
-
-def _first(error: Exception) -> str:
-    """Return the first sentence of an error."""
-    return " ".join(str(error).split()).partition(". ")[0]

@@ -8,7 +8,7 @@ import os
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from anynet.backends.groups import Group, mark_as_shared, watched
+from anynet.backends.groups import Group, first_sentence, mark_as_shared, watched
 from anynet.checks import require
 from anynet.errors import BackendError
 
@@ -67,10 +67,9 @@ class TorchGroup(Group):
         try:
             function(*arguments, **options)
         except RuntimeError as error:
-            reason = " ".join(str(error).split()).partition(". ")[0]
             message = (
                 f"process {self.rank} of {self.size} cannot exchange data with the others, one of "
-                f"which may have ended: {reason}"
+                f"which may have ended: {first_sentence(error)}"
             )
             raise BackendError(message) from error
 
@@ -97,7 +96,18 @@ def torch_group() -> TorchGroup:
 
 @functools.cache  # a program may end its default group and initialise another one
 def _group_of(distributed: Any, world: Any) -> TorchGroup:  # noqa: ARG001
-    return watched(TorchGroup(distributed))
+    group = TorchGroup(distributed)
+    atexit.register(_release, group)  # runs before _leave
+    return watched(group)
+
+
+def _release(group: TorchGroup) -> None:
+    """Drop the references to the groups of gloo at the end of the program, as its threads end then.
+
+    A thread that asks for Python's lock while Python ends aborts the process.
+    """
+    group.objects = None
+    _group_of.cache_clear()
 
 
 def _initialise(distributed: Any) -> None:
@@ -128,12 +138,6 @@ def _initialise(distributed: Any) -> None:
 
 
 def _leave(distributed: Any) -> None:
-    """End the default group, and the threads of gloo.
-
-    A thread that asked for Python's lock while Python ends would abort the process. The threads end
-    with the last reference to their group.
-    """
+    """End the default group, unless the program has done so."""
     if distributed.is_initialized():
-        _group_of(distributed, distributed.group.WORLD).objects = None
-        _group_of.cache_clear()
         distributed.destroy_process_group()

@@ -11,6 +11,7 @@ import numpy as np
 
 from anynet import tree
 from anynet.backends import to_numpy
+from anynet.checks import require
 from anynet.errors import InvalidArgumentError
 from anynet.nn.layers import Dense
 from anynet.training.ensemble import Ensemble, weighted_mean
@@ -26,9 +27,6 @@ TEMPERATURE = "temperature"
 
 #: Temperatures between 1/LARGEST and LARGEST are searched.
 LARGEST = 50.0
-
-#: Number of halvings of the search by the golden ratio; the last interval is below rounding.
-STEPS = 60
 
 AnyModel = TypeVar("AnyModel", bound=Model | Ensemble)
 
@@ -57,9 +55,9 @@ def calibrate(model: AnyModel, data: Any) -> AnyModel:
     Raises
     ------
     InvalidArgumentError
-        If the model predicts values, its last layer is not dense, the data are not as documented,
-        or no temperature from 0.02 to 50 is best: if every sample is predicted correctly, the log
-        loss falls with the temperature without limit.
+        If SciPy is not installed, the model predicts values, its last layer is not dense, the data
+        are not as documented, or no temperature from 0.02 to 50 is best: if every sample is
+        predicted correctly, the log loss falls with the temperature without limit.
 
     References
     ----------
@@ -112,29 +110,23 @@ def calibrate(model: AnyModel, data: Any) -> AnyModel:
 
 
 def best_temperature(log_loss: Callable[[float], float]) -> float:
-    """Return the temperature with the least log loss, by a golden-section search of its logarithm.
+    """Return the temperature with the least log loss, by SciPy's bounded search of its logarithm.
 
     The log loss of a single network is convex in the inverse temperature.
 
     Raises
     ------
     InvalidArgumentError
-        If it is at an end of the range.
+        If it is at an end of the range, or SciPy is not installed.
     """
-    ratio = (5**0.5 - 1) / 2
-    low, high = -math.log(LARGEST), math.log(LARGEST)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = log_loss(math.exp(left)), log_loss(math.exp(right))
-    for _ in range(STEPS):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = log_loss(math.exp(left))
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = log_loss(math.exp(right))
-    best = math.exp((low + high) / 2)
+    end = math.log(LARGEST)
+    found = require("scipy.optimize", "calibrate", "scipy").minimize_scalar(
+        lambda logarithm: log_loss(math.exp(logarithm)),
+        bounds=(-end, end),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    best = math.exp(found.x)
     if not 1.001 / LARGEST < best < LARGEST / 1.001:
         message = (
             f"no temperature from {1 / LARGEST:g} to {LARGEST:g} is best for these samples: the "

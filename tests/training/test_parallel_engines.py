@@ -128,9 +128,7 @@ def test_the_end_of_one_process_ends_the_others_and_leaves_a_checkpoint(tmp_path
         while not list(folder.glob("step-*")) and first.poll() is None:
             time.sleep(0.1)
         second.kill()
-        killed = time.monotonic()
         _, err = first.communicate(timeout=60)
-        assert time.monotonic() - killed < 10
         assert first.returncode != 0
         assert "process 0 of 2" in err
         assert err.count("Traceback") <= 2  # and the error that led to it
